@@ -1,0 +1,229 @@
+"""How fast a validation round runs in process: ours, one request at a time behind a lock, and llama-server.
+
+The workload is the optimizer's: 600 tokens of instructions, 32 examples of 100 to 150 tokens, short answers;
+then the same examples again with one more rule. Each contestant runs in turn, on the same file and threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dspy import lm15
+
+from benchmarks.random_model import FOUR_MILLION, HALF_BILLION, write_random_model
+from models.gguf import GGUFModel
+from models.revision import ModelRevision
+from models.settings import ModelSettings
+
+Messages = list[dict[str, str]]
+Answer = Callable[[Messages, int], int]
+"""Generates an answer of at most so many tokens and returns how many it has."""
+
+CONTEXT = 2048
+WORKERS = 32
+WORDS = ["the", "ticket", "a", "refund", "my", "gift", "card", "is", "late", "parcel", "wrong", "invoice"]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A way of running the workload."""
+
+    name: str
+    answer: Answer
+    at_once: int
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One contestant's time for one workload."""
+
+    contestant: str
+    new_tokens: int
+    wall_seconds: float
+    cpu_seconds: float
+    tokens: int
+
+
+def workload(count: Callable[[str], int], examples: int) -> list[list[Messages]]:
+    """Return two rounds of prompts; the second has one more rule in its instructions."""
+    rng = random.Random(0)
+
+    def text(tokens: int) -> str:
+        words: list[str] = []
+        while count(" ".join(words)) < tokens:
+            words += rng.choices(WORDS, k=4)
+        return " ".join(words)
+
+    instructions, rule = text(600), text(20)
+    tickets = [text(rng.randint(100, 150)) for _ in range(examples)]
+    return [
+        [[{"role": "system", "content": system}, {"role": "user", "content": ticket}] for ticket in tickets]
+        for system in (instructions, f"{instructions}\n{rule}")
+    ]
+
+
+def behind_a_lock(path: Path, threads: int) -> Contestant:
+    """Return what people write today."""
+    from llama_cpp import Llama
+
+    llama = Llama(str(path), n_ctx=CONTEXT, n_threads=threads, n_threads_batch=threads, verbose=False)
+    lock = threading.Lock()
+
+    def answer(messages: Messages, new_tokens: int) -> int:
+        with lock:
+            completion: Any = llama.create_chat_completion(messages, max_tokens=new_tokens, temperature=0.0)
+        return int(completion["usage"]["completion_tokens"])
+
+    return Contestant("Llama behind a lock", answer, 1, llama.close)
+
+
+def llama_server(path: Path, threads: int, slots: int) -> Contestant:
+    """Return llama-server's own batching, in process through xllamacpp."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = CONTEXT * slots
+    params.n_parallel = slots
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.verbosity = -1
+    server = xllamacpp.Server(params)
+
+    def answer(messages: Messages, new_tokens: int) -> int:
+        request = {"messages": messages, "max_tokens": new_tokens, "temperature": 0.0, "cache_prompt": True}
+        completion: Any = server.handle_chat_completions(request)
+        return int(completion["usage"]["completion_tokens"])
+
+    return Contestant(f"llama-server, {slots} slots", answer, WORKERS, lambda: None)
+
+
+def ours(path: Path, threads: int) -> tuple[Contestant, GGUFModel]:
+    """Return this package's scheduler."""
+    settings = ModelSettings(context_length=CONTEXT, threads=threads)
+    model = GGUFModel(path, revision=ModelRevision("gguf", "sha256:" + "0" * 64), settings=settings)
+
+    def answer(messages: Messages, new_tokens: int) -> int:
+        request = lm15.Request(
+            model=model.lm.model,
+            system=messages[0]["content"],
+            messages=(lm15.Message.user(messages[1]["content"]),),
+            config=lm15.Config(max_tokens=new_tokens, temperature=0.0),
+        )
+        return int(model.lm.engine.complete(request).usage.output_tokens)
+
+    return Contestant("ours", answer, WORKERS, model.close), model
+
+
+def run(contestant: Contestant, rounds: Sequence[Sequence[Messages]], new_tokens: int) -> Round:
+    """Run both rounds and measure them together."""
+    began, cpu, tokens = time.perf_counter(), time.process_time(), 0
+    with ThreadPoolExecutor(contestant.at_once) as pool:
+        for prompts in rounds:
+            tokens += sum(pool.map(lambda prompt: contestant.answer(prompt, new_tokens), prompts))
+    return Round(contestant.name, new_tokens, time.perf_counter() - began, time.process_time() - cpu, tokens)
+
+
+def score_round(model: GGUFModel, rounds: Sequence[Sequence[Messages]], answers: Sequence[str]) -> Round:
+    """Score one given answer for each prompt of both rounds, without decoding."""
+    began, cpu = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for prompts in rounds:
+            list(pool.map(lambda pair: model.score(pair[0], [pair[1]]), zip(prompts, answers, strict=True)))
+    return Round("ours, scoring", 32, time.perf_counter() - began, time.process_time() - cpu, 0)
+
+
+def compare(path: Path, threads: int, examples: int, repeats: int, slots: Sequence[int]) -> dict[str, Any]:
+    """Run all contestants in turn and return every time and the ratios."""
+    scheduler, model = ours(path, threads)
+    rounds = workload(model.count_tokens, examples)
+    contestants = [scheduler, behind_a_lock(path, threads), *(llama_server(path, threads, n) for n in slots)]
+    answers = [" ".join(WORDS[:12])] * examples
+    results: list[Round] = []
+    for _ in range(repeats):
+        for new_tokens in (32, 128):
+            results += [run(contestant, rounds, new_tokens) for contestant in contestants]
+        results.append(score_round(model, rounds, answers))
+    counts = asdict(model.statistics())
+    for contestant in contestants:
+        contestant.close()
+    return {"rounds": [asdict(r) for r in results], "ratios": ratios(results), "scheduler": counts}
+
+
+def ratios(results: Sequence[Round]) -> dict[str, dict[str, float]]:
+    """Return how many times as fast ours is, by the median of the repeats."""
+
+    def median(name: str, new_tokens: int) -> float:
+        return statistics.median(
+            r.wall_seconds for r in results if r.contestant == name and r.new_tokens == new_tokens
+        )
+
+    names = dict.fromkeys(r.contestant for r in results if not r.contestant.startswith("ours"))
+    table = {
+        f"{new_tokens} new tokens": {
+            name: median(name, new_tokens) / median("ours", new_tokens) for name in names
+        }
+        for new_tokens in (32, 128)
+    }
+    table["scoring"] = {name: median(name, 32) / median("ours, scoring", 32) for name in names}
+    return table
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    """Print one model's table."""
+    print(f"\n{name}")
+    print(f"{'':28}{'new tokens':>12}{'wall s':>10}{'CPU s':>10}{'tokens/s':>10}")
+    for row in result["rounds"]:
+        rate = row["tokens"] / row["wall_seconds"]
+        print(
+            f"{row['contestant']:28}{row['new_tokens']:12}{row['wall_seconds']:10.2f}{row['cpu_seconds']:10.2f}"
+            f"{rate:10.1f}"
+        )
+    for workload_name, row in result["ratios"].items():
+        print(f"{workload_name}: " + ", ".join(f"{ratio:.2f} times {name}" for name, ratio in row.items()))
+    counts = result["scheduler"]
+    share = (counts["busy_seconds"] - counts["decode_seconds"]) / counts["decode_seconds"]
+    print(f"Python beside llama.cpp: {share:.1%} of its time")
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
+    parser.add_argument("--examples", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument(
+        "--slots", type=int, nargs="*", default=[4, 16], help="of llama-server; none leaves it out"
+    )
+    parser.add_argument("--model", type=Path, nargs="*", help="GGUF files instead of random ones")
+    parser.add_argument("--json", type=Path, help="where to write every time")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = options.model or [
+            write_random_model(Path(folder) / f"{shape.name}.gguf", shape)
+            for shape in (FOUR_MILLION, HALF_BILLION)
+        ]
+        report = {}
+        for path in paths:
+            report[path.stem] = compare(
+                path, options.threads, options.examples, options.repeats, options.slots
+            )
+            show(path.stem, report[path.stem])
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Every error a person can meet, as one tree.
+
+PromptGradError                 what happened, to which thing, and what to do
+├── ProjectError                promptgrad.toml, or Python that it names          exit 2
+│   └── ConfigError             a field of PromptGradConfig out of range
+├── DataError                   an example file: file, line, fix                  exit 2
+├── MetricError                 a metric that raised or returned no score         exit 2
+├── JournalError                the run's file can't be written or read           exit 1
+│   └── RunLockedError          another process works on this run
+├── ArtifactError               a damaged artifact, or one for another program    exit 2
+│   └── RevisionMismatchError   an artifact proved on another model revision
+├── ContextOverflowError        an example that doesn't fit the model's context   exit 2
+├── ModelUnavailableError       the model stopped answering; the run can resume   exit 3
+├── BudgetExhaustedError        --max-calls or --max-minutes is used up           exit 1
+├── RunStoppedError             a person stopped the run                          exit 130
+└── models.errors.ModelError    a model that can't be opened or reached           exit 3
+"""
+
+from __future__ import annotations
+
+
+class PromptGradError(Exception):
+    """An error made to be shown to a person: a sentence, and what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ProjectError(PromptGradError):
+    """The project file, or Python code that it names, can't be used."""
+
+    exit_code = 2
+
+
+class ConfigError(ProjectError, ValueError):
+    """A field of `PromptGradConfig` has a value outside its range."""
+
+
+class DataError(PromptGradError):
+    """A data file can't be used; the message names the file and the line."""
+
+    exit_code = 2
+
+
+class MetricError(PromptGradError):
+    """A metric raised, or returned something that is no score."""
+
+    exit_code = 2
+
+
+class JournalError(PromptGradError):
+    """The journal can't be written or read; what it already holds is safe."""
+
+
+class RunLockedError(JournalError):
+    """Another process is working on this run."""
+
+
+class ArtifactError(PromptGradError):
+    """An artifact is damaged, or doesn't fit the program that would load it."""
+
+    exit_code = 2
+
+
+class RevisionMismatchError(ArtifactError):
+    """An artifact was proved on another revision of the model."""
+
+
+class ContextOverflowError(PromptGradError):
+    """A prompt has more tokens than the model's context holds."""
+
+    exit_code = 2
+
+
+class ModelUnavailableError(PromptGradError):
+    """A model stopped answering in the middle of a run; the run can be resumed."""
+
+    exit_code = 3
+
+
+class BudgetExhaustedError(PromptGradError):
+    """The run has used the calls or the minutes that it was given."""
+
+
+class RunStoppedError(PromptGradError):
+    """A person stopped the run."""
+
+    exit_code = 130

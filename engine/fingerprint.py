@@ -1,0 +1,64 @@
+"""What a measurement depends on, as hashes by name: what has changed since can be said, not only that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from engine.data import dataset_digest, load_examples
+from engine.errors import DataError
+from engine.project import Project
+
+ABSENT = "absent"
+
+
+def project_fingerprint(project: Project) -> dict[str, str]:
+    """Return what the project's program, data and metric are, each under its name in `promptgrad.toml`.
+
+    Data are known by their examples, so a file that is only written otherwise stays the same; Python files
+    by their bytes.
+    """
+    return dict(
+        [
+            *_section("program", project.program.model_dump(mode="json", exclude_unset=True)),
+            *_code(project, "program.python", project.program.python),
+            *_data(project),
+            *_section("metric", project.metric.model_dump(mode="json", exclude_unset=True)),
+            *_code(project, "metric.python", project.metric.python),
+        ]
+    )
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the names of what differs, in the order of `promptgrad.toml`."""
+    names = list(dict.fromkeys((*now, *before)))
+    return [name for name in names if before.get(name, ABSENT) != now.get(name, ABSENT)]
+
+
+def _section(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        yield f"{name}.{key}", _digest(json.dumps(value, sort_keys=True).encode())
+
+
+def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[str, str]]:
+    if reference is not None:
+        path = project.path(reference.rpartition(":")[0])
+        yield f"{name} ({path.name})", _digest(path.read_bytes()) if path.is_file() else ABSENT
+
+
+def _data(project: Project) -> Iterator[tuple[str, str]]:
+    data = project.data
+    for name, file in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if file is not None:
+            try:
+                yield f"data.{name}", dataset_digest(load_examples(project.path(file), data.id))
+            except DataError:
+                yield f"data.{name}", ABSENT
+    if data.slice is not None:
+        yield "data.slice", _digest(data.slice.encode())
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"

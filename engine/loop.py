@@ -1,0 +1,260 @@
+"""The optimization loop: batches, gradients, tested rules, and a whole validation after each epoch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.config import PromptGradConfig
+from engine.errors import BudgetExhaustedError
+from engine.events import (
+    BatchScored,
+    Emit,
+    EpochFinished,
+    Interval,
+    Phase,
+    PhaseStarted,
+    ProgressEstimated,
+    RulesChanged,
+)
+from engine.gradients import Batch, GradientWriter
+from engine.merging import RuleMerger
+from engine.program import FrozenProgram
+from engine.progress import Forecast
+from engine.pruning import prune
+from engine.review import Reviewer
+from engine.rollouts import Item, Rollout, RolloutRunner
+from engine.rules import ParsedRule, Rule, RuleSet
+from engine.sampling import draw_batch
+from engine.seeds import generator
+from engine.selection import RuleAcceptor, RuleSelector
+from engine.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """What the loop found: the best rules, and validation scores before and after.
+
+    `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget.
+    """
+
+    rules: RuleSet
+    baseline: Interval | None
+    best: Interval | None
+    reason: str
+    exhausted: bool = False
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """The parts of the loop, each with one task."""
+
+    program: FrozenProgram
+    runner: RolloutRunner
+    gradients: GradientWriter
+    selector: RuleSelector
+    merger: RuleMerger
+    acceptor: RuleAcceptor
+    reviewer: Reviewer | None = None
+
+
+class OptimizationLoop:
+    """Learns rules for a program, epoch by epoch; the best state wins, not the last."""
+
+    def __init__(
+        self,
+        parts: LoopParts,
+        config: PromptGradConfig,
+        train: Sequence[Item],
+        validation: Sequence[Item],
+        *,
+        seed: int,
+        forecast: Forecast,
+        emit: Emit,
+    ) -> None:
+        self._parts = parts
+        self._config = config
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._forecast = forecast
+        self._emit = emit
+        self._categories: list[str | None] = [None] * len(train)
+        self._recent: list[int] = []
+        self._rules = RuleSet()
+        self._best_rules = RuleSet()
+        self._baseline: Interval | None = None
+        self._best: Interval | None = None
+
+    def run(self) -> Optimized:
+        """Return the best rules found; a budget that runs out ends the loop with what it has."""
+        try:
+            reason, exhausted = self._run_epochs(), False
+        except BudgetExhaustedError as error:
+            reason, exhausted = error.message, True
+        return Optimized(self._best_rules, self._baseline, self._best, reason, exhausted)
+
+    def _run_epochs(self) -> str:
+        self._baseline = self._best = self._validate(epoch=0)
+        self._report_epoch(0, self._baseline, "baseline")
+        if not self._validation:
+            return "there are no validation examples"
+        without_gain = 0
+        for epoch in range(1, self._config.epochs + 1):
+            for number in range(1, self._config.batches_per_epoch + 1):
+                self._run_batch(epoch, number)
+            improved = self._close_epoch(epoch)
+            without_gain = 0 if improved else without_gain + 1
+            if without_gain >= self._config.early_stop_patience and epoch < self._config.epochs:
+                return f"{without_gain} epochs in a row brought no improvement"
+        return "all epochs are done"
+
+    def _run_batch(self, epoch: int, number: int) -> None:
+        config, parts = self._config, self._parts
+        batch = self._roll_out_batch(epoch, number)
+        if not batch.failures(config.failure_threshold):
+            return
+        self._enter("gradients", epoch, number)
+        proposals = [
+            proposal
+            for proposal in parts.gradients.write(batch, self._rules).kept
+            if parts.acceptor(proposal)
+        ]
+        self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
+        before = self._rules
+        self._rules, tested = parts.selector.apply(
+            proposals, before, lambda proposal: self._made(proposal, batch), (epoch, number)
+        )
+        if parts.reviewer is not None:
+            self._rules = parts.reviewer.settle(before, tested)
+        if len(self._rules) > config.merge_threshold:
+            self._enter("merging", epoch, number)
+            self._rules = parts.merger.merge(self._rules, epoch, number)
+        pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
+        self._replace_rules(pruned, epoch, number, "pruned")
+
+    def _roll_out_batch(self, epoch: int, number: int) -> Batch:
+        rng = generator(self._seed, "batch", epoch, number)
+        indexes = draw_batch(
+            self._categories,
+            self._config.batch_size,
+            rng,
+            stratified=self._config.stratified_sampling,
+            recent=self._recent,
+        )
+        items = [self._train[index] for index in indexes]
+        self._enter("rollouts", epoch, number)
+        rollouts = self._parts.runner.run(self._rules, items)
+        self._recent = indexes
+        for index, rollout in zip(indexes, rollouts, strict=True):
+            self._categories[index] = self._category(rollout)
+        batch = Batch(epoch, number, items, rollouts)
+        failed = batch.failures(self._config.failure_threshold)
+        self._emit(
+            BatchScored(
+                id=f"epoch{epoch}/batch{number}",
+                epoch=epoch,
+                batch=number,
+                examples=tuple(item.key for item in items),
+                failures=tuple(item.key for item, _ in failed),
+                rules=self._rules.digest,
+                score=sum(rollout.score.value for rollout in rollouts) / len(rollouts),
+                error_types=dict(Counter(rollout.score.error_type or "failure" for _, rollout in failed)),
+            )
+        )
+        return batch
+
+    def _category(self, rollout: Rollout) -> str:
+        if rollout.score.value >= self._config.failure_threshold:
+            return ""
+        return rollout.score.error_type or "failure"
+
+    def _made(self, proposal: ParsedRule, batch: Batch) -> Rule:
+        existing = next((rule for rule in self._rules if rule.text == proposal.text), None)
+        if proposal.action == "remove" and existing is not None:
+            return existing
+        failed = batch.failures(self._config.failure_threshold)
+        return Rule(
+            text=proposal.text,
+            trigger=proposal.trigger,
+            predictor=proposal.predictor or self._parts.program.predictors[0],
+            rationale=proposal.rationale,
+            confidence=proposal.confidence,
+            support=proposal.support,
+            epoch=batch.epoch,
+            batch=batch.number,
+            suggested_by=tuple(item.key for item, _ in failed[: self._config.gradient_failure_display_limit]),
+        )
+
+    def _close_epoch(self, epoch: int) -> bool:
+        """Score the epoch's state on the whole validation split; return whether it is the best so far."""
+        score = self._validate(epoch)
+        assert score is not None
+        assert self._best is not None
+        assert self._baseline is not None
+        if score.score > self._best.score:
+            self._best, self._best_rules = score, self._rules
+            self._report_epoch(epoch, score, "improved")
+            return True
+        fell = score.score < self._baseline.score - self._config.rollback_threshold
+        self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
+        if fell:
+            self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
+        return False
+
+    def _validate(self, epoch: int) -> Interval | None:
+        """Return the mean score of the current rules over the validation split and its repeats."""
+        if not self._validation:
+            return None
+        self._enter("epoch" if epoch else "baseline", epoch)
+        repeats = [
+            self._parts.runner.run(self._rules, self._validation, repeat)
+            for repeat in range(self._config.num_val_runs)
+        ]
+        return mean_interval(
+            [
+                sum(rollout.score.value for rollout in rollouts) / len(rollouts)
+                for rollouts in zip(*repeats, strict=True)
+            ]
+        )
+
+    def _report_epoch(self, epoch: int, score: Interval | None, outcome: str) -> None:
+        if score is None:
+            return
+        self._emit(
+            EpochFinished.model_validate(
+                {
+                    "id": f"epoch{epoch}",
+                    "epoch": epoch,
+                    "validation": score,
+                    "rules": self._rules.digest,
+                    "n_rules": len(self._rules),
+                    "best": self._best.score if self._best else score.score,
+                    "outcome": outcome,
+                }
+            )
+        )
+
+    def _replace_rules(self, rules: RuleSet, epoch: int, batch: int, reason: str) -> None:
+        if rules == self._rules:
+            return
+        self._rules = rules
+        self._emit(
+            RulesChanged.model_validate(
+                {
+                    "id": f"epoch{epoch}/batch{batch}/{reason}/{rules.digest}",
+                    "epoch": epoch,
+                    "batch": batch,
+                    "reason": reason,
+                    "digest": rules.digest,
+                    "rules": rules.rules,
+                }
+            )
+        )
+
+    def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
+        place = f"epoch{epoch}/batch{batch}/{phase}"
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase, epoch=epoch, batch=batch, detail=detail))
+        done, expected = self._forecast.at(phase, epoch, batch)
+        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=expected))

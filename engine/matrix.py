@@ -1,0 +1,127 @@
+"""The compilation matrix: program versions by exact model revisions, and what is known of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ArtifactError
+from engine.events import GateResult
+from engine.fingerprint import changes
+from engine.gates import Gates
+from engine.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
+from engine.release_gate import evaluate_gates
+from engine.releases import Releases, cell_of, load_releases
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact in its cell; `manifest` is None where it can't be read, and `problem` says why.
+
+    `stale` names what has changed in the project since, `gates` are the verdicts of today's gates,
+    `prompt_tokens` those of the longest prompt of the test split.
+    """
+
+    path: Path
+    cell: str = ""
+    manifest: ArtifactManifest | None = None
+    problem: str = ""
+    is_current: bool = False
+    stale: tuple[str, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    prompt_tokens: int | None = None
+
+    @property
+    def gate(self) -> str:
+        """The gates' verdict: passed, failed, forced (released by a person all the same) or untested."""
+        if self.manifest is None or not self.gates:
+            return "untested"
+        if all(result.passed for result in self.gates):
+            return "passed"
+        return "forced" if self.manifest.forced else "failed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as JSON-ready data."""
+        row: dict[str, Any] = {"artifact": str(self.path), "problem": self.problem}
+        manifest = self.manifest
+        if manifest is None:
+            return row
+        test, baseline = manifest.optimized.test, manifest.baseline.test
+        return row | {
+            "cell": self.cell,
+            "name": manifest.name,
+            "program": manifest.program,
+            "model": manifest.model.model_dump(mode="json", exclude={"revision"}),
+            "baseline": baseline.model_dump() if baseline else None,
+            "test": test.model_dump() if test else None,
+            "test_opening": manifest.test_opening,
+            "gate": self.gate,
+            "failed": [result.gate for result in self.gates if not result.passed],
+            "rules": len(manifest.rules),
+            "prompt_tokens": self.prompt_tokens,
+            "created": manifest.created,
+            "current": self.is_current,
+            "stale": list(self.stale),
+        }
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All entries, cell by cell in the order of their first artifact."""
+
+    entries: Sequence[Entry] = field(default_factory=tuple)
+
+    def current(self) -> list[Entry]:
+        """Return the current artifact of each cell that has one."""
+        return [entry for entry in self.entries if entry.is_current]
+
+
+def read_matrix(
+    root: Path, fingerprint: Mapping[str, str] | None = None, gates: Gates | None = None
+) -> Matrix:
+    """Return what lies in the folder of all artifacts, compared with the project as it is now.
+
+    Raises:
+        ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
+    """
+    releases = load_releases(root)
+    found = [
+        _entry(path.parent, root, releases, fingerprint, gates) for path in root.glob("*/*/*/manifest.json")
+    ]
+    first: dict[str, str] = {}
+    for entry in sorted(found, key=_created):
+        first.setdefault(entry.cell, _created(entry))
+    ordered = sorted(found, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
+    return Matrix(tuple(ordered))
+
+
+def _entry(
+    folder: Path,
+    root: Path,
+    releases: Releases,
+    fingerprint: Mapping[str, str] | None,
+    gates: Gates | None,
+) -> Entry:
+    try:
+        manifest = load_manifest(folder)
+        measured = load_measurement(folder) if MEASURED in manifest.files else None
+    except ArtifactError as error:
+        return Entry(folder, problem=error.message)
+    cell = cell_of(manifest)
+    measured_on = manifest.details.get("fingerprint")
+    stale = changes(measured_on, fingerprint) if fingerprint is not None and measured_on is not None else []
+    return Entry(
+        path=folder,
+        cell=cell,
+        manifest=manifest,
+        is_current=releases.current.get(cell) == folder.relative_to(root).as_posix(),
+        stale=tuple(stale),
+        gates=evaluate_gates(gates, measured).results if gates and measured else manifest.gates,
+        prompt_tokens=measured.most_prompt_tokens if measured else None,
+    )
+
+
+def _created(entry: Entry) -> str:
+    return entry.manifest.created if entry.manifest else ""

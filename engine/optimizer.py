@@ -1,0 +1,251 @@
+"""The optimizer: learns correction rules for a DSPy module and returns it with the best of them."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dspy
+from dspy.teleprompt import Teleprompter
+
+from engine.coercion import as_metric
+from engine.conditional import ConditionalProgram, RuleSelection
+from engine.config import PromptGradConfig
+from engine.errors import DataError, ProjectError
+from engine.events import Emit, Event, Interval
+from engine.formatting import ExampleFormatter, FieldFormatter, as_text
+from engine.gradients import GradientWriter
+from engine.leakage import QuotationIndex
+from engine.loop import LoopParts, OptimizationLoop, Optimized
+from engine.merging import RuleMerger
+from engine.narration import narrate
+from engine.program import FrozenProgram
+from engine.progress import Forecast
+from engine.review import Decisions, Reviewer
+from engine.rollouts import Item, RolloutRunner
+from engine.rule_tests import RuleTester
+from engine.rules import RuleSet
+from engine.sampling import stratified_split
+from engine.score import Example, Metric
+from engine.seeds import generator
+from engine.selection import RuleAcceptor, RuleSelector, accept_by_default
+from engine.statistics import mean_interval
+
+_log = logging.getLogger("promptgrad")
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+class PromptGradOptimizer(Teleprompter):
+    """Learns correction rules from failures, proves each on examples, and keeps the base prompt as it is.
+
+    `metric` takes (example, prediction) and returns a `Score`; a DSPy-style metric that returns a number or
+    a bool works as well. `base_prompt_source` is "module" or the base instructions themselves.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        config: PromptGradConfig | None = None,
+        base_prompt_source: str = "module",
+        example_formatter: ExampleFormatter | None = None,
+        rule_acceptor: RuleAcceptor | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config or PromptGradConfig()
+        if base_prompt_source != "module":
+            self.config = replace(self.config, base_prompt_source=base_prompt_source)
+        self.metric = as_metric(metric, success_from=self.config.failure_threshold)
+        self.example_formatter = example_formatter
+        self.rule_acceptor = rule_acceptor or accept_by_default
+
+    def optimize(
+        self,
+        module: dspy.Module,
+        train_examples: Sequence[Mapping[str, Any]],
+        val_examples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dspy.Module:
+        """Return `module` with base instructions and the learned corrections.
+
+        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too.
+
+        Raises:
+            DataError: there are too few examples to learn and to validate.
+            ModelUnavailableError: the model stopped answering.
+        """
+        session = OptimizationSession(self, module, train_examples, val_examples, task_lm=_configured_lm())
+        try:
+            return session.program_with(session.run().rules)
+        finally:
+            session.close()
+
+    def compile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        teacher: dspy.Module | None = None,
+        valset: Sequence[dspy.Example] | None = None,
+        **kwargs: Any,
+    ) -> dspy.Module:
+        """Return `student` with learned corrections; this is `optimize` under DSPy's name.
+
+        Raises:
+            TypeError: a `teacher` or another argument that this optimizer has no use for.
+        """
+        if teacher is not None or kwargs:
+            unknown = ", ".join((["teacher"] if teacher is not None else []) + list(kwargs))
+            raise TypeError(f"PromptGradOptimizer.compile has no use for: {unknown}")
+        return self.optimize(
+            student, [dict(example) for example in trainset], valset and [dict(example) for example in valset]
+        )
+
+
+class OptimizationSession:
+    """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
+
+    Without validation examples, a share of the training examples is held out.
+
+    Raises:
+        DataError: there are too few examples to learn and to validate.
+    """
+
+    def __init__(
+        self,
+        optimizer: PromptGradOptimizer,
+        module: dspy.Module,
+        train_examples: Sequence[Example],
+        val_examples: Sequence[Example] | None,
+        *,
+        task_lm: dspy.LM,
+        reflection_lm: dspy.LM | None = None,
+        test_size: int = 0,
+        decisions: Decisions | None = None,
+        emit: Emit = _ignore,
+    ) -> None:
+        config = optimizer.config
+        self.config = config
+        self.seed = config.seed if config.seed is not None else random.randrange(2**31)
+        self.emit = _narrated(emit) if config.verbose else emit
+        self.program = FrozenProgram(module, config.base_prompt_source)
+        self._optimizer = optimizer
+        self._reflection_lm = reflection_lm or task_lm
+        self._test_size = test_size
+        self._decisions = decisions
+        self._adapter = dspy.settings.adapter or dspy.JSONAdapter()
+        conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
+        self.runner = RolloutRunner(
+            self.program,
+            optimizer.metric,
+            task_lm,
+            adapter=self._adapter,
+            max_workers=config.max_workers,
+            seed=self.seed,
+            selection=conditional if config.conditional_rules else None,
+            emit=self.emit,
+        )
+        self.train, self.validation = self._split(train_examples, val_examples)
+        self.tester = RuleTester(self.runner, self.validation, config, seed=self.seed, emit=self.emit)
+
+    def run(self) -> Optimized:
+        """Learn rules from the training examples."""
+        return self._loop().run()
+
+    def validate(self, rules: RuleSet) -> Interval:
+        """Return the mean score of the program with `rules` on the validation examples."""
+        rollouts = self.runner.run(rules, self.validation)
+        return mean_interval([rollout.score.value for rollout in rollouts])
+
+    def program_with(self, rules: RuleSet) -> dspy.Module:
+        """Return the module with `rules`, conditional if the configuration says so."""
+        if not self.config.conditional_rules:
+            return self.program.with_rules(rules)
+        base = self.program.with_rules(RuleSet())
+        return ConditionalProgram(
+            base, rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
+        )
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self.runner.close()
+
+    def _split(
+        self, train_examples: Sequence[Example], val_examples: Sequence[Example] | None
+    ) -> tuple[list[Item], list[Item]]:
+        train = self.runner.items(train_examples, "train")
+        if val_examples is None:
+            train, validation = self._hold_out(train)
+        else:
+            validation = self.runner.items(val_examples, "validation")
+        if not train or not validation:
+            raise DataError(
+                f"There are {len(train)} training and {len(validation)} validation examples.",
+                hint="Give at least one of each, or enough training examples to hold some out.",
+            )
+        return train, validation
+
+    def _hold_out(self, train: list[Item]) -> tuple[list[Item], list[Item]]:
+        labels = [self._label(item) for item in train]
+        rng = generator(self.seed, "holdout")
+        kept, held_out = stratified_split(labels, self.config.val_holdout_fraction, rng)
+        return [train[index] for index in kept], [
+            replace(train[index], split="validation") for index in held_out
+        ]
+
+    def _label(self, item: Item) -> str:
+        return "; ".join(
+            as_text(value) for key, value in item.values.items() if key not in item.inputs and key != "id"
+        )
+
+    def _loop(self) -> OptimizationLoop:
+        config, emit = self.config, self.emit
+        formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
+        tester = self.tester if config.validate_rules else None
+        texts = [as_text(value) for item in self.train for value in item.inputs.values()]
+        parts = LoopParts(
+            program=self.program,
+            runner=self.runner,
+            gradients=GradientWriter(
+                self.program,
+                self._reflection_lm,
+                config,
+                formatter,
+                QuotationIndex(texts),
+                seed=self.seed,
+                adapter=self._adapter,
+                emit=emit,
+            ),
+            selector=RuleSelector(tester, config, emit),
+            merger=RuleMerger(self._reflection_lm, tester, adapter=self._adapter, emit=emit),
+            acceptor=self._optimizer.rule_acceptor,
+            reviewer=Reviewer(self._decisions, self.tester, emit) if self._decisions else None,
+        )
+        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
+        return OptimizationLoop(
+            parts, config, self.train, self.validation, seed=self.seed, forecast=forecast, emit=emit
+        )
+
+
+def _configured_lm() -> dspy.LM:
+    lm = dspy.settings.lm
+    if lm is None:
+        raise ProjectError(
+            "No model is configured.",
+            hint='Call dspy.configure(lm=open_model("demo").lm), or configure any other dspy.LM.',
+        )
+    return lm
+
+
+def _narrated(emit: Emit) -> Emit:
+    def narrating(event: Event) -> None:
+        line = narrate(event)
+        if line:
+            _log.info(line)
+        emit(event)
+
+    return narrating

@@ -1,0 +1,101 @@
+"""A DSPy module as the engine sees it: frozen base instructions, and rules on top of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dspy
+
+from engine.errors import ConfigError, ProjectError
+from engine.formatting import answer_line, as_text
+from engine.rules import Rule, render_instructions, rules_by_predictor
+
+
+class FrozenProgram:
+    """A module whose base instructions never change, from which programs with rules are made.
+
+    `inputs` are the fields the program takes from an example, `predictors` the names of its steps.
+
+    Raises:
+        ProjectError: the module has no predictor.
+        ConfigError: custom base instructions for a program with several predictors.
+    """
+
+    def __init__(self, module: dspy.Module, base_prompt_source: str = "module") -> None:
+        steps = dict(module.named_predictors())
+        if not steps:
+            raise ProjectError(
+                "The program has no predictor to improve.",
+                hint="A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside.",
+            )
+        if base_prompt_source != "module" and len(steps) > 1:
+            raise ConfigError(
+                f"base_prompt_source holds one text, and this program has {len(steps)} predictors.",
+                hint='Write the instructions into the module and keep base_prompt_source = "module".',
+            )
+        self._module = module.deepcopy()
+        self.predictors: tuple[str, ...] = tuple(steps)
+        self.base: dict[str, str] = {
+            name: step.signature.instructions if base_prompt_source == "module" else base_prompt_source
+            for name, step in steps.items()
+        }
+        self.inputs: frozenset[str] | None = _input_fields(module, steps)
+
+    def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
+        """Return a new module: the base with `rules` rendered after each predictor's instructions."""
+        module = self._module.deepcopy()
+        own = rules_by_predictor(rules, self.predictors)
+        for name, step in module.named_predictors():
+            step.signature = step.signature.with_instructions(render_instructions(self.base[name], own[name]))
+        return module
+
+    def instructions(self, rules: Iterable[Rule]) -> dict[str, str]:
+        """Return the whole instructions of each predictor."""
+        own = rules_by_predictor(rules, self.predictors)
+        return {name: render_instructions(text, own[name]) for name, text in self.base.items()}
+
+    def task(self) -> str:
+        """Return the base instructions as an analysis sees them."""
+        if len(self.predictors) == 1:
+            return self.base[self.predictors[0]]
+        return "\n\n".join(f"Step {name}:\n{text}" for name, text in self.base.items())
+
+    def resolve_predictor(self, name: str | None) -> str | None:
+        """Return the predictor that an analysis means by `name`, or None if there is none."""
+        if len(self.predictors) == 1:
+            return self.predictors[0]
+        wanted = (name or "").strip().removesuffix(".predict")
+        return next((own for own in self.predictors if own.removesuffix(".predict") == wanted), None)
+
+    def take_inputs(self, example: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of an example that the program is called with."""
+        if self.inputs is None:
+            return dict(example)
+        return {key: value for key, value in example.items() if key in self.inputs}
+
+
+def _input_fields(module: dspy.Module, steps: Mapping[str, Any]) -> frozenset[str] | None:
+    """Names that `module.forward` takes; None if it takes anything and has several predictors."""
+    # Asked of the class: DSPy warns when an instance's forward is touched.
+    parameters = list(inspect.signature(type(module).forward).parameters.values())[1:]
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return frozenset(named)
+    if len(steps) == 1:
+        return frozenset(next(iter(steps.values())).signature.input_fields)
+    return None
+
+
+def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:
+    """Return what each predictor of a program with several saw and said; "" for a single predictor."""
+    names = {id(step): name for name, step in program.named_predictors()}
+    if len(names) == 1:
+        return ""
+    lines = []
+    for step, inputs, outputs in trace:
+        seen = "; ".join(f"{key} = {as_text(value)}" for key, value in inputs.items())
+        name = names.get(id(step), "?").removesuffix(".predict")
+        lines.append(f"step {name}: saw {seen}; {answer_line(dict(outputs.items()))}")
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""How much work a run is: model calls by plan, and how many are still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.config import PromptGradConfig
+from engine.events import Phase
+
+_PROPOSALS_PER_BATCH = 3.0
+_ORDER: tuple[Phase, ...] = ("rollouts", "gradients", "validation", "merging")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Calls of each part of a run, for splits of given sizes.
+
+    A rollout counts as one call. `tests` is the expected number of rules tested in a batch; each
+    test costs the new side of its pairs, and half of the old side, since the rest is known already.
+    """
+
+    baseline: int
+    rollouts: int
+    gradients: int
+    validation: int
+    epoch: int
+    test: int
+
+    @classmethod
+    def of(
+        cls,
+        config: PromptGradConfig,
+        validation: int,
+        test: int,
+        tests: float = _PROPOSALS_PER_BATCH,
+    ) -> Workload:
+        """Return the workload of `config` for splits of `validation` and `test` examples."""
+        subset = min(config.rule_validation_examples, validation) if config.validate_rules else 0
+        return cls(
+            baseline=validation * config.num_val_runs,
+            rollouts=config.batch_size,
+            gradients=config.gradient_samples if config.gradient_consensus else 1,
+            validation=round(tests * subset * 1.5),
+            epoch=validation * config.num_val_runs,
+            test=2 * test,
+        )
+
+    def batch(self) -> int:
+        """Calls of one batch."""
+        return self.rollouts + self.gradients + self.validation
+
+    def total(self, config: PromptGradConfig) -> int:
+        """Calls of a whole run that doesn't stop early."""
+        epochs = config.epochs * (config.batches_per_epoch * self.batch() + self.epoch)
+        return self.baseline + epochs + self.test
+
+    def remaining(self, config: PromptGradConfig, phase: Phase, epoch: int, batch: int) -> int:
+        """Calls still to come at the beginning of `phase`, if the run doesn't stop early."""
+        if phase == "baseline":
+            return self.total(config)
+        if phase in ("test", "artifact"):
+            return self.test if phase == "test" else 0
+        later_epochs = config.epochs - epoch
+        rest = later_epochs * (config.batches_per_epoch * self.batch() + self.epoch) + self.epoch + self.test
+        if phase == "epoch":
+            return rest
+        parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
+        here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])
+        return rest + (config.batches_per_epoch - batch) * self.batch() + here
+
+
+class Forecast:
+    """Calls done, and calls expected in all, at each turn of a run."""
+
+    def __init__(
+        self, config: PromptGradConfig, validation: int, test: int, done: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._config = config
+        self._workload = Workload.of(config, validation, test)
+        self._done = done
+
+    def at(self, phase: Phase, epoch: int, batch: int) -> tuple[int, int]:
+        """Return (calls done, calls expected in all) at the beginning of `phase`."""
+        done = self._done()
+        return done, done + self._workload.remaining(self._config, phase, epoch, batch)

@@ -1,0 +1,186 @@
+"""Which artifact is current for each program version and model revision, and every switch that led there.
+
+All of it lies in one file, `releases.json` beside the artifacts, which is replaced at once at each switch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine import run_lock
+from engine.errors import ArtifactError, RunLockedError
+from engine.gates import GateReport
+from engine.manifest import ArtifactManifest, ForcedRelease, load_manifest, record_forced
+
+RELEASES = "releases.json"
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Switch(_Part):
+    """One change of what is current in a cell; artifacts are folders below that of the file.
+
+    `previous` is what a rollback leads to. A forced promotion names the gates that failed and the reason.
+    """
+
+    time: str
+    action: Literal["promote", "rollback"]
+    cell: str
+    artifact: str
+    previous: str | None = None
+    failed: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Releases(_Part):
+    """The current artifact of each cell, and the switches in order."""
+
+    format: int = FORMAT
+    current: dict[str, str] = {}
+    history: tuple[Switch, ...] = ()
+
+
+def cell_of(manifest: ArtifactManifest) -> str:
+    """Return the cell that an artifact belongs to: program version @ exact model revision."""
+    template = manifest.model.template_digest
+    revision = _short(manifest.model.digest) + (f"+{_short(template)}" if template else "")
+    return f"{_short(manifest.program)}@{revision}"
+
+
+def root_of(artifact: Path) -> Path:
+    """Return the folder of all artifacts, in which `artifact` lies as name/revision/version."""
+    return artifact.resolve().parents[2]
+
+
+def load_releases(root: Path) -> Releases:
+    """Return what is current below the folder of all artifacts; nothing before the first promotion.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    path = root / RELEASES
+    try:
+        return Releases.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Releases()
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            f"{path} can't be read: {str(error).partition(chr(10))[0]}.",
+            hint="Restore it from version control; the artifacts themselves are whole.",
+        ) from error
+
+
+def promote(artifact: Path, report: GateReport, *, force: bool = False, reason: str = "") -> Switch:
+    """Make an artifact the current one of its cell; one that failed a gate needs `force` and a reason.
+
+    A forced release is recorded in the artifact's manifest, too.
+
+    Raises:
+        ArtifactError: the artifact is damaged, failed a gate, or is current already.
+    """
+    folder, root = artifact.resolve(), root_of(artifact)
+    with _locked(root):
+        manifest = load_manifest(folder)
+        if not report.passed and not (force and reason.strip()):
+            raise ArtifactError(
+                f"{artifact} failed its gates: {report.reason}.",
+                hint='Improve it, or answer for it yourself: promptgrad promote ... --force --reason "..."',
+            )
+        releases, cell = load_releases(root), cell_of(manifest)
+        name = folder.relative_to(root).as_posix()
+        current = releases.current.get(cell)
+        if current == name:
+            raise ArtifactError(f"{artifact} is current already.", hint="See promptgrad history.")
+        now = _now()
+        if not report.passed:
+            record_forced(folder, ForcedRelease(time=now, reason=reason, failed=report.failed))
+        failed = tuple(result.gate for result in report.failed)
+        switch = Switch(
+            time=now,
+            action="promote",
+            cell=cell,
+            artifact=name,
+            previous=current,
+            failed=failed,
+            reason=reason if failed else "",
+        )
+        _write(root, releases, switch)
+        return switch
+
+
+def roll_back(root: Path, cell: str) -> Switch:
+    """Make the artifact current again that was so before the present one.
+
+    Raises:
+        ArtifactError: nothing is current in that cell, nothing was before, or what was is damaged.
+    """
+    with _locked(root):
+        releases = load_releases(root)
+        current = releases.current.get(cell)
+        made = [switch for switch in releases.history if switch.cell == cell and switch.artifact == current]
+        if not made:
+            raise ArtifactError(f"Nothing is current in {cell}.", hint="Promote an artifact first.")
+        target = made[-1].previous
+        if target is None:
+            raise ArtifactError(
+                f"Nothing was current in {cell} before {current}.", hint="Promote another artifact instead."
+            )
+        load_manifest(root / target)
+        before = [switch for switch in releases.history if switch.cell == cell and switch.artifact == target]
+        switch = Switch(
+            time=_now(),
+            action="rollback",
+            cell=cell,
+            artifact=target,
+            previous=before[-1].previous if before else None,
+        )
+        _write(root, releases, switch)
+        return switch
+
+
+def _write(root: Path, releases: Releases, switch: Switch) -> None:
+    written = Releases(
+        current={**releases.current, switch.cell: switch.artifact}, history=(*releases.history, switch)
+    )
+    path = root / RELEASES
+    temporary = path.with_suffix(".saving")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(written.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} can't be written: {error.strerror}.", hint="What was current still is."
+        ) from error
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Let one process at a time switch."""
+    with ExitStack() as stack:
+        path = root.parent / ".promptgrad" / "locks" / "releases.lock"
+        try:
+            stack.enter_context(run_lock.exclusive(path, "releases"))
+        except RunLockedError as error:
+            raise ArtifactError("Another process is switching releases.", hint="Try again.") from error
+        yield
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:12]

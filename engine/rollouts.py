@@ -1,0 +1,215 @@
+"""Rollouts: the program run on examples, in parallel, each at most once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+
+from engine.conditional import RuleSelection
+from engine.data import example_key, public_fields
+from engine.errors import ProjectError, PromptGradError
+from engine.events import Emit, RolloutFinished
+from engine.program import FrozenProgram, trace_text
+from engine.replay import cause_of, recording
+from engine.rules import RuleSet
+from engine.score import Example, Metric, Score
+from engine.seeds import derive_seed
+
+Split = Literal["train", "validation", "test"]
+
+UNPARSEABLE = "unparseable"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An example with its content key and the split it belongs to."""
+
+    key: str
+    split: Split
+    values: Example
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One run of a program on one example: what it answered, the score, and what the model took for it."""
+
+    key: str
+    score: Score
+    prediction: dict[str, Any] | None
+    trace: str
+    prompt_tokens: int = 0
+    seconds: float = 0.0
+
+
+class RolloutRunner:
+    """Runs programs on examples with up to `max_workers` threads and remembers every rollout.
+
+    A rollout is known by the rules that the example met, the example and the number of the repeat:
+    with conditional rules, two rule sets that say the same to an example share its rollout.
+    `performed` counts the rollouts that were run and not remembered.
+    """
+
+    def __init__(
+        self,
+        program: FrozenProgram,
+        metric: Metric,
+        lm: dspy.LM,
+        *,
+        adapter: dspy.Adapter | None = None,
+        max_workers: int = 10,
+        seed: int = 0,
+        selection: RuleSelection | None = None,
+        emit: Emit,
+    ) -> None:
+        self.program = program
+        self._metric = metric
+        self._lm = lm
+        self._adapter = adapter or dspy.JSONAdapter()
+        self._seed = seed
+        self._selection = selection
+        self._emit = emit
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="rollout")
+        self._known: dict[tuple[str, str, int], Rollout] = {}
+        self._modules: dict[str, dspy.Module] = {}
+        self._lock = threading.Lock()
+        self.performed = 0
+        self._samples = bool(lm.kwargs.get("temperature"))
+
+    def items(self, examples: Iterable[Example], split: Split) -> list[Item]:
+        """Return `examples` with their content keys; the same content has the same key."""
+        made = []
+        for example in examples:
+            values = dict(example)
+            key = example_key(values, public_fields(values))
+            made.append(Item(key, split, values, self.program.take_inputs(values)))
+        return made
+
+    def run(self, rules: RuleSet, items: Sequence[Item], repeat: int = 0) -> list[Rollout]:
+        """Return the rollouts of the program with `rules` on `items`, in their order.
+
+        Raises:
+            ContextOverflowError: a prompt is too long; the message names the example.
+            ModelUnavailableError: the model stopped answering.
+            MetricError, ProjectError: the user's metric or program raised.
+        """
+        futures = [self._pool.submit(self._rollout, rules, item, repeat) for item in items]
+        return _results(futures)
+
+    def is_known(self, rules: RuleSet, item: Item, repeat: int = 0) -> bool:
+        """Return whether this rollout would cost nothing."""
+        return self._cache_key(rules, item, repeat) in self._known
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _effective(self, rules: RuleSet, item: Item) -> RuleSet:
+        return self._selection(rules, item.inputs) if self._selection else rules
+
+    def _cache_key(self, rules: RuleSet, item: Item, repeat: int) -> tuple[str, str, int]:
+        return (self._effective(rules, item).digest, item.key, repeat)
+
+    def _rollout(self, rules: RuleSet, item: Item, repeat: int) -> Rollout:
+        effective = self._effective(rules, item)
+        key = (effective.digest, item.key, repeat)
+        known = self._known.get(key)
+        if known is None:
+            known = self._run_program(self._module(effective), effective.digest, item, repeat)
+            with self._lock:
+                self._known[key] = known
+                self.performed += 1
+        return known
+
+    def _module(self, rules: RuleSet) -> dspy.Module:
+        with self._lock:
+            if rules.digest not in self._modules:
+                self._modules[rules.digest] = self.program.with_rules(rules)
+            return self._modules[rules.digest]
+
+    def _lm_for(self, item: Item, repeat: int) -> dspy.LM:
+        if not self._samples:
+            return self._lm
+        seed = derive_seed(self._seed, "rollout", item.key, repeat)
+        return self._lm.copy(seed=seed, rollout_id=seed) if self._lm.cache else self._lm.copy(seed=seed)
+
+    def _run_program(self, module: dspy.Module, digest: str, item: Item, repeat: int) -> Rollout:
+        started = time.monotonic()
+        with recording() as used:
+            prediction, trace, unreadable = self._answer(module, item, repeat)
+        if prediction is None:
+            score = Score(0.0, False, unreadable, UNPARSEABLE)
+        else:
+            score = self._metric(item.values, prediction)
+        shown = None if prediction is None else dict(prediction.items())
+        self._emit(
+            RolloutFinished(
+                id=f"rollout/{digest}/{item.key}/{repeat}",
+                example=item.key,
+                split=item.split,
+                rules=digest,
+                repeat=repeat,
+                score=score.value,
+                is_success=score.is_success,
+                feedback=score.feedback,
+                error_type=score.error_type,
+                prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
+                completions=tuple(used.keys),
+                tokens=used.tokens,
+                seconds=time.monotonic() - started,
+            )
+        )
+        return Rollout(item.key, score, shown, trace, used.tokens.prompt, used.seconds)
+
+    def _answer(self, module: dspy.Module, item: Item, repeat: int) -> tuple[Any | None, str, str]:
+        """Return the prediction (None if it can't be read), the trace, and why it can't be read."""
+        trace: list[Any] = []
+        try:
+            with dspy.context(lm=self._lm_for(item, repeat), adapter=self._adapter, trace=trace):
+                prediction = module(**item.inputs)
+        except AdapterParseError as error:
+            return None, trace_text(module, trace), f"The answer could not be read: {_answer_of(error)}"
+        except Exception as error:
+            raise _explained(error, item) from error
+        return prediction, trace_text(module, trace), ""
+
+
+def _results(futures: Sequence[Future[Rollout]]) -> list[Rollout]:
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.exception()
+        raise
+
+
+def _explained(error: Exception, item: Item) -> PromptGradError:
+    """Return the error as one made for people; it names the example."""
+    where = item.values.get("id") or item.key
+    known = cause_of(error)
+    if known is not None:
+        known.add_note(f"example {where}")
+        return known
+    return ProjectError(
+        f"The program raised {type(error).__name__} on the example {where}: {error}",
+        hint="Correct the program's code; --debug shows where it was raised.",
+    )
+
+
+def _answer_of(error: AdapterParseError) -> str:
+    answer = str(getattr(error, "lm_response", "") or "nothing was answered")
+    return answer if len(answer) <= 400 else f"{answer[:400]} ..."
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value

@@ -1,0 +1,146 @@
+"""Rules: the layer of corrections that is learned on top of frozen base instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RULES_HEADING = "Corrections (where one applies, it overrules the instructions above):"
+
+
+class ParsedRule(BaseModel):
+    """A proposal to add or remove one rule, as read from the analyses of a batch.
+
+    `support` counts the analysis passes that proposed it; `confidence` (0..1) follows from it.
+    `trigger` holds the words by which an input shows that the rule concerns it, or is empty for a
+    rule that concerns every input. `predictor` is None in a program with a single predictor.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["add", "remove"]
+    text: str
+    trigger: str = ""
+    confidence: float = Field(default=0.5, ge=0.0, le=1.0)
+    rationale: str = ""
+    predictor: str | None = None
+    support: int = Field(default=1, ge=1)
+
+
+class Evidence(BaseModel):
+    """What a paired test said of a rule: mean gain, its 95 % interval, and what it cost.
+
+    `delta`, `low` and `high` are differences of mean scores (-1..1) between the program with the rule
+    and without it; `n` examples were compared; `deltas` maps each example's key to its difference.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delta: float
+    low: float
+    high: float
+    n: int
+    deltas: dict[str, float] = Field(default_factory=dict)
+    calls: int = 0
+
+
+class Rule(BaseModel):
+    """One learned correction, with where it came from and what is known of its effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    trigger: str = ""
+    predictor: str = ""
+    rationale: str = ""
+    confidence: float = 0.5
+    support: int = 1
+    epoch: int = 0
+    batch: int = 0
+    suggested_by: tuple[str, ...] = ()
+    merged_from: tuple[str, ...] = ()
+    note: str = ""
+    evidence: Evidence | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits made of what the rule says and to whom."""
+        return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
+
+
+class RuleSet:
+    """An immutable, ordered set of rules; two sets that say the same have the same `digest`."""
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        unique: dict[str, Rule] = {}
+        for rule in rules:
+            unique.setdefault(rule.id, rule)
+        self.rules: tuple[Rule, ...] = tuple(unique.values())
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def __contains__(self, rule: object) -> bool:
+        return isinstance(rule, Rule) and any(own.id == rule.id for own in self.rules)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RuleSet) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"RuleSet({[rule.text for rule in self.rules]!r})"
+
+    @property
+    def digest(self) -> str:
+        """Content hash: the rules' ids in their order."""
+        return sha256(" ".join(rule.id for rule in self.rules).encode()).hexdigest()[:16]
+
+    def adding(self, *rules: Rule) -> RuleSet:
+        """Return this set with `rules` at its end."""
+        return RuleSet((*self.rules, *rules))
+
+    def removing(self, *rules: Rule) -> RuleSet:
+        """Return this set without `rules`."""
+        gone = {rule.id for rule in rules}
+        return RuleSet(rule for rule in self.rules if rule.id not in gone)
+
+    def replacing(self, old: Iterable[Rule], new: Rule) -> RuleSet:
+        """Return this set with `new` in the place of the first of `old`, and the rest of `old` gone."""
+        gone = [rule.id for rule in old]
+        first = gone[0] if gone else None
+        return RuleSet(new if rule.id == first else rule for rule in self.rules if rule.id not in gone[1:])
+
+    def for_predictor(self, name: str) -> RuleSet:
+        """Return the rules that correct the predictor called `name`."""
+        return RuleSet(rule for rule in self.rules if rule.predictor == name)
+
+
+def render_instructions(base: str, rules: Iterable[Rule]) -> str:
+    """Return the base instructions, unchanged, followed by the rules as a list."""
+    lines = [f"- {rule.text}" for rule in rules]
+    if not lines:
+        return base
+    return "\n".join((base.rstrip(), "", RULES_HEADING, *lines))
+
+
+def render_numbered(rules: Iterable[Rule]) -> str:
+    """Return the rules as a numbered list, as an analysis refers to them, or "none"."""
+    return "\n".join(f"{number}. {rule.text}" for number, rule in enumerate(rules, 1)) or "none"
+
+
+def rules_by_predictor(rules: Iterable[Rule], names: Sequence[str]) -> Mapping[str, RuleSet]:
+    """Return each predictor's own rules, in order; a single predictor gets all of them."""
+    everything = RuleSet(rules)
+    if len(names) == 1:
+        return {names[0]: everything}
+    return {name: everything.for_predictor(name) for name in names}

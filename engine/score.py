@@ -1,0 +1,45 @@
+"""What a metric says of one prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Example: TypeAlias = Mapping[str, Any]
+
+
+class Score(BaseModel):
+    """One prediction's score: a value in 0..1, whether it counts as right, and what was wrong.
+
+    `error_type` names the kind of failure in a few words: batches are stratified by it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
+    is_success: bool
+    feedback: str = ""
+    error_type: str = ""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    def __init__(
+        self,
+        value: float,
+        is_success: bool,
+        feedback: str = "",
+        error_type: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            value=value,
+            is_success=is_success,
+            feedback=feedback,
+            error_type=error_type,
+            metadata=metadata or {},
+        )
+
+
+Metric: TypeAlias = Callable[[Example, Any], Score]
+"""A callable that takes (example, prediction) and returns a `Score`."""

@@ -1,0 +1,117 @@
+"""The sealed test split: opened for a release only, each time noted in the journal and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.data import LoadedExample, dataset_digest
+from engine.events import DataUsed, Emit, ModelUsed, TestOpened
+from engine.journal import Journal
+from engine.measurement import MeasuredExample, Measurement, slice_name
+from engine.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
+from engine.rules import RuleSet
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """The test split, the field that slices it, and examples of other splits that are measured with it."""
+
+    __test__ = False
+
+    examples: Sequence[LoadedExample]
+    slice_field: str | None = None
+    also: Mapping[str, Sequence[LoadedExample]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many examples are measured in all."""
+        return len(self.examples) + sum(len(examples) for examples in self.also.values())
+
+    @property
+    def data(self) -> DataUsed:
+        """The identity of the test split."""
+        return DataUsed(n=len(self.examples), digest=dataset_digest(self.examples))
+
+    def measure(self, runner: RolloutRunner, rules: RuleSet) -> Measurement:
+        """Return the scores of the baseline and of the program with `rules`, example by example."""
+        parts: dict[Literal["train", "validation", "test"], Sequence[LoadedExample]] = {
+            "test": self.examples,
+            "validation": self.also.get("validation", ()),
+            "train": self.also.get("train", ()),
+        }
+        examples = [example for part in parts.values() for example in part]
+        items = [
+            item
+            for split, part in parts.items()
+            for item in runner.items([example.values for example in part], split)
+        ]
+        before, after = runner.run(RuleSet(), items), runner.run(rules, items)
+        return Measurement(
+            examples=tuple(
+                _measured(example, slice_name(example.values, self.slice_field), item, old, new)
+                for example, item, old, new in zip(examples, items, before, after, strict=True)
+            )
+        )
+
+
+def open_test_split(
+    journal: Journal,
+    run: str,
+    split: TestSplit,
+    *,
+    place: str,
+    purpose: Literal["release", "transfer"],
+    program: str,
+    rules: str,
+    model: ModelUsed,
+    emit: Emit,
+) -> TestOpened:
+    """Note that a run opens the test split at a `place` in it, and return the note.
+
+    A run that is resumed opens it once, and to score the same rules on the same model again counts as no
+    further opening: it tells nothing new.
+    """
+    earlier = openings(journal, split.data.digest)
+    for opened_by, event in earlier:
+        if (opened_by, event.id) == (run, f"{place}/opened"):
+            return event
+    looked_at = {(event.program, event.rules, event.model.revision) for _, event in earlier}
+    opened = TestOpened(
+        id=f"{place}/opened",
+        data=split.data,
+        opening=len(looked_at | {(program, rules, model.revision)}),
+        purpose=purpose,
+        program=program,
+        rules=rules,
+        model=model,
+    )
+    emit(opened)
+    return opened
+
+
+def openings(journal: Journal, digest: str) -> list[tuple[str, TestOpened]]:
+    """Return each opening of the test split with that digest, and the run that opened it, in order."""
+    return [
+        (run, event)
+        for run, event in journal.events_of_kind("test_opened")
+        if isinstance(event, TestOpened) and event.data.digest == digest
+    ]
+
+
+def _measured(
+    example: LoadedExample, slice_value: str, item: Item, before: Rollout, after: Rollout
+) -> MeasuredExample:
+    return MeasuredExample(
+        key=item.key,
+        name=example.name,
+        split=item.split,
+        slice=slice_value,
+        baseline=before.score.value,
+        optimized=after.score.value,
+        is_success=after.score.is_success,
+        is_unparseable=after.score.error_type == UNPARSEABLE,
+        prompt_tokens=after.prompt_tokens,
+        seconds=after.seconds,
+    )

@@ -1,0 +1,17 @@
+"""Seeds for everything random in a run, derived from the run's one seed and a place in the run."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from random import Random
+
+
+def derive_seed(seed: int, *place: object) -> int:
+    """Return a seed in 0..2**31-1 that depends on the run's seed and the place, and on nothing else."""
+    text = "/".join(str(part) for part in (seed, *place))
+    return int.from_bytes(sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def generator(seed: int, *place: object) -> Random:
+    """Return a random generator for one place in the run."""
+    return Random(derive_seed(seed, *place))

@@ -1,0 +1,55 @@
+"""Where a key stands in a TOML file: tomllib reads values and forgets their lines."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+
+_TABLE = re.compile(r"\s*\[{1,2}\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+
+Place = tuple[str, ...]
+
+
+class TomlLines:
+    """Line numbers of a TOML text's tables and keys."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Place, int] = {}
+        table: Place = ()
+        open_quotes = ""
+        for number, line in enumerate(text.splitlines(), 1):
+            if open_quotes:
+                open_quotes = "" if line.count(open_quotes) % 2 else open_quotes
+                continue
+            if header := _TABLE.match(line):
+                table = _split(header[1])
+                self._remember(table, number)
+            elif key := _KEY.match(line):
+                self._remember(table + _split(key[1]), number)
+            open_quotes = next((quotes for quotes in ('"""', "'''") if line.count(quotes) % 2), "")
+
+    def find(self, place: Sequence[str]) -> int | None:
+        """Return the line (from 1) of a key, or of the nearest table around it."""
+        for end in range(len(place), 0, -1):
+            if (line := self._lines.get(tuple(place[:end]))) is not None:
+                return line
+        return None
+
+    def _remember(self, place: Place, line: int) -> None:
+        for end in range(1, len(place) + 1):
+            self._lines.setdefault(place[:end], line)
+
+
+def _split(dotted: str) -> Place:
+    """Return the parts of a dotted key, read as TOML reads them."""
+    try:
+        nested = tomllib.loads(f"{dotted} = 0")
+    except tomllib.TOMLDecodeError:
+        return (dotted,)
+    parts = []
+    while isinstance(nested, dict):
+        key, nested = next(iter(nested.items()))
+        parts.append(key)
+    return tuple(parts)

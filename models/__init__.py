@@ -1,0 +1,36 @@
+"""Where a prompt runs: GGUF files in process, Ollama, OpenAI-compatible servers, and the demo model.
+
+Importing this package loads neither DSPy nor llama.cpp; opening a model does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.local import LocalModel, Messages, Progress
+    from models.opening import open_model
+    from models.revision import ModelRevision
+    from models.settings import ModelSettings
+
+__all__ = ["LocalModel", "Messages", "ModelRevision", "ModelSettings", "Progress", "open_model"]
+
+_HOMES = {
+    "LocalModel": "local",
+    "Messages": "local",
+    "ModelRevision": "revision",
+    "ModelSettings": "settings",
+    "Progress": "local",
+    "open_model": "opening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,290 @@
+"""DSPy's engine contract over the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dspy.lm15 as lm15
+from dspy.clients.engines.base import validate_request
+
+from models.errors import ChatTemplateError
+from models.gguf.grammar import Thinking, grammar_for
+from models.gguf.library import NativeModel
+from models.gguf.prefix_tree import Tokens
+from models.gguf.request import Completion, Generation, TokenChoice
+from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
+from models.gguf.scheduler import Scheduler
+
+_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
+_SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
+
+
+class GGUFEngine:
+    """Turns DSPy's requests into tokens and answers into DSPy's responses; blocks the calling thread."""
+
+    supports_response_schema = True
+    supports_function_calling = False
+    supports_reasoning = False
+    supported_params = frozenset(
+        {"temperature", "top_p", "top_k", "stop", "seed", "max_tokens", "logprobs", "response_format"}
+        | {"frequency_penalty", "presence_penalty"}
+    )
+
+    def __init__(
+        self,
+        model: NativeModel,
+        scheduler: Scheduler,
+        *,
+        prompt_tokens: Callable[[Sequence[Mapping[str, Any]]], tuple[Tokens, bool]],
+        sampling: Sampling,
+        max_tokens: int,
+        context_length: int,
+        thinking: Thinking,
+    ) -> None:
+        self._model = model
+        self._scheduler = scheduler
+        self._prompt_tokens = prompt_tokens
+        self._sampling = sampling
+        self._max_tokens = max_tokens
+        self._context_length = context_length
+        self._thinking = thinking
+        self._grammars = GrammarCache(model)
+
+    def complete(self, request: lm15.Request) -> lm15.Response:
+        """Generate an answer.
+
+        Raises:
+            ContextLengthError: the prompt leaves no room for an answer.
+            UnsupportedFeatureError: the request has images, tools or the like.
+            RequestCancelledError: `cancel` was called meanwhile.
+        """
+        generation, thinks = self._generation(request, None)
+        self._scheduler.submit(generation)
+        try:
+            return self._response(request, generation.future.result(), thinks)
+        except BaseException:
+            generation.cancel()
+            raise
+
+    def stream(self, request: lm15.Request) -> Iterator[lm15.StreamEvent]:
+        """Generate an answer and yield its text as it comes; closing the iterator ends the request."""
+        pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        generation, thinks = self._generation(request, pieces.put)
+        generation.future.add_done_callback(lambda _future: pieces.put(None))
+        self._scheduler.submit(generation)
+        decoder = TextSplitter(thinks)
+        try:
+            yield lm15.StreamStartEvent(model=request.model)
+            while (piece := pieces.get()) is not None:
+                yield from decoder.events(piece)
+            completion: Completion = generation.future.result()
+            yield from decoder.events(b"", final=True)
+            response = self._response(request, completion, thinks)
+            yield lm15.StreamEndEvent(finish_reason=response.finish_reason, usage=response.usage)
+        finally:
+            generation.cancel()
+
+    def close(self) -> None:
+        """Free the parsed grammars."""
+        self._grammars.close()
+
+    def start(self, request: lm15.Request) -> tuple[Generation, Callable[[Completion], lm15.Response]]:
+        """Queue a request; return it, and what makes a response of its completion."""
+        generation, thinks = self._generation(request, None)
+        self._scheduler.submit(generation)
+        return generation, lambda completion: self._response(request, completion, thinks)
+
+    def _generation(
+        self, request: lm15.Request, on_text: Callable[[bytes], None] | None
+    ) -> tuple[Generation, bool]:
+        validate_request(request)
+        config = request.config
+        try:
+            tokens, thinks = self._prompt_tokens(chat_messages(request))
+            gbnf = grammar_for(config.response_format, "begun" if thinks else self._thinking)
+            grammar = self._grammars.get(gbnf) if gbnf else None
+        except (ChatTemplateError, ValueError) as error:
+            raise lm15.InvalidRequestError(str(error)) from error
+        room = room_for_answer(len(tokens), self._context_length)
+        sampler = TokenSampler(self._sampling_of(config), grammar, self._model.n_vocab)
+        generation = Generation(
+            tokens,
+            model=self._model,
+            sampler=sampler,
+            max_tokens=min(config.max_tokens or self._max_tokens, room),
+            stop=config.stop,
+            logprobs=config.logprobs,
+            on_text=on_text,
+        )
+        return generation, thinks
+
+    def _sampling_of(self, config: lm15.Config) -> Sampling:
+        """Return the model's sampling with what the request sets itself."""
+        own: dict[str, Any] = {
+            name: value
+            for name in ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
+            if (value := getattr(config, name)) is not None
+        }
+        own |= {key: value for key, value in (config.extensions or {}).items() if key in _SAMPLING_EXTENSIONS}
+        return replace(self._sampling, **own)
+
+    def _response(self, request: lm15.Request, completion: Completion, thinks: bool) -> lm15.Response:
+        thinking, text = split_thinking(completion.text, thinks)
+        parts: list[lm15.ThinkingPart | lm15.TextPart] = [lm15.ThinkingPart(thinking)] if thinking else []
+        parts.append(lm15.TextPart(text))
+        return lm15.Response(
+            id=None,
+            model=request.model,
+            message=lm15.Message.assistant(parts),
+            finish_reason=completion.finish_reason,
+            usage=lm15.Usage(
+                input_tokens=completion.prompt_tokens,
+                output_tokens=completion.completion_tokens,
+                cache_read_tokens=completion.reused_tokens,
+            ),
+            logprobs=tuple(self._logprob(choice) for choice in completion.choices) or None,
+        )
+
+    def _logprob(self, choice: TokenChoice) -> lm15.TokenLogprob:
+        piece = self._model.piece(choice.token)
+        return lm15.TokenLogprob(
+            token=piece.decode("utf-8", "replace"),
+            logprob=choice.log_probability,
+            bytes=tuple(piece),
+            token_id=choice.token,
+            top=tuple(
+                lm15.TopLogprob(
+                    token=self._model.piece(token).decode("utf-8", "replace"),
+                    logprob=value,
+                    bytes=tuple(self._model.piece(token)),
+                    token_id=token,
+                )
+                for token, value in choice.alternatives
+            ),
+        )
+
+
+class AsyncGGUFEngine:
+    """The same for asyncio: a waiting request holds no thread."""
+
+    def __init__(self, engine: GGUFEngine) -> None:
+        self._engine = engine
+
+    async def complete(self, request: lm15.Request) -> lm15.Response:
+        """Generate an answer; cancelling the task ends the request."""
+        generation, respond = await asyncio.to_thread(self._engine.start, request)
+        try:
+            return respond(await asyncio.wrap_future(generation.future))
+        except BaseException:
+            generation.cancel()
+            raise
+
+    async def stream(self, request: lm15.Request) -> AsyncIterator[lm15.StreamEvent]:
+        """Generate an answer and yield its text as it comes."""
+        events = self._engine.stream(request)
+        try:
+            while (event := await asyncio.to_thread(next, events, None)) is not None:
+                yield event
+        finally:
+            events.close()  # type: ignore[attr-defined]
+
+    async def aclose(self) -> None:
+        """Do nothing: the engine that this one wraps owns what there is to close."""
+
+
+class TextSplitter:
+    """Makes stream events of bytes that may end in the middle of a character or of a `</think>`."""
+
+    def __init__(self, thinks: bool) -> None:
+        self._text = b""
+        self._sent = 0
+        self._thinks = thinks
+
+    def events(self, piece: bytes, *, final: bool = False) -> Iterator[lm15.StreamEvent]:
+        """Yield what the new bytes complete."""
+        self._text += piece
+        end = len(self._text) if final else _whole_characters(self._text)
+        text = self._text[:end].decode("utf-8", "replace")
+        thinking, answer = split_thinking(text, self._thinks)
+        if thinking or self._thinks:
+            if not final:
+                return
+            if thinking:
+                yield lm15.StreamDeltaEvent(delta=lm15.ThinkingDelta(text=thinking, part_index=0))
+            yield lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=answer, part_index=1 if thinking else 0))
+            return
+        if len(answer) > self._sent:
+            yield lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=answer[self._sent :], part_index=0))
+            self._sent = len(answer)
+
+
+def chat_messages(request: lm15.Request) -> list[dict[str, str]]:
+    """Return a request's messages as chat templates take them.
+
+    Raises:
+        UnsupportedFeatureError: a message has something other than text.
+    """
+    if request.tools:
+        raise lm15.UnsupportedFeatureError("Tool calls are not supported for GGUF models.", feature="tools")
+    messages = []
+    if request.system is not None:
+        parts = (lm15.TextPart(request.system),) if isinstance(request.system, str) else request.system
+        messages.append({"role": "system", "content": _text(parts)})
+    for message in request.messages:
+        if message.role not in _ROLES:
+            raise lm15.UnsupportedFeatureError(f"Messages of the role {message.role} are not supported.")
+        messages.append({"role": _ROLES[message.role], "content": _text(message.parts)})
+    return messages
+
+
+def _text(parts: Sequence[Any]) -> str:
+    texts = []
+    for part in parts:
+        if isinstance(part, lm15.ThinkingPart):
+            continue
+        if not isinstance(part, lm15.TextPart):
+            raise lm15.UnsupportedFeatureError(
+                f"A GGUF model reads text only, not a part of type {part.type}."
+            )
+        texts.append(part.text)
+    return "\n".join(texts)
+
+
+def room_for_answer(prompt_tokens: int, context_length: int) -> int:
+    """Return how many tokens an answer may have.
+
+    Raises:
+        ContextLengthError: none.
+    """
+    if prompt_tokens >= context_length:
+        raise lm15.ContextLengthError(
+            f"The prompt has {prompt_tokens:,} tokens and the context holds {context_length:,}; "
+            "shorten the example, or set a larger `context_length` under [model]."
+        )
+    return context_length - prompt_tokens
+
+
+def split_thinking(text: str, open_already: bool) -> tuple[str, str]:
+    """Return what a model thought and what it answered; the prompt may have opened `<think>` already."""
+    body = text.lstrip()
+    if body.startswith("<think>"):
+        body = body.removeprefix("<think>")
+    elif not open_already:
+        return "", text
+    thinking, closed, answer = body.partition("</think>")
+    return (thinking.strip(), answer.lstrip()) if closed else (thinking.strip(), "")
+
+
+def _whole_characters(text: bytes) -> int:
+    """Return the length without a character that is cut off at the end."""
+    for back in range(1, min(4, len(text)) + 1):
+        byte = text[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue
+        width = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+        return len(text) - back if width > back else len(text)
+    return len(text)

@@ -1,0 +1,212 @@
+"""From a JSON schema to a grammar that llama.cpp can hold an answer to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Schema = Mapping[str, Any]
+
+_SHARED = {
+    # One space, or one line break and its indentation: json.dumps writes nothing else, and a weak model
+    # can't lose itself in blanks.
+    "ws": r'(" " | "\n" [ ]{0,16})?',
+    "char": r'[^"\\\x00-\x1F\x7F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
+    "string": r'"\"" char* "\""',
+    "integer": r'"-"? ("0" | [1-9] [0-9]{0,15})',
+    "number": r'integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?',
+    "boolean": '"true" | "false"',
+    "null": '"null"',
+    "thought": '([^<] | "<" [^/])*',
+    "value": "object | array | string | number | boolean | null",
+    "object": '"{" ws (string ":" ws value ("," ws string ":" ws value)*)? ws "}"',
+    "array": '"[" ws (value ("," ws value)*)? ws "]"',
+}
+
+_ANY_JSON: Schema = {"type": "object"}
+
+
+Thinking = Literal["never", "maybe", "begun"]
+"""Whether a model thinks before it answers; `begun` if the prompt ends within its thoughts."""
+
+_THOUGHTS = {
+    "never": "answer",
+    "maybe": r'("<think>" thought "</think>" [\n ]{0,4})? answer',
+    "begun": r'thought "</think>" [\n ]{0,4} answer',
+}
+
+
+def grammar_for(response_format: Mapping[str, Any] | None, thinking: Thinking = "never") -> str | None:
+    """Return the GBNF for a request's `response_format`, or None where the answer is free text.
+
+    Raises:
+        ValueError: the schema uses something that can't be written as a grammar.
+    """
+    if response_format is None:
+        return None
+    return schema_to_gbnf(response_format.get("schema", _ANY_JSON), thinking)
+
+
+def schema_to_gbnf(schema: Schema, thinking: Thinking = "never") -> str:
+    """Return a grammar whose every text is JSON that fits the schema, properties in the schema's order."""
+    return _Converter(schema).grammar(thinking)
+
+
+class _Converter:
+    """Writes one schema's rules; `$ref` becomes a rule of its own, so that recursion works."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._rules = dict(_SHARED)
+        self._references: dict[str, str] = {}
+
+    def grammar(self, thinking: Thinking) -> str:
+        answer = self._expression(self._schema, "answer")
+        rules = {"root": _THOUGHTS[thinking], **self._rules, "answer": answer}
+        return "\n".join(f"{name} ::= {body}" for name, body in rules.items())
+
+    def _expression(self, schema: Schema | bool, name: str) -> str:  # noqa: C901 - one branch per keyword
+        if isinstance(schema, bool) or not schema:
+            return "value"
+        if "$ref" in schema:
+            return self._reference(schema["$ref"])
+        if "const" in schema:
+            return _literal(schema["const"])
+        if "enum" in schema:
+            return _alternatives([_literal(value) for value in schema["enum"]])
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                return self._any_of(schema[keyword], name)
+        if "allOf" in schema:
+            return self._expression(self._merged(schema), name)
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            return self._any_of([{**schema, "type": one} for one in kind], name)
+        if kind == "object" or "properties" in schema:
+            return self._object(schema, name)
+        if kind == "array" or "items" in schema or "prefixItems" in schema:
+            return self._array(schema, name)
+        if kind == "string":
+            return _string(schema)
+        if kind in ("integer", "number", "boolean", "null"):
+            return str(kind)
+        if kind is None:
+            return "value"
+        raise ValueError(f"A JSON schema has the unknown type {kind!r}.")
+
+    def _rule(self, name: str, body: str) -> str:
+        """Give an expression a rule of its own and return the rule's name."""
+        base = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "rule"
+        unique, number = base, 1
+        while unique in self._rules or unique in ("root", "answer"):
+            number += 1
+            unique = f"{base}-{number}"
+        self._rules[unique] = body
+        return unique
+
+    def _reference(self, pointer: str) -> str:
+        if pointer not in self._references:
+            self._references[pointer] = self._rule(f"ref-{pointer.rsplit('/', 1)[-1]}", "")
+            name = self._references[pointer]
+            self._rules[name] = self._expression(self._resolve(pointer), name)
+        return self._references[pointer]
+
+    def _resolve(self, pointer: str) -> Schema:
+        node: Any = self._schema
+        if not pointer.startswith("#"):
+            raise ValueError(f"A JSON schema refers to {pointer!r}, which is outside of it.")
+        for part in pointer.lstrip("#/").split("/") if pointer not in ("#", "#/") else []:
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+        assert isinstance(node, Mapping)
+        return node
+
+    def _merged(self, schema: Schema) -> Schema:
+        """Return the schema with its `allOf` parts put together, as pydantic means them."""
+        whole: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
+        for part in schema["allOf"]:
+            part = self._resolve(part["$ref"]) if "$ref" in part else part
+            for key, value in part.items():
+                if key == "properties":
+                    whole["properties"] = {**whole.get("properties", {}), **value}
+                elif key == "required":
+                    whole["required"] = [*whole.get("required", []), *value]
+                else:
+                    whole[key] = value
+        return whole
+
+    def _any_of(self, options: Sequence[Schema], name: str) -> str:
+        return _alternatives([self._expression(option, name) for option in options])
+
+    def _object(self, schema: Schema, name: str) -> str:
+        properties: Mapping[str, Schema] = schema.get("properties", {})
+        if not properties:
+            return self._dictionary(schema.get("additionalProperties", True), name)
+        required = set(schema.get("required", properties))
+        members = {
+            key: self._rule(
+                f"{name}-{key}", f'{_literal(key)} ":" ws {self._expression(value, f"{name}-{key}")}'
+            )
+            for key, value in properties.items()
+        }
+        return self._rule(name, f'"{{" ws {_members(members, required)} ws "}}"')
+
+    def _dictionary(self, values: Schema | bool, name: str) -> str:
+        if values is False:
+            return '"{" ws "}"'
+        if values is True or not values:
+            return "object"
+        member = self._rule(f"{name}-member", f'string ":" ws {self._expression(values, f"{name}-value")}')
+        return self._rule(name, f'"{{" ws ({member} ("," ws {member})*)? ws "}}"')
+
+    def _array(self, schema: Schema, name: str) -> str:
+        if "prefixItems" in schema:
+            items = [self._expression(item, f"{name}-item") for item in schema["prefixItems"]]
+            return self._rule(name, '"[" ws ' + ' "," ws '.join(items) + ' ws "]"')
+        item = self._rule(f"{name}-item", self._expression(schema.get("items", {}), f"{name}-item"))
+        least, most = int(schema.get("minItems", 0)), schema.get("maxItems")
+        if most is not None and int(most) == 0:
+            return '"[" ws "]"'
+        repeat = f"{{{max(0, least - 1)},{'' if most is None else int(most) - 1}}}"
+        items_rule = f'{item} ("," ws {item}){repeat}'
+        return self._rule(name, f'"[" ws {items_rule if least else f"({items_rule})?"} ws "]"')
+
+
+def _members(members: Mapping[str, str], required: set[str]) -> str:
+    """Return the members in order; those that may be left out take their comma with them."""
+    names = list(members)
+    if required >= set(names):
+        return ' "," ws '.join(members.values())
+    if not required & set(names):
+        tails = [_optional_tail(names[i + 1 :], members) for i in range(len(names))]
+        firsts = [f"{members[name]}{tail}" for name, tail in zip(names, tails, strict=True)]
+        return f"({' | '.join(firsts)})?"
+    first = next(i for i, name in enumerate(names) if name in required)
+    before = "".join(f'({members[name]} "," ws)? ' for name in names[:first])
+    after = "".join(
+        f' "," ws {members[name]}' if name in required else f' ("," ws {members[name]})?'
+        for name in names[first + 1 :]
+    )
+    return f"{before}{members[names[first]]}{after}"
+
+
+def _optional_tail(names: Sequence[str], members: Mapping[str, str]) -> str:
+    return "".join(f' ("," ws {members[name]})?' for name in names)
+
+
+def _string(schema: Schema) -> str:
+    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    if not least and most is None:
+        return "string"
+    return rf'"\"" char{{{least},{"" if most is None else int(most)}}} "\""'
+
+
+def _literal(value: Any) -> str:
+    """Return a JSON value as a quoted GBNF string."""
+    text = json.dumps(value, ensure_ascii=False)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _alternatives(options: Sequence[str]) -> str:
+    return f"({' | '.join(options)})"

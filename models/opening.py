@@ -1,0 +1,79 @@
+"""From a model URI to an opened model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.demo import demo_model_path
+from models.errors import ChatTemplateError
+from models.gguf_header import shards
+from models.hashing import gguf_revision
+from models.local import LocalModel, Progress
+from models.memory import check_fits
+from models.settings import ModelSettings
+from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
+
+
+def open_model(
+    uri: str,
+    *,
+    settings: ModelSettings | None = None,
+    project_dir: Path | None = None,
+    log_file: Path | None = None,
+    on_progress: Progress | None = None,
+) -> LocalModel:
+    """Open a model; close it, or use it as a context manager.
+
+    `log_file` takes what llama.cpp prints. `on_progress` hears of hashing, loading and waiting.
+
+    Raises:
+        ModelUriError: the URI can't be read.
+        ModelError: the model can't be found, read, loaded or reached; the hint says what to do.
+    """
+    settings = settings or ModelSettings()
+    target = parse_uri(uri, project_dir)
+    if isinstance(target, DemoUri | GGUFUri):
+        path = demo_model_path() if isinstance(target, DemoUri) else target.path
+        return _open_gguf(uri, path, settings, project_dir, log_file, on_progress)
+    if isinstance(target, OllamaUri):
+        from models.ollama import open_ollama
+
+        return open_ollama(target.name, settings, on_progress=on_progress)
+    from models.openai_server import open_openai
+
+    return open_openai(target, settings)
+
+
+def _open_gguf(
+    uri: str,
+    path: Path,
+    settings: ModelSettings,
+    project_dir: Path | None,
+    log_file: Path | None,
+    on_progress: Progress | None,
+) -> LocalModel:
+    template = _chat_template(settings, project_dir)
+    check_fits(path, settings)
+    revision = gguf_revision(path, chat_template=template, on_progress=on_progress)
+    from models.gguf import GGUFModel
+
+    return GGUFModel(
+        shards(path)[0],
+        uri=uri,
+        revision=revision,
+        settings=settings.model_copy(update={"chat_template": template}),
+        log_file=log_file,
+        on_progress=on_progress,
+    )
+
+
+def _chat_template(settings: ModelSettings, project_dir: Path | None) -> str | None:
+    """Return the text of the template file that the settings name."""
+    if settings.chat_template is None:
+        return None
+    path = (project_dir or Path.cwd()) / Path(settings.chat_template).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"The chat template {path} can't be read: {error}."
+        raise ChatTemplateError(problem, hint="Correct `chat_template` under [model].") from error

@@ -1,0 +1,67 @@
+"""Which weights answered: the exact identity that a measurement and an artifact belong to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+ModelKind = Literal["gguf", "ollama", "openai"]
+
+
+def sha256_of(text: str) -> str:
+    """Return `sha256:` and the 64 hex digits of a text's UTF-8 bytes."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class ModelRevision:
+    """One exact model: what its content hashes to, never what it is called.
+
+    Two revisions are equal when `digest` and `template_digest` are: another chat template feeds the model
+    other tokens. So the same weights behind Ollama and in process are *two* revisions (Ollama's digest also
+    covers its own template and parameters): what was proved on one has to be proved again on the other.
+    `same_weights` tells such a pair apart from two different models.
+    """
+
+    kind: ModelKind = field(compare=False)
+    digest: str
+    """`sha256:` + 64 hex of a GGUF or of Ollama's manifest; `unverified:` + 64 hex of a server's words."""
+    template_digest: str | None = None
+    """`sha256:` + 64 hex of the chat template in use, or None where the server keeps it to itself."""
+    name: str = field(default="", compare=False)
+    """For display only."""
+    weights_digest: str | None = field(default=None, compare=False)
+    """`sha256:` + 64 hex of the weights alone, where they are known."""
+    engine: str = field(default="", compare=False)
+    """What ran it, with its version; for the record only."""
+
+    @classmethod
+    def unverified(cls, kind: ModelKind, name: str, told: str) -> ModelRevision:
+        """Return the revision of a server that gives no hash: `told` is all that it says about its model."""
+        return cls(kind, sha256_of(told).replace("sha256:", "unverified:"), name=name)
+
+    @property
+    def verified(self) -> bool:
+        """Whether the digest is of the model's content, and not of what a server says about it."""
+        return self.digest.startswith("sha256:")
+
+    @property
+    def short(self) -> str:
+        """The first 12 hex digits of the digest, for folder names and screens."""
+        return self.digest.rpartition(":")[2][:12]
+
+    def same_weights(self, other: ModelRevision) -> bool:
+        """Whether both revisions run the same weights, perhaps through another template or engine."""
+        return self.weights_digest is not None and self.weights_digest == other.weights_digest
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the revision as JSON-ready data, `verified` included for readers without this class."""
+        return {**asdict(self), "verified": self.verified}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelRevision:
+        """Return what `as_dict` was made from; keys of later versions are ignored."""
+        fields = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        return cls(**fields)

@@ -1,0 +1,84 @@
+"""Model URIs: `demo`, `gguf:PATH`, `ollama:NAME`, `openai:URL[,URL...]#NAME`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from models.errors import ModelUriError
+
+FORMS = "Use demo, gguf:PATH.gguf, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+
+
+@dataclass(frozen=True)
+class DemoUri:
+    """The embedded demo model."""
+
+
+@dataclass(frozen=True)
+class GGUFUri:
+    """A GGUF file."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class OllamaUri:
+    """A model of the Ollama server at `OLLAMA_HOST`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OpenAIUri:
+    """A model behind one or more OpenAI-compatible servers."""
+
+    endpoints: tuple[str, ...]
+    name: str
+
+
+ModelUri = DemoUri | GGUFUri | OllamaUri | OpenAIUri
+
+
+def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:
+    """Return what a model URI names; a relative path starts at the project's folder.
+
+    Raises:
+        ModelUriError: the URI can't be read; the hint shows the forms there are.
+    """
+    scheme, _, target = uri.strip().partition(":")
+    if scheme == "demo" and not target:
+        return DemoUri()
+    if scheme == "gguf" and target:
+        return GGUFUri((project_dir or Path.cwd()) / Path(target).expanduser())
+    if scheme == "ollama" and target and not any(map(str.isspace, target)):
+        return OllamaUri(target if ":" in target.rpartition("/")[2] else f"{target}:latest")
+    if scheme == "openai" and target:
+        return _openai(uri, target)
+    raise ModelUriError(f"{uri!r} is no model URI.", hint=_hint(uri, scheme))
+
+
+def _openai(uri: str, target: str) -> OpenAIUri:
+    addresses, _, name = target.partition("#")
+    endpoints = tuple(address.strip().rstrip("/") for address in addresses.split(","))
+    for endpoint in endpoints:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ModelUriError(f"{endpoint!r} in {uri!r} is no http address.", hint=FORMS)
+        if parts.username or parts.password:
+            raise ModelUriError(
+                f"A URI must not carry a password: {parts.hostname}.",
+                hint="Set PROMPTGRAD_API_KEY in the environment instead.",
+            )
+    if not name:
+        raise ModelUriError(f"{uri!r} names no model.", hint=f"Add #NAME, as in openai:{endpoints[0]}#NAME.")
+    return OpenAIUri(endpoints, name)
+
+
+def _hint(uri: str, scheme: str) -> str:
+    if scheme == "hf":
+        return f"Download it first: promptgrad models pull {uri}"
+    if uri.endswith(".gguf"):
+        return f"Write gguf:{uri}"
+    return f"{FORMS} `promptgrad models` lists what is here."

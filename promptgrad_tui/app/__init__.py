@@ -1,0 +1,1 @@
+"""The full-screen terminal app: watch a run, judge its rules, keep what was proved."""

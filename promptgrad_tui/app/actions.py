@@ -1,0 +1,173 @@
+"""Every action a person can take, once: keys, footer, palette, help and the page of keys are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from textual.binding import Binding, BindingType
+
+Scope: TypeAlias = Literal["app", "table", "text", "start", "run", "batch", "detail", "review", "log"]
+
+SCOPES: dict[Scope, str] = {
+    "app": "Everywhere",
+    "start": "Start page",
+    "run": "Run",
+    "review": "Review",
+    "batch": "Batch",
+    "detail": "Details of a row",
+    "log": "Log",
+    "table": "In a table",
+    "text": "In a text",
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action: `name` is Textual's action string, `keys` what is bound to it, `label` a word or two.
+
+    `help` is a sentence for the help and the page of keys; `footer` whether its key is shown below
+    the screen; `keys_shown` how the keys are written where Textual's names don't read well.
+    """
+
+    scope: Scope
+    name: str
+    keys: str
+    label: str
+    help: str
+    footer: bool = False
+    keys_shown: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name that a keymap uses: `run.pause`."""
+        return f"{self.scope}.{self.name.replace('(', '_').rstrip(')').replace(chr(39), '')}"
+
+    @property
+    def shown(self) -> str:
+        """The keys as a person reads them."""
+        return self.keys_shown or " ".join(key_text(key) for key in self.keys.split(","))
+
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "up": "\u2191",
+    "down": "\u2193",
+}
+
+
+def key_text(key: str) -> str:
+    """Return a key's name as it is written on a screen."""
+    return _NAMES.get(key, key)
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
+    Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
+    Action("app", "search", "slash", "Search", "Search in the focused table or text.", keys_shown="/"),
+    Action("app", "search_next", "n", "Next match", "Go to the next match."),
+    Action("app", "search_previous", "N", "Previous match", "Go to the match before."),
+    Action("app", "copy_row", "y", "Copy", "Copy the row or the text to the clipboard."),
+    Action("app", "change_theme", "T", "Theme", "Choose other colours."),
+    Action("app", "leave_screen", "escape", "Back", "Go back to the screen before."),
+    Action("app", "leave", "q", "Quit", "Leave; asks whether the run goes on.", True),
+    Action("start", "new_run", "r", "Run", "Start a new run of this project.", True),
+    Action("start", "demo", "d", "Demo", "Write the demo project into a new folder and run it.", True),
+    Action("start", "new_project", "i", "New project", "Write a new project into a folder.", True),
+    Action("run", "pane(1)", "1", "Batches", "Focus the batches."),
+    Action("run", "pane(2)", "2", "Gradients", "Focus the gradients."),
+    Action("run", "pane(3)", "3", "Validation", "Focus the validation of rules."),
+    Action("run", "pane(4)", "4", "Artifacts", "Focus the artifacts."),
+    Action("run", "pane(5)", "5", "Scores", "Show the chart of scores alone."),
+    Action("run", "next_pane", "tab", "Next pane", "Go to the next pane."),
+    Action("run", "previous_pane", "shift+tab", "Previous pane", "Go to the pane before."),
+    Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
+    Action("run", "pause", "space", "Pause", "Pause the run, or let it go on.", True),
+    Action("run", "stop", "x", "Stop", "Stop the run, after a question; it can be resumed.", True),
+    Action(
+        "run", "resume", "R", "Resume", "Go on with a run that ended early; nothing is paid for twice.", True
+    ),
+    Action("run", "review", "v", "Review", "Judge the rules one by one.", True),
+    Action("run", "prompt", "p", "Prompt", "Show the instructions with the best rules, as a diff."),
+    Action("run", "log", "L", "Log", "Show what happened, line by line."),
+    Action("log", "worker_output", "o", "Output", "Show what the run's process printed last.", True),
+    Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
+    Action("review", "keep", "a", "Keep", "Keep the rule.", True),
+    Action("review", "drop", "r", "Drop", "Drop the rule.", True),
+    Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
+    Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
+    Action("review", "merge", "m", "Merge", "Merge the rule with the next one.", True),
+    Action("review", "note", "n", "Note", "Write a note that travels with the rule."),
+    Action("review", "undo", "u", "Undo", "Take the last decision back.", True),
+    Action("review", "redo", "U", "Redo", "Do again what was undone."),
+    Action("review", "next_undecided", "j", "Next undecided", "Go to the next undecided rule."),
+    Action("review", "previous_undecided", "k", "Previous undecided", "Go to the undecided rule before."),
+    Action("review", "next_rule", "J,down", "Next", "Go to the next rule."),
+    Action("review", "previous_rule", "K,up", "Previous", "Go to the rule before."),
+    Action("review", "sort", "s", "Sort", "Sort by order of arrival, gain, or state."),
+    Action("review", "filter", "slash", "Filter", "Show only the rules that hold a text."),
+    Action("review", "evidence_down", "pagedown,ctrl+f,ctrl+d", "Evidence down", "Scroll the evidence down."),
+    Action("review", "evidence_up", "pageup,ctrl+b,ctrl+u", "Evidence up", "Scroll the evidence up."),
+    Action("review", "apply", "A", "Apply", "Apply all decisions: before that nothing counts.", True),
+    Action("table", "up", "up,k", "Up", "Move up."),
+    Action("table", "down", "down,j", "Down", "Move down."),
+    Action("table", "page_up", "pageup,ctrl+b", "Page up", "Move up by a page."),
+    Action("table", "page_down", "pagedown,ctrl+f", "Page down", "Move down by a page."),
+    Action("table", "first", "home,g", "First", "Go to the first row."),
+    Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
+    Action("table", "open", "enter", "Open", "Open the row."),
+    Action("text", "up", "up,k", "Up", "Scroll up."),
+    Action("text", "down", "down,j", "Down", "Scroll down."),
+    Action("text", "page_up", "pageup,ctrl+b", "Page up", "Scroll up by a page."),
+    Action("text", "page_down", "pagedown,ctrl+f", "Page down", "Scroll down by a page."),
+    Action("text", "first", "home,g", "Top", "Go to the top."),
+    Action("text", "last", "end,G", "Bottom", "Go to the bottom."),
+)
+
+
+def of_scope(*scopes: Scope) -> list[Action]:
+    """Return the actions of some scopes, in their order."""
+    return [action for action in ACTIONS if action.scope in scopes]
+
+
+def bindings(*scopes: Scope) -> list[BindingType]:
+    """Return Textual's bindings for the actions of some scopes."""
+    return [
+        Binding(
+            action.keys,
+            action.name,
+            action.label,
+            show=action.footer,
+            key_display=action.shown.split()[0],
+            tooltip=action.help,
+            id=action.id,
+        )
+        for action in of_scope(*scopes)
+    ]
+
+
+def keys_page(actions: Iterable[Action] = ACTIONS) -> str:
+    """Return the documentation's page of keys, as Markdown."""
+    known = list(actions)
+    lines = [
+        "# Keys",
+        "",
+        "`?` shows the keys that are valid where you are; `ctrl+p` finds any action by its name.",
+        "",
+    ]
+    for scope, title in SCOPES.items():
+        rows = [action for action in known if action.scope == scope]
+        if rows:
+            lines += [f"## {title}", "", "| Key | Action | Name in a keymap |", "|---|---|---|"]
+            lines += [f"| {_keys_cell(action)} | {action.help} | `{action.id}` |" for action in rows]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _keys_cell(action: Action) -> str:
+    return " ".join(f"`{key}`" for key in action.shown.split())

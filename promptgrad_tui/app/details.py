@@ -1,0 +1,75 @@
+"""A screen with one text: everything about a row, to read, search and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.cells import cell_len, chop_cells
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from promptgrad_tui.app.actions import bindings
+from promptgrad_tui.app.cells import Line, Tone, line
+from promptgrad_tui.app.key_bar import KeyBar
+from promptgrad_tui.app.toned import LinesView, TextView
+from promptgrad_tui.sanitize import one_line, visible, wrap
+
+
+class DetailScreen(Screen[None]):
+    """Shows one text under a title."""
+
+    BINDINGS = bindings("detail")
+
+    def __init__(self, title: str, make: Callable[[int], list[Line]]) -> None:
+        super().__init__()
+        self._title = title
+        self._make = make
+
+    def compose(self) -> ComposeResult:
+        """Make the title and the text."""
+        yield LinesView(lambda *_: [line(f" {one_line(self._title)}", "strong")], classes="title")
+        yield TextView()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show the text."""
+        view = self.query_one(TextView)
+        view.show(self._make)
+        view.focus()
+
+
+def heading(text: str) -> list[Line]:
+    """Return a heading with the empty line before it."""
+    return [(), line(text, "strong")]
+
+
+def paragraph(text: str, columns: int, tone: Tone = "") -> list[Line]:
+    """Return a text for people, wrapped at words and indented by two."""
+    return [line(part, tone) for part in wrap(text, columns, "  ")]
+
+
+def verbatim(text: str, columns: int, tone: Tone = "") -> list[Line]:
+    """Return a text exactly as it is, spaces and all, with long lines broken."""
+    lines: list[Line] = []
+    width = max(columns - 2, 8)
+    for row in visible(text).split("\n"):
+        lines += [line(f"  {part}", tone) for part in broken(row, width)]
+    return lines
+
+
+def broken(text: str, columns: int) -> list[str]:
+    """Return a line as pieces of at most `columns` cells, cut after spaces where there are any."""
+    pieces: list[str] = []
+    while cell_len(text) > columns:
+        piece = chop_cells(text, columns)[0]
+        cut = piece.rfind(" ") + 1
+        piece = piece[:cut] if cut > columns // 2 else piece
+        pieces.append(piece)
+        text = text[len(piece) :]
+    return [*pieces, text]
+
+
+def fact(name: str, value: str, columns: int, tone: Tone = "") -> list[Line]:
+    """Return a name and a value beside it."""
+    first, *rest = wrap(value, max(columns - 16, 10))
+    return [((f"  {name:<14}", "dim"), (first, tone)), *(line(" " * 16 + part, tone) for part in rest)]

@@ -1,0 +1,401 @@
+"""A run as a screen shows it: events folded, one by one, into rows that stay and change in place."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from engine.events import (
+    AnalysisFinished,
+    BatchScored,
+    ConsensusReached,
+    DroppedProposal,
+    EpochFinished,
+    Event,
+    PhaseStarted,
+    ReviewApplied,
+    ReviewAwaited,
+    RolloutFinished,
+    RulesChanged,
+    RunContinued,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    ValidationFinished,
+    ValidationStarted,
+)
+from engine.narration import narrate
+from engine.rules import ParsedRule, Rule, RuleSet
+from promptgrad_tui.display.progress import Progress
+from promptgrad_tui.story import RunStory
+
+Place: TypeAlias = tuple[int, int]
+TestState: TypeAlias = Literal["queued", "running", "accepted", "rejected", "needs_review", "not_tested"]
+RunState: TypeAlias = Literal["waiting", "running", "paused", "lost", "finished"]
+
+_RATE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class RolloutRow:
+    """What a list shows of one rollout; the event itself stays in the journal under its number `seq`."""
+
+    seq: int
+    example: str
+    split: str
+    rules: str
+    repeat: int
+    score: float
+    is_success: bool
+    error_type: str
+    tokens: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class BatchRow:
+    """A batch: under way until `scored` is set."""
+
+    epoch: int
+    batch: int
+    done: int = 0
+    scored: BatchScored | None = None
+    seq: int = 0
+    kept: int = 0
+    tested: int = 0
+    gain: float = 0.0
+
+    @property
+    def place(self) -> Place:
+        """Epoch and batch."""
+        return self.epoch, self.batch
+
+
+@dataclass(slots=True)
+class GradientRow:
+    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it."""
+
+    epoch: int
+    batch: int
+    kind: Literal["batch", "analysis", "kept", "dropped"]
+    passes: int = 0
+    analysis: AnalysisFinished | None = None
+    consensus: ConsensusReached | None = None
+    proposal: ParsedRule | None = None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class TestRow:
+    """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far."""
+
+    __test__ = False
+
+    epoch: int
+    batch: int
+    action: str
+    rule: Rule
+    state: TestState = "queued"
+    n: int = 0
+    before: str = ""
+    after: str = ""
+    started_seq: int = 0
+    seen: dict[str, float] = field(default_factory=dict)
+    finished: ValidationFinished | None = None
+    finished_seq: int = 0
+
+    def so_far(self) -> tuple[float, float, float] | None:
+        """Return mean, low and high of the differences seen so far, or None while there are too few.
+
+        The interval is the rough one of the normal distribution: the test's own comes with its verdict.
+        """
+        n = len(self.seen)
+        if n < 2:
+            return None
+        mean = sum(self.seen.values()) / n
+        spread = math.sqrt(sum((delta - mean) ** 2 for delta in self.seen.values()) / (n - 1) / n)
+        return mean, mean - 1.96 * spread, mean + 1.96 * spread
+
+
+@dataclass(slots=True)
+class LogRow:
+    """A line of the log."""
+
+    seq: int
+    time: float
+    kind: str
+    text: str
+    level: str = "info"
+
+
+@dataclass
+class LiveRun:
+    """All that a screen knows of a run; `apply` takes events in their order, each once."""
+
+    story: RunStory = field(default_factory=RunStory)
+    progress: Progress = field(default_factory=Progress)
+    batches: dict[Place, BatchRow] = field(default_factory=dict)
+    gradients: list[GradientRow] = field(default_factory=list)
+    tests: dict[tuple[int, int, str, str], TestRow] = field(default_factory=dict)
+    rollouts: list[RolloutRow] = field(default_factory=list)
+    log: list[LogRow] = field(default_factory=list)
+    finished: RunFinished | None = None
+    rule_changes: int = 0
+    pause_reason: str = ""
+    reviews_applied: int = 0
+    review: ReviewApplied | None = None
+    awaited: tuple[str, ...] = ()
+    last_seq: int = 0
+    first_time: float = 0.0
+    last_time: float = 0.0
+    _of_example: dict[str, list[RolloutRow]] = field(default_factory=dict)
+    _digests: dict[str, tuple[Rule, ...]] = field(default_factory=lambda: {RuleSet().digest: ()})
+    _current: RuleSet = field(default_factory=RuleSet)
+    _batch: BatchRow | None = None
+    _gradient: GradientRow | None = None
+    _test: TestRow | None = None
+    _spent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def apply_all(self, events: Iterable[tuple[int, Event]]) -> None:
+        """Take in numbered events."""
+        for seq, event in events:
+            self.apply(seq, event)
+
+    def apply(self, seq: int, event: Event) -> None:
+        """Take in one event with its number in the journal."""
+        self.last_seq = seq
+        self.last_time = event.time
+        self.first_time = self.first_time or event.time
+        self.progress.apply(event)
+        if isinstance(event, RolloutFinished):
+            self.story.apply(event)
+            self._take_rollout(seq, event)
+            return
+        self.story.apply(event)
+        self._take(seq, event)
+        text = narrate(event)
+        if text or isinstance(event, RunStarted | RunResumed | RunPaused | RunFinished):
+            level = getattr(event, "level", "info")
+            self.log.append(LogRow(seq, event.time, event.kind, text or _plain_words(event), level))
+
+    def _take(self, seq: int, event: Event) -> None:  # noqa: C901 - one case for each kind of event
+        match event:
+            case RunResumed():
+                self.finished = None
+                self.story.summary = None
+                self.progress.is_finished = False
+                self._spent.clear()
+            case PhaseStarted():
+                self._enter(event)
+            case BatchScored():
+                row = self._batch_row((event.epoch, event.batch))
+                row.scored, row.seq, row.done = event, seq, len(event.examples)
+                self._batch = None
+            case AnalysisFinished():
+                self._heading(event).passes += 1
+                self.gradients.append(GradientRow(event.epoch, event.batch, "analysis", analysis=event))
+            case ConsensusReached():
+                self._take_consensus(event)
+            case ValidationStarted():
+                self._start_test(seq, event)
+            case ValidationFinished():
+                self._finish_test(seq, event)
+            case RulesChanged():
+                self._current = RuleSet(event.rules)
+                self._digests[event.digest] = event.rules
+                self.rule_changes += 1
+                if event.reason == "reviewed":
+                    self._end_of_waiting(event.time)
+            case RunPaused():
+                self.pause_reason = event.reason
+            case ReviewAwaited():
+                self.awaited = event.rules
+                self.progress.is_paused = True
+            case ReviewApplied():
+                self.reviews_applied = event.number
+                self.review = event
+            case EpochFinished():
+                self._close_queue()
+            case RunFinished():
+                self.finished = event
+                self._close_queue()
+            case _:
+                pass
+
+    def _end_of_waiting(self, when: float) -> None:
+        # A person's thinking is no measure of how fast the run is.
+        self.awaited = ()
+        self.progress.apply(RunContinued(id="reviewed", time=when))
+
+    def _enter(self, event: PhaseStarted) -> None:
+        if event.phase == "rollouts":
+            self._close_queue()
+            self._batch = self._batch_row((event.epoch, event.batch))
+        elif event.phase == "gradients":
+            self._gradient = self._add_heading(event.epoch, event.batch)
+
+    def _batch_row(self, place: Place) -> BatchRow:
+        return self.batches.setdefault(place, BatchRow(*place))
+
+    def _take_rollout(self, seq: int, event: RolloutFinished) -> None:
+        tokens = event.tokens.prompt + event.tokens.completion
+        row = RolloutRow(
+            *(seq, event.example, event.split, event.rules, event.repeat, event.score, event.is_success),
+            *(event.error_type, tokens, event.seconds),
+        )
+        self.rollouts.append(row)
+        self._of_example.setdefault(event.example, []).append(row)
+        self._spent.append((event.time, tokens))
+        while self._spent and self._spent[0][0] < event.time - _RATE_SECONDS:
+            self._spent.popleft()
+        if self._batch is not None and event.split == "train":
+            self._batch.done += 1
+        if self._test is not None and event.split == "validation":
+            self._compare(self._test, row)
+
+    def _compare(self, test: TestRow, row: RolloutRow) -> None:
+        if row.rules == test.after:
+            other = self.rollout(row.example, test.before)
+            delta = row.score - other.score if other else None
+        elif row.rules == test.before:
+            other = self.rollout(row.example, test.after)
+            delta = other.score - row.score if other else None
+        else:
+            return
+        if delta is not None:
+            test.seen[row.example] = delta
+
+    def _heading(self, event: AnalysisFinished | ConsensusReached) -> GradientRow:
+        here = self._gradient
+        if here is None or (here.epoch, here.batch) != (event.epoch, event.batch):
+            here = self._gradient = self._add_heading(event.epoch, event.batch)
+        return here
+
+    def _add_heading(self, epoch: int, batch: int) -> GradientRow:
+        row = GradientRow(epoch, batch, "batch")
+        self.gradients.append(row)
+        return row
+
+    def _take_consensus(self, event: ConsensusReached) -> None:
+        self._heading(event).consensus = event
+        for proposal in event.kept:
+            self.gradients.append(GradientRow(event.epoch, event.batch, "kept", proposal=proposal))
+            key = (event.epoch, event.batch, proposal.action, proposal.text)
+            self.tests.setdefault(
+                key, TestRow(event.epoch, event.batch, proposal.action, self._rule(proposal, event))
+            )
+        self.gradients += [_dropped_row(event, dropped) for dropped in event.dropped]
+
+    def _rule(self, proposal: ParsedRule, event: ConsensusReached) -> Rule:
+        return Rule(
+            text=proposal.text,
+            trigger=proposal.trigger,
+            predictor=proposal.predictor or "",
+            rationale=proposal.rationale,
+            confidence=proposal.confidence,
+            support=proposal.support,
+            epoch=event.epoch,
+            batch=event.batch,
+        )
+
+    def _start_test(self, seq: int, event: ValidationStarted) -> None:
+        key = (event.epoch, event.batch, event.action, event.rule.text)
+        row = self.tests.setdefault(key, TestRow(event.epoch, event.batch, event.action, event.rule))
+        row.rule, row.state, row.n, row.started_seq, row.seen = event.rule, "running", event.n, seq, {}
+        row.before, row.after = self._current.digest, self._after(event).digest
+        self._test = row
+
+    def _after(self, event: ValidationStarted) -> RuleSet:
+        if event.action == "remove":
+            return self._current.removing(event.rule)
+        if event.action == "add":
+            return self._current.adding(event.rule)
+        merged = [rule for rule in self._current if rule.id in event.rule.merged_from]
+        return self._current.replacing(merged, event.rule)
+
+    def _finish_test(self, seq: int, event: ValidationFinished) -> None:
+        key = (event.epoch, event.batch, event.action, event.rule.text)
+        row = self.tests.setdefault(key, TestRow(event.epoch, event.batch, event.action, event.rule))
+        row.finished, row.finished_seq, row.state = event, seq, event.verdict
+        if event.evidence is not None:
+            row.n = event.evidence.n
+        self._test = None
+        batch = self._batch_row((event.epoch, event.batch))
+        batch.tested += 1
+        if event.verdict == "accepted" and event.action != "merge":
+            batch.kept += 1
+            batch.gain += event.evidence.delta if event.evidence else 0.0
+
+    def _close_queue(self) -> None:
+        for row in reversed(self.tests.values()):
+            if row.state != "queued":
+                break
+            row.state = "not_tested"
+
+    def rollout(self, example: str, rules: str, before_seq: int | None = None) -> RolloutRow | None:
+        """Return the rollout of an example under a rule set.
+
+        With conditional rules an example meets only some of a set: then it is its latest rollout before
+        the event with the number `before_seq`.
+        """
+        rows = self._of_example.get(example, ())
+        for row in rows:
+            if row.rules == rules and row.repeat == 0:
+                return row
+        if before_seq is None:
+            return None
+        earlier = [row for row in rows if row.seq < before_seq and row.repeat == 0]
+        return earlier[-1] if earlier else None
+
+    def rollouts_of(self, batch: BatchRow) -> list[RolloutRow]:
+        """Return a batch's rollouts, the failures first."""
+        if batch.scored is None:
+            return []
+        failed = set(batch.scored.failures)
+        rows = [self.rollout(example, batch.scored.rules, batch.seq) for example in batch.scored.examples]
+        return sorted(
+            (row for row in rows if row), key=lambda row: (row.example not in failed, row.error_type)
+        )
+
+    def rules_of(self, digest: str) -> tuple[Rule, ...] | None:
+        """Return the rules of a set that the run has had, by its digest."""
+        return self._digests.get(digest)
+
+    def tokens_per_second(self, now: float) -> float | None:
+        """Return the rate of the last ten seconds, prompt and answer tokens together."""
+        recent = [(when, tokens) for when, tokens in self._spent if when > now - _RATE_SECONDS]
+        if len(recent) < 2:
+            return None
+        return sum(tokens for _, tokens in recent) / max(now - recent[0][0], 0.5)
+
+    def state(self, *, is_running: bool) -> RunState:
+        """Return how the run stands; `is_running` says whether a process works on it."""
+        if self.finished is not None:
+            return "finished"
+        if not self.last_seq:
+            return "waiting"
+        if not is_running:
+            return "lost"
+        return "paused" if self.progress.is_paused else "running"
+
+
+def _dropped_row(event: ConsensusReached, dropped: DroppedProposal) -> GradientRow:
+    return GradientRow(event.epoch, event.batch, "dropped", proposal=dropped.proposal, reason=dropped.reason)
+
+
+def _plain_words(event: Event) -> str:
+    match event:
+        case RunStarted():
+            return f"run {event.run} started on {event.model.uri}"
+        case RunResumed():
+            return f"resumed, process number {event.attempt}"
+        case RunPaused():
+            return f"paused: {event.reason}"
+        case RunFinished():
+            return f"{event.summary.status.replace('_', ' ')}: {event.summary.reason}"
+        case _:
+            return event.kind

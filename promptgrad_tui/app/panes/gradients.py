@@ -1,0 +1,71 @@
+"""The gradients: each batch with its analysis passes as they come in, then what they agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.rules import ParsedRule
+from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.live_run import GradientRow
+from promptgrad_tui.app.table import Column
+from promptgrad_tui.display.figures import count_text
+from promptgrad_tui.sanitize import one_line
+
+COLUMNS = (Column("Batch", width=7), Column("Said by", width=7), Column("Analyses and proposals", share=1))
+EMPTY = "Analyses of failures come in here, pass by pass."
+
+
+def paint(row: GradientRow, _widths: Sequence[int]) -> Sequence[Line]:
+    """Return a row's cells."""
+    if row.kind == "batch":
+        return (line(f"{row.epoch}.{row.batch}", "strong"), line(""), _heading(row))
+    if row.kind == "analysis":
+        return (
+            line(""),
+            line(f"pass {row.analysis.number + 1}" if row.analysis else "", "dim"),
+            _analysis(row),
+        )
+    return (line(""), _said_by(row), _proposal(row))
+
+
+def _heading(row: GradientRow) -> Line:
+    if row.consensus is None:
+        return line(
+            f"{count_text(row.passes, 'pass', 'passes')} so far" if row.passes else "analysing \u2026",
+            "accent",
+        )
+    kept, dropped = len(row.consensus.kept), len(row.consensus.dropped)
+    passes = count_text(row.consensus.passes, "pass", "passes")
+    return (
+        (f"{passes}: ", "strong"),
+        (f"{kept} agreed", "good" if kept else "warn"),
+        (f", {dropped} dropped" if dropped else "", "dim"),
+    )
+
+
+def _analysis(row: GradientRow) -> Line:
+    analysis = row.analysis
+    if analysis is None:
+        return line("")
+    if analysis.problem:
+        return line(f"! {one_line(analysis.problem)}", "warn")
+    return line(one_line(analysis.analysis) or "(no analysis)")
+
+
+def _said_by(row: GradientRow) -> Line:
+    if row.proposal is None or row.kind == "dropped":
+        return line("")
+    return line(f"{row.proposal.support}x {row.proposal.confidence:.0%}", "dim")
+
+
+def _proposal(row: GradientRow) -> Line:
+    if row.proposal is None:
+        return line("")
+    if row.kind == "kept":
+        return ((f"{sign(row.proposal)} ", "good"), (one_line(row.proposal.text), ""))
+    return (("\u2717 ", "bad"), (one_line(row.proposal.text), "dim"), (f"  ({one_line(row.reason)})", "warn"))
+
+
+def sign(proposal: ParsedRule) -> str:
+    """Return `+` for a rule to add and `-` for one to remove."""
+    return "+" if proposal.action == "add" else "-"

@@ -1,0 +1,70 @@
+"""The validation of rules: each with its state, its gain and interval, and what the test cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptgrad_tui.app.cells import BLANK, Line, Tone, interval_bar, line
+from promptgrad_tui.app.live_run import TestRow
+from promptgrad_tui.app.table import Column
+from promptgrad_tui.sanitize import one_line
+
+COLUMNS = (
+    Column("Batch", width=5),
+    Column("Verdict", width=12),
+    Column("n", width=5, right=True, from_width=60),
+    Column("Gain", width=6, right=True),
+    Column("-0.5   0   +0.5", width=15, from_width=66),
+    Column("Calls", width=5, right=True, from_width=100),
+    Column("Rule", share=1),
+)
+EMPTY = "Rules are tested here, one by one, before they are kept."
+
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "queued": ("\u00b7 queued", "dim"),
+    "running": ("\u25b6 running", "accent"),
+    "accepted": ("\u2713 accepted", "good"),
+    "rejected": ("\u2717 rejected", "bad"),
+    "needs_review": ("? review", "warn"),
+    "not_tested": ("- not tested", "dim"),
+}
+SIGNS = {"add": "+", "remove": "-", "merge": "\u2295"}
+
+
+def paint(row: TestRow, widths: Sequence[int]) -> Sequence[Line]:
+    """Return a test's cells; a running test shows the gain so far, in a rough interval."""
+    return (
+        line(f"{row.epoch}.{row.batch}", "strong"),
+        (VERDICTS[row.state],),
+        line(_examples(row)),
+        _gain(row),
+        _bar(row, widths[4]),
+        line(str(row.finished.evidence.calls) if row.finished and row.finished.evidence else "", "dim"),
+        ((f"{SIGNS[row.action]} ", "dim"), (one_line(row.rule.text), "")),
+    )
+
+
+def _examples(row: TestRow) -> str:
+    if row.state == "running":
+        return f"{len(row.seen)}/{row.n}"
+    return str(row.n) if row.n else ""
+
+
+def _gain(row: TestRow) -> Line:
+    known = _known(row)
+    if known is None:
+        return BLANK
+    delta, low, high = known
+    return line(f"{delta:+.2f}", "good" if low > 0 else "bad" if high < 0 else "warn")
+
+
+def _bar(row: TestRow, columns: int) -> Line:
+    known = _known(row)
+    return interval_bar(*known, columns, scale=0.5) if known and columns else BLANK
+
+
+def _known(row: TestRow) -> tuple[float, float, float] | None:
+    if row.finished is None or row.state == "running":
+        return row.so_far() if row.state == "running" else None
+    evidence = row.finished.evidence
+    return (evidence.delta, evidence.low, evidence.high) if evidence else None

@@ -1,0 +1,51 @@
+"""A project's runs as rows of the start page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.events import SplitScores
+from engine.journal import Journal, RunRecord, journal_path
+from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.status import ENDS
+from promptgrad_tui.display.figures import duration_text
+
+
+def read_runs(folder: Path) -> list[RunRecord]:
+    """Return a project's runs, the oldest first; none where there is no journal yet."""
+    path = journal_path(folder)
+    if not path.is_file():
+        return []
+    with Journal.open(path, read_only=True) as journal:
+        return journal.runs()
+
+
+def paint(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
+    """Return a run's cells on the start page."""
+    summary = row.summary
+    baseline = summary.baseline if summary else SplitScores()
+    optimized = summary.optimized if summary else SplitScores()
+    return (
+        line(row.id, "strong"),
+        (ENDS.get(row.status, ("\u25b6 running", "accent")),),
+        _change(baseline, optimized, "validation"),
+        _change(baseline, optimized, "test"),
+        line(str(len(summary.rules)) if summary else ""),
+        line(f"{summary.calls:,}" if summary else "", "dim"),
+        line(duration_text(summary.seconds) if summary else "", "dim"),
+        line(
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(row.last_event)) if row.last_event else "", "dim"
+        ),
+    )
+
+
+def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
+    old, new = getattr(before, split), getattr(after, split)
+    if old is None:
+        return line("-", "dim")
+    if new is None:
+        return line(f"{old.score:.3f}")
+    gained = new.score > old.score
+    return ((f"{old.score:.3f} \u2192 ", "dim"), (f"{new.score:.3f}", "good" if gained else ""))

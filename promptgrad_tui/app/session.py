@@ -1,0 +1,115 @@
+"""One run that is looked at: its journal, what is known of it, and where its examples are."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from engine.data import example_key, load_examples, public_fields
+from engine.errors import PromptGradError
+from engine.events import RolloutFinished
+from engine.journal import Completion, Journal, RunRecord
+from promptgrad_tui.app.live_run import LiveRun, RolloutRow
+from promptgrad_tui.app.status import Status
+from promptgrad_tui.app.worker_process import start_worker
+
+
+class RunSession:
+    """A run of a project, open for looking at it."""
+
+    def __init__(
+        self, journal: Journal, record: RunRecord, worker: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.journal = journal
+        self.run = record.id
+        self.project = Path(record.project)
+        self.options = record.options
+        self.live = LiveRun()
+        self.is_running = False
+        self.problem = ""
+        self.worker = worker
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a worker was started from here and has not taken up the run yet."""
+        return self.worker is not None and not self.is_running and self.worker.poll() is None
+
+    @property
+    def has_failed_to_start(self) -> bool:
+        """Whether the worker that was started from here died before it did anything."""
+        return self.worker is not None and not self.live.last_seq and self.worker.poll() is not None
+
+    def status(self) -> Status:
+        """Return how the run stands at this moment."""
+        return Status(self.live, self.is_running, time.time(), self.options, self.problem, self.is_starting)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the run ended before its end and no process works on it."""
+        finished = self.live.finished
+        ended_early = finished is None or finished.summary.status in ("budget", "stopped", "error")
+        return not self.is_running and not self.is_starting and ended_early
+
+    def resume(self) -> None:
+        """Start the run's worker again.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self.worker = start_worker(self.project, self.run)
+
+    def apply_review(self) -> None:
+        """Start a worker that makes a finished run's rules what was decided.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self.worker = start_worker(self.project, self.run, "--apply-review")
+
+    def rollout(self, row: RolloutRow) -> RolloutFinished | None:
+        """Return everything about a rollout.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        for _, event in self.journal.events(self.run, after=row.seq - 1, limit=1):
+            if isinstance(event, RolloutFinished):
+                return event
+        return None
+
+    def completions(self, keys: tuple[str, ...]) -> list[Completion]:
+        """Return the model's answers with these keys, as far as they are known.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        found = (self.journal.completion(key) for key in keys)
+        return [completion for completion in found if completion is not None]
+
+    def example(self, key: str) -> dict[str, Any] | None:
+        """Return the example with that content, if the project's files still hold it."""
+        return self._examples.get(key)
+
+    @cached_property
+    def _examples(self) -> dict[str, dict[str, Any]]:
+        # Imported late: the app must be on screen before half a second is spent on it.
+        from engine.project import load_project
+
+        try:
+            project = load_project(self.project)
+        except PromptGradError:
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        for name in (project.data.train, project.data.validation, project.data.test):
+            if name is None:
+                continue
+            try:
+                loaded = load_examples(project.path(name), project.data.id)
+            except PromptGradError:
+                continue
+            for example in loaded:
+                found[example_key(example.values, public_fields(example.values))] = example.values
+        return found

@@ -1,0 +1,187 @@
+"""The start page: a project's runs, or recent projects where there is none; the demo; a new project.
+
+What reads journals is imported after the first paint: it takes as long as the paint itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.errors import PromptGradError
+from promptgrad_tui.app.actions import bindings
+from promptgrad_tui.app.cells import Line, joined, line
+from promptgrad_tui.app.key_bar import KeyBar
+from promptgrad_tui.app.recent import PROJECT_FILE, RecentProjects
+from promptgrad_tui.app.table import Column, RowTable
+from promptgrad_tui.app.toned import LinesView
+from promptgrad_tui.sanitize import one_line, wrap
+
+if TYPE_CHECKING:
+    from engine.journal import RunRecord
+
+_REFRESH_SECONDS = 2.0
+_RUN_COLUMNS = (
+    Column("Run (UTC)", width=20),
+    Column("Status", width=18),
+    Column("Validation", width=15, from_width=60),
+    Column("Test", width=15),
+    Column("Rules", width=5, right=True, from_width=90),
+    Column("Calls", width=7, right=True, from_width=90),
+    Column("Time", width=12, right=True, from_width=110),
+    Column("Last event", share=1, from_width=120),
+)
+_PROJECT_COLUMNS = (
+    Column("Project", width=24),
+    Column("Runs", width=6, right=True),
+    Column("Folder", share=1),
+)
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """A recent project."""
+
+    folder: Path
+    runs: int
+
+
+class StartScreen(Screen[None]):
+    """What can be looked at and what can be begun."""
+
+    BINDINGS = bindings("start")
+
+    @dataclass
+    class Chosen(Message):
+        """A person wants a run opened."""
+
+        run: str
+
+    @dataclass
+    class ProjectChosen(Message):
+        """A person wants another project opened."""
+
+        folder: Path
+
+    @dataclass
+    class Wanted(Message):
+        """A person wants something begun."""
+
+        what: Literal["run", "demo", "project"]
+
+    def __init__(self, folder: Path, recent: RecentProjects) -> None:
+        super().__init__()
+        self._folder = folder
+        self._recent = recent
+        self._problem = ""
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the folder holds a project."""
+        return (self._folder / PROJECT_FILE).is_file()
+
+    def compose(self) -> ComposeResult:
+        """Make the title and one table."""
+        yield LinesView(lambda width, _: self._title(width), id="status")
+        yield self._runs_table() if self.has_project else self._projects_table()
+        yield KeyBar()
+
+    def _runs_table(self) -> RowTable[RunRecord]:
+        empty = "No run yet: press r to start one."
+        table = RowTable(_RUN_COLUMNS, _paint_run, empty=empty, follow=False, classes="pane")
+        table.border_title = "Runs"
+        return table
+
+    def _projects_table(self) -> RowTable[ProjectRow]:
+        empty = "Nothing here yet: d runs the demo, i writes a new project."
+        table = RowTable(_PROJECT_COLUMNS, _paint_project, empty=empty, follow=False, classes="pane")
+        table.border_title = "Recent projects"
+        return table
+
+    def on_mount(self) -> None:
+        """Fill the table, and keep it up to date."""
+        self.query_one(RowTable).focus()
+        self.call_after_refresh(self.reload)
+        self.set_interval(_REFRESH_SECONDS, self.reload)
+
+    def reload(self) -> None:
+        """Read the runs again."""
+        from promptgrad_tui.app.run_rows import read_runs
+
+        rows: Sequence[RunRecord | ProjectRow]
+        try:
+            if self.has_project:
+                rows = read_runs(self._folder)[::-1]
+            else:
+                rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
+            self._problem = ""
+        except PromptGradError as error:
+            rows, self._problem = (), error.message
+        self.query_one(RowTable).show(rows)
+        self.query_one(LinesView).repaint()
+
+    def _title(self, columns: int) -> list[Line]:
+        place = line(one_line(str(self._folder)), "dim")
+        if self._problem:
+            problem = wrap(self._problem, columns, "  ", "! ")
+            return [line("PromptGrad", "strong"), *(line(part, "bad") for part in problem)]
+        if not self.has_project:
+            return [
+                joined([line("PromptGrad", "strong"), place]),
+                line("Learns rules for a prompt, and proves each before it is kept."),
+                line(f"There is no {PROJECT_FILE} in this folder.", "dim"),
+            ]
+        rows = self.query_one(RowTable).rows
+        running = sum(row.status == "running" for row in rows)
+        return [
+            joined([line("PromptGrad", "strong"), line(one_line(self._folder.name), "accent"), place]),
+            joined(
+                [
+                    line(f"{len(rows)} run{'' if len(rows) == 1 else 's'}"),
+                    line(f"{running} under way" if running else "", "accent"),
+                ]
+            ),
+        ]
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        """Open a run or a project."""
+        if isinstance(event.row, ProjectRow):
+            self.post_message(self.ProjectChosen(event.row.folder))
+        else:
+            self.post_message(self.Chosen(event.row.id))
+
+    def action_new_run(self) -> None:
+        """Start a run of the project."""
+        self.post_message(self.Wanted("run"))
+
+    def action_demo(self) -> None:
+        """Write the demo project and run it."""
+        self.post_message(self.Wanted("demo"))
+
+    def action_new_project(self) -> None:
+        """Write a new project."""
+        self.post_message(self.Wanted("project"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply."""
+        return self.has_project if action == "new_run" else True
+
+
+def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
+    from promptgrad_tui.app import run_rows
+
+    return run_rows.paint(row, widths)
+
+
+def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:
+    return (
+        line(one_line(row.folder.name), "strong"),
+        line(str(row.runs)),
+        line(one_line(str(row.folder)), "dim"),
+    )

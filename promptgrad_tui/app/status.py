@@ -1,0 +1,170 @@
+"""What stands above the panes: how the run stands, how far it is, what it has cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+
+from engine.events import Interval, ReviewApplied, RunSummary
+from promptgrad_tui.app.cells import Line, Tone, fitted, joined, line, plain, progress_bar
+from promptgrad_tui.app.live_run import LiveRun, RunState
+from promptgrad_tui.display.figures import count_text, duration_text, rough_duration_text
+from promptgrad_tui.sanitize import one_line
+
+_SHORTEST_BAR = 6
+
+_STATES: dict[RunState, tuple[str, Tone]] = {
+    "waiting": ("\u25cb starting", "accent"),
+    "running": ("\u25b6 running", "accent"),
+    "paused": ("\u2016 paused", "warn"),
+    "lost": ("! the worker is gone", "bad"),
+    "finished": ("\u25a0 finished", "strong"),
+}
+ENDS: dict[str, tuple[str, Tone]] = {
+    "improved": ("\u2713 improved", "good"),
+    "no_improvement": ("\u25a0 no improvement", "warn"),
+    "budget": ("\u25a0 budget used up", "warn"),
+    "stopped": ("\u25a0 stopped", "warn"),
+    "error": ("! ended by an error", "bad"),
+    "interrupted": ("! interrupted", "warn"),
+}
+"""How a run that no process works on has ended, by its status."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run, and what isn't in its events: whether a process works on it, the time, and its options."""
+
+    run: LiveRun
+    is_running: bool
+    now: float
+    options: dict[str, Any]
+    problem: str = ""
+    is_starting: bool = False
+
+
+def state_of(status: Status) -> tuple[str, Tone]:
+    """Return how the run stands, in a sign and a word or two, with its tone."""
+    if status.is_starting:
+        return _STATES["waiting"]
+    state = status.run.state(is_running=status.is_running)
+    if state == "finished" and status.run.finished is not None:
+        return ENDS[status.run.finished.summary.status]
+    return _STATES[state]
+
+
+def status_lines(status: Status, columns: int) -> list[Line]:
+    """Return three lines: state and progress, cost and speed, model and seed."""
+    return [_progress(status, columns), joined(_cost(status), "   "), joined(_identity(status), "   ")]
+
+
+def _progress(status: Status, columns: int) -> Line:
+    progress, state = status.run.progress, state_of(status)
+    if status.run.finished is not None and not status.is_starting:
+        summary = status.run.finished.summary
+        if status.run.review is not None:
+            return joined([(state,), *_reviewed(status.run.review)], "   ")
+        reason = line(one_line(summary.reason.split("\n")[0]))
+        return joined([(state,), *_result(summary), reason], "   ")
+    head = joined([(state,), line(_doing(status))], "   ")
+    if not progress.expected or status.is_starting:
+        return head
+    tail = joined([line(f"{progress.fraction:>3.0%}", "strong"), line(_time_left(status), "dim")], "  ")
+    room = columns - _width(tail) - 6
+    bar = progress_bar(progress.fraction, max(min(room - _width(head), 40), 0))
+    if len(plain(bar)) >= _SHORTEST_BAR:
+        return joined([head, joined([bar, tail], " ")], "   ")
+    return joined([fitted(head, min(_width(head), columns - _width(tail) - 2)), tail])
+
+
+def _result(summary: RunSummary) -> list[Line]:
+    """Return the scores before and after on both held-out splits, as far as they are known."""
+    found: list[Line] = []
+    for split in ("validation", "test"):
+        before, after = getattr(summary.baseline, split), getattr(summary.optimized, split)
+        if before is not None and after is not None:
+            tone: Tone = "good" if after.score > before.score else "warn"
+            change: Line = (
+                (f"{split} ", "dim"),
+                (f"{before.score:.3f} \u2192 ", ""),
+                (f"{after.score:.3f}", tone),
+            )
+            found.append(change)
+    return found
+
+
+def _reviewed(review: ReviewApplied) -> list[Line]:
+    """Return what the latest review of a finished run came to."""
+    scores: list[tuple[str, Interval | None]] = [("validation", review.validation), ("test", review.test)]
+    return [
+        line(f"review {review.number} applied: {count_text(len(review.rules), 'rule')}", "accent"),
+        *(((f"{name} ", "dim"), (f"{score.score:.3f}", "")) for name, score in scores if score is not None),
+    ]
+
+
+def _width(runs: Line) -> int:
+    return cell_len(plain(runs))
+
+
+def _doing(status: Status) -> str:
+    if status.is_starting or not status.run.last_seq:
+        return "the model is being loaded"
+    if status.run.state(is_running=status.is_running) == "paused":
+        awaited = len(status.run.awaited)
+        return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason
+    return status.run.progress.phase
+
+
+def _time_left(status: Status) -> str:
+    if not status.is_running:
+        return ""
+    left = status.run.progress.seconds_left(status.now)
+    return f"{rough_duration_text(left)} left" if left is not None else ""
+
+
+def _cost(status: Status) -> list[Line]:
+    run, progress = status.run, status.run.progress
+    summary = run.finished.summary if run.finished else None
+    tokens = summary.tokens if summary else run.story.tokens
+    seconds = summary.seconds if summary else None
+    parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
+    if summary:
+        parts = [_figure(f"{summary.calls:,}", "calls")]
+    limit = status.options.get("budget", {}).get("max_calls")
+    if limit:
+        parts.append(_figure(f"{limit:,}", "calls allowed"))
+    parts.append(_figure(f"{tokens.prompt + tokens.completion:,}", "tokens"))
+    rate = run.tokens_per_second(status.now) if status.is_running else None
+    if rate is None and seconds:
+        rate = (tokens.prompt + tokens.completion) / seconds
+    if rate is not None:
+        parts.append(_figure(f"{rate:,.0f}", "tokens/s"))
+    if tokens.prompt:
+        parts.append(_figure(f"{tokens.reused / tokens.prompt:.0%}", "reused"))
+    if run.first_time:
+        parts.append(_figure(duration_text(seconds or run.last_time - run.first_time), ""))
+    return parts
+
+
+def _figure(number: str, noun: str) -> Line:
+    return ((number, "strong"), (f" {noun}" if noun else "", "dim"))
+
+
+def _identity(status: Status) -> list[Line]:
+    started = status.run.story.started
+    if status.problem:
+        return [line(f"! {one_line(status.problem)}", "bad")]
+    if started is None:
+        return []
+    short = started.model.revision.rpartition(":")[2][:12]
+    review = status.run.review
+    rules = len(review.rules if review else status.run.story.current_rules)
+    return [
+        line(one_line(started.model.uri)),
+        line(short, "dim"),
+        line(f"seed {started.seed}", "dim"),
+        line(f"{count_text(rules, 'rule')} now", "dim"),
+        line(started.run, "dim"),
+    ]

@@ -1,0 +1,60 @@
+"""A new artifact beside the one that stood before: scores, rules that came and went, the prompt as a diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.manifest import ArtifactManifest
+from engine.rules import Rule
+from promptgrad_tui.ci.standing import Standing
+from promptgrad_tui.display.event_lines import shown_path
+from promptgrad_tui.display.figures import gain_text
+from promptgrad_tui.report.markdown import diff_block, escaped, interval_text, table
+
+
+def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
+    """Yield the comparison as Markdown."""
+    kind = "current" if before.is_current else "last"
+    yield f"## Compared with the {kind} artifact"
+    changed = ", ".join(map(escaped, before.changed))
+    yield f"`{shown_path(str(before.path))}`; changed since: {changed}."
+    old = before.manifest
+    yield table(
+        ["", f"{kind} artifact", "this run"],
+        [
+            ["test", interval_text(old.optimized.test), interval_text(now.optimized.test)],
+            ["validation", interval_text(old.optimized.validation), interval_text(now.optimized.validation)],
+            ["rules", str(len(old.rules)), str(len(now.rules))],
+        ],
+    )
+    if _digest(old) != _digest(now):
+        yield "The test split has changed in between: the two test scores are not of the same examples."
+    if old.model.digest != now.model.digest:
+        yield "The two were proved on different models."
+    yield from _rules(old, now)
+    for name, text in now.instructions.items():
+        if name in old.instructions and old.instructions[name] != text:
+            of = f" of {escaped(name)}" if len(now.instructions) > 1 else ""
+            yield f"### Change of the prompt{of}"
+            yield diff_block(old.instructions[name], text)
+
+
+def _rules(old: ArtifactManifest, now: ArtifactManifest) -> Iterator[str]:
+    known, kept = {rule.id for rule in old.rules}, {rule.id for rule in now.rules}
+    rows = [["added", *_cells(rule)] for rule in now.rules if rule.id not in known]
+    rows += [["removed", *_cells(rule)] for rule in old.rules if rule.id not in kept]
+    if rows:
+        yield table(["", "rule", "effect when it was tested", "n"], rows)
+    else:
+        yield "The rules are the same."
+
+
+def _cells(rule: Rule) -> list[str]:
+    found = rule.evidence
+    if found is None:
+        return [escaped(rule.text), "not tested", ""]
+    return [escaped(rule.text), escaped(gain_text(found.delta, found.low, found.high)), str(found.n)]
+
+
+def _digest(manifest: ArtifactManifest) -> str:
+    return manifest.data["test"].digest if "test" in manifest.data else ""

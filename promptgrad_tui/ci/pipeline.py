@@ -1,0 +1,91 @@
+"""The steps of `promptgrad ci`: look what has changed, run, put to the gates, compare, write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ProjectError
+from engine.journal import Journal, RunRecord, journal_path
+from engine.manifest import load_manifest
+from engine.project import Project
+from promptgrad_tui.ci.comparison import comparison_blocks
+from promptgrad_tui.ci.standing import Standing, model_revision, standing_artifact
+from promptgrad_tui.display.event_lines import shown_path
+from promptgrad_tui.display.status_line import StatusLine
+from promptgrad_tui.headless import Output, start
+from promptgrad_tui.job import Budget, open_project
+from promptgrad_tui.junit import junit_xml, skipped_junit_xml
+from promptgrad_tui.report import markdown_report, run_report
+from promptgrad_tui.report.markdown import escaped
+from promptgrad_tui.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the report and the gates' verdicts are written."""
+
+    report: Path
+    junit: Path
+
+
+def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
+    """Bring the project's artifact up to date, write what came of it, and return the exit code.
+
+    Raises:
+        PromptGradError: the project, its model or the run failed.
+    """
+    project = open_project(folder, {})
+    terminal = Terminal.stdout()
+    with StatusLine(Terminal.stderr()) as status:
+        revision = model_revision(project, status.show)
+    before = standing_artifact(project, revision)
+    if before is not None and not before.changed:
+        terminal.line(_write_unchanged(project, before, files))
+        return 0
+    terminal.line(_reason(before))
+    exit_code = start(folder, {}, None, budget, Output(as_json=False, quiet=False))
+    with Journal.open(journal_path(project.root), read_only=True) as journal:
+        _write_result(project, journal, journal.run("last"), before, files)
+    for file in (files.report, files.junit):
+        terminal.line(f"Wrote {shown_path(str(file.absolute()))}")
+    return exit_code
+
+
+def _reason(before: Standing | None) -> str:
+    if before is None:
+        return "There is no artifact that passed its gates: running."
+    since = shown_path(str(before.path))
+    return f"Changed since {since}: {', '.join(before.changed)}. Running."
+
+
+def _write_unchanged(project: Project, standing: Standing, files: Files) -> str:
+    kind = "current artifact" if standing.is_current else "last artifact"
+    text = (
+        "Nothing to do: program, data, metric, gates and model revision are those of the "
+        f"{kind}, {shown_path(str(standing.path))}."
+    )
+    _write(files.report, f"# {escaped(project.name)}: unchanged\n\n{escaped(text)}\n")
+    _write(files.junit, skipped_junit_xml(project.name, "unchanged", text))
+    return text
+
+
+def _write_result(
+    project: Project, journal: Journal, record: RunRecord, before: Standing | None, files: Files
+) -> None:
+    report = run_report(record, (event for _, event in journal.events(record.id)))
+    summary = report.summary
+    assert summary is not None, "a run that start() returned from has ended"
+    made = summary.artifact or summary.withheld
+    compared = comparison_blocks(before, load_manifest(made)) if before and made else ()
+    _write(files.report, markdown_report(report, *compared))
+    _write(files.junit, junit_xml(project.name, summary.gates, seconds=summary.seconds))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ProjectError(
+            f"{file} can't be written: {error.strerror}.", hint="Choose another path."
+        ) from error

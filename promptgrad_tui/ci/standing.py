@@ -1,0 +1,77 @@
+"""Which artifact stands for a project now, and what has changed since it was proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.fingerprint import changes, project_fingerprint
+from engine.gates import Gates
+from engine.manifest import ArtifactManifest
+from engine.matrix import Entry, read_matrix
+from engine.project import Project
+from models import ModelRevision, ModelSettings, Progress, open_model
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An artifact that may be used, and the names of what differs from the project as it is now."""
+
+    path: Path
+    manifest: ArtifactManifest
+    is_current: bool
+    changed: tuple[str, ...]
+
+
+def standing_artifact(project: Project, revision: ModelRevision) -> Standing | None:
+    """Return the artifact that stands for the project: one that nothing has changed for, where there is one.
+
+    Else it is the current one of the same model, of any model, or the last one that passed its gates.
+
+    Raises:
+        ArtifactError: the file of releases is damaged.
+    """
+    entries = read_matrix(project.root / "artifacts").entries
+    now = project_fingerprint(project)
+    found = [
+        Standing(
+            entry.path, entry.manifest, entry.is_current, _changed(entry.manifest, project, revision, now)
+        )
+        for entry in entries
+        if entry.manifest is not None and _is_usable(entry)
+    ]
+    return max(found, key=_rank, default=None)
+
+
+def model_revision(project: Project, on_progress: Progress | None) -> ModelRevision:
+    """Return the exact revision that the project's model has now.
+
+    Raises:
+        ModelError: the model can't be found or reached.
+    """
+    settings = ModelSettings(**project.model.options)
+    uri = project.model.task
+    with open_model(uri, settings=settings, project_dir=project.root, on_progress=on_progress) as model:
+        return model.revision
+
+
+def _is_usable(entry: Entry) -> bool:
+    return entry.is_current or entry.gate in ("passed", "forced")
+
+
+def _rank(standing: Standing) -> tuple[bool, bool, bool, str]:
+    is_same_model = "model" not in standing.changed
+    return (not standing.changed, standing.is_current, is_same_model, standing.manifest.created)
+
+
+def _changed(
+    manifest: ArtifactManifest, project: Project, revision: ModelRevision, now: dict[str, str]
+) -> tuple[str, ...]:
+    names = changes(manifest.details.get("fingerprint", {}), now)
+    before = Gates.model_validate(manifest.details.get("project", {}).get("gates", {})).model_dump()
+    gates = project.gates.model_dump()
+    names += [f"gates.{name}" for name in gates if gates[name] != before[name]]
+    model = manifest.model
+    if (model.digest, model.template_digest) != (revision.digest, revision.template_digest):
+        names.append("model")
+    return tuple(names)

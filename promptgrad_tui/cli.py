@@ -1,0 +1,160 @@
+"""The `promptgrad` command: what stands before every subcommand, and how errors reach a person."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from engine.errors import PromptGradError
+from promptgrad_tui import __version__
+from promptgrad_tui.commands.ci import ci_command
+from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.export import export_command
+from promptgrad_tui.commands.gate import gate_command
+from promptgrad_tui.commands.history import events_command, runs_command, show_command
+from promptgrad_tui.commands.machine import doctor_command, models_command
+from promptgrad_tui.commands.measure import recheck_command, transfer_command
+from promptgrad_tui.commands.predict import predict_command
+from promptgrad_tui.commands.project import check_command, init_command
+from promptgrad_tui.commands.release import (
+    history_command,
+    matrix_command,
+    promote_command,
+    rollback_command,
+)
+from promptgrad_tui.commands.report import report_command
+from promptgrad_tui.commands.run import demo_command, resume_command, run_command
+from promptgrad_tui.interrupts import EXIT_CODE
+from promptgrad_tui.sanitize import wrap
+from promptgrad_tui.terminal import Terminal
+
+HELP = """Learn correction rules for a prompt on this machine, prove each rule before it is kept, and save
+the result for the exact model it was proved on.
+
+\b
+First steps:
+  promptgrad               open the full screen: runs, rules to review, the demo
+  promptgrad demo          watch a whole run on the embedded model
+  promptgrad init mine     write a commented project to start from
+  promptgrad check mine    look at everything before the first call
+  promptgrad run mine      learn rules
+
+\b
+Exit codes: 0 done, 1 the run failed, 2 usage, project or data,
+3 model or connection, 130 interrupted.
+"""
+
+
+class Commands(click.Group):
+    """A group of commands whose errors are sentences, and whose exit codes are those of the error tree."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; an error ends the process with its own exit code."""
+        try:
+            return super().invoke(ctx)
+        except PromptGradError as error:
+            if ctx.params.get("debug"):
+                raise
+            show_error(error)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_CODE)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            show_error(_unexpected(error))
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order in which a person meets them."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=Commands,
+    help=HELP,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-C",
+    "--project",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path.cwd,
+    metavar="DIR",
+    help="Work in the project in DIR instead of the current folder.",
+)
+@click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
+@click.version_option(__version__, "--version", prog_name="promptgrad")
+@click.pass_context
+def promptgrad(ctx: click.Context, project: Path, debug: bool) -> None:
+    """Hold what comes before a subcommand."""
+    ctx.obj = CommandContext(project, debug)
+    if ctx.invoked_subcommand is not None:
+        return
+    from promptgrad_tui.full_screen import has_screen, open_screen
+
+    if has_screen():
+        ctx.exit(open_screen(project, debug=debug))
+    click.echo(ctx.get_help())
+
+
+for _command in (
+    demo_command,
+    init_command,
+    check_command,
+    run_command,
+    resume_command,
+    runs_command,
+    show_command,
+    report_command,
+    events_command,
+    predict_command,
+    ci_command,
+    export_command,
+    gate_command,
+    compile_command,
+    matrix_command,
+    transfer_command,
+    promote_command,
+    rollback_command,
+    history_command,
+    recheck_command,
+    models_command,
+    doctor_command,
+):
+    promptgrad.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can't show a character gets its code: that is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    promptgrad(prog_name="promptgrad")
+    sys.exit(0)
+
+
+def show_error(error: PromptGradError) -> None:
+    """Write an error and what to do about it to stderr."""
+    terminal = Terminal.stderr()
+    head, *rest = wrap(error.message, terminal.columns, "  ", "error: ")
+    terminal.line(head.replace("error:", terminal.style("error:", fg="red", bold=True), 1))
+    for line in rest:
+        terminal.line(line)
+    if error.hint:
+        for line in wrap(error.hint, terminal.columns, "       ", " hint: "):
+            terminal.line(terminal.style(line, fg="cyan"))
+
+
+def _unexpected(error: Exception) -> PromptGradError:
+    return PromptGradError(
+        f"Something went wrong that should not: {type(error).__name__}: {error}",
+        hint="Run it again as `promptgrad --debug ...` and report what that shows.",
+    )

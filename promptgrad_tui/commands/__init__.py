@@ -1,0 +1,1 @@
+"""The subcommands of `promptgrad`, a file for each group."""

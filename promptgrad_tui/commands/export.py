@@ -1,0 +1,59 @@
+"""`promptgrad export`: an artifact's prompt for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from promptgrad_tui.commands.command import Command
+from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.terminal import Terminal
+
+FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
+
+HELP = """Write the prompt of a saved ARTIFACT for other tools.
+
+\b
+  text       every message as text, to read and to paste
+  dspy       the state that plain DSPy's module.load() takes
+  messages   chat messages with placeholders, and the answer's JSON schema
+  modelfile  an Ollama Modelfile
+  promptfoo  a promptfoo configuration with the test split as test cases
+  python     one Python file that needs only dspy, conditional rules included
+
+An export renders to the very tokens that were measured; where it can't, its first line says where it
+differs and why.
+"""
+
+
+@click.command(
+    "export",
+    help=HELP,
+    short_help="Write an artifact's prompt for other tools.",
+    cls=Command,
+    examples=[
+        "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to python --out desk.py",
+        "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to modelfile --out Modelfile",
+        "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to promptfoo --out promptfooconfig.yaml",
+    ],
+)
+@click.argument("artifact", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.option("--to", "to", type=click.Choice(FORMATS), required=True, help="The format.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of stdout.",
+)
+@click.pass_obj
+def export_command(context: CommandContext, artifact: Path, to: str, out: Path | None) -> None:
+    """Write an artifact in a format."""
+    from promptgrad_tui.exporting import export_artifact
+
+    text = export_artifact(artifact, to, context.project)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8", newline="\n")
+    Terminal.stderr().line(f"Wrote {out}")

@@ -1,0 +1,96 @@
+"""`promptgrad runs`, `show` and `events`: what happened, from the journal alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from promptgrad_tui.commands.command import Command
+from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.terminal import Terminal
+
+if TYPE_CHECKING:
+    from engine.journal import Journal
+
+RUN_HELP = "RUN is a run's id, a part of it, or `last`."
+
+
+@contextmanager
+def reading(context: CommandContext) -> Iterator[Journal]:
+    """Open the project's journal for reading."""
+    from engine.journal import Journal, journal_path
+
+    with Journal.open(journal_path(context.project), read_only=True) as journal:
+        yield journal
+
+
+@click.command(
+    "runs",
+    short_help="List the project's runs.",
+    cls=Command,
+    examples=["promptgrad -C promptgrad-demo runs"],
+)
+@click.pass_obj
+def runs_command(context: CommandContext) -> None:
+    """List the project's runs, the oldest first."""
+    from promptgrad_tui.summary import runs_lines
+
+    terminal = Terminal.stdout()
+    with reading(context) as journal:
+        for line in runs_lines(journal.runs(), terminal):
+            terminal.line(line)
+
+
+@click.command(
+    "show",
+    short_help="Tell the whole story of a run.",
+    epilog=RUN_HELP,
+    cls=Command,
+    examples=["promptgrad show last", "promptgrad show 20261121 --json | jq .summary.rules"],
+)
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print the story as one JSON object.")
+@click.pass_obj
+def show_command(context: CommandContext, run: str, as_json: bool) -> None:
+    """Tell the whole story of a run: what was tried, why it was kept or not, and what it cost.
+
+    It is told from the journal alone, so it works for runs that still go on and for runs that
+    crashed.
+    """
+    from promptgrad_tui.story import RunStory
+    from promptgrad_tui.summary import run_lines
+
+    terminal = Terminal.stdout()
+    with reading(context) as journal:
+        record = journal.run(run)
+        events = [event for _, event in journal.events(record.id)]
+    if as_json:
+        summary = record.summary.model_dump(mode="json") if record.summary else None
+        story = RunStory.of(events).as_dict()
+        terminal.line(
+            json.dumps({"run": record.id, "status": record.status, "summary": summary, **story}, indent=2)
+        )
+        return
+    for line in run_lines(record, events, terminal):
+        terminal.line(line)
+
+
+@click.command(
+    "events",
+    short_help="Print a run's events as JSON lines.",
+    epilog=RUN_HELP,
+    cls=Command,
+    examples=["promptgrad events last | jq 'select(.kind == \"validation\") | .rule.text'"],
+)
+@click.argument("run")
+@click.pass_obj
+def events_command(context: CommandContext, run: str) -> None:
+    """Print a run's events as JSON lines, in order."""
+    with reading(context) as journal:
+        record = journal.run(run)
+        for _, event in journal.events(record.id):
+            click.echo(event.model_dump_json())

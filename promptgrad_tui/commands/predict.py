@@ -1,0 +1,98 @@
+"""`promptgrad predict`: predictions with a saved artifact, one or a file of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from promptgrad_tui.commands.command import Command
+from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.terminal import Terminal
+
+
+def _fields(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for name, equals, _ in pairs:
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{name!r} is not of the form field=value.", ctx, parameter)
+    return {name.strip(): value for name, _, value in pairs}
+
+
+@click.command(
+    "predict",
+    short_help="Answer inputs with a saved artifact.",
+    cls=Command,
+    examples=[
+        'promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --input ticket="I paid with a gift card."',
+        "promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --file new.jsonl --out answers.jsonl",
+    ],
+)
+@click.argument("artifact", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    callback=_fields,
+    metavar="FIELD=VALUE",
+    help="An input of the program; repeat it for each field.",
+)
+@click.option(
+    "--file",
+    "source",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    metavar="IN",
+    help="Answer each row of a file (.jsonl, .json, .csv or .parquet); needs --out.",
+)
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@click.pass_obj
+def predict_command(
+    context: CommandContext,
+    artifact: Path,
+    inputs: dict[str, Any],
+    source: Path | None,
+    target: Path | None,
+    as_json: bool,
+) -> None:
+    """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on."""
+    if (source is None) == (not inputs) or (source is None) != (target is None):
+        raise click.UsageError("Give either --input FIELD=VALUE, or --file IN with --out OUT.")
+    if source is not None and target is not None:
+        _predict_file(context, artifact, source, target)
+        return
+    from promptgrad_tui.prediction import predict
+    from promptgrad_tui.sanitize import visible
+
+    answer = predict(artifact, inputs, context.project)
+    terminal = Terminal.stdout()
+    if as_json:
+        terminal.line(json.dumps(answer, ensure_ascii=False))
+        return
+    for name, value in answer.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        terminal.line(f"{terminal.style(name, bold=True)}: {visible(text)}")
+
+
+def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:
+    from promptgrad_tui.batch_prediction import predict_file
+    from promptgrad_tui.display.status_line import StatusLine
+
+    terminal = Terminal.stderr()
+    with StatusLine(terminal) as status:
+        problems = predict_file(
+            artifact,
+            source,
+            target,
+            context.project,
+            lambda done, all_rows: status.show(f"answered {done} of {all_rows}", done / all_rows),
+        )
+    terminal.line(f"Wrote {target}" + (f"; {problems} rows have no answer" if problems else ""))

@@ -1,0 +1,54 @@
+"""What a check found: fine, a warning, or a failure, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from engine.errors import PromptGradError
+from promptgrad_tui.sanitize import wrap
+from promptgrad_tui.terminal import Terminal
+
+Level = Literal["ok", "warn", "fail"]
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `advice` says what to do where it is not fine.
+
+    `exit_code` is what a command ends with if this is the worst that it found.
+    """
+
+    level: Level
+    subject: str
+    text: str
+    advice: str = ""
+    exit_code: int = 1
+
+    @classmethod
+    def of(cls, subject: str, error: PromptGradError) -> Self:
+        """Return the failure that an error tells of."""
+        return cls("fail", subject, error.message, error.hint, error.exit_code)
+
+
+def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
+    """Write findings as they come, and return the exit code: that of the first failure, or 0."""
+    exit_code = 0
+    for finding in findings:
+        if finding.level == "fail":
+            exit_code = exit_code or finding.exit_code
+        for line in finding_lines(finding, terminal):
+            terminal.line(line)
+    return exit_code
+
+
+def finding_lines(finding: Finding, terminal: Terminal) -> list[str]:
+    """Return a finding as lines: its level, its subject, what was seen, and the advice."""
+    head, *rest = wrap(finding.text, terminal.columns, " " * 20, f"{finding.level:<5} {finding.subject:<13} ")
+    level = terminal.style(finding.level, fg=_COLOURS[finding.level], bold=finding.level != "ok")
+    lines = [head.replace(finding.level, level, 1), *rest]
+    if finding.advice:
+        lines += wrap(finding.advice, terminal.columns, " " * 23, " " * 20 + "-> ")
+    return lines

@@ -1,0 +1,103 @@
+"""A prediction with a saved artifact: its program rebuilt, its model opened, both checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.errors import ArtifactError, DataError, ModelUnavailableError
+from engine.manifest import ArtifactManifest, load_manifest
+from engine.project import PROJECT_FILE, Project
+from promptgrad_tui.offline import import_dspy_offline
+
+if TYPE_CHECKING:
+    import dspy
+
+
+def predict(artifact: Path, inputs: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Return the fields that the artifact's program answers with.
+
+    A value that is needed as something else than text is read as JSON. The program is rebuilt from the
+    artifact's own manifest; one that was written in Python needs its project, which is looked for around
+    the artifact and then in `folder`.
+
+    Raises:
+        ArtifactError: the artifact is damaged, its project is gone, or the model is another revision.
+        DataError: an input is missing or unknown.
+        ModelError: the model can't be opened.
+        ModelUnavailableError: the model gave no answer that could be read.
+    """
+    with serving(artifact, folder) as (module, program):
+        from engine.replay import cause_of
+        from promptgrad_tui.program import program_fields
+
+        values = _values(inputs, program, program_fields(program).inputs)
+        try:
+            return dict(module(**values).items())
+        except Exception as error:
+            raise cause_of(error) or ModelUnavailableError(
+                f"The answer can't be read: {error}", hint="Try another input."
+            ) from error
+
+
+@contextmanager
+def serving(artifact: Path, folder: Path) -> Iterator[tuple[dspy.Module, dspy.Module]]:
+    """Open an artifact's model and yield its program as it is served, and the program it was made of."""
+    manifest = load_manifest(artifact)
+    import_dspy_offline()
+    from models import ModelSettings, open_model
+    from promptgrad_tui.program import build_program
+    from promptgrad_tui.serving import load_artifact
+
+    project = project_of(manifest, artifact, folder)
+    program = build_program(project)
+    settings = ModelSettings(**project.model.options)
+    with open_model(project.model.task, settings=settings, project_dir=project.root) as model:
+        yield load_artifact(artifact, model, program=program), program
+
+
+def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Project:
+    """Return the project as it was when the artifact was made, in the folder where it is now."""
+    if "project" not in manifest.details:
+        raise ArtifactError(
+            f"{artifact} doesn't say how its program is built.",
+            hint="It was saved from Python: load it there, with load_artifact(path, lm, program=...).",
+        )
+    project = Project.model_validate(manifest.details["project"])
+    around = [parent for parent in artifact.resolve().parents if (parent / PROJECT_FILE).is_file()]
+    project._root = around[0] if around else folder.resolve()
+    return project
+
+
+def _values(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the inputs with the types that the program's signatures give them."""
+    types = {
+        name: info.annotation
+        for _, step in program.named_predictors()
+        for name, info in step.signature.input_fields.items()
+    }
+    names = list(wanted) or list(types)
+    wrong = [name for name in inputs if name not in names] or [name for name in wanted if name not in inputs]
+    if wrong:
+        what = "is no input of the program" if wrong[0] in inputs else "is missing"
+        raise DataError(
+            f"The input {wrong[0]!r} {what}.",
+            hint=f"Give {' '.join(f'--input {name}=...' for name in names)}",
+        )
+    return {name: _typed(name, value, types.get(name, str)) for name, value in inputs.items()}
+
+
+def _typed(name: str, value: str, annotation: Any) -> Any:
+    if annotation is str:
+        return value
+    try:
+        return TypeAdapter(annotation).validate_json(value)
+    except ValidationError as error:
+        raise DataError(
+            f"The input {name} = {value!r} is not of its type: {error.errors()[0]['msg']}.",
+            hint="Write it as JSON.",
+        ) from None

@@ -1,0 +1,169 @@
+"""A run's report as Markdown, for pull requests and notes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from engine.events import Interval, KeptRule, ValidationFinished
+from engine.rules import Rule
+from promptgrad_tui.display.event_lines import model_text
+from promptgrad_tui.display.figures import count_text, duration_text, gain_text, score_text, tokens_text
+from promptgrad_tui.report.diff import line_diff
+from promptgrad_tui.report.view import CHANGES, RunReport
+from promptgrad_tui.sanitize import one_line, visible
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
+_MOST_CHANGES = 20
+
+
+def markdown_report(report: RunReport, *compared: str) -> str:
+    """Return the report; `compared` are further blocks that come after scores, gates and slices."""
+    return "\n\n".join((*_verdict(report), *compared, *_details(report))) + "\n"
+
+
+def _verdict(report: RunReport) -> Iterator[str]:
+    yield f"# {escaped(report.name)}: {report.headline.lower()}"
+    yield escaped(report.reason)
+    yield from _scores(report)
+    yield from _gates(report)
+    yield from _slices(report)
+
+
+def _details(report: RunReport) -> Iterator[str]:
+    yield from _rules(report)
+    yield from _changes(report)
+    yield from _prompts(report)
+    yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
+    started = report.story.started
+    if started is not None:
+        yield f"Run `{report.record.id}`, seed {started.seed}, on {escaped(model_text(started.model))}."
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; cells must be escaped already."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Return text on one line in which nothing is Markdown or HTML."""
+    return _SPECIAL.sub(r"\\\1", one_line(text))
+
+
+def interval_text(interval: Interval | None) -> str:
+    """Return a score with its interval and the number of examples, escaped."""
+    return escaped(f"{score_text(interval)}, n = {interval.n}") if interval else "-"
+
+
+def diff_block(before: str, after: str) -> str:
+    """Return two texts as a fenced diff."""
+    lines = [f"{sign}{line}" for sign, line in line_diff(before, after)]
+    body = visible("\n".join(lines))
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
+    return f"{fence}diff\n{body}\n{fence}"
+
+
+def _scores(report: RunReport) -> Iterator[str]:
+    summary = report.summary
+    if summary is None or summary.baseline.validation is None:
+        yield "Nothing was scored on held-out examples to the end."
+        return
+    rows = [
+        ["baseline", interval_text(summary.baseline.validation), interval_text(summary.baseline.test)],
+        ["optimized", interval_text(summary.optimized.validation), interval_text(summary.optimized.test)],
+    ]
+    test = report.story.test
+    if test is not None:
+        gain = escaped(gain_text(test.gain.score, test.gain.low, test.gain.high))
+        rows.append(["gain", "", gain])
+    yield "## Scores\n\nMeans with their 95 % intervals."
+    yield table(["", "validation", "test"], rows)
+    if report.opening:
+        yield escaped(report.opening)
+
+
+def _gates(report: RunReport) -> Iterator[str]:
+    if not report.gates:
+        return
+    rows = [
+        [
+            escaped(gate.gate),
+            "not measured" if gate.value is None else f"{gate.value:.4g}",
+            f"{gate.comparison} {gate.bound:g}",
+            "passed" if gate.passed else "**failed**",
+        ]
+        for gate in report.gates
+    ]
+    yield "## Gates"
+    yield table(["gate", "measured", "asked for", "verdict"], rows)
+
+
+def _slices(report: RunReport) -> Iterator[str]:
+    if not report.slices:
+        return
+    rows = [
+        [
+            escaped(name),
+            interval_text(scores.baseline),
+            interval_text(scores.optimized),
+            escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
+            str(scores.failures),
+        ]
+        for name, scores in report.slices.items()
+    ]
+    yield "## Slices of the test split"
+    yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+
+
+def _rules(report: RunReport) -> Iterator[str]:
+    yield "## Rules"
+    if not report.rules:
+        yield "No rule was kept."
+    else:
+        yield table(
+            ["rule", "applies to", "effect", "n", "fixed", "broke"],
+            [_rule_row(rule, report.test_of(rule)) for rule in report.rules],
+        )
+    if report.not_kept:
+        verdicts = Counter(test.verdict.replace("_", " ") for test in report.not_kept)
+        yield "Other tests: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + "."
+
+
+def _rule_row(rule: KeptRule | Rule, test: ValidationFinished | None) -> list[str]:
+    evidence = test.evidence if test else None
+    if test is None or evidence is None:
+        return [escaped(rule.text), escaped(rule.trigger) or "every input", "not tested", "", "", ""]
+    return [
+        escaped(rule.text),
+        escaped(rule.trigger) or "every input",
+        escaped(gain_text(evidence.delta, evidence.low, evidence.high)),
+        str(evidence.n),
+        str(len(test.fixed)),
+        str(len(test.broken)),
+    ]
+
+
+def _changes(report: RunReport) -> Iterator[str]:
+    if not report.changes:
+        return
+    counts = Counter(change.change for change in report.changes)
+    yield f"## Examples of the {report.split} split"
+    yield table(
+        ["", "examples"], [[f"{name}: {words}", str(counts[name])] for name, words in CHANGES.items()]
+    )
+    broken = [change.name for change in report.changes if change.change == "broken"]
+    if broken:
+        more = f" and {len(broken) - _MOST_CHANGES} more" if len(broken) > _MOST_CHANGES else ""
+        yield "Broken: " + ", ".join(map(escaped, broken[:_MOST_CHANGES])) + more + "."
+
+
+def _prompts(report: RunReport) -> Iterator[str]:
+    for name, (before, after) in report.prompts.items():
+        yield "## Prompt" if len(report.prompts) == 1 else f"## Prompt of {escaped(name)}"
+        yield diff_block(before, after)
+
+
+def _time(report: RunReport) -> str:
+    return f"; {duration_text(report.summary.seconds)}" if report.summary else ""

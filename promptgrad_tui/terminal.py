@@ -1,0 +1,57 @@
+"""Where lines for a person go: how wide it is, and whether it takes colour."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import click
+
+ERASE_LINE = "\r\x1b[K"
+
+_WIDEST = 100
+_PLAIN_WIDTH = 80
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A stream with what it can show: colours, a line that is rewritten in place, `columns` cells."""
+
+    stream: TextIO
+    is_interactive: bool
+    has_colour: bool
+    columns: int
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Terminal:
+        """Look at a stream and at NO_COLOR, FORCE_COLOR and TERM."""
+        is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        has_colour = (is_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+        columns = shutil.get_terminal_size((_PLAIN_WIDTH, 24)).columns if is_terminal else _PLAIN_WIDTH
+        return cls(stream, is_terminal, has_colour, max(20, min(columns, _WIDEST)))
+
+    @classmethod
+    def stdout(cls) -> Terminal:
+        """Return the terminal for answers to a command."""
+        return cls.of(sys.stdout)
+
+    @classmethod
+    def stderr(cls) -> Terminal:
+        """Return the terminal for progress and errors."""
+        return cls.of(sys.stderr)
+
+    def style(self, text: str, **styles: Any) -> str:
+        """Return `text` with `click.style`'s styles where colours are wanted."""
+        return click.style(text, **styles) if self.has_colour else text
+
+    def write(self, text: str) -> None:
+        """Write at once, without a line break."""
+        self.stream.write(text)
+        self.stream.flush()
+
+    def line(self, text: str = "") -> None:
+        """Write one line at once."""
+        self.write(f"{text}\n")

@@ -1,0 +1,63 @@
+"""`python -P -m promptgrad_tui.worker PROJECT RUN`: the process that owns a run's model and optimizer.
+
+It writes events to the project's journal and obeys the commands that it finds there. Its own output is
+for a log file only.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from pathlib import Path
+
+import click
+
+from engine.errors import PromptGradError
+from engine.journal import Journal, journal_path
+from promptgrad_tui.interrupts import Interrupts
+from promptgrad_tui.job import Budget, apply_review_job, exit_code_of, run_job
+
+
+@click.command()
+@click.argument("project", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("run")
+@click.option("--max-calls", type=click.IntRange(1))
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True))
+@click.option("--apply-review", is_flag=True, help="Apply the decisions on a finished run's rules.")
+@click.pass_context
+def worker(
+    ctx: click.Context,
+    project: Path,
+    run: str,
+    max_calls: int | None,
+    max_minutes: float | None,
+    apply_review: bool,
+) -> None:
+    """Carry out or resume a RUN that the journal of PROJECT knows already."""
+    budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
+    with Journal.open(journal_path(project)) as journal, Interrupts() as interrupts:
+        record = journal.run(run)
+        _pass_on(interrupts.requested, journal, record.id)
+        try:
+            if apply_review:
+                apply_review_job(journal, record)
+                ctx.exit(0)
+            summary = run_job(journal, record, budget)
+        except PromptGradError as error:
+            traceback.print_exc()
+            ctx.exit(error.exit_code)
+    ctx.exit(exit_code_of(summary))
+
+
+def _pass_on(stop_requested: threading.Event, journal: Journal, run: str) -> None:
+    """Turn a signal into the command that a screen would send."""
+
+    def wait() -> None:
+        stop_requested.wait()
+        journal.send_command(run, "stop")
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+if __name__ == "__main__":
+    worker()

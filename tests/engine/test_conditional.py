@@ -1,0 +1,43 @@
+import dspy
+
+from engine.conditional import ConditionalProgram
+from engine.rules import Rule, RuleSet
+from tests.engine.desk import BASE, desk_model, desk_program, learned
+
+RULES = RuleSet(
+    [
+        Rule(text="Tickets that mention drone go to aviation.", trigger="drone"),
+        Rule(text="Tickets that mention visa go to legal.", trigger="visa"),
+        Rule(text="Be brief.", trigger=""),
+    ]
+)
+
+
+def asked(program, ticket):
+    model = desk_model()
+    with dspy.context(lm=model.lm, adapter=dspy.JSONAdapter()):
+        program(ticket=ticket)
+    return model.requests[0].system
+
+
+def test_an_input_meets_only_the_rules_that_concern_it():
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+    assert learned(asked(program, "a drone")) == {"drone"}
+    assert learned(asked(program, "a visa and a drone")) == {"drone", "visa"}
+
+
+def test_a_rule_without_a_trigger_concerns_every_input():
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+    assert "Be brief." in asked(program, "a parcel")
+
+
+def test_its_state_is_the_base_programs(tmp_path):
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+    program.save(tmp_path / "state.json", save_program=False)
+    assert "drone" not in (tmp_path / "state.json").read_text()
+    assert program.base.signature.instructions == BASE
+
+
+def test_a_copy_keeps_its_rules():
+    copy = ConditionalProgram(desk_program(), RULES, top_k=1, min_overlap=0.5).deepcopy()
+    assert learned(asked(copy, "a visa and a drone")) == {"drone"}

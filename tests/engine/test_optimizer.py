@@ -1,0 +1,240 @@
+import dspy
+import pytest
+
+from engine import ParsedRule, PromptGradConfig, PromptGradOptimizer, Score
+from engine.errors import ConfigError, DataError, ModelUnavailableError, ProjectError
+from engine.gradients import Batch
+from engine.rollouts import Item, Rollout
+from engine.testing import scripted_model
+from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, learned, tickets
+
+
+def optimize(desk=None, *, config=None, program=None, train=None, validation=None, **options):
+    options.setdefault("metric", exact)
+    metric = options.pop("metric")
+    values = {"epochs": 2, "seed": 1, "verbose": False, **(config or {})}
+    optimizer = PromptGradOptimizer(metric, PromptGradConfig(**values), **options)
+    with dspy.context(lm=desk_model(desk).lm):
+        return optimizer.optimize(
+            program or desk_program(),
+            tickets(60, 1) if train is None else train,
+            tickets(60, 2) if validation is None else validation,
+        )
+
+
+def instructions(module):
+    return module.signature.instructions
+
+
+def test_it_learns_the_hidden_policy():
+    assert learned(instructions(optimize())) == set(POLICY)
+
+
+def test_the_base_instructions_stay_word_for_word():
+    assert instructions(optimize()).startswith(BASE)
+
+
+def test_the_given_module_is_left_alone():
+    program = desk_program()
+    optimize(program=program)
+    assert program.signature.instructions == BASE
+
+
+def test_the_state_loads_into_plain_dspy(tmp_path):
+    optimized = optimize()
+    optimized.save(tmp_path / "state.json", save_program=False)
+    plain = dspy.Predict("ticket -> queue")
+    plain.load(tmp_path / "state.json")
+    assert plain.signature.instructions == instructions(optimized)
+
+
+def test_custom_base_instructions_replace_the_modules():
+    optimized = optimize(base_prompt_source="Send each ticket somewhere.")
+    assert instructions(optimized).startswith("Send each ticket somewhere.\n")
+
+
+def test_without_validation_examples_some_are_held_out():
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(seed=1, verbose=False, val_holdout_fraction=0.5))
+    with dspy.context(lm=desk_model().lm):
+        optimized = optimizer.optimize(desk_program(), tickets(80, 1))
+    assert learned(instructions(optimized)) == set(POLICY)
+
+
+def test_compile_is_a_teleprompter_with_a_dspy_style_metric():
+    examples = [dspy.Example(**ticket).with_inputs("ticket") for ticket in tickets(60, 1)]
+    optimizer = PromptGradOptimizer(
+        lambda example, prediction, trace=None: example["queue"] == prediction.queue,
+        PromptGradConfig(seed=1, verbose=False),
+    )
+    with dspy.context(lm=desk_model().lm):
+        optimized = optimizer.compile(desk_program(), trainset=examples, valset=examples[:30])
+    assert isinstance(optimizer, dspy.teleprompt.Teleprompter)
+    assert len(learned(instructions(optimized))) >= 4
+
+
+def test_compile_refuses_what_it_has_no_use_for():
+    optimizer = PromptGradOptimizer(exact)
+    with pytest.raises(TypeError, match="teacher"):
+        optimizer.compile(desk_program(), trainset=[], teacher=desk_program())
+
+
+def test_a_rule_that_breaks_examples_is_not_kept():
+    bad = {"text": "Tickets that mention voucher go to loyalty. Spoil.", "trigger": "voucher"}
+    assert instructions(optimize(Desk(proposals=[bad], break_with="Spoil"))) == BASE
+
+
+def test_a_rule_acceptor_has_the_first_word():
+    def no_drones(rule: ParsedRule) -> bool:
+        return "drone" not in rule.text
+
+    assert learned(instructions(optimize(rule_acceptor=no_drones))) == set(POLICY) - {"drone"}
+
+
+def test_an_example_formatter_writes_what_an_analysis_sees():
+    class Shouting:
+        def format_for_gradient(self, example, score):
+            return f"FAILED {example['ticket']}"
+
+        def format_context(self, example):
+            return f"FINE {example['ticket']}"
+
+    desk = Desk()
+    optimize(desk, example_formatter=Shouting())
+    analyses = [prompt[-1]["content"] for prompt in desk.prompts if "`analysis`" in prompt[0]["content"]]
+    assert analyses
+    assert all("FAILED Case" in analysis for analysis in analyses)
+    assert any("FINE Case" in analysis for analysis in analyses)
+
+
+def test_a_quoted_training_example_is_no_rule():
+    story = "my drone fell into the sea and the shop says that it was my own fault"
+    train = [{"ticket": f"{story} {number}", "queue": "aviation"} for number in range(20)]
+    desk = Desk(proposals=[{"text": f"When {story} it goes to aviation.", "trigger": "drone"}])
+    assert instructions(optimize(desk, train=train)) == BASE
+    assert not any(story in prompt[0]["content"] for prompt in desk.prompts)
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "nonsense", '{"analysis": 1}', '{"analysis": "a", "add": 3, "remove": []}']
+)
+def test_an_analysis_that_cant_be_read_is_ignored(answer):
+    desk = Desk()
+
+    def script(messages):
+        return answer if "`analysis`" in messages[0]["content"] else desk.answer(messages)
+
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(epochs=1, seed=1, verbose=False))
+    with dspy.context(lm=scripted_model(script).lm):
+        optimized = optimizer.optimize(desk_program(), tickets(30, 1), tickets(30, 2))
+    assert instructions(optimized) == BASE
+
+
+def test_a_task_answer_that_cant_be_read_is_a_failure_and_not_the_end():
+    seen = []
+
+    def metric(example, prediction):
+        seen.append(prediction)
+        return Score(1.0, True)
+
+    optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1, verbose=False))
+    with dspy.context(lm=scripted_model(lambda messages: "no json at all").lm):
+        optimized = optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
+    assert instructions(optimized) == BASE
+    assert seen == []
+
+
+def test_a_model_that_is_down_is_not_a_wrong_answer():
+    def down(messages):
+        raise ConnectionError("connection refused")
+
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(seed=1, verbose=False))
+    with dspy.context(lm=scripted_model(down).lm), pytest.raises(ModelUnavailableError, match="refused"):
+        optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
+
+
+def test_without_a_model_it_says_how_to_configure_one():
+    with dspy.context(lm=None), pytest.raises(ProjectError, match="No model"):
+        PromptGradOptimizer(exact).optimize(desk_program(), tickets(4), tickets(4, 2))
+
+
+def test_no_examples_are_an_error():
+    with pytest.raises(DataError, match="0 training"):
+        optimize(train=[], validation=tickets(5))
+
+
+def test_a_program_that_raises_names_the_example():
+    class Broken(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.step = desk_program()
+
+        def forward(self, ticket):
+            raise RuntimeError("no idea")
+
+    with pytest.raises(ProjectError, match=r"RuntimeError on the example [12]-\d+: no idea"):
+        optimize(program=Broken())
+
+
+class TwoSteps(dspy.Module):
+    """Names the topic, then routes by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = dspy.Predict(dspy.Signature("ticket -> topic", "Name the topic."))
+        self.route = dspy.Predict(dspy.Signature("ticket, topic -> queue", "Route the ticket."))
+
+    def forward(self, ticket):
+        return self.route(ticket=ticket, topic=self.name(ticket=ticket).topic)
+
+
+def two_step_script(messages):
+    desk = Desk(
+        proposals=[
+            {"text": "Tickets that mention drone go to aviation.", "trigger": "drone", "predictor": "route"},
+            {"text": "Topics are short.", "trigger": "", "predictor": "nobody"},
+        ]
+    )
+    if "`topic` (str)" in messages[0]["content"].split("output fields")[1]:
+        return '{"topic": "things"}'
+    return desk.answer(messages)
+
+
+def test_a_rule_belongs_to_the_step_it_corrects():
+    model = scripted_model(two_step_script)
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(epochs=1, seed=1, verbose=False))
+    with dspy.context(lm=model.lm):
+        optimized = optimizer.optimize(TwoSteps(), tickets(40, 1), tickets(40, 2))
+    assert learned(optimized.route.signature.instructions) == {"drone"}
+    assert optimized.name.signature.instructions == "Name the topic."
+
+
+def test_an_analysis_of_several_steps_sees_what_each_saw_and_said():
+    model = scripted_model(two_step_script)
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(epochs=1, seed=1, verbose=False))
+    with dspy.context(lm=model.lm):
+        optimizer.optimize(TwoSteps(), tickets(40, 1), tickets(40, 2))
+    analyses = [r.messages[-1].text for r in model.requests if "[[ ## failures ## ]]" in r.messages[-1].text]
+    assert "step name: saw ticket = Case" in analyses[0]
+    assert "step route: saw ticket = Case" in analyses[0]
+    assert "answer: topic = things" in analyses[0]
+
+
+def test_custom_base_instructions_for_several_steps_are_refused():
+    with pytest.raises(ConfigError, match="2 predictors"):
+        optimize(program=TwoSteps(), base_prompt_source="One text.")
+
+
+def test_the_same_seed_gives_the_same_rules_with_any_number_of_threads():
+    one = instructions(optimize(config={"max_workers": 1, "batch_size": 5}))
+    many = instructions(optimize(config={"max_workers": 16, "batch_size": 5}))
+    assert one == many
+
+
+def test_an_analysis_sees_the_most_frequent_kind_of_failure_first():
+    def batch(types):
+        items = [Item(str(number), "train", {}, {}) for number, _ in enumerate(types)]
+        rollouts = [Rollout(str(n), Score(0.0, False, "", kind), None, "") for n, kind in enumerate(types)]
+        return Batch(1, 1, items, rollouts)
+
+    failures = batch(["b", "a", "c", "c", "a", "c"]).failures(0.5)
+    assert [rollout.score.error_type for _, rollout in failures] == ["c", "c", "c", "a", "a", "b"]

@@ -1,0 +1,283 @@
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from engine import PromptGradConfig
+from engine.artifacts import load_artifact, load_manifest
+from engine.data import LoadedExample, example_key
+from engine.errors import JournalError, ModelUnavailableError, RunLockedError
+from engine.events import (
+    EpochFinished,
+    RolloutFinished,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    TestFinished,
+)
+from engine.gates import Gates
+from engine.journal import Journal, journal_path
+from engine.manifest import load_measurement
+from engine.release_gate import evaluate_gates
+from engine.revision import RunModels
+from engine.run import RunPlan, execute
+from engine.sealed_test import openings
+from engine.testing import scripted_model
+from tests.engine.desk import POLICY, Desk, desk_model, desk_program, exact, learned, tickets
+
+SOME = list(POLICY.items())[:3]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(journal_path(tmp_path)) as journal:
+        yield journal
+
+
+def loaded(examples, tmp_path, split):
+    return [
+        LoadedExample(values, tmp_path / f"{split}.jsonl", line, example_key(values, ["ticket", "queue"]))
+        for line, values in enumerate(examples, 1)
+    ]
+
+
+def plan(tmp_path, journal, *, model=None, run=None, test=80, config=None, **options):
+    model = model or desk_model()
+    return RunPlan(
+        run=run or journal.create_run(tmp_path).id,
+        project=tmp_path,
+        name="desk",
+        program=desk_program(),
+        metric=exact,
+        metric_name="exact",
+        config=PromptGradConfig(**{"seed": 3, "verbose": False, "epochs": 2, **(config or {})}),
+        train=loaded(tickets(60, 1), tmp_path, "train"),
+        validation=loaded(tickets(60, 2), tmp_path, "validation"),
+        test=loaded(tickets(test, 3), tmp_path, "test"),
+        models=RunModels(model, model),
+        artifacts=tmp_path / "artifacts",
+        **options,
+    )
+
+
+def events(journal, run, kind):
+    return [event for _, event in journal.events(run) if isinstance(event, kind)]
+
+
+def outcome(summary):
+    """What a run comes to, without the time it took."""
+    return summary.model_dump(exclude={"seconds", "run", "artifact"})
+
+
+def test_a_run_improves_proves_it_on_the_test_split_and_saves_an_artifact(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    summary = execute(wanted, journal)
+    assert summary.status == "improved"
+    assert summary.optimized.test.score == 1.0
+    assert summary.baseline.test.score < 0.6
+    assert summary.baseline.test.n == 80
+    assert {rule.trigger for rule in summary.rules} == set(POLICY)
+    assert summary.calls == len(wanted.models.task.requests)
+    manifest = load_manifest(summary.artifact)
+    assert manifest.optimized == summary.optimized
+    module = load_artifact(summary.artifact, desk_program(), wanted.models.task.revision)
+    assert learned(module.signature.instructions) == set(POLICY)
+
+
+def test_the_test_split_is_opened_once_and_last(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    execute(wanted, journal)
+    splits = [event.split for event in events(journal, wanted.run, RolloutFinished)]
+    assert set(splits[: splits.index("test")]) == {"train", "validation"}
+    assert set(splits[splits.index("test") :]) == {"test"}
+    assert len(events(journal, wanted.run, TestFinished)) == 1
+
+
+def test_a_run_that_found_nothing_says_so(tmp_path, journal):
+    summary = execute(plan(tmp_path, journal, model=desk_model(Desk(proposals=[]))), journal)
+    assert summary.status == "no_improvement"
+    assert "no rules scored better" in summary.reason
+    assert summary.artifact is None
+    assert summary.baseline == summary.optimized
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_a_gain_that_is_gone_on_the_test_split_is_no_improvement(tmp_path, journal):
+    lucky = desk_model(
+        Desk(proposals=[{"text": "Tickets that mention drone go to aviation.", "trigger": "drone"}])
+    )
+    summary = execute(plan(tmp_path, journal, model=lucky, gates=Gates(min_test_gain=0.9)), journal)
+    assert summary.status == "no_improvement"
+    assert "failed the release gate on the test split: min_test_gain" in summary.reason
+    assert "at least 0.9 is asked for" in summary.reason
+    assert summary.artifact is None
+
+
+def test_a_better_mean_with_a_worse_critical_slice_is_withheld(tmp_path, journal):
+    sliced = [
+        {**ticket, "task": "refund" if number % 4 else "delivery"}
+        for number, ticket in enumerate(tickets(80, 3, share=0.9))
+    ]
+    wanted = plan(tmp_path, journal, gates=Gates(slices={"refund": 1.0, "delivery": 0.1}), slice_field="task")
+    desk = Desk(proposals=[{"text": f"Tickets that mention {w} go to {q}.", "trigger": w} for w, q in SOME])
+    wanted = replace(
+        wanted,
+        test=loaded(sliced, tmp_path, "test"),
+        models=RunModels(desk_model(desk), desk_model(desk)),
+    )
+    summary = execute(wanted, journal)
+    assert summary.optimized.test.score > summary.baseline.test.score
+    assert (summary.status, summary.artifact) == ("no_improvement", None)
+    assert "slices.refund" in summary.reason
+    assert "slices.delivery" not in summary.reason
+    assert {name: scores.gain.n for name, scores in summary.slices.items()} == {"delivery": 20, "refund": 60}
+    manifest = load_manifest(summary.withheld)
+    assert {result.gate: result.passed for result in manifest.gates}["slices.refund"] is False
+    assert evaluate_gates(wanted.gates, load_measurement(summary.withheld)).results == manifest.gates
+
+
+def test_a_must_pass_example_of_any_split_is_measured_with_the_test_split(tmp_path, journal):
+    kept = next(t["id"] for t in tickets(60, 1) if t["queue"] == "general")
+    spoilt = desk_model(
+        Desk(proposals=[{"text": "Tickets that mention drone go to aviation.", "trigger": "drone"}])
+    )
+    missed = next(t["id"] for t in tickets(60, 2) if t["queue"] not in ("general", "aviation"))
+    wanted = plan(tmp_path, journal, model=spoilt, gates=Gates(must_pass=(missed, kept)))
+    summary = execute(wanted, journal)
+    verdicts = {result.gate: result.passed for result in summary.gates}
+    assert verdicts[f"must_pass.{missed}"] is False
+    assert verdicts[f"must_pass.{kept}"] is True
+    assert summary.optimized.test.n == 80
+
+
+def test_every_new_look_at_the_test_split_is_counted(tmp_path, journal):
+    first = plan(tmp_path, journal)
+    assert execute(first, journal).test_opening == 1
+    again = plan(tmp_path, journal)
+    assert execute(again, journal).test_opening == 1, "the same rules on the same model tell nothing new"
+    one_rule = Desk(proposals=[{"text": "Tickets that mention drone go to aviation.", "trigger": "drone"}])
+    other = plan(tmp_path, journal, model=desk_model(one_rule), config={"epochs": 1})
+    assert execute(other, journal).test_opening == 2
+    grown = plan(tmp_path, journal, test=81)
+    assert execute(grown, journal).test_opening == 1
+    digest = events(journal, first.run, RunStarted)[0].data["test"].digest
+    assert [run for run, _ in openings(journal, digest)] == [first.run, again.run, other.run]
+
+
+def test_a_finished_run_answers_at_once(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    first = execute(wanted, journal)
+    paid = len(wanted.models.task.requests)
+    assert execute(wanted, journal) == first
+    assert len(wanted.models.task.requests) == paid
+
+
+def test_a_run_that_is_stopped_and_resumed_ends_like_one_that_was_not(tmp_path, journal):
+    whole = execute(plan(tmp_path, journal), journal)
+    other = Journal.open(tmp_path / "other.sqlite")
+    model = desk_model()
+    run = other.create_run(tmp_path).id
+    stopped_at = [40, 150, 260]
+    for limit in stopped_at:
+        seen = 0
+
+        def count(event, limit=limit):
+            nonlocal seen
+            seen += isinstance(event, RolloutFinished)
+            if seen == limit:
+                other.send_command(run, "stop")
+                time.sleep(0.3)
+
+        summary = execute(plan(tmp_path, other, model=model, run=run), other, on_event=count)
+        if summary.status == "stopped":
+            continue
+    summary = execute(plan(tmp_path, other, model=model, run=run), other)
+    assert outcome(summary) == outcome(whole)
+    assert other.completions_paid(run) == whole.calls
+    assert [event.attempt for event in events(other, run, RunResumed)][:1] == [2]
+    assert len(events(other, run, RunStarted)) == 1
+
+
+def test_a_model_that_goes_down_ends_the_run_with_an_error_and_can_be_resumed(tmp_path, journal):
+    desk, calls = Desk(), 0
+
+    def script(messages):
+        nonlocal calls
+        calls += 1
+        if calls == 100:
+            raise ConnectionError("connection refused")
+        return desk.answer(messages)
+
+    model = scripted_model(script)
+    run = journal.create_run(tmp_path).id
+    with pytest.raises(ModelUnavailableError, match="connection refused"):
+        execute(plan(tmp_path, journal, model=model, run=run), journal)
+    assert events(journal, run, RunFinished)[-1].summary.status == "error"
+    assert execute(plan(tmp_path, journal, model=model, run=run), journal).status == "improved"
+
+
+def test_a_budget_ends_a_run_cleanly_and_leaves_the_test_paid(tmp_path, journal):
+    wanted = plan(tmp_path, journal, max_calls=330)
+    summary = execute(wanted, journal)
+    assert summary.status == "budget"
+    assert summary.calls <= 330
+    assert summary.optimized.test.n == 80
+
+
+def test_a_budget_below_the_test_split_is_an_error_before_any_call(tmp_path, journal):
+    wanted = plan(tmp_path, journal, max_calls=100)
+    summary = execute(wanted, journal)
+    assert summary.status == "budget"
+    assert wanted.models.task.requests == []
+    assert "160 calls" in summary.reason
+
+
+def test_minutes_end_a_run_cleanly(tmp_path, journal):
+    summary = execute(plan(tmp_path, journal, max_minutes=0.0), journal)
+    assert summary.status == "budget"
+    assert "0 minutes" in summary.reason
+
+
+def test_a_paused_run_waits_and_goes_on(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    paused = threading.Event()
+
+    def pause_once(event):
+        if isinstance(event, EpochFinished) and event.epoch == 0:
+            journal.send_command(wanted.run, "pause")
+            time.sleep(0.3)
+        if isinstance(event, RunPaused):
+            paused.set()
+
+    def go_on():
+        assert paused.wait(10)
+        before = len(wanted.models.task.requests)
+        time.sleep(0.3)
+        assert len(wanted.models.task.requests) == before
+        journal.send_command(wanted.run, "continue")
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    assert execute(wanted, journal, on_event=pause_once).status == "improved"
+    thread.join()
+
+
+def test_two_processes_on_one_run(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    with journal.lock_run(wanted.run), pytest.raises(RunLockedError):
+        execute(wanted, journal)
+
+
+def test_no_event_is_written_twice(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    execute(wanted, journal)
+    ids = [event.id for _, event in journal.events(wanted.run)]
+    assert len(ids) == len(set(ids))
+
+
+def test_an_unknown_run_lists_the_known_ones(tmp_path, journal):
+    known = journal.create_run(tmp_path).id
+    with pytest.raises(JournalError, match=known):
+        journal.run("nothing-like-it")

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from models.gguf.grammar import Thinking, schema_to_gbnf
+from models.gguf.library import NativeModel
+from models.gguf.sampling import Candidates, GrammarCache
+
+
+class Queue(Enum):
+    BILLING = "billing"
+    LOYALTY = "loyalty"
+
+
+class Rule(BaseModel):
+    when: str
+    then: str
+
+
+class Answer(BaseModel):
+    reasoning: str
+    queue: Queue
+    rules: list[Rule]
+    confidence: float
+    urgent: bool
+    note: str | None
+    kind: Literal["a", 'with "quotes"']
+
+
+ANSWER: dict[str, Any] = {
+    "reasoning": 'It says "gift card" and über\n\tthat \\ there.',
+    "queue": "loyalty",
+    "rules": [{"when": "gift card", "then": "loyalty"}, {"when": "", "then": ""}],
+    "confidence": 0.25,
+    "urgent": False,
+    "note": None,
+    "kind": 'with "quotes"',
+}
+
+
+class Node(BaseModel):
+    name: str
+    children: list[Node] = Field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_path: Path) -> Iterator[NativeModel]:
+    model = NativeModel(tiny_path, gpu_layers=0)
+    yield model
+    model.close()
+
+
+@pytest.fixture
+def accepts(model: NativeModel) -> Iterator[Any]:
+    cache = GrammarCache(model)
+
+    def accepts(schema: dict[str, Any], text: str) -> bool:
+        grammar, candidates = cache.get(schema_to_gbnf(schema)), Candidates(model.n_vocab)
+        try:
+            for token in model.tokenize(text).tolist():
+                if not grammar.allows(token, candidates):
+                    return False
+                grammar.accept(token)
+            return grammar.allows(model.eos, candidates)
+        finally:
+            grammar.close()
+
+    yield accepts
+    cache.close()
+
+
+@pytest.mark.parametrize("indent", [None, 2, 4])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_json_in_every_layout_that_json_dumps_writes(
+    accepts: Any, indent: int | None, ascii_only: bool
+) -> None:
+    assert accepts(Answer.model_json_schema(), json.dumps(ANSWER, indent=indent, ensure_ascii=ascii_only))
+    compact = json.dumps(ANSWER, separators=(",", ":"), ensure_ascii=ascii_only)
+    assert accepts(Answer.model_json_schema(), compact)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {**ANSWER, "queue": "refunds"},
+        {**ANSWER, "confidence": "high"},
+        {**ANSWER, "urgent": None},
+        {**ANSWER, "more": 1},
+        {key: value for key, value in ANSWER.items() if key != "note"},
+        dict(reversed(ANSWER.items())),
+        {**ANSWER, "rules": [{"when": "x"}]},
+        {**ANSWER, "kind": "b"},
+    ],
+)
+def test_json_that_does_not_fit_is_refused(accepts: Any, broken: dict[str, Any]) -> None:
+    assert not accepts(Answer.model_json_schema(), json.dumps(broken))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name":    "x"}', '{"name":\n\n\n"x"}', ' {"name": "x"}', '{"name": "x"}\n\n']
+)
+def test_blanks_cannot_run_away(accepts: Any, text: str) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+    assert not accepts(schema, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('{"name": "a"}', True),
+        ('{"name": "a", "children": []}', True),
+        ('{"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]}', True),
+        ('{"name": "a", "children": [{}]}', False),
+    ],
+)
+def test_recursive_schemas(accepts: Any, text: str, fits: bool) -> None:
+    assert accepts(Node.model_json_schema(), text) is fits
+
+
+@pytest.mark.parametrize(
+    ("required", "fitting", "unfitting"),
+    [
+        (
+            [],
+            ["{}", '{"b": 1}', '{"a": 1, "c": 1}', '{"a": 1, "b": 1, "c": 1}'],
+            ['{"b": 1, "a": 1}', '{"a": 1,}'],
+        ),
+        (["b"], ['{"b": 1}', '{"a": 1, "b": 1}', '{"b": 1, "c": 1}'], ["{}", '{"a": 1}', '{"a": 1, "c": 1}']),
+        (["c"], ['{"c": 1}', '{"a": 1, "c": 1}', '{"b": 1, "c": 1}'], ['{"b": 1}', '{, "c": 1}']),
+    ],
+)
+def test_properties_that_may_be_left_out(
+    accepts: Any, required: list[str], fitting: list[str], unfitting: list[str]
+) -> None:
+    schema = {
+        "type": "object",
+        "properties": {key: {"type": "integer"} for key in "abc"},
+        "required": required,
+    }
+
+    assert all(accepts(schema, text) for text in fitting)
+    assert not any(accepts(schema, text) for text in unfitting)
+
+
+@pytest.mark.parametrize(
+    ("schema", "fitting", "unfitting"),
+    [
+        (
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
+            "[1, 2]",
+            "[1, 2, 3]",
+        ),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 1}, "[1,2,3]", "[]"),
+        ({"type": "array", "maxItems": 0}, "[]", "[1]"),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "null"}]}, "[1, null]", "[null, 1]"),
+        ({"type": "string", "maxLength": 3}, '"abc"', '"abcd"'),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, '{"x": 1, "y": 2}', '{"x": "1"}'),
+        ({"type": "object"}, '{"x": [1, {"y": null}]}', "[]"),
+        ({"type": ["integer", "null"]}, "null", '"x"'),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, '"x"', "null"),
+        ({"allOf": [{"$ref": "#/$defs/n"}], "$defs": {"n": {"type": "number"}}}, "-1.5e-3", "01"),
+        ({}, "[1]", "[1"),
+        ({"const": {"a": 1}}, '{"a": 1}', '{"a": 2}'),
+    ],
+)
+def test_the_other_keywords(accepts: Any, schema: dict[str, Any], fitting: str, unfitting: str) -> None:
+    assert accepts(schema, fitting)
+    assert not accepts(schema, unfitting)
+
+
+@pytest.mark.parametrize("schema", [{"type": "tuple"}, {"$ref": "https://example.org/schema"}])
+def test_what_cannot_be_written_as_a_grammar_is_an_error(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="JSON schema"):
+        schema_to_gbnf(schema)
+
+
+def test_property_names_of_any_kind(accepts: Any) -> None:
+    properties = {"a b": {"type": "integer"}, "a-b": {"type": "integer"}, 'q"uo\\te': {"type": "integer"}}
+    schema = {"type": "object", "properties": properties}
+
+    assert accepts(schema, json.dumps(dict.fromkeys(properties, 1)))
+
+
+@pytest.mark.parametrize(
+    ("thinking", "text", "fits"),
+    [
+        ("never", "<think>Hm.</think>1", False),
+        ("maybe", "<think>Is 1 < 2? Yes.</think>\n\n1", True),
+        ("maybe", "1", True),
+        ("begun", "It is one.\n</think>\n\n1", True),
+        ("begun", "1", False),
+    ],
+)
+def test_a_model_may_think_before_its_answer_is_held(
+    model: NativeModel, thinking: Thinking, text: str, fits: bool
+) -> None:
+    cache, candidates = GrammarCache(model), Candidates(model.n_vocab)
+    grammar = cache.get(schema_to_gbnf({"type": "integer"}, thinking))
+    allowed = True
+    for token in model.tokenize(text).tolist():
+        allowed = allowed and grammar.allows(token, candidates)
+        if allowed:
+            grammar.accept(token)
+
+    assert (allowed and grammar.allows(model.eos, candidates)) is fits
+    grammar.close()
+    cache.close()

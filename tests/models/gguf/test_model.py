@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import ask
+from conftest import Open
+from llama_cpp import Llama
+from tiny_model import write_tiny_model
+
+from models.errors import ChatTemplateError, ModelFileError, ModelNotFoundError, RevisionMovedError
+from models.gguf import GGUFModel
+from models.revision import ModelRevision
+from models.settings import ModelSettings
+
+MESSAGES = [{"role": "system", "content": "Route it."}, {"role": "user", "content": "My parcel is late."}]
+
+
+def test_the_prompt_is_what_the_template_says(tiny: GGUFModel) -> None:
+    assert tiny.render(MESSAGES) == (
+        "<|im_start|>system\nRoute it.<|im_end|>\n<|im_start|>user\nMy parcel is late.<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def test_special_tokens_count_as_one(tiny: GGUFModel) -> None:
+    assert tiny.count_tokens("<|im_start|>") == 1
+    assert tiny.count_tokens("the") == 1
+    assert tiny.count_tokens("") == 0
+    assert tiny.count_prompt_tokens(MESSAGES) == tiny.count_tokens(tiny.render(MESSAGES))
+
+
+def test_scores_are_the_log_probabilities_of_llama_cpp_itself(tiny_path: Path, tiny: GGUFModel) -> None:
+    continuations = ["billing", "b", "late parcels", "billing team", "zzz"]
+    reference = Llama(str(tiny_path), n_ctx=1024, verbose=False, logits_all=True, n_threads=1)
+    prompt = tiny.render(MESSAGES)
+    start = len(reference.tokenize(prompt.encode(), add_bos=False, special=True))
+    expected = []
+    for continuation in continuations:
+        tokens = reference.tokenize((prompt + continuation).encode(), add_bos=False, special=True)
+        reference.reset()
+        reference.eval(tokens)
+        rows = np.array(reference.scores[start - 1 : len(tokens) - 1], np.float64)
+        rows -= np.log(np.exp(rows - rows.max(1, keepdims=True)).sum(1, keepdims=True)) + rows.max(
+            1, keepdims=True
+        )
+        expected.append(sum(rows[i, token] for i, token in enumerate(tokens[start:])))
+
+    scores = tiny.score(MESSAGES, continuations)
+
+    assert scores == pytest.approx(expected, abs=0.05)
+    assert tiny.score(prompt, continuations) == pytest.approx(scores, abs=0.05)
+
+
+def test_scoring_evaluates_the_prompt_once_and_decodes_nothing(tiny: GGUFModel) -> None:
+    continuations = [f"queue number {i}" for i in range(10)]
+
+    tiny.score(MESSAGES, continuations)
+
+    counts = tiny.statistics()
+    lengths = sum(tiny.count_tokens(text) - 1 for text in continuations)
+    assert counts.prompt_tokens_evaluated == tiny.count_prompt_tokens(MESSAGES) + lengths
+    assert counts.tokens_decoded == 0
+    assert counts.cells_used == tiny.count_prompt_tokens(MESSAGES)
+
+
+def test_scores_of_nothing(tiny: GGUFModel) -> None:
+    assert tiny.score(MESSAGES, []) == []
+    assert tiny.score(MESSAGES, [""]) == [0.0]
+
+
+def test_a_likelier_text_scores_higher(tiny: GGUFModel) -> None:
+    answer = ask(tiny, "My parcel is late.", max_tokens=1).text or ""
+    user = MESSAGES[1:]
+
+    best, other = tiny.score(user, [answer, "q" if answer != "q" else "z"])
+
+    assert best > other
+
+
+def test_context_length_is_the_models_own_at_most(open_tiny: Open) -> None:
+    assert open_tiny().context_length == 2048
+    assert open_tiny(context_length=512).context_length == 512
+    assert open_tiny(context_length=100_000).context_length == 2048
+
+
+def test_a_template_can_be_given_as_text_or_as_a_file(tmp_path: Path, open_tiny: Open) -> None:
+    template = "{{ messages[-1].content }}{{ ' ' + mood if mood }}->"
+    file = tmp_path / "chat.jinja"
+    file.write_text(template)
+
+    assert open_tiny(chat_template=template).render(MESSAGES) == "My parcel is late.->"
+    with_switch = open_tiny(chat_template=str(file), template_switches={"mood": "gently"})
+    assert with_switch.render(MESSAGES) == "My parcel is late. gently->"
+
+
+def test_thinking_is_off_unless_wanted(open_tiny: Open) -> None:
+    assert not open_tiny().render(MESSAGES).endswith("<think>\n")
+    assert open_tiny(think=True).render(MESSAGES).endswith("<think>\n")
+
+
+def test_a_model_without_a_template_says_how_to_give_one(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_model(tmp_path / "bare.gguf", template=None)
+
+    with pytest.raises(ChatTemplateError, match="no chat template") as caught:
+        open_tiny(path)
+    assert "chat_template" in caught.value.hint
+    assert open_tiny(path, chat_template="{{ messages[0].content }}").render(MESSAGES) == "Route it."
+
+
+def test_files_that_are_no_models(tmp_path: Path, open_tiny: Open) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF" + b"\0" * 100)
+
+    with pytest.raises(ModelNotFoundError):
+        open_tiny(tmp_path / "missing.gguf")
+    with pytest.raises(ModelFileError, match=r"damaged\.gguf"):
+        open_tiny(damaged)
+
+
+def test_native_messages_go_to_the_log_and_nowhere_else(
+    tmp_path: Path, open_tiny: Open, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "logs" / "run.log"
+
+    model = open_tiny(log_file=log)
+    ask(model, "Hello")
+    model.close()
+
+    assert "llama_model_loader" in log.read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_told_while_loading(tiny_path: Path) -> None:
+    heard: list[tuple[str, float]] = []
+
+    GGUFModel(
+        tiny_path,
+        revision=ModelRevision("gguf", "sha256:0"),
+        settings=ModelSettings(threads=1),
+        on_progress=lambda text, done: heard.append((text, done)),
+    ).close()
+
+    assert heard[0][0] == "Loading tiny.gguf"
+    assert heard[-1][1] == 1.0
+
+
+def test_a_file_that_changes_while_it_is_in_use_is_noticed(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_model(tmp_path / "moving.gguf")
+    model = open_tiny(path)
+    model.verify_revision()
+
+    os.utime(path, ns=(0, 0))
+
+    with pytest.raises(RevisionMovedError):
+        model.verify_revision()
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in ModelSettings.model_fields.values())

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from asking import ask, ask_all, request
+from conftest import Open
+from llama_cpp import Llama
+from tiny_model import write_tiny_mamba, write_tiny_model
+
+from models.cancelled import RequestCancelledError
+from models.gguf import GGUFModel
+
+TRUNK = "Route the ticket to the team that can solve it, and name the team in one word. " * 8
+
+
+def prompts(count: int, seed: int = 0) -> list[str]:
+    """Return prompts that share beginnings of random lengths."""
+    rng = random.Random(seed)
+    words = ["refund", "gift card", "late parcel", "invoice", "wrong size", "password", "the", "again"]
+    return [
+        TRUNK[: rng.choice([0, 40, 200, len(TRUNK)])] + " ".join(rng.choices(words, k=rng.randint(1, 12)))
+        for _ in range(count)
+    ]
+
+
+def trie_nodes(model: GGUFModel, texts: list[str]) -> int:
+    """Return how many distinct beginnings the prompts of these texts have."""
+    nodes = set()
+    for text in texts:
+        tokens = model._prompt_tokens([{"role": "user", "content": text}])[0].tolist()
+        nodes |= {tuple(tokens[:end]) for end in range(1, len(tokens) + 1)}
+    return len(nodes)
+
+
+def test_greedy_answers_are_those_of_llama_cpp_itself(tiny_path: Path, tiny: GGUFModel) -> None:
+    reference = Llama(str(tiny_path), n_ctx=2048, verbose=False, n_threads=1)
+    for text in prompts(12):
+        prompt = tiny.render([{"role": "user", "content": text}])
+        tokens = reference.tokenize(prompt.encode(), add_bos=False, special=True)
+        reference.reset()
+        expected = list(islice(reference.generate(tokens, temp=0.0), 24))
+        if reference.token_eos() in expected:
+            expected = expected[: expected.index(reference.token_eos())]
+
+        answer = ask(tiny, text, logprobs=0)
+
+        assert [choice.token_id for choice in answer.logprobs or ()] == expected
+
+
+def test_an_answer_is_the_same_alone_and_among_others(open_tiny: Open) -> None:
+    """Where they part, two tokens were as good as tied: a batch's size changes the order of sums."""
+    texts = prompts(60)
+    serial, batching = open_tiny(sequences=1), open_tiny(sequences=16)
+    alone = [ask(serial, text, logprobs=2).logprobs or () for text in texts]
+
+    with ThreadPoolExecutor(32) as pool:
+        among = list(pool.map(lambda text: ask(batching, text, logprobs=2).logprobs or (), texts))
+
+    parted = 0
+    for one, other in zip(alone, among, strict=True):
+        for left, right in zip(one, other, strict=False):
+            if left.token_id != right.token_id:
+                parted += 1
+                assert left.top[0].logprob - left.top[1].logprob < 0.02
+                break
+    assert parted <= 3
+
+
+def test_what_prompts_share_is_evaluated_once(tiny: GGUFModel) -> None:
+    texts = [TRUNK + f"Ticket {i}: my parcel is late." for i in range(40)]
+
+    ask_all(tiny, texts)
+
+    counts = tiny.statistics()
+    assert counts.prompt_tokens_evaluated / trie_nodes(tiny, texts) <= 1.05
+    assert counts.prompt_tokens_evaluated + counts.prompt_tokens_reused == counts.prompt_tokens_requested
+
+
+def test_several_trunks_stay_while_they_take_turns(tiny: GGUFModel) -> None:
+    texts = [f"{rule} {TRUNK} Ticket {i}" for i in range(20) for rule in ("Rule A.", "Rule B.", "Analysis.")]
+
+    ask_all(tiny, texts)
+
+    assert tiny.statistics().prompt_tokens_evaluated / trie_nodes(tiny, texts) <= 1.05
+
+
+def test_the_same_prompt_again_evaluates_one_token(tiny: GGUFModel) -> None:
+    first = ask(tiny, "Where is my parcel?")
+    second = ask(tiny, "Where is my parcel?")
+
+    assert second.text == first.text
+    assert second.usage.cache_read_tokens == (second.usage.input_tokens or 0) - 1
+
+
+def test_a_prompt_longer_than_a_batch_is_evaluated_in_chunks(open_tiny: Open) -> None:
+    text = TRUNK * 2
+
+    in_chunks = ask(open_tiny(batch_size=32), text)
+
+    assert in_chunks.text == ask(open_tiny(batch_size=2048), text).text
+
+
+def test_what_was_not_used_for_longest_makes_room(open_tiny: Open) -> None:
+    model = open_tiny(context_length=256, sequences=2, kv_memory=1)
+    model._scheduler._cache.cells = 300
+    texts = [f"{i} " + "different words each time " * 5 for i in range(12)]
+    expected = [ask(open_tiny(sequences=1), text, max_tokens=8).text for text in texts[:3]]
+
+    answers = ask_all(model, texts, max_tokens=8)
+
+    assert answers[:3] == expected
+    assert model.statistics().cells_used <= 300
+
+
+def test_a_full_cache_means_waiting(open_tiny: Open) -> None:
+    model = open_tiny(context_length=1024, sequences=16)
+    model._scheduler._cache.cells = 1024
+
+    answers = ask_all(model, prompts(30), max_tokens=200)
+
+    assert len(answers) == 30
+    assert model.statistics().active == 0
+
+
+def test_a_recurrent_model_evaluates_anew_what_it_cannot_share(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_mamba(tmp_path / "mamba.gguf")
+    texts = prompts(30)
+    serial = open_tiny(path, sequences=1)
+    alone = [ask(serial, text).text for text in texts]
+
+    model = open_tiny(path)
+    among = ask_all(model, texts)
+
+    assert len(set(alone)) > 10
+    assert among == alone
+    assert model.statistics().prompt_tokens_reused == 0
+
+
+def test_cancel_ends_everything_at_once_and_the_model_goes_on(open_tiny: Open) -> None:
+    model = open_tiny(sequences=4)
+    expected = ask(model, "Again?").text
+    with ThreadPoolExecutor(12) as pool:
+        futures = [pool.submit(ask, model, f"{i} {TRUNK}", max_tokens=1200) for i in range(12)]
+        while model.statistics().active < 2:
+            time.sleep(0.001)
+        model.cancel()
+        errors = [future.exception(timeout=10) for future in futures]
+
+    assert all(isinstance(error, RequestCancelledError) for error in errors)
+    assert ask(model, "Again?").text == expected
+    assert model.statistics().active == model.statistics().waiting == 0
+
+
+def test_cancel_reaches_into_the_evaluation_of_a_prompt(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_model(tmp_path / "slow.gguf", width=512, layers=16, context=8192)
+    model = open_tiny(path, batch_size=8192, context_length=8192)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(ask, model, "long " * 1500)
+        while model.statistics().active == 0:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        model.cancel()
+        assert isinstance(future.exception(timeout=10), RequestCancelledError)
+        while model.statistics().active:
+            time.sleep(0.001)
+
+    assert model.statistics().prompt_tokens_evaluated == 0
+    assert model.statistics().cells_used == 0
+
+
+def test_a_waiting_caller_that_is_interrupted_frees_its_place(tiny: GGUFModel) -> None:
+    events = tiny.lm.engine.stream(request(tiny, TRUNK, max_tokens=1000))
+    next(events)
+    next(events)
+    events.close()
+
+    deadline = time.monotonic() + 10
+    while tiny.statistics().active and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert tiny.statistics().active == 0
+
+
+def test_requests_after_close_fail_and_do_not_hang(open_tiny: Open) -> None:
+    model = open_tiny()
+    model.close()
+    model.close()
+
+    with pytest.raises(Exception, match="closed"):
+        ask(model, "Too late?")
+
+
+@pytest.mark.slow
+def test_many_threads_with_random_prefixes_and_cancels_get_the_serial_answers(open_tiny: Open) -> None:
+    model, serial = open_tiny(sequences=16), open_tiny(sequences=1)
+    texts = prompts(2000, seed=1)
+    wanted = sorted(set(texts))
+    expected = {text: ask(serial, text, max_tokens=6).text for text in wanted}
+    rng = random.Random(2)
+    cancelled = set(rng.sample(range(2000), 200))
+    outcomes: list[str | None] = [None] * 2000
+    jobs = iter(range(2000))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                index = next(jobs, None)
+            if index is None:
+                return
+            if index in cancelled:
+                events = model.lm.engine.stream(request(model, texts[index], max_tokens=50))
+                for _ in range(rng.randint(1, 4)):
+                    next(events, None)
+                events.close()
+            else:
+                outcomes[index] = ask(model, texts[index], max_tokens=6).text
+
+    threads = [threading.Thread(target=work) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    finished = [index for index in range(2000) if index not in cancelled]
+    same = sum(outcomes[index] == expected[texts[index]] for index in finished)
+    assert same / len(finished) >= 0.99
+    counts = model.statistics()
+    assert counts.active == counts.waiting == 0
+    cache = model._scheduler._cache
+    assert cache.idle_sequences + cache.kept_prompts == 64
+    while cache.evict():
+        pass
+    assert cache.used == 0
+    assert cache.idle_sequences == 64

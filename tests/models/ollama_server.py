@@ -1,0 +1,343 @@
+"""An Ollama server on loopback that speaks the documented protocol and can be told to misbehave.
+
+It counts a word as a token, keeps every request that it got, and answers with what a test put into `answers`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+Answer = str | Callable[[dict[str, Any]], str]
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class FakeModel:
+    """One model in the server's list."""
+
+    name: str
+    capabilities: tuple[str, ...] = ("completion",)
+    context_length: int = 40_960
+    template: str = "{{ .Prompt }}"
+    parameters: str = 'stop                           "<|im_end|>"'
+    weights: str = "weights"
+    blob: Path | None = None
+    """Where the weights lie, if a test brings real ones."""
+    remote_model: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Of the manifest: it covers weights, template and parameters."""
+        return digest_of("\n".join((self.weights, self.template, self.parameters)))
+
+    def listed(self) -> dict[str, Any]:
+        details = {
+            "format": "gguf",
+            "family": "qwen3",
+            "parameter_size": "4.0B",
+            "quantization_level": "Q4_K_M",
+        }
+        remote = {"remote_model": self.remote_model, "remote_host": "https://ollama.com"}
+        return {
+            "name": self.name,
+            "model": self.name,
+            "modified_at": "2026-11-01T12:00:00Z",
+            "size": 2_600_000_000,
+            "digest": self.digest,
+            "details": details,
+            **(remote if self.remote_model else {}),
+        }
+
+    def shown(self) -> dict[str, Any]:
+        blob = self.blob or Path(f"/nowhere/models/blobs/sha256-{digest_of(self.weights)}")
+        return {
+            "modelfile": f"# Modelfile\nFROM {blob}\nTEMPLATE {self.template}\n",
+            "parameters": self.parameters,
+            "template": self.template,
+            "capabilities": list(self.capabilities),
+            "model_info": {"general.architecture": "qwen3", "qwen3.context_length": self.context_length},
+            **({"remote_model": self.remote_model} if self.remote_model else {}),
+        }
+
+
+@dataclass
+class Faults:
+    """What goes wrong; each counter is used up by as many requests."""
+
+    busy: int = 0
+    """Requests answered 503: the queue is full."""
+    cut_streams: int = 0
+    """Answers whose connection breaks in the middle."""
+    error_in_stream: int = 0
+    """Answers that turn into an error line after their first piece."""
+    broken: int = 0
+    """Requests answered 500."""
+    damaged: int = 0
+    """Answers with a line that is no JSON."""
+    truncates: bool = False
+    """Cuts prompts that are too long, as old servers do whatever they are told."""
+    seconds_per_piece: float = 0.0
+    """Waits before each piece of an answer."""
+    seconds_to_load: float = 0.0
+    """Waits before it says anything, as with a model that must be loaded first."""
+    out_of_memory: bool = False
+    """Refuses to load the model."""
+    largest_context: int | None = None
+    """Loads with at most this context."""
+
+
+@dataclass
+class OllamaServer:
+    """Use it as a context manager; `address` is what goes into OLLAMA_HOST."""
+
+    models: list[FakeModel] = field(default_factory=lambda: [FakeModel("qwen3:4b")])
+    version: str = "0.13.5"
+    answers: deque[Answer] = field(default_factory=deque)
+    default_answer: Answer = '{"answer": "yes"}'
+    faults: Faults = field(default_factory=Faults)
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    """The bodies of all `/api/chat` requests with messages, in order."""
+    loads: list[dict[str, Any]] = field(default_factory=list)
+    """The bodies of all requests that only load a model."""
+    paths: list[str] = field(default_factory=list)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+    """Set when a client leaves before its answer is complete."""
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.running = 0
+        self.most_at_once = 0
+        """The most chat requests that were under way at the same time."""
+        self.contexts: dict[str, int] = {}
+        handler = type("Handler", (_Handler,), {"ollama": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def model(self, name: str) -> FakeModel | None:
+        return next((model for model in self.models if model.name == name), None)
+
+    def move_tag(self, name: str, *, weights: str = "other weights") -> None:
+        """Let the name mean other weights, as after `ollama pull` of a newer version."""
+        model = self.model(name)
+        assert model
+        model.weights = weights
+
+    def use_up(self, fault: str) -> bool:
+        with self.lock:
+            left: int = getattr(self.faults, fault)
+            if left:
+                setattr(self.faults, fault, left - 1)
+            return left > 0
+
+    def next_answer(self, body: dict[str, Any]) -> str:
+        with self.lock:
+            answer = self.answers.popleft() if self.answers else self.default_answer
+        return answer if isinstance(answer, str) else answer(body)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a chat request while it is under way."""
+        with self.lock:
+            self.running += 1
+            self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.running -= 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Go away, also for clients that are connected; calling it twice is fine."""
+        self.stopped = True
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    ollama: OllamaServer
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.ollama.paths.append(self.path)
+        if self.path == "/api/version":
+            self.reply({"version": self.ollama.version})
+        elif self.path == "/api/tags":
+            self.reply({"models": [model.listed() for model in self.ollama.models]})
+        elif self.path == "/api/ps":
+            running = [
+                {**model.listed(), "context_length": self.ollama.contexts[model.name]}
+                for model in self.ollama.models
+                if model.name in self.ollama.contexts
+            ]
+            self.reply({"models": running})
+        else:
+            self.reply({"error": "not found"}, 404)
+
+    def do_POST(self) -> None:
+        if self.ollama.stopped:
+            self.close_connection = True
+            return
+        self.ollama.paths.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/api/pull":
+            self.pull(body["model"])
+            return
+        model = self.ollama.model(body["model"])
+        if model is None:
+            self.reply({"error": f"model '{body['model']}' not found"}, 404)
+        elif self.path == "/api/show":
+            self.reply(model.shown())
+        elif self.path == "/api/chat" and not body["messages"]:
+            self.load(model, body)
+        elif self.path == "/api/chat":
+            with self.ollama.one_more():
+                self.chat(model, body)
+        else:
+            self.reply({"error": "not found"}, 404)
+
+    def load(self, model: FakeModel, body: dict[str, Any]) -> None:
+        self.ollama.loads.append(body)
+        if self.ollama.faults.out_of_memory:
+            reason = "model requires more system memory (9.1 GiB) than is available (3.2 GiB)"
+            self.reply({"error": reason}, 500)
+            return
+        self.set_context(model, body)
+        self.reply(
+            {"model": model.name, "message": {"role": "assistant"}, "done": True, "done_reason": "load"}
+        )
+
+    def set_context(self, model: FakeModel, body: dict[str, Any]) -> int:
+        asked = body.get("options", {}).get("num_ctx", 4096)
+        context = min(asked, model.context_length, self.ollama.faults.largest_context or asked)
+        self.ollama.contexts[model.name] = context
+        return context
+
+    def chat(self, model: FakeModel, body: dict[str, Any]) -> None:
+        self.ollama.chats.append(body)
+        if self.ollama.use_up("busy"):
+            reason = "server busy, please try again.  maximum pending requests exceeded"
+            self.reply({"error": reason}, 503)
+        elif self.ollama.use_up("broken"):
+            self.reply({"error": "llama runner process has terminated: exit status 2"}, 500)
+        elif body.get("think") and "thinking" not in model.capabilities:
+            self.reply({"error": f'"{model.name}" does not support thinking'}, 400)
+        else:
+            self.answer(model, body)
+
+    def answer(self, model: FakeModel, body: dict[str, Any]) -> None:
+        context = self.set_context(model, body)
+        prompt = sum(len(message["content"].split()) + 4 for message in body["messages"])
+        if prompt >= context:
+            cuts = self.ollama.faults.truncates or body.get("truncate", True)
+            if not cuts:
+                self.reply({"error": "the input length exceeds the context length"}, 400)
+                return
+            prompt = context // 2
+        time.sleep(self.ollama.faults.seconds_to_load)
+        pieces = self.pieces(model, body)
+        limit = min(body["options"].get("num_predict", -1) % 2**31, context - prompt)
+        cut = len(pieces) > limit
+        metrics = {"prompt_eval_count": prompt, "eval_count": min(len(pieces), limit)}
+        try:
+            self.stream(model, pieces[:limit], {**metrics, "done_reason": "length" if cut else "stop"})
+        except (BrokenPipeError, ConnectionResetError):
+            self.ollama.hung_up.set()
+
+    def pieces(self, model: FakeModel, body: dict[str, Any]) -> list[dict[str, str]]:
+        """Return an answer word by word, after a thought where the model thinks."""
+        text = self.ollama.next_answer(body)
+        words = [word + " " for word in text.split(" ")]
+        words[-1] = words[-1][:-1]
+        thinks = "thinking" in model.capabilities and body.get("think", True)
+        thought = [{"content": "", "thinking": "Let me see."}] if thinks else []
+        return [*thought, *({"content": word} for word in words)]
+
+    def stream(self, model: FakeModel, pieces: list[dict[str, str]], end: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        cut, fails = self.ollama.use_up("cut_streams"), self.ollama.use_up("error_in_stream")
+        damaged = self.ollama.use_up("damaged")
+        for number, piece in enumerate(pieces):
+            time.sleep(self.ollama.faults.seconds_per_piece)
+            line = {"model": model.name, "message": {"role": "assistant", **piece}, "done": False}
+            self.chunk(json.dumps(line))
+            if number == 0 and cut:
+                self.close_connection = True
+                return
+            if number == 0 and fails:
+                self.chunk(json.dumps({"error": "an error was encountered while running the model"}))
+                break
+            if number == 0 and damaged:
+                self.chunk("{half")
+        else:
+            last = {"model": model.name, "message": {"role": "assistant", "content": ""}, "done": True, **end}
+            self.chunk(json.dumps(last))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def pull(self, name: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        lines: list[dict[str, Any]] = [{"status": "pulling manifest"}]
+        if "missing" in name:
+            lines.append({"error": "pull model manifest: file does not exist"})
+        else:
+            digest = f"sha256:{digest_of(name)}"
+            status = f"pulling {digest[7:19]}"
+            lines += [
+                {"status": status, "digest": digest, "total": 100, "completed": done}
+                for done in (25, 50, 100)
+            ]
+            lines += [{"status": "verifying sha256 digest"}, {"status": "writing manifest"}]
+            if not self.ollama.use_up("cut_streams"):
+                lines.append({"status": "success"})
+                self.ollama.models.append(FakeModel(name))
+        for line in lines:
+            self.chunk(json.dumps(line))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, line: str) -> None:
+        data = line.encode() + b"\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def reply(self, data: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,166 @@
+"""An OpenAI-compatible server on loopback, as llama-server or vLLM behave, that can be told to misbehave."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass
+class OpenAIServer:
+    """Use it as a context manager; `endpoint` ends in `/v1`."""
+
+    name: str = "qwen3"
+    owned_by: str = "llamacpp"
+    entry: dict[str, Any] = field(default_factory=dict)
+    """What the model's entry in `/v1/models` says besides."""
+    props: dict[str, Any] | None = None
+    """llama-server's `/props`; other servers have none."""
+    counts_tokens: bool = False
+    """Whether `/tokenize` answers; a word is a token."""
+    key: str = ""
+    """The key that every request must bring."""
+    answers: deque[str] = field(default_factory=deque)
+    default_answer: str = '{"answer": "yes"}'
+    thought: str = ""
+    broken: int = 0
+    """As many chat requests are answered 500."""
+    context_length: int | None = None
+    """Longer prompts are answered 400."""
+    seconds: float = 0.0
+    """Waits before each answer."""
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.running = 0
+        self.most_at_once = 0
+        """The most chat requests that were under way at the same time."""
+        handler = type("Handler", (_Handler,), {"openai": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    def stop(self) -> None:
+        """Go away, also for clients that are connected; calling it twice is fine."""
+        self.stopped = True
+        self._http.shutdown()
+        self._http.server_close()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a chat request while it is under way."""
+        with self.lock:
+            self.running += 1
+            self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.running -= 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    openai: OpenAIServer
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.openai.paths.append(self.path)
+        if not self.allowed():
+            return
+        if self.path == "/v1/models":
+            entry = {"id": self.openai.name, "object": "model", "owned_by": self.openai.owned_by}
+            entry |= {"created": int(time.time() * 1000), **self.openai.entry}
+            self.reply({"object": "list", "data": [entry]})
+        elif self.path == "/props" and self.openai.props is not None:
+            self.reply(self.openai.props)
+        else:
+            self.reply({"error": {"message": "not found"}}, 404)
+
+    def do_POST(self) -> None:
+        self.openai.paths.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.allowed():
+            return
+        if self.path == "/tokenize" and self.openai.counts_tokens:
+            self.reply({"tokens": list(range(len(body["content"].split())))})
+        elif self.path == "/v1/chat/completions":
+            with self.openai.one_more():
+                self.chat(body)
+        else:
+            self.reply({"error": {"message": "not found"}}, 404)
+
+    def chat(self, body: dict[str, Any]) -> None:
+        if self.openai.stopped:
+            self.close_connection = True
+            return
+        with self.openai.lock:
+            self.openai.chats.append(body)
+            broken = self.openai.broken > 0
+            self.openai.broken -= broken
+            answers = self.openai.answers
+            text = answers.popleft() if answers and not broken else self.openai.default_answer
+        time.sleep(self.openai.seconds)
+        prompt = sum(len(message["content"].split()) for message in body["messages"])
+        if broken:
+            self.reply({"error": {"message": "out of luck", "type": "server_error"}}, 500)
+        elif self.openai.context_length and prompt > self.openai.context_length:
+            reason = "the request exceeds the available context size, try increasing it"
+            self.reply({"error": {"code": 400, "message": reason, "type": "exceed_context_size_error"}}, 400)
+        else:
+            self.answer(body, text, prompt)
+
+    def answer(self, body: dict[str, Any], text: str, prompt: int) -> None:
+        words = text.split(" ")
+        cut = len(words) > body["max_tokens"]
+        message = {"role": "assistant", "content": " ".join(words[: body["max_tokens"]])}
+        if self.openai.thought:
+            message["reasoning_content"] = self.openai.thought
+        count = min(len(words), body["max_tokens"])
+        usage = {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
+        choice = {"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}
+        answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
+        self.reply({**answer, "choices": [choice], "usage": usage})
+
+    def allowed(self) -> bool:
+        given = (self.headers["Authorization"] or "").removeprefix("Bearer ")
+        self.openai.keys.append(given)
+        if not self.openai.key or given == self.openai.key:
+            return True
+        self.reply(
+            {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}, 401
+        )
+        return False
+
+    def reply(self, data: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from engine.events import EpochFinished, Interval, RulesChanged
+from promptgrad_tui.app.cells import plain
+from promptgrad_tui.app.chart import ChartData, score_chart
+
+
+def epoch(number: int, score: float) -> EpochFinished:
+    interval = Interval(score=score, n=40, low=score - 0.1, high=score + 0.1)
+    return EpochFinished(
+        id=f"epoch{number}",
+        epoch=number,
+        validation=interval,
+        rules="x",
+        n_rules=number,
+        best=score,
+        outcome="improved" if number else "baseline",
+    )
+
+
+def change(batch: int) -> RulesChanged:
+    return RulesChanged(id=f"c{batch}", epoch=1, batch=batch, reason="accepted", digest="d", rules=())
+
+
+def drawn(data: ChartData, columns: int = 70, rows: int = 10) -> list[str]:
+    return [plain(line) for line in score_chart(data, columns, rows)]
+
+
+def test_a_better_epoch_stands_higher_and_further_right() -> None:
+    lines = drawn(ChartData([epoch(0, 0.4), epoch(1, 0.8)], [], 2, 3))
+    rows = {label: next(row for row, line in enumerate(lines) if label in line) for label in ("0.40", "0.80")}
+    assert rows["0.80"] < rows["0.40"]
+    assert lines[rows["0.80"]].index("●") > lines[rows["0.40"]].index("●")
+
+
+def test_rules_that_came_and_went_stand_between_their_epochs() -> None:
+    changes = [(change(1), 2), (change(3), -1)]
+    lines = drawn(ChartData([epoch(0, 0.4), epoch(1, 0.8)], changes, 1, 3))
+    rules, epochs = lines[-2], lines[-1]
+    assert rules.startswith("rules")
+    assert epochs.index("base") < rules.index("+2") < rules.index("-1") < epochs.rindex("1")
+
+
+def test_epochs_to_come_have_their_place() -> None:
+    assert drawn(ChartData([epoch(0, 0.4)], [], 3, 3))[-1].split() == ["epoch", "base", "1", "2", "3"]
+
+
+def test_before_the_baseline_it_says_so() -> None:
+    assert drawn(ChartData([], [], 3, 3)) == [" The baseline is being scored."]
+
+
+def test_no_line_is_wider_than_the_chart() -> None:
+    data = ChartData([epoch(number, 0.5) for number in range(9)], [(change(1), 1)] * 40, 9, 3)
+    assert max(map(len, drawn(data, columns=44))) <= 44

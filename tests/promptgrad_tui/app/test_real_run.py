@@ -1,0 +1,88 @@
+"""The app with its real worker on the real demo model: watched to its end, killed and resumed, reviewed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from textual.pilot import Pilot
+
+from engine.journal import Journal, journal_path
+from models.demo.project import write_demo_project
+from promptgrad_tui.app.run_screen import RunScreen
+
+from .driving import LARGE, drive, until, until_true
+
+pytestmark = pytest.mark.slow
+ENDS = re.compile("✓ improved|■ no improvement")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "desk"
+    write_demo_project(folder, 0)
+    file = folder / "promptgrad.toml"
+    short = re.sub(r"(?m)^(epochs|batches_per_epoch) = \d+", r"\1 = 1", file.read_text())
+    file.write_text(short)
+    return folder
+
+
+async def to_the_end(pilot: Pilot[int]) -> str:
+    return await until_true(pilot, lambda screen: ENDS.search(screen) is not None, "the end", seconds=240)
+
+
+def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "No run yet")
+        await pilot.press("r")
+        await until_true(
+            pilot, lambda screen: "rolled out" in screen or "1.1" in screen, "a batch", seconds=120
+        )
+        screen = await to_the_end(pilot)
+        assert "passes:" in screen
+        assert re.search("accepted|rejected", screen)
+
+    drive(project, None, script, LARGE)
+    with Journal.open(journal_path(project), read_only=True) as journal:
+        (run,) = journal.runs()
+    assert run.summary is not None
+
+
+def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "No run yet")
+        await pilot.press("r")
+        await until_true(pilot, lambda screen: "scoring the baseline" in screen, "the baseline", seconds=120)
+        screen = pilot.app.screen
+        assert isinstance(screen, RunScreen)
+        worker = screen.session.worker
+        assert worker is not None
+        psutil.Process(worker.pid).kill()
+        await until(pilot, "The worker is gone")
+        await pilot.press("R")
+        await to_the_end(pilot)
+
+    drive(project, None, script, LARGE)
+    with Journal.open(journal_path(project), read_only=True) as journal:
+        (run,) = journal.runs()
+        assert run.summary is not None
+        assert journal.completions_paid(run.id) == run.summary.calls
+
+
+def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "No run yet")
+        await pilot.press("r")
+        await to_the_end(pilot)
+        await pilot.press("v")
+        await until(pilot, "Review [1/")
+        await pilot.press("r", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        await until(pilot, "1 decision applied")
+        await pilot.press("escape")
+        await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review", seconds=240)
+
+    drive(project, None, script, LARGE)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from promptgrad_tui.app.review_screen import ReviewScreen
+
+from .driving import LARGE, SMALL, drive, seen, until, until_true
+from .recorded import RecordedRun
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> RecordedRun:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    # A worker that a test starts finds no model and ends, also where it outlives the test.
+    project = recorded.folder / "promptgrad.toml"
+    project.write_text(project.read_text().replace('task = "demo"', 'task = "gguf:gone.gguf"'))
+    return recorded
+
+
+async def to_review(pilot: Pilot[int]) -> ReviewScreen:
+    await until(pilot, "improved")
+    await pilot.press("v")
+    await until(pilot, "Review [1/")
+    screen = pilot.app.screen
+    assert isinstance(screen, ReviewScreen)
+    return screen
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_it_shows_the_queue_and_the_evidence(recorded: RecordedRun, size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        screen = seen(pilot)
+        assert "undecided" in screen
+        assert "verdict" in screen
+        if size == LARGE:
+            assert "Fixed by it" in screen
+
+    drive(recorded.folder, recorded.run, script, size)
+
+
+def test_keep_drop_edit_undo_and_apply_reach_the_journal(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        first, second = (item.id for item in screen._state.visible()[:2])
+        await pilot.press("a")
+        await until(pilot, "1 keep")
+        await pilot.press("r")
+        await until(pilot, "1 drop")
+        await pilot.press("u")
+        await until_true(pilot, lambda seen: "1 drop" not in seen)
+        await pilot.press("e")
+        await until(pilot, "Edit the rule")
+        await pilot.press("home", *"Now ", "ctrl+s")
+        await until(pilot, "1 edit")
+        assert recorded.journal.decisions(recorded.run) == {}
+        await pilot.press("A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        await until(pilot, "2 decisions applied")
+        written = recorded.journal.decisions(recorded.run)
+        assert written[f"review/1/{first}"]["choice"] == "keep"
+        assert written[f"review/1/{second}"]["choice"] == "edit"
+        assert written[f"review/1/{second}"]["text"].startswith("Now ")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_an_applied_decision_stands_and_a_second_screen_sees_it(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        rule = screen._state.current_id
+        decision = {"choice": "drop", "text": "", "trigger": "", "note": "By somebody else."}
+        recorded.journal.decide(recorded.run, f"review/1/{rule}", decision)
+        await until(pilot, "1 drop")
+        await until(pilot, "By somebody else.")
+        await pilot.press("a")
+        assert screen._state.choice(rule) == "drop"
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_notes_filter_and_sort(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("n", *"why", "enter")
+        await until(pilot, "your note")
+        await pilot.press("slash", *"zzz", "enter")
+        await until(pilot, "Review [0/0]")
+        await pilot.press("slash", *["backspace"] * 3, "enter")
+        await until(pilot, "Review [1/")
+        await pilot.press("s")
+        await until(pilot, "sorted by gain")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_merge_makes_one_rule_of_two(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("m")
+        await until(pilot, "Merge two rules into one")
+        await pilot.press("ctrl+s")
+        await until(pilot, "2 merge")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_during_a_run_decisions_belong_to_review_0(recorded: RecordedRun, tmp_path: Path) -> None:
+    running = RecordedRun(tmp_path / "other")
+    running.write(count=200)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        await pilot.press("v")
+        await until(pilot, "Review [1/")
+        await pilot.press("a", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        await until(pilot, "1 decision applied")
+
+    with running.journal.lock_run(running.run):
+        drive(running.folder, running.run, script, LARGE)
+    assert [key.split("/")[1] for key in running.journal.decisions(running.run)] == ["0"]
+
+
+def test_a_terminal_that_cannot_be_lent_to_an_editor_is_told(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("E")
+        await until(pilot, "lent to an editor")
+
+    drive(recorded.folder, recorded.run, script, LARGE)

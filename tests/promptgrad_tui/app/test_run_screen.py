@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+
+from promptgrad_tui.app.run_screen import RunScreen
+from promptgrad_tui.app.table import RowTable
+
+from .driving import LARGE, SMALL, drive, seen, until, until_true
+from .recorded import RecordedRun
+
+HOSTILE = " [bold red]x[/] \x1b[2J\x1b]0;t\x07 \u202egnp.exe 日本語 e\u0301 [link=x]"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> RecordedRun:
+    return RecordedRun(tmp_path / "desk")
+
+
+def test_a_large_terminal_shows_four_panes_the_chart_and_the_figures(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "improved")
+        for title in ("1 Batches", "2 Gradients", "3 Validation", "4 Artifacts", "5 Validation score"):
+            assert title in screen
+        assert "all epochs are done" in screen
+        assert "tokens/s" in screen
+        assert "69% reused" in screen
+        assert "seed 7" in screen
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_small_terminal_shows_one_pane_at_a_time(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "improved")
+        assert "1.1" in screen
+        assert "Said by" not in screen
+        await pilot.press("2")
+        assert "Said by" in await until(pilot, "Said by")
+        await pilot.press("3")
+        assert "rejected" in await until(pilot, "Verdict")
+        await pilot.press("5")
+        assert "base" in await until(pilot, "epoch base")
+        await pilot.press("tab")
+        await until(pilot, "Error types")
+
+    drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_a_run_is_followed_while_it_is_written(recorded: RecordedRun) -> None:
+    events = recorded.events()
+
+    async def script(pilot: Pilot[int]) -> None:
+        for _ in range(110):
+            recorded.journal.append(recorded.run, next(events))
+        await until(pilot, "running")
+        screen = await until(pilot, "1.1")
+        assert "%" in screen
+        assert "100%" not in screen
+        for event in events:
+            recorded.journal.append(recorded.run, event)
+        await until(pilot, "improved")
+        await until(pilot, "3.3")
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_space_pauses_and_resumes_and_x_stops_after_a_question(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    def commands() -> list[str]:
+        return [command.name for command in recorded.journal.commands(recorded.run)]
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        await until(pilot, "Stop")
+        await pilot.press("space")
+        assert commands() == ["pause"]
+        await pilot.press("x")
+        await until(pilot, "Stop the run?")
+        await pilot.press("escape")
+        assert commands() == ["pause"]
+        await pilot.press("x")
+        await until(pilot, "Stop the run?")
+        await pilot.press("x")
+        await until_true(pilot, lambda screen: "Stop the run?" not in screen)
+        assert commands() == ["pause", "stop"]
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script)
+
+
+def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("home", "enter")
+        screen = await until(pilot, "Batch 1.1")
+        assert "✗ 0.00" in screen
+        await pilot.press("enter")
+        screen = await until(pilot, "rollout of")
+        assert "Expected" in screen
+        assert "Prompt, system" in screen
+        await pilot.press("end")
+        assert "Raw answer" in await until(pilot, "Raw answer")
+        await pilot.press("escape", "escape")
+        await until(pilot, "1 Batches")
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_a_rules_test_opens_to_what_it_fixed_before_and_after(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("3", "home", "enter")
+        screen = await until(pilot, "Fixed by it")
+        assert "✓ accepted" in screen
+        assert "→ ✓ 1.00" in screen
+
+    drive(recorded.folder, recorded.run, script, (120, 40))
+
+
+def test_a_lost_worker_is_told_and_can_be_resumed(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    async def script(pilot: Pilot[int]) -> None:
+        with recorded.journal.lock_run(recorded.run):
+            await until(pilot, "running")
+        await until(pilot, "The worker is gone")
+        assert "Resume the run" in seen(pilot)
+        await pilot.press("escape")
+        assert "Resume" in await until(pilot, "R Resume")
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_q_asks_whether_the_run_goes_on(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "Stop")
+        await pilot.press("q")
+        screen = await until(pilot, "the run goes on")
+        assert "type promptgrad in its folder" in " ".join(screen.replace("│", " ").split())
+        await pilot.press("g")
+
+    with recorded.journal.lock_run(recorded.run):
+        app = drive(recorded.folder, recorded.run, script)
+    assert app.return_value == 0
+    assert recorded.journal.commands(recorded.run) == []
+
+
+def test_leaving_can_stop_the_run(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "Stop")
+        await pilot.press("q")
+        await until(pilot, "the run goes on")
+        await pilot.press("s")
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script)
+    assert [command.name for command in recorded.journal.commands(recorded.run)] == ["stop"]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_hostile_text_is_shown_and_never_obeyed(tmp_path: Path, size: tuple[int, int]) -> None:
+    recorded = RecordedRun(tmp_path / "desk", hostile=HOSTILE)
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        for pane, opening in (("1", ("enter", "enter")), ("2", ("enter",)), ("3", ("enter",))):
+            await pilot.press(pane, "home", "down", *opening)
+            screen = seen(pilot)
+            assert "\x1b" not in screen
+            assert "\u202e" not in screen
+            assert all(cell_len(line) <= size[0] for line in screen.split("\n"))
+            await until(pilot, "[bold red]")
+            while not isinstance(pilot.app.screen, RunScreen):
+                await pilot.press("escape")
+
+    drive(recorded.folder, recorded.run, script, size)
+
+
+def test_a_terminal_may_become_tiny_and_large_again(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "4 Artifacts")
+        await pilot.resize_terminal(40, 10)
+        await until_true(pilot, lambda screen: "improved" in screen and "2 Gradients ─" not in screen)
+        await pilot.resize_terminal(10, 3)
+        await pilot.pause()
+        await pilot.resize_terminal(*LARGE)
+        await until(pilot, "5 Validation score")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_zoom_shows_one_pane_alone_and_all_again(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "4 Artifacts")
+        await pilot.press("3", "z")
+        screen = await until_true(pilot, lambda screen: "─ 2 Gradients ─" not in screen)
+        assert "─ 3 Validation ─" in screen
+        await pilot.press("z")
+        await until(pilot, "─ 2 Gradients ─")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_the_cursor_follows_new_rows_only_while_it_is_on_the_last(recorded: RecordedRun) -> None:
+    recorded.write(count=400)
+
+    async def script(pilot: Pilot[int]) -> None:
+        table = pilot.app.screen.query_one("#gradients", RowTable)
+        await until(pilot, "1.1")
+        await pilot.press("2")
+        await until_true(pilot, lambda _: len(table.rows) > 10)
+        assert table.cursor == len(table.rows) - 1
+        await pilot.press("home")
+        recorded.write()
+        before = len(table.rows)
+        await until_true(pilot, lambda _: len(table.rows) > before)
+        assert table.cursor == 0
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_search_finds_a_row_and_goes_on_to_the_next(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        table = pilot.app.screen.query_one("#validation", RowTable)
+        await pilot.press("3", "home", "slash", *"capitals", "enter")
+        await until_true(pilot, lambda _: table.cursor == 1)
+        await pilot.press("n")
+        await until_true(pilot, lambda _: table.cursor == 3)
+        await pilot.press("N")
+        await until_true(pilot, lambda _: table.cursor == 1)
+        await pilot.press("slash", *["backspace"] * 8, *"xyzzy", "enter")
+        await until(pilot, "Not found: xyzzy")
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_y_copies_the_row(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("1", "home", "y")
+        await until(pilot, "Copied")
+        assert pilot.app.clipboard.startswith("1.1  0.")
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_help_shows_the_keys_that_are_valid_now(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("question_mark")
+        screen = await until(pilot, "Keys that are valid here")
+        assert "Show the focused pane alone" in screen
+        assert "Pause the run" not in screen
+        await pilot.press("escape")
+        await until_true(pilot, lambda screen: "Keys that are valid here" not in screen)
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_the_palette_finds_an_action_and_runs_it(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("ctrl+p", *"Gradients")
+        await until(pilot, "Focus the gradients")
+        await pilot.press("down", "enter")
+        await until(pilot, "Said by")
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_the_log_tells_the_run_and_opens_an_event(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("L")
+        assert "all epochs are done" in await until(pilot, "Log of run")
+        await pilot.press("enter")
+        assert '"kind": "run_finished"' in await until(pilot, '"kind"')
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_the_prompt_is_shown_as_a_diff(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("p")
+        screen = await until(pilot, "Instructions of predict")
+        assert "+ - Tickets that mention a refund go to returns." in screen
+        assert "  Route the ticket" in screen
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_data_that_is_gone_is_no_reason_to_fail(recorded: RecordedRun) -> None:
+    recorded.write()
+    (recorded.folder / "data" / "train.jsonl").unlink()
+    (recorded.folder / "promptgrad.toml").write_text("no toml [")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("home", "enter")
+        await until(pilot, "Batch 1.1")
+        await pilot.press("enter")
+        await until(pilot, "its data file has changed or is gone")
+
+    drive(recorded.folder, recorded.run, script)

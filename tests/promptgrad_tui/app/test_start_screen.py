@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from promptgrad_tui.app.recent import RecentProjects
+
+from .driving import drive, until
+from .recorded import RecordedRun
+
+
+def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "1 run")
+        assert recorded.run in screen
+        assert "improved" in screen
+        assert "→" in screen
+        await pilot.press("enter")
+        await until(pilot, "1 Batches")
+        await pilot.press("escape")
+        await until(pilot, "1 run")
+
+    drive(recorded.folder, None, script)
+
+
+def test_elsewhere_it_shows_recent_projects(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    RecentProjects(elsewhere / "recent.json").remember(recorded.folder)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "Recent projects")
+        assert "desk" in screen
+        assert "Demo" in screen
+        await pilot.press("enter")
+        await until(pilot, recorded.run)
+
+    drive(elsewhere, None, script)
+
+
+def test_a_new_project_is_written_and_opened(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "Recent projects")
+        await pilot.press("i")
+        await until(pilot, "Folder of the new project")
+        await pilot.press("enter")
+        await until(pilot, "No run yet")
+
+    drive(tmp_path, None, script)
+    assert (tmp_path / "project" / "promptgrad.toml").is_file()
+
+
+def test_a_run_that_is_not_there_is_a_panel_with_what_to_do(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, recorded.run)
+        assert "That didn't work" in screen
+        assert "there is no run" in screen
+        await pilot.press("escape")
+        await until(pilot, "Runs")
+
+    drive(recorded.folder, "no-such-run", script)
+
+
+def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.journal.close()
+    recorded.journal.path.write_bytes(b"nonsense" * 1000)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "the file is no journal")
+
+    drive(recorded.folder, None, script)
+
+
+def test_recent_projects_forget_what_is_gone_and_survive_nonsense(tmp_path: Path) -> None:
+    recent = RecentProjects(tmp_path / "state" / "recent.json")
+    assert recent.folders() == []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "promptgrad.toml").touch()
+        recent.remember(tmp_path / name)
+    assert recent.folders() == [tmp_path / "two", tmp_path / "one"]
+    (tmp_path / "two" / "promptgrad.toml").unlink()
+    assert recent.folders() == [tmp_path / "one"]
+    recent.file.write_text("{nonsense")
+    assert recent.folders() == []

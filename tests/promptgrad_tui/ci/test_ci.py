@@ -1,0 +1,190 @@
+"""`promptgrad ci` through the command line: unchanged, changed in each way, gated, compared, bounded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from engine.fingerprint import project_fingerprint
+from engine.journal import Journal, journal_path
+from engine.testing import ScriptedRevision
+from promptgrad_tui.ci.standing import standing_artifact
+from promptgrad_tui.job import open_project
+from tests.engine.desk import tickets
+from tests.engine.project_folders import write_lines
+from tests.promptgrad_tui.desk_project import Done, promptgrad, write_project
+from tests.promptgrad_tui.model_server import DeskServer, desk_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DeskServer]:
+    with desk_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proved(server: DeskServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """A project after its first check, and what that printed."""
+    root = write_project(tmp_path_factory.mktemp("proved"), server.uri)
+    return root, ci(root)
+
+
+@pytest.fixture
+def project(proved: tuple[Path, Done], tmp_path: Path) -> Path:
+    """A project with an artifact that passed its gates."""
+    return shutil.copytree(proved[0], tmp_path / "desk")
+
+
+def ci(root: Path, *options: str) -> Done:
+    files = ("--report", str(root / "report.md"), "--junit", str(root / "junit.xml"))
+    return promptgrad("-C", str(root), "ci", *files, *options)
+
+
+def edit(root: Path, old: str, new: str) -> None:
+    file = root / "promptgrad.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def suite(root: Path) -> ElementTree.Element:
+    found = ElementTree.parse(root / "junit.xml").getroot().find("testsuite")
+    assert found is not None
+    return found
+
+
+def artifacts(root: Path) -> list[Path]:
+    return sorted(path.parent for path in root.glob("artifacts/*/*/*/manifest.json"))
+
+
+def runs(root: Path) -> int:
+    with Journal.open(journal_path(root), read_only=True) as journal:
+        return len(journal.runs())
+
+
+def test_the_first_check_runs_gates_and_reports(proved: tuple[Path, Done]) -> None:
+    root, done = proved
+    assert done.returncode == 0, done.stderr
+    assert "There is no artifact that passed its gates" in done.stdout
+    report = (root / "report.md").read_text()
+    assert "| min\\_test\\_gain |" in report
+    assert "go to" in report
+    assert "```diff" in report
+    assert re.search(r"\d+ calls", report)
+    assert suite(root).attrib["tests"] == "1"
+    assert suite(root).attrib["failures"] == "0"
+    assert len(artifacts(root)) == 1
+
+
+def test_an_unchanged_project_costs_nothing(project: Path, server: DeskServer) -> None:
+    calls = server.calls
+    done = ci(project)
+    assert done.returncode == 0
+    assert "Nothing to do" in done.stdout
+    assert "Nothing to do" in (project / "report.md").read_text()
+    assert suite(project).attrib["skipped"] == "1"
+    assert (server.calls, runs(project)) == (calls, 1)
+
+
+def test_data_that_is_only_written_otherwise_is_unchanged(project: Path) -> None:
+    file = project / "data" / "test.jsonl"
+    file.write_text("".join(json.dumps(json.loads(line), indent=None) + "  \n" for line in file.open()))
+    assert "Nothing to do" in ci(project).stdout
+
+
+def more_data(split: str) -> Callable[[Path], None]:
+    return lambda root: write_lines(root / "data" / f"{split}.jsonl", tickets(31, 7)) and None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda root: edit(root, "Route the ticket", "Send the ticket"), "program.instructions"),
+        (lambda root: edit(root, "exact_match", "normalized_match"), "metric.kind"),
+        (more_data("train"), "data.train"),
+        (more_data("test"), "data.test"),
+        (
+            lambda root: edit(root, "[optimizer]", "[gates]\nmin_test_score = 0.01\n[optimizer]"),
+            "gates.min_test_score",
+        ),
+    ],
+)
+def test_each_kind_of_change_is_named_and_run(
+    project: Path, change: Callable[[Path], None], told: str
+) -> None:
+    change(project)
+    done = ci(project)
+    assert f"Changed since {project}" in done.stdout.replace("\n", " ")
+    assert told in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert runs(project) == 2
+    assert f"changed since: {told.replace('_', chr(92) + '_')}." in (project / "report.md").read_text()
+    assert "Nothing to do" in ci(project).stdout
+
+
+def test_another_model_revision_is_a_change(project: Path) -> None:
+    loaded = open_project(project, {})
+    standing = standing_artifact(loaded, ScriptedRevision("another"))
+    assert standing is not None
+    assert standing.changed == ("model",)
+    assert project_fingerprint(loaded) == standing.manifest.details["fingerprint"]
+
+
+def test_a_failed_gate_ends_with_1_and_is_in_every_report(project: Path) -> None:
+    edit(project, "[optimizer]", '[gates]\nmin_test_gain = 0.99\nmust_pass = ["3-0"]\n[optimizer]')
+    done = ci(project)
+    assert done.returncode == 1
+    assert "**failed**" in (project / "report.md").read_text()
+    failures = {case.attrib["name"]: case.find("failure") for case in suite(project)}
+    assert failures["min_test_gain"] is not None
+    assert "at least 0.99" in failures["min_test_gain"].attrib["message"]
+    assert failures["must_pass.3-0"] is None
+    assert suite(project).attrib["failures"] == "1"
+    again = ci(project)
+    assert again.returncode == 1, "what failed its gates never counts as done"
+
+
+def test_the_comparison_names_the_current_artifact_and_its_rules(project: Path) -> None:
+    (first,) = artifacts(project)
+    assert promptgrad("-C", str(project), "promote", str(first)).returncode == 0
+    known = json.loads((first / "manifest.json").read_text())["rules"][0]["trigger"]
+    write_lines(project / "data" / "train.jsonl", [t for t in tickets(60, 9) if known not in t["ticket"]])
+    done = ci(project)
+    assert done.returncode == 0, done.stderr
+    report = (project / "report.md").read_text()
+    assert "## Compared with the current artifact" in report
+    second = next(path for path in artifacts(project) if path != first)
+    before, now = (
+        {rule["text"] for rule in json.loads((path / "manifest.json").read_text())["rules"]}
+        for path in (first, second)
+    )
+    assert before != now
+    for text in now - before:
+        assert f"| added | {text} |" in report
+    for text in before - now:
+        assert f"| removed | {text} |" in report
+        assert f"-- {text}" in report
+
+
+def test_scores_of_different_test_splits_are_not_compared_silently(project: Path) -> None:
+    more_data("test")(project)
+    ci(project)
+    assert "not of the same examples" in (project / "report.md").read_text()
+
+
+def test_a_budget_ends_the_check_cleanly(server: DeskServer, tmp_path: Path) -> None:
+    root = write_project(tmp_path, server.uri, epochs=4)
+    done = ci(root, "--max-calls", "150")
+    assert done.returncode == 0, done.stderr
+    assert "budget is used up" in (root / "report.md").read_text()
+    assert suite(root).attrib["failures"] == "0"
+
+
+def test_a_project_that_cannot_be_read_is_no_failed_gate(tmp_path: Path) -> None:
+    assert ci(tmp_path).returncode == 2

@@ -1,0 +1,131 @@
+import json
+import re
+import sqlite3
+
+import pytest
+
+from engine.journal import Journal, journal_path
+from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from tests.promptgrad_tui.model_server import desk_server
+
+
+@pytest.fixture
+def server():
+    with desk_server() as running:
+        yield running
+
+
+def findings(done):
+    """The (level, subject) pairs that were told, in order."""
+    return re.findall(r"^(ok|warn|fail) +(\S+(?: \S+)?)  ", done.stdout, re.MULTILINE)
+
+
+def test_a_sound_project_is_told_what_it_will_cost(server, tmp_path):
+    done = promptgrad("check", write_project(tmp_path, server.uri))
+    assert done.returncode == 0, done.stdout
+    assert "90 of 90 examples count as right" in done.stdout
+    assert "30 train, 30 validation, 30 test" in done.stdout
+    assert re.search(r"about [\d,]+ calls", done.stdout)
+    assert re.search(r"tokens and (about \d+|a few)", done.stdout)
+    assert ("ok", "answers") in findings(done)
+    assert server.calls == 9
+    assert not journal_path(tmp_path).exists(), "nothing is begun"
+
+
+def test_the_bound_holds_for_a_real_run(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    told = promptgrad("check", project, "--no-probe").stdout
+    bound = int(re.search(r"at\s+most\s+([\d,]+)", told)[1].replace(",", ""))
+    assert server.calls == 0
+    assert 0 < result(promptgrad("run", project, "--json", "-q"))["calls"] <= bound
+
+
+def test_a_metric_that_refuses_what_is_expected_is_told(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    pattern = 'kind = "regex"\npattern = "^(general|legal)$"'
+    (project / "promptgrad.toml").write_text(text.replace('kind = "exact_match"', pattern))
+    done = promptgrad("check", project, "--no-probe")
+    assert done.returncode == 0
+    assert ("warn", "metric") in findings(done)
+
+
+def test_an_example_in_two_splits_ends_the_check(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    first = (project / "data" / "train.jsonl").read_text().splitlines()[0]
+    with (project / "data" / "test.jsonl").open("a") as file:
+        file.write(json.dumps({**json.loads(first), "id": "again"}) + "\n")
+    done = promptgrad("check", project)
+    assert done.returncode == 2
+    assert findings(done)[-1] == ("fail", "data")
+
+
+def test_a_prompt_that_does_not_fit_names_the_example(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    (project / "promptgrad.toml").write_text(text.replace("[optimizer]", "context_length = 128\n[optimizer]"))
+    done = promptgrad("check", project, "--no-probe")
+    assert done.returncode == 2
+    assert re.search(r"of 128\s+\(.*line \d+\)", done.stdout.replace("\n", " "))
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    done = promptgrad("check", write_project(tmp_path, "gguf:missing.gguf"))
+    assert done.returncode == 3
+    assert findings(done)[-1] == ("fail", "model")
+
+
+def test_a_bad_project_file_ends_the_check_with_its_line(tmp_path):
+    project = write_project(tmp_path, "demo", epochs=0)
+    done = promptgrad("check", project)
+    assert done.returncode == 2
+    assert findings(done) == [("fail", "project")]
+    assert re.search(r"line\s+\d+", done.stdout)
+
+
+@pytest.fixture
+def healthy_machine(monkeypatch):
+    """A machine on which llama.cpp and the demo model work: neither is what these tests are about."""
+    told = {
+        "library": {"features": "AVX2 = 1", "gpu": False},
+        "demo": {"revision": "0" * 12, "load_seconds": 0.1, "answer_seconds": 0.1},
+    }
+    monkeypatch.setattr("promptgrad_tui.doctor._native", lambda part: told[part])
+
+
+def test_the_doctor_finds_a_healthy_machine(healthy_machine, tmp_path):
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 0, done.stdout
+    assert {subject for _, subject in findings(done)} >= {"python", "packages", "llama.cpp", "disk"}
+
+
+def test_the_doctor_finds_a_damaged_journal(healthy_machine, tmp_path):
+    path = journal_path(tmp_path)
+    with Journal.open(path) as journal:
+        for _ in range(200):
+            journal.create_run(tmp_path, {"padding": "x" * 500})
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = b"\xff" * 4096
+    path.write_bytes(content)
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 1
+    assert ("fail", "journal") in findings(done)
+
+
+def test_the_doctor_survives_a_llama_cpp_that_kills_its_process(monkeypatch, tmp_path):
+    monkeypatch.setattr("promptgrad_tui.doctor.sys.executable", "/bin/false")
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 1
+    assert ("fail", "llama.cpp") in findings(done)
+    assert ("warn", "demo model") in findings(done)
+
+
+def test_models_lists_the_projects_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF but not really")
+    done = promptgrad("-C", tmp_path, "models")
+    assert done.returncode == 0
+    assert f"gguf:{tmp_path}/broken.gguf" in done.stdout
+    assert "can't be used" in done.stdout
