@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import JournalError
@@ -83,12 +84,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """
     with readable_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
         connection = _connect(path.as_uri())
         try:
             _check(connection, path)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            _create_tables(connection)
+            _prepare(connection)
         except BaseException:
             connection.close()
             raise
@@ -143,7 +144,23 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
+def _make(path: Path) -> None:
+    """Put a whole journal in its place at once: a reader must never meet one that has no tables yet."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with closing(_connect(draft.as_uri())) as connection:
+            _prepare(connection)
+        # Another process may have been faster, or the file system may know no links: both are seen to
+        # by whoever opens the file next.
+        with suppress(OSError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not connection.execute("PRAGMA user_version").fetchone()[0]:

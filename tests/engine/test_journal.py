@@ -283,6 +283,24 @@ def check_full(path: Path, output: str) -> None:
         assert journal.completions_paid(RUN) == int(written)
 
 
+def test_a_reader_never_meets_a_journal_without_tables(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) / "journal.sqlite" for number in range(40)]
+
+    def make() -> None:
+        for path in paths:
+            Journal.open(path).close()
+
+    writer = threading.Thread(target=make)
+    writer.start()
+    for path in paths:
+        while not path.exists():
+            time.sleep(0)
+        with Journal.open(path, read_only=True) as reader:
+            assert reader.runs() == []
+    writer.join()
+    assert [file.name for file in paths[0].parent.iterdir()] == ["journal.sqlite"]
+
+
 def test_a_file_size_limit_is_a_clear_error_and_what_was_written_stays(path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
