@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 from importlib.metadata import version
 from pathlib import Path
-
-import platformdirs
 
 from models.errors import ModelError, ModelFileError
 from models.gguf_header import read_header, shards
 from models.local import Progress
 from models.revision import ModelRevision, sha256_of
+from models.user_cache import file_key, recall, remember
 
 CHUNK = 8 << 20
 
@@ -57,13 +54,13 @@ def files_digest(files: list[Path], *, on_progress: Progress | None = None) -> s
         ModelFileError: one of them can't be read.
     """
     try:
-        place = _cache_file(files)
-        known = _recall(place)
+        key = file_key(*files)
+        known = _recall(key)
         if known:
             return known
         digest = _hash(files, on_progress)
-        if _cache_file(files) == place:  # a file that changed meanwhile has no digest to remember
-            _remember(place, digest, files[0])
+        if file_key(*files) == key:  # a file that changed meanwhile has no digest to remember
+            remember("digests", key, {"digest": digest, "path": str(files[0])})
         return digest
     except OSError as error:
         problem = f"{error.filename or files[0]} can't be read: {error.strerror}."
@@ -85,27 +82,10 @@ def _hash(files: list[Path], on_progress: Progress | None) -> str:
 def cached_digest(path: Path) -> str | None:
     """Return a GGUF's digest if it is known without reading the file."""
     with contextlib.suppress(OSError, ModelError):
-        return _recall(_cache_file(shards(path)))
+        return _recall(file_key(*shards(path)))
     return None
 
 
-def _cache_file(files: list[Path]) -> Path:
-    """Return where the digest is kept; any change that the system can tell us of leads elsewhere."""
-    stats = [(str(file.resolve()), file.stat()) for file in files]
-    key = [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev) for name, stat in stats]
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-    return Path(platformdirs.user_cache_dir("promptgrad", appauthor=False)) / "digests" / f"{name}.json"
-
-
-def _recall(place: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(place.read_text(encoding="utf-8"))["digest"])
-    return None
-
-
-def _remember(place: Path, digest: str, path: Path) -> None:
-    with contextlib.suppress(OSError):  # a cache that can't be written costs time, never an answer
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps({"digest": digest, "path": str(path)}), encoding="utf-8")
-        partial.replace(place)
+def _recall(key: object) -> str | None:
+    known = recall("digests", key)
+    return str(known["digest"]) if isinstance(known, dict) and "digest" in known else None

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dspy import lm15
 
 from models.errors import ModelFileError, ModelMemoryError
-from models.gguf import native_log
+from models.gguf import amx, native_log
 from models.gguf.prefix_tree import Tokens
 
 Logits = npt.NDArray[np.float32]
@@ -42,6 +42,7 @@ class NativeModel:
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        params.use_extra_bufts = amx.usable()
         report = on_progress or (lambda _fraction: None)
 
         def progress(fraction: float, _data: int | None) -> bool:

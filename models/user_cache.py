@@ -1,0 +1,44 @@
+"""What was found out once and holds until its key changes: small JSON files in the user's cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+
+def recall(kind: str, key: object) -> Any | None:
+    """Return what is remembered of this kind under a key (anything that JSON can tell), or None."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(_place(kind, key).read_text(encoding="utf-8"))
+    return None
+
+
+def remember(kind: str, key: object, value: Any) -> None:
+    """Keep a value; a cache that can't be written costs time, never an answer."""
+    place = _place(kind, key)
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(value), encoding="utf-8")
+        partial.replace(place)
+
+
+def file_key(*files: Path) -> list[tuple[str, int, int, int, int]]:
+    """Return a key that any change of these files leads away from, as far as the system can tell.
+
+    Raises:
+        OSError: one of them is missing or can't be read.
+    """
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev) for name, stat in stats]
+
+
+def _place(kind: str, key: object) -> Path:
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    return Path(platformdirs.user_cache_dir("promptgrad", appauthor=False)) / kind / f"{name}.json"
