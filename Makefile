@@ -38,9 +38,14 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# GCC before 12.4 and 13.3 breaks AMX code (its bug 114098) unless it keeps the writes that it takes for dead.
+ifneq (,$(shell grep -s amx_tile /proc/cpuinfo && $(CC) --version | grep "Free Software"))
+AROUND_GCC := CXXFLAGS="-fno-tree-dse -fno-dse"
+endif
+
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing; the first time, llama.cpp is compiled, which takes some four minutes."
-	$(BIN)/python -m pip install -q -r requirements.lock
+	$(AROUND_GCC) $(BIN)/python -m pip install -q -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps -e .
 	touch $@
 

@@ -34,7 +34,7 @@ _TOO_LITTLE_SPACE = 50e6
 _OLLAMA_SECONDS = 2.0
 _NATIVE_SECONDS = 120
 _SMALLEST_TERMINAL = (80, 24)
-_FEATURES = ("AVX", "AVX2", "AVX512", "FMA", "NEON")
+_FEATURES = ("AVX", "AVX2", "AVX512", "AMX_INT8", "FMA", "NEON")
 
 
 def examine(folder: Path) -> Iterator[Finding]:
@@ -114,7 +114,16 @@ def _llama_cpp(told: dict[str, Any]) -> Finding:
         )
     features = [name for name in _FEATURES if f" {name} = 1" in f" {told['features']}"]
     gpu = "with a GPU" if told["gpu"] else "CPU only"
-    return Finding("ok", "llama.cpp", f"{gpu}; {', '.join(features) or 'no vector instructions'}")
+    text = f"{gpu}; {', '.join(features) or 'no vector instructions'}"
+    if told["amx_works"]:
+        return Finding("ok", "llama.cpp", text)
+    return Finding(
+        "warn",
+        "llama.cpp",
+        f"{text}; its AMX code was broken by the compiler and is not used",
+        "For faster prompts build it with GCC 12.4, 13.3 or later, or around the compiler's fault: "
+        "CXXFLAGS='-fno-tree-dse -fno-dse' pip install --force-reinstall --no-cache-dir llama-cpp-python",
+    )
 
 
 def _demo_model() -> Finding:

@@ -15,8 +15,11 @@ def check_library() -> dict[str, Any]:
     """Return what llama.cpp says of its build."""
     import llama_cpp.llama_cpp as llama
 
+    from models.gguf import amx
+
     return {
         "features": llama.llama_print_system_info().decode(),
+        "amx_works": amx.usable(),
         "gpu": bool(llama.llama_supports_gpu_offload()),
     }
 

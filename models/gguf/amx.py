@@ -1,7 +1,7 @@
 """Whether this build of llama.cpp can use AMX, Intel's matrix instructions.
 
 GCC before 12.4 and 13.3 drops writes that they depend on (its bug 114098): a llama.cpp compiled by one of
-these for a processor with AMX dies at its first product of matrices. Only trying shows it, in another process.
+these for a processor with AMX dies at its first matrix product. Only trying shows it, in another process.
 Run as a file, this is that process: it evaluates a few tokens with the GGUF file given.
 """
 
