@@ -1,7 +1,15 @@
 """What holds for every test."""
 
+import pytest
 from hypothesis import settings
 
 # A machine that is busy is no failure of ours: nothing here is timed.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the stills of the screens be written anew."""
+    parser.addoption(
+        "--renew-stills", action="store_true", help="write the stills of the screens instead of comparing"
+    )
