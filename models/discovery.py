@@ -6,20 +6,18 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from models.demo import demo_model_path
-from models.errors import ModelError
+from models.errors import ModelError, ModelUriError
+from models.found import FoundModel
 from models.gguf_header import SHARD, GGUFHeader, read_header, shards
 from models.hashing import cached_digest
 from models.memory import available_bytes, needed_bytes
-from models.ollama_api import OllamaApi, ollama_address
-
-SERVER_SECONDS = 1.0
-"""How long an Ollama server may take to say that it is there."""
+from models.served import served_models
+from models.throughput import recall
+from models.uri import GGUFUri, ModelUri, OllamaUri, OpenAIUri, parse_uri
 
 WEIGHTS_LAYER = "application/vnd.ollama.image.model"
 
@@ -27,47 +25,43 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "artifacts"}
 
 
-@dataclass(frozen=True)
-class FoundModel:
-    """A model that `open_model(uri)` can open, unless `problem` says why not."""
-
-    uri: str
-    name: str
-    place: str
-    """Where it was found: demo, project, PROMPTGRAD_MODELS, LM Studio, Hugging Face, Ollama."""
-    size: int = 0
-    """Bytes on the disk."""
-    architecture: str = ""
-    quantization: str = ""
-    parameters: str = ""
-    """Such as `4.0B`."""
-    context_length: int | None = None
-    """Tokens that the model was trained for."""
-    revision: str | None = None
-    """`sha256:` + 64 hex, where it is known without reading gigabytes."""
-    fits: bool | None = None
-    """Whether it fits into the memory that is free now; None where a server decides."""
-    problem: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
-        return asdict(self)
-
-
 def find_models(
-    project_dir: Path | None = None, *, environ: Mapping[str, str] = os.environ, home: Path | None = None
+    project_dir: Path | None = None,
+    configured: Sequence[str] = (),
+    *,
+    environ: Mapping[str, str] = os.environ,
+    home: Path | None = None,
 ) -> list[FoundModel]:
-    """Return every model in the usual places, each file once."""
+    """Return every model in the usual places, each file once, and those that a project's URIs name.
+
+    A model of `configured` that isn't there is in the list too, with its problem.
+    """
     home = home or Path.home()
+    targets = {uri: _target(uri, project_dir) for uri in configured}
+    files = [(uri, target.path) for uri, target in targets.items() if isinstance(target, GGUFUri)]
     seen: set[Path] = set()
     found: list[FoundModel] = []
-    for place, name, path, digest in _files(project_dir, environ, home):
+    named = [("configured", path.stem, path, None) for _, path in files]
+    for place, name, path, digest in [*_files(project_dir, environ, home), *named]:
         real = path.resolve()
         if real not in seen:
             seen.add(real)
             model = _describe(place, name, path, digest)
             found += [model] if model else []
-    return [*found, *_served_by_ollama(environ)]
+    wrong = [
+        FoundModel(uri, uri, "configured", problem=target.message)
+        for uri, target in targets.items()
+        if isinstance(target, ModelUriError)
+    ]
+    servers = [target for target in targets.values() if isinstance(target, OllamaUri | OpenAIUri)]
+    return [*found, *served_models(servers, environ), *wrong]
+
+
+def _target(uri: str, project_dir: Path | None) -> ModelUri | ModelUriError:
+    try:
+        return parse_uri(uri, project_dir)
+    except ModelUriError as error:
+        return error
 
 
 _File = tuple[str, str, Path, str | None]
@@ -155,17 +149,23 @@ def _describe(place: str, name: str, path: Path, digest: str | None) -> FoundMod
     if not header.is_language_model:
         return None
     size = sum(file.stat().st_size for file in files)
+    needed = needed_bytes(header, size)
+    revision = digest or cached_digest(path)
     return FoundModel(
         uri=uri,
         name=name,
         place=place,
         size=size,
+        files=len(files),
         architecture=header.architecture,
         quantization=header.quantization,
         parameters=_parameters(header, files),
         context_length=header.context_length,
-        revision=digest or cached_digest(path),
-        fits=needed_bytes(header, size) <= available_bytes(),
+        has_template=header.chat_template is not None,
+        revision=revision,
+        needed=needed,
+        fits=needed <= available_bytes(),
+        throughput=recall(revision, ""),
     )
 
 
@@ -175,29 +175,3 @@ def _parameters(header: GGUFHeader, files: list[Path]) -> str:
         return ""
     count = header.parameter_count
     return f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.1f}M"
-
-
-def _served_by_ollama(environ: Mapping[str, str]) -> list[FoundModel]:
-    """Return an Ollama server's models, or nothing where none answers at once."""
-    address = ollama_address(environ)
-    try:
-        with OllamaApi(address, seconds=SERVER_SECONDS) as api:
-            return [_served(listed) for listed in api.models() if not listed.get("remote_model")]
-    except ModelError:
-        return []
-
-
-def _served(listed: dict[str, Any]) -> FoundModel:
-    details = listed.get("details") or {}
-    digest = str(listed.get("digest") or "").removeprefix("sha256:")
-    name = str(listed.get("model") or listed.get("name"))
-    return FoundModel(
-        uri=f"ollama:{name}",
-        name=name,
-        place="Ollama",
-        size=int(listed.get("size") or 0),
-        architecture=str(details.get("family") or ""),
-        quantization=str(details.get("quantization_level") or ""),
-        parameters=str(details.get("parameter_size") or ""),
-        revision=f"sha256:{digest}" if digest else None,
-    )

@@ -95,15 +95,22 @@ class OllamaApi:
 
     def loaded(self, name: str) -> dict[str, Any] | None:
         """Return what `/api/ps` says of one model, or None where it is not in memory."""
-        running = self._get("/api/ps").get("models") or []
         return next(
-            (model for model in running if str(model.get("name")).casefold() == name.casefold()), None
+            (model for model in self.running() if str(model.get("name")).casefold() == name.casefold()), None
         )
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return what `/api/ps` says of every model in memory."""
+        return list(self._get("/api/ps").get("models") or [])
 
     def load(self, name: str, body: Mapping[str, Any], timeout_seconds: float) -> None:
         """Bring a model into memory; `body` holds what would else make the next request load it anew."""
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, **body}, timeout=timeout)
+
+    def unload(self, name: str) -> None:
+        """Take a model out of memory once it has answered what it was asked; its files stay."""
+        self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:
         """Download a model, yielding the server's progress: status, digest, total and completed bytes.

@@ -11,6 +11,7 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 from dspy.clients.engines.litellm_errors import to_lm15_error
 
+from models.openai_api import API_KEY
 from models.server_engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
 from models.settings import ModelSettings
 
@@ -18,9 +19,6 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing 
 
 COOLDOWN_SECONDS = 5.0
 """How long an endpoint that failed gets no requests; shorter than DSPy's retries take."""
-
-API_KEY = "PROMPTGRAD_API_KEY"
-"""The environment variable with the servers' key; OPENAI_API_KEY is another company's and stays here."""
 
 
 class OpenAIEngine(ServerEngine):
