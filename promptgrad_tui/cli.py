@@ -11,13 +11,15 @@ import click
 from engine.errors import PromptGradError
 from promptgrad_tui import __version__
 from promptgrad_tui.commands.ci import ci_command
+from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
 from promptgrad_tui.commands.history import events_command, runs_command, show_command
-from promptgrad_tui.commands.machine import doctor_command, models_command
+from promptgrad_tui.commands.machine import doctor_command
 from promptgrad_tui.commands.measure import recheck_command, transfer_command
+from promptgrad_tui.commands.models import models_command
 from promptgrad_tui.commands.predict import predict_command
 from promptgrad_tui.commands.project import check_command, init_command
 from promptgrad_tui.commands.release import (
@@ -113,6 +115,7 @@ for _command in (
     resume_command,
     runs_command,
     show_command,
+    compare_command,
     report_command,
     events_command,
     predict_command,

@@ -227,6 +227,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def load(self, model: FakeModel, body: dict[str, Any]) -> None:
         self.ollama.loads.append(body)
+        if body.get("keep_alive") == 0:
+            self.ollama.contexts.pop(model.name, None)
+            message = {"role": "assistant", "content": ""}
+            self.reply({"model": model.name, "message": message, "done": True, "done_reason": "unload"})
+            return
         if self.ollama.faults.out_of_memory:
             reason = "model requires more system memory (9.1 GiB) than is available (3.2 GiB)"
             self.reply({"error": reason}, 500)

@@ -1,0 +1,275 @@
+"""The Models screen: what is here, its hash, its speed; more is pulled, memory is freed.
+
+All work is done by `promptgrad models ...` in child processes. The screen stays while another is shown, so
+that a download goes on; leaving the app ends it, and the next one resumes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import Screen
+
+from engine.errors import PromptGradError
+from promptgrad_tui.app.actions import bindings
+from promptgrad_tui.app.cells import Line, joined, line
+from promptgrad_tui.app.command_process import CommandProcess
+from promptgrad_tui.app.dialogs import Choice, InputScreen, QuestionScreen, error_panel
+from promptgrad_tui.app.key_bar import KeyBar
+from promptgrad_tui.app.models_details import ModelDetails
+from promptgrad_tui.app.models_lines import COLUMNS, fact_lines, inventory_line, job_line, paint
+from promptgrad_tui.app.models_state import Inventory, Job, ModelRow, Work
+from promptgrad_tui.app.table import RowTable
+from promptgrad_tui.app.toned import LinesView, TextView
+from promptgrad_tui.display.model_text import speed_text
+from promptgrad_tui.display.progress_lines import ProgressLine
+from promptgrad_tui.sanitize import one_line
+
+NAME = "models"
+"""What the app knows the screen by."""
+
+_FACTS_FROM_COLUMNS = 130
+_WORKING = ("hash", "measure", "free", "pull")
+
+
+class ModelsScreen(Screen[None]):
+    """The models of this machine."""
+
+    BINDINGS = bindings("models")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._inventory = Inventory()
+        self._is_reading = False
+        self._problem = ""
+        self._job: Job | None = None
+        self._process: CommandProcess | None = None
+        self._told: Line = ()
+
+    def look_from(self, folder: Path) -> None:
+        """List also the models of the project in `folder`."""
+        self._folder = folder
+
+    def compose(self) -> ComposeResult:
+        """Make the status, the table and the facts beside it."""
+        yield LinesView(lambda *_: self._status(), id="status")
+        with Horizontal(id="models"):
+            table: RowTable[ModelRow] = RowTable(
+                COLUMNS, paint, empty="Looking around ...", follow=False, classes="pane"
+            )
+            table.border_title = "Models"
+            yield table
+            yield TextView(id="facts", classes="pane")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Keep the time left up to date."""
+        self.query_one(RowTable).focus()
+        self.set_interval(1.0, self._repaint)
+
+    def on_screen_resume(self) -> None:
+        """Look around again: anything may have changed meanwhile."""
+        self.action_reload()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the facts where there is room for them."""
+        self.set_class(event.size.width < _FACTS_FROM_COLUMNS, "narrow")
+        self.set_class(event.size.height < 14, "tiny")
+
+    def _status(self) -> list[Line]:
+        head = joined([line("Models", "strong"), inventory_line(self._inventory)], "   ")
+        if self._problem:
+            return [head, line(f"! {one_line(self._problem)}", "bad")]
+        if self._job is not None:
+            return [head, job_line(self._job), self._told]
+        doing = line("Looking around ...", "dim") if self._is_reading else ()
+        return [head, self._told or doing]
+
+    def _repaint(self) -> None:
+        self.query_one("#status", LinesView).repaint()
+
+    def action_reload(self) -> None:
+        """Look around on this machine again."""
+        if not self._is_reading:
+            self._is_reading = True
+            self._repaint()
+            self.run_worker(self._read(), group="list", exit_on_error=False)
+
+    async def _read(self) -> None:
+        try:
+            told = await CommandProcess(["models", "--json"], self._folder).run()
+            self._inventory, self._problem = Inventory.from_json(told), ""
+        except PromptGradError as error:
+            self._problem = f"{error.message} {error.hint}"
+        finally:
+            self._is_reading = False
+        self._show()
+
+    def _show(self) -> None:
+        """Draw the rows; the cursor stays on its model."""
+        table = self.query_one(RowTable)
+        current = table.current.model.uri if table.current else None
+        rows = self._inventory.rows
+        cursor = next((i for i, row in enumerate(rows) if row.model.uri == current), None)
+        table.show(rows, cursor=cursor)
+        self._show_facts()
+        self._repaint()
+
+    def on_row_table_moved(self) -> None:
+        """Show the facts of the model under the cursor."""
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        row, inventory = self._current, self._inventory
+        self.query_one("#facts", TextView).show(
+            lambda width: fact_lines(row, inventory, width) if row is not None else []
+        )
+        self.refresh_bindings()
+
+    @property
+    def _current(self) -> ModelRow | None:
+        row: ModelRow | None = self.query_one(RowTable).current
+        return row
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        """Show all that a model says about itself."""
+        self.app.push_screen(ModelDetails(event.row, self._inventory, self._folder))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply to the model under the cursor."""
+        if action == "cancel":
+            return self._job is not None
+        if action not in _WORKING or not self.is_mounted:
+            return True
+        row = self._current
+        if self._job is not None or (row is None and action != "pull"):
+            return False
+        if row is None or action == "pull":
+            return True
+        applies = {"hash": row.is_file, "measure": True, "free": row.can_be_freed}
+        return applies[action] and (not row.model.problem or action == "free")
+
+    def action_hash(self) -> None:
+        """Compute the model's exact revision."""
+        if (row := self._current) is not None:
+            uri = row.model.uri
+            self._begin("hash", row, ["hash", uri], lambda told: f"{uri} is {told['revision']}")
+
+    def action_measure(self) -> None:
+        """Measure how fast the model is."""
+        if (row := self._current) is not None:
+            uri = row.model.uri
+            self._begin("measure", row, ["measure", uri], lambda told: _measured(uri, told))
+
+    def action_free(self) -> None:
+        """Take the model out of memory; ask first where that stops a run."""
+        row = self._current
+        if row is None:
+            return
+        arguments = ["free", row.model.uri]
+        if not row.held_by:
+            self._begin("free", row, arguments, lambda told: f"{told['uri']}: {told['outcome']}")
+            return
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._begin(
+                    "free", row, [*arguments, "--stop-runs"], lambda told: f"{told['uri']}: {told['outcome']}"
+                )
+
+        runs = "\n".join(one_line(f"run {run} in {project}") for run, project in row.held_by)
+        text = f"It is held by\n{runs}\nA run that was stopped can be resumed; nothing is paid for twice."
+        choices = [Choice("s", "Stop it, and free the memory", "stop")]
+        self.app.push_screen(QuestionScreen(f"Free {one_line(row.model.name)}?", text, choices), answered)
+
+    def action_pull(self) -> None:
+        """Ask what to download, then whether that host may be asked."""
+        title = "Download which model?  hf:OWNER/REPO/FILE.gguf or ollama:NAME"
+        self.app.push_screen(InputScreen(title, placeholder="ollama:qwen3:4b"), self._ask_to_reach_out)
+
+    def _ask_to_reach_out(self, source: str | None) -> None:
+        if not source:
+            return
+        # Imported late: it brings an HTTP library, and nobody may ever pull.
+        from models.pull import reaches
+
+        try:
+            host = reaches(source)
+        except PromptGradError as error:
+            self.app.push_screen(error_panel(error))
+            return
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._begin(
+                    "pull", None, ["pull", source], lambda told: f"Pulled: {told['uri']}", name=source
+                )
+
+        text = f"This is the only thing here that reaches out from this machine.\nIt asks {one_line(host)}"
+        text += f"\nfor {one_line(source)}\nWhat arrives is checked; an interrupted download goes on later."
+        self.app.push_screen(
+            QuestionScreen("Reach out?", text, [Choice("y", "Yes, download it", "yes")]), answered
+        )
+
+    def action_cancel(self) -> None:
+        """End the work under way."""
+        if self._process is not None:
+            self._process.cancel()
+
+    def _begin(
+        self,
+        work: Work,
+        row: ModelRow | None,
+        arguments: list[str],
+        tell: Callable[[Any], str],
+        *,
+        name: str = "",
+    ) -> None:
+        if self._job is not None:
+            self.notify("Something is under way: wait for it, or cancel it with x.", severity="warning")
+            return
+        size = row.model.size if row else 0
+        self._job = Job(work, name or (row.model.name if row else ""), size)
+        self._told = ()
+        self._process = CommandProcess(
+            ["models", *arguments, "--json", "--json-progress"], self._folder, self._take
+        )
+        self.run_worker(self._work(self._job, self._process, tell), group="work", exit_on_error=False)
+        self.refresh_bindings()
+        self._repaint()
+
+    def _take(self, progress: ProgressLine) -> None:
+        if self._job is not None:
+            self._job.take(progress, time.monotonic())
+            self._repaint()
+
+    async def _work(self, job: Job, process: CommandProcess, tell: Callable[[Any], str]) -> None:
+        try:
+            told = await process.run()
+        except PromptGradError as error:
+            self._told = line(f"! {one_line(error.message)}", "bad")
+            self.app.push_screen(error_panel(error))
+        else:
+            ended = "cancelled; the next one goes on where it was" if job.work == "pull" else "cancelled"
+            self._told = (
+                line(f"{job.work} of {one_line(job.name)}: {ended}", "warn")
+                if process.is_cancelled
+                else line(one_line(tell(told)), "good")
+            )
+        finally:
+            self._job, self._process = None, None
+        self.refresh_bindings()
+        self.action_reload()
+
+
+def _measured(uri: str, told: dict[str, Any]) -> str:
+    from models.throughput import Throughput
+
+    return f"{uri}: {speed_text(Throughput.from_dict(told))}"
