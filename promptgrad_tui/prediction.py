@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +32,38 @@ def predict(artifact: Path, inputs: Mapping[str, str], folder: Path) -> dict[str
         ModelUnavailableError: the model gave no answer that could be read.
     """
     with serving(artifact, folder) as (module, program):
-        from engine.replay import cause_of
-        from promptgrad_tui.program import program_fields
+        return _answer(module, program, inputs)
 
-        values = _values(inputs, program, program_fields(program).inputs)
-        try:
-            return dict(module(**values).items())
-        except Exception as error:
-            raise cause_of(error) or ModelUnavailableError(
-                f"The answer can't be read: {error}", hint="Try another input."
-            ) from error
+
+def predict_with_base(
+    artifact: Path, inputs: Mapping[str, str], folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the answer of the artifact's program, and that of the base instructions without its rules.
+
+    Raises:
+        PromptGradError: see `predict`.
+    """
+    with serving(artifact, folder) as (module, program):
+        from engine.program import FrozenProgram
+        from promptgrad_tui.serving import ServedProgram
+
+        assert isinstance(module, ServedProgram)
+        source = load_manifest(artifact).config.get("base_prompt_source", "module")
+        base = module.serving(FrozenProgram(program, source).with_rules(()))
+        return _answer(module, program, inputs), _answer(base, program, inputs)
+
+
+def _answer(module: dspy.Module, program: dspy.Module, inputs: Mapping[str, str]) -> dict[str, Any]:
+    from engine.replay import cause_of
+    from promptgrad_tui.program import program_fields
+
+    values = typed_inputs(inputs, program, program_fields(program).inputs)
+    try:
+        return dict(module(**values).items())
+    except Exception as error:
+        raise cause_of(error) or ModelUnavailableError(
+            f"The answer can't be read: {error}", hint="Try another input."
+        ) from error
 
 
 @contextmanager
@@ -73,14 +95,24 @@ def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Proj
     return project
 
 
-def _values(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequence[str]) -> dict[str, Any]:
-    """Return the inputs with the types that the program's signatures give them."""
-    types = {
+def field_types(program: dspy.Module) -> dict[str, Any]:
+    """Return the types that the program's signatures give to all of their fields."""
+    return {
         name: info.annotation
         for _, step in program.named_predictors()
-        for name, info in step.signature.input_fields.items()
+        for name, info in step.signature.fields.items()
     }
-    names = list(wanted) or list(types)
+
+
+def typed_inputs(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the inputs with the types that the program's signatures give them.
+
+    Raises:
+        DataError: one of `wanted` is missing, or one is unknown or of another type.
+    """
+    types = field_types(program)
+    steps = [step.signature for _, step in program.named_predictors()]
+    names = list(wanted) or list(dict.fromkeys(name for step in steps for name in step.input_fields))
     wrong = [name for name in inputs if name not in names] or [name for name in wanted if name not in inputs]
     if wrong:
         what = "is no input of the program" if wrong[0] in inputs else "is missing"
@@ -88,16 +120,23 @@ def _values(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequence[st
             f"The input {wrong[0]!r} {what}.",
             hint=f"Give {' '.join(f'--input {name}=...' for name in names)}",
         )
-    return {name: _typed(name, value, types.get(name, str)) for name, value in inputs.items()}
+    return {name: typed_value(name, value, types.get(name, str)) for name, value in inputs.items()}
 
 
-def _typed(name: str, value: str, annotation: Any) -> Any:
+def typed_value(name: str, text: str, annotation: Any) -> Any:
+    """Return a text as a value of that type: what is no text is written as JSON, a choice also as it is.
+
+    Raises:
+        DataError: it is none.
+    """
     if annotation is str:
-        return value
+        return text
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    with suppress(ValidationError):
+        return adapter.validate_json(text)
     try:
-        return TypeAdapter(annotation).validate_json(value)
+        return adapter.validate_python(text)
     except ValidationError as error:
         raise DataError(
-            f"The input {name} = {value!r} is not of its type: {error.errors()[0]['msg']}.",
-            hint="Write it as JSON.",
+            f"{name} = {text!r} is not of its type: {error.errors()[0]['msg']}.", hint="Write it as JSON."
         ) from None

@@ -1,0 +1,95 @@
+"""The box in which an input that was tried becomes a training example: its right answer, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from promptgrad_tui.app.cells import Line
+from promptgrad_tui.app.toned import LinesView
+from promptgrad_tui.app.try_inputs import boxes_in, field_box, text_of
+from promptgrad_tui.app.try_lines import problem_lines
+from promptgrad_tui.app.try_state import Problem
+from promptgrad_tui.sanitize import fit, one_line
+from promptgrad_tui.try_messages import TryField
+
+_FOOT = "ctrl+s  Save     tab  Next field     esc  Cancel"
+
+
+class TrySaveScreen(ModalScreen[None]):
+    """Asks for what is right; it stays open until the example is kept, or a person gives up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", priority=True),
+        Binding("ctrl+s,ctrl+j", "save", "Save", priority=True),
+    ]
+
+    def __init__(
+        self,
+        inputs: Mapping[str, str],
+        fields: Sequence[TryField],
+        answer: Mapping[str, str],
+        warning: str,
+        save: Callable[[dict[str, str]], None],
+    ) -> None:
+        super().__init__()
+        self._inputs = inputs
+        self._fields = fields
+        self._answer = answer
+        self._warning = warning
+        self._save = save
+        self._problem: Problem | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="box box-large try-save"):
+            yield Static(
+                "Save as a training example, with the right answer", markup=False, classes="box-title"
+            )
+            yield LinesView(lambda width, _: self._given(width), id="try-given")
+            with VerticalScroll(id="try-expected"):
+                for field in self._fields:
+                    yield field_box(field, self._answer.get(field.name, field.suggestion))
+            yield LinesView(lambda width, _: self._told(width), id="try-told")
+            yield Static(_FOOT, markup=False, classes="box-foot")
+
+    def on_mount(self) -> None:
+        """Begin with the first field, and make room for what is said."""
+        self.query_one("#try-given").styles.height = len(self._inputs)
+        self._show_told()
+        for box in boxes_in(self)[:1]:
+            box.focus()
+
+    def show_problem(self, message: str, hint: str) -> None:
+        """Say why the example can't be kept; what was typed stays."""
+        self._problem = (message, hint)
+        self._show_told()
+
+    def _show_told(self) -> None:
+        view = self.query_one("#try-told", LinesView)
+        view.styles.height = len(self._told(self.app.size.width - 12 if self.app.size.width < 90 else 76))
+        view.repaint()
+
+    def _told(self, columns: int) -> list[Line]:
+        if self._problem is not None:
+            return problem_lines(self._problem, columns)
+        return problem_lines(("", self._warning), columns)[1:] if self._warning else []
+
+    def _given(self, columns: int) -> list[Line]:
+        return [
+            (
+                (f"{one_line(name)}  ", "dim"),
+                (fit(text, max(columns - len(name) - 2, 8)), ""),
+            )
+            for name, text in self._inputs.items()
+        ]
+
+    def action_save(self) -> None:
+        """Ask for the example to be kept."""
+        self._save({box.name or "": text_of(box) for box in boxes_in(self)})

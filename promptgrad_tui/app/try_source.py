@@ -1,0 +1,79 @@
+"""Which rules are tried: those of a run as it stands, as a review would leave them, or of an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.events import ReviewApplied, RunStarted
+from engine.journal import Journal, RunRecord, journal_path
+from engine.rules import Rule, RuleSet
+from promptgrad_tui.try_messages import TrySource
+
+if TYPE_CHECKING:
+    from promptgrad_tui.app.decisions import RuleDecision
+    from promptgrad_tui.app.session import RunSession
+
+
+def source_of_artifact(project: Path, artifact: Path) -> TrySource:
+    """Try a saved artifact, on the exact model that it was proved on."""
+    return TrySource(project=project, artifact=artifact, title="/".join(artifact.parts[-3:]))
+
+
+def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = ()) -> TrySource:
+    """Try a run's best rules so far, or those of its last review; decisions that aren't applied count too."""
+    live = session.live
+    rules = RuleSet(live.review.rules if live.review else live.story.best_rules)
+    known = {row.rule.id: row.rule for row in live.tests.values()}
+    titles = [f"run {session.run}"] + (["as reviewed"] if live.review else [])
+    for decision in decisions:
+        rule = known.get(decision.rule)
+        if rule is not None:
+            rules = _decided(rules, rule, decision)
+            titles[1:] = ["with your decisions"]
+    return _source(session.project, " ".join(titles), rules, session.options, live.story.started)
+
+
+def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
+    """Try the rules that a run ended with; without a run the base instructions alone.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    if run is None:
+        return TrySource(project=folder)
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        reviews = [event for name, event in journal.events_of_kind("review_applied") if name == run.id]
+        starts = [event for name, event in journal.events_of_kind("run_started") if name == run.id]
+    title, rules = f"run {run.id}", RuleSet()
+    if reviews and isinstance(reviews[-1], ReviewApplied):
+        title, rules = f"{title} as reviewed", RuleSet(reviews[-1].rules)
+    elif run.summary is not None:
+        kept = run.summary.rules
+        rules = RuleSet(Rule(text=rule.text, trigger=rule.trigger, predictor=rule.predictor) for rule in kept)
+    started = starts[0] if starts and isinstance(starts[0], RunStarted) else None
+    return _source(folder, title, rules, run.options, started)
+
+
+def _source(
+    project: Path, title: str, rules: RuleSet, options: Mapping[str, Any], started: RunStarted | None
+) -> TrySource:
+    return TrySource(
+        project=project,
+        title=title,
+        rules=rules.rules,
+        overrides=options.get("overrides", {}),
+        config=started.config if started else {},
+        program=started.program if started else "",
+    )
+
+
+def _decided(rules: RuleSet, rule: Rule, decision: RuleDecision) -> RuleSet:
+    said = decision.for_engine()
+    if said.choice == "drop":
+        return rules.removing(rule)
+    if said.choice == "edit":
+        edited = said.of(rule)
+        return rules.replacing([rule], edited) if rule in rules else rules.adding(edited)
+    return rules if rule in rules else rules.adding(rule)
