@@ -57,7 +57,10 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
     except errors.GatedRepoError as error:
         hint = "Accept its terms on its page, then set HF_TOKEN."
         raise ModelNotFoundError(f"{repository} asks for a login.", hint=hint) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.ConnectError) as error:
+    except errors.OfflineModeIsEnabled as error:
+        hint = "Unset HF_HUB_OFFLINE to download."
+        raise ServerError("HF_HUB_OFFLINE forbids to ask the hub.", hint=hint) from error
+    except (errors.LocalEntryNotFoundError, httpx.ConnectError) as error:
         raise ServerError(
             "The hub can't be reached.", hint="Check the connection, then start again."
         ) from error
@@ -71,12 +74,13 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
 
 def _fetch(repository: str, filename: str, report: Progress) -> None:
     """Put a file's bytes where the hub's cache looks for them; what a broken download left is used."""
-    from huggingface_hub import constants, file_download, hf_hub_url, try_to_load_from_cache, utils
+    from huggingface_hub import constants, file_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
     if isinstance(try_to_load_from_cache(repository, filename), str):
         return
     url = hf_hub_url(repository, filename, endpoint=os.environ.get("HF_ENDPOINT"))
-    headers = utils.build_hf_headers()
+    headers = build_hf_headers()
     known = file_download.get_hf_file_metadata(url, headers=headers)
     etag, size = known.etag or "", known.size or 0
     if not _SHA256.fullmatch(etag) or not 0 < size <= constants.MAX_HTTP_DOWNLOAD_SIZE:
@@ -86,7 +90,7 @@ def _fetch(repository: str, filename: str, report: Progress) -> None:
     blob, lock = cache / folder / "blobs" / etag, cache / ".locks" / folder / f"{etag}.lock"
     blob.parent.mkdir(parents=True, exist_ok=True)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with utils.WeakFileLock(lock):
+    with WeakFileLock(lock):
         if not blob.exists():
             partial = blob.with_name(f"{etag}.incomplete")
             if partial.exists() and partial.stat().st_size > size:

@@ -16,6 +16,7 @@ from promptgrad_tui.display.progress_lines import ErrorLine, ProgressLine, read_
 
 _SECONDS_TO_END = 3.0
 _LAST_LINES = 8
+_LONGEST_LINE = 1 << 20
 
 
 class CommandProcess:
@@ -49,6 +50,7 @@ class CommandProcess:
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=PIPE,
+                limit=_LONGEST_LINE,
             )
         except OSError as error:
             raise PromptGradError(f"The command can't be started: {error}.") from error
@@ -90,12 +92,11 @@ class CommandProcess:
                     self._words = [*self._words, row.decode(errors="replace").rstrip()][-_LAST_LINES:]
 
     async def _end(self, process: Process) -> None:
-        """Leave no process behind, also when the screen goes while it works."""
-        if process.returncode is not None:
-            return
-        process.terminate()
+        """Leave no process and no open pipe behind, also when the screen goes while it works."""
+        if process.returncode is None:
+            process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), _SECONDS_TO_END)
+            await asyncio.wait_for(process.communicate(), _SECONDS_TO_END)
         except TimeoutError:
             process.kill()
-            await process.wait()
+            await process.communicate()

@@ -17,12 +17,12 @@ from promptgrad_tui.sanitize import one_line
 
 COLUMNS = (
     Column("Model", share=1),
-    Column("Found in", width=12, from_width=70),
+    Column("Found in", width=12, from_width=110),
     Column("Size", width=8, right=True),
-    Column("Quant.", width=7, from_width=58),
+    Column("Quant.", width=7, from_width=92),
     Column("Context", width=8, right=True, from_width=48),
     Column("Fits", width=6),
-    Column("Tokens/s", width=13, from_width=92),
+    Column("Tokens/s", width=13, from_width=74),
     Column("Revision", width=12, from_width=64),
 )
 _BAR = 24
@@ -51,7 +51,7 @@ def paint(row: ModelRow, _widths: Sequence[int]) -> Sequence[Line]:
     """Return a row's cells."""
     model = row.model
     if model.problem:
-        name = ((f"! {one_line(model.name)}", "bad"), (f"  {one_line(model.problem)}", "dim"))
+        name: Line = ((f"! {one_line(model.name)}", "bad"), (f"  {one_line(model.problem)}", "dim"))
         return (name, line(model.place, "dim"), *[line("")] * 6)
     mark: tuple[str, Tone] = ("\u25cf ", "accent") if row.can_be_freed else ("  ", "")
     return (
@@ -134,17 +134,17 @@ def _measured(model: FoundModel, columns: int) -> list[Line]:
     return fact("throughput", f"{speed_text(model.throughput)} (measured {day})", columns)
 
 
-def job_line(job: Job) -> Line:
-    """Return work as a line: what is done, a bar, the rate and the time left."""
-    parts: list[Line] = [line(one_line(job.text or f"{job.work}: {job.name}"), "accent")]
-    if job.done:
-        parts += [progress_bar(job.done, _BAR), line(f"{job.done:.0%}", "strong")]
+def job_lines(job: Job) -> list[Line]:
+    """Return work as two lines: a bar with the rate and the time left, and what is done."""
     rate, left = job.pace.per_second, job.pace.seconds_left
-    if rate and job.work == "hash":
-        parts.append(line(f"{size_text(rate * job.size)}/s", "dim"))
-    if left and job.done < 1 and job.work != "measure":
-        parts.append(line(f"{rough_duration_text(left)} left", "dim"))
-    return joined([*parts, line("x cancels", "dim")])
+    is_timed = job.work != "measure" and job.done < 1
+    parts = [
+        joined([progress_bar(job.done, _BAR), line(f"{job.done:.0%}", "strong")], " "),
+        line(f"{size_text(rate * job.size)}/s" if rate and job.work == "hash" else "", "dim"),
+        line(f"{rough_duration_text(left)} left" if left and is_timed else "", "dim"),
+        line("x cancels", "dim"),
+    ]
+    return [joined(parts), line(one_line(job.text or f"{job.work}: {job.name}"), "accent")]
 
 
 def description_lines(told: Mapping[str, Any], columns: int) -> list[Line]:

@@ -18,18 +18,18 @@ from textual.screen import Screen
 
 from engine.errors import PromptGradError
 from promptgrad_tui.app.actions import bindings
-from promptgrad_tui.app.cells import Line, joined, line
+from promptgrad_tui.app.cells import Line, Tone, joined, line
 from promptgrad_tui.app.command_process import CommandProcess
 from promptgrad_tui.app.dialogs import Choice, InputScreen, QuestionScreen, error_panel
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.models_details import ModelDetails
-from promptgrad_tui.app.models_lines import COLUMNS, fact_lines, inventory_line, job_line, paint
+from promptgrad_tui.app.models_lines import COLUMNS, fact_lines, inventory_line, job_lines, paint
 from promptgrad_tui.app.models_state import Inventory, Job, ModelRow, Work
 from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.display.model_text import speed_text
 from promptgrad_tui.display.progress_lines import ProgressLine
-from promptgrad_tui.sanitize import one_line
+from promptgrad_tui.sanitize import one_line, wrap
 
 NAME = "models"
 """What the app knows the screen by."""
@@ -48,10 +48,10 @@ class ModelsScreen(Screen[None]):
         self._folder = folder
         self._inventory = Inventory()
         self._is_reading = False
-        self._problem = ""
         self._job: Job | None = None
         self._process: CommandProcess | None = None
-        self._told: Line = ()
+        self._told: tuple[str, Tone] = ("", "")
+        self._shown_uri = ""
 
     def look_from(self, folder: Path) -> None:
         """List also the models of the project in `folder`."""
@@ -59,7 +59,7 @@ class ModelsScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Make the status, the table and the facts beside it."""
-        yield LinesView(lambda *_: self._status(), id="status")
+        yield LinesView(lambda width, _height: self._status(width), id="status")
         with Horizontal(id="models"):
             table: RowTable[ModelRow] = RowTable(
                 COLUMNS, paint, empty="Looking around ...", follow=False, classes="pane"
@@ -83,14 +83,16 @@ class ModelsScreen(Screen[None]):
         self.set_class(event.size.width < _FACTS_FROM_COLUMNS, "narrow")
         self.set_class(event.size.height < 14, "tiny")
 
-    def _status(self) -> list[Line]:
+    def _status(self, columns: int) -> list[Line]:
         head = joined([line("Models", "strong"), inventory_line(self._inventory)], "   ")
-        if self._problem:
-            return [head, line(f"! {one_line(self._problem)}", "bad")]
         if self._job is not None:
-            return [head, job_line(self._job), self._told]
-        doing = line("Looking around ...", "dim") if self._is_reading else ()
-        return [head, self._told or doing]
+            return [head, *job_lines(self._job)]
+        text, tone = self._told
+        if not text and (row := self._current) is not None and row.model.problem:
+            text, tone = f"! {row.model.problem}", "warn"
+        elif not text and self._is_reading:
+            text, tone = "Looking around ...", "dim"
+        return [head, *(line(part, tone) for part in wrap(text, columns))]
 
     def _repaint(self) -> None:
         self.query_one("#status", LinesView).repaint()
@@ -105,9 +107,9 @@ class ModelsScreen(Screen[None]):
     async def _read(self) -> None:
         try:
             told = await CommandProcess(["models", "--json"], self._folder).run()
-            self._inventory, self._problem = Inventory.from_json(told), ""
+            self._inventory = Inventory.from_json(told)
         except PromptGradError as error:
-            self._problem = f"{error.message} {error.hint}"
+            self._told = (f"! {error.message} {error.hint}", "bad")
         finally:
             self._is_reading = False
         self._show()
@@ -120,17 +122,21 @@ class ModelsScreen(Screen[None]):
         cursor = next((i for i, row in enumerate(rows) if row.model.uri == current), None)
         table.show(rows, cursor=cursor)
         self._show_facts()
-        self._repaint()
 
     def on_row_table_moved(self) -> None:
-        """Show the facts of the model under the cursor."""
+        """Show the facts of the model under the cursor instead of what was told of another."""
+        row = self._current
+        if row is not None and row.model.uri != self._shown_uri:
+            self._told = ("", "")
         self._show_facts()
 
     def _show_facts(self) -> None:
         row, inventory = self._current, self._inventory
+        self._shown_uri = row.model.uri if row is not None else ""
         self.query_one("#facts", TextView).show(
             lambda width: fact_lines(row, inventory, width) if row is not None else []
         )
+        self._repaint()
         self.refresh_bindings()
 
     @property
@@ -237,7 +243,7 @@ class ModelsScreen(Screen[None]):
             return
         size = row.model.size if row else 0
         self._job = Job(work, name or (row.model.name if row else ""), size)
-        self._told = ()
+        self._told = ("", "")
         self._process = CommandProcess(
             ["models", *arguments, "--json", "--json-progress"], self._folder, self._take
         )
@@ -254,15 +260,14 @@ class ModelsScreen(Screen[None]):
         try:
             told = await process.run()
         except PromptGradError as error:
-            self._told = line(f"! {one_line(error.message)}", "bad")
+            self._told = (f"! {error.message}", "bad")
             self.app.push_screen(error_panel(error))
         else:
             ended = "cancelled; the next one goes on where it was" if job.work == "pull" else "cancelled"
-            self._told = (
-                line(f"{job.work} of {one_line(job.name)}: {ended}", "warn")
-                if process.is_cancelled
-                else line(one_line(tell(told)), "good")
-            )
+            if process.is_cancelled:
+                self._told = (f"{job.work} of {one_line(job.name)}: {ended}", "warn")
+            else:
+                self._told = (one_line(tell(told)), "good")
         finally:
             self._job, self._process = None, None
         self.refresh_bindings()

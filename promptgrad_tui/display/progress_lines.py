@@ -36,8 +36,7 @@ def read_line(line: bytes) -> ProgressLine | ErrorLine | None:
     """Return what a line says, or None if it is none of ours: a library may write to stderr too."""
     try:
         data: dict[str, Any] = json.loads(line)
-        kind = {"progress": ProgressLine, "error": ErrorLine}[data["kind"]]
-        return kind(**data)
+        return ErrorLine(**data) if data["kind"] == "error" else ProgressLine(**data)
     except (ValueError, KeyError, TypeError):
         return None
 

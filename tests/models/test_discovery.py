@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from models.discovery import FoundModel, find_models
+from models.discovery import find_models
+from models.found import FoundModel
 from models.hashing import gguf_digest
+from models.throughput import Throughput, recall, remember
 from tests.models.gguf_files import MODEL, write_model
 from tests.models.ollama_server import FakeModel, OllamaServer
+from tests.models.openai_server import OpenAIServer
 
 NO_SERVER = {"OLLAMA_HOST": "127.0.0.1:9"}
 
@@ -49,12 +52,14 @@ def test_a_file_in_the_project_is_described(tmp_path: Path) -> None:
         quantization="Q4_K_M",
         parameters="0.6M",
         context_length=40_960,
+        has_template=True,
         revision=None,
+        needed=path.stat().st_size + 8192 * 114_688,
         fits=True,
     )
     digest = gguf_digest(path)
     assert found(tmp_path, tmp_path / "project")["qwen"].revision == digest
-    assert json.loads(json.dumps(model.as_dict()))["uri"] == f"gguf:{path}"
+    assert FoundModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
 
 
 def test_the_usual_folders_are_searched(tmp_path: Path) -> None:
@@ -157,6 +162,63 @@ def test_a_server_that_answers_is_asked(tmp_path: Path, ollama: OllamaServer) ->
     model = models["qwen3:4b"]
     assert (model.uri, model.revision) == ("ollama:qwen3:4b", f"sha256:{ollama.models[0].digest}")
     assert (model.parameters, model.quantization, model.fits) == ("4.0B", "Q4_K_M", None)
+    assert model.is_loaded is False
+    ollama.contexts["qwen3:4b"] = 4096
+    assert found(tmp_path, OLLAMA_HOST=ollama.address)["qwen3:4b"].is_loaded is True
+
+
+def test_what_a_project_names_is_listed_wherever_it_is(tmp_path: Path, ollama: OllamaServer) -> None:
+    path = write_model(tmp_path / "far" / "away.gguf")
+    project = tmp_path / "project"
+    project.mkdir()
+    named = ["gguf:../far/away.gguf", "gguf:gone.gguf", "ollama:qwen3:4b", "ollama:other", "nonsense"]
+    models = find_models(project, named, environ={"OLLAMA_HOST": ollama.address}, home=tmp_path)
+    problems = {model.name: model.problem for model in models if model.place != "demo"}
+    assert problems == {
+        "away": "",
+        "gone": f"There is no file {project / 'gone.gguf'}.",
+        "qwen3:4b": "",
+        "other:latest": f"Ollama at {ollama.address} doesn't have it.",
+        "nonsense": "'nonsense' is no model URI.",
+    }
+    assert Path(models[1].uri.removeprefix("gguf:")).resolve() == path
+
+
+def test_a_named_model_of_an_ollama_that_is_down_says_so(tmp_path: Path) -> None:
+    (model,) = find_models(None, ["ollama:qwen3:4b"], environ=NO_SERVER, home=tmp_path)[1:]
+    assert model.problem == "Ollama doesn't answer at http://127.0.0.1:9."
+
+
+def test_a_named_server_is_asked_for_all_that_it_serves(tmp_path: Path) -> None:
+    meta = {"n_ctx_train": 32_768, "n_params": 4_020_000_000, "size": 2_500_000_000}
+    with OpenAIServer(entry={"meta": meta}, props={"chat_template": "{{ messages }}"}) as server:
+        uri = f"openai:{server.endpoint}#qwen3"
+        (model,) = find_models(None, [uri], environ=NO_SERVER, home=tmp_path)[1:]
+        assert (model.uri, model.place, model.problem) == (uri, "server", "")
+        assert (model.size, model.parameters) == (2_500_000_000, "4.0B")
+        assert (model.context_length, model.has_template) == (32_768, True)
+        assert str(model.revision).startswith("unverified:")
+        (other,) = find_models(None, [f"openai:{server.endpoint}#x"], environ=NO_SERVER, home=tmp_path)[1:]
+    assert "has no model 'x'" in other.problem
+    assert "It serves: qwen3" in other.problem
+
+
+def test_a_named_server_that_is_down_or_wants_a_key_says_so(tmp_path: Path) -> None:
+    with OpenAIServer(key="secret") as server:
+        (model,) = find_models(None, [f"openai:{server.endpoint}#m"], environ=NO_SERVER, home=tmp_path)[1:]
+    assert "PROMPTGRAD_API_KEY" in model.problem
+    (model,) = find_models(None, ["openai:http://127.0.0.1:9/v1#m"], environ=NO_SERVER, home=tmp_path)[1:]
+    assert "doesn't answer" in model.problem
+
+
+def test_what_was_measured_is_shown_for_that_revision_in_that_place(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "p" / "one.gguf")
+    measured = Throughput(prompt=900.0, single=40.5, several=210.0, sequences=8, measured=1.0)
+    remember(measured, gguf_digest(path), "")
+    assert found(tmp_path, tmp_path / "p")["one"].throughput == measured
+    assert recall(gguf_digest(path), "http://127.0.0.1:11434") is None
+    path.write_bytes(path.read_bytes() + b"more")
+    assert found(tmp_path, tmp_path / "p")["one"].throughput is None
 
 
 def test_looking_around_loads_neither_dspy_nor_llama_cpp(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -14,74 +14,19 @@ import pytest
 
 from models.errors import ModelFileError, ModelNotFoundError, ModelUriError, ServerError
 from models.gguf_header import read_header
-from models.pull import pull_model
+from models.pull import pull_model, reaches
 from tests.models.gguf_files import write_model
+from tests.models.hub_server import Hub
 from tests.models.ollama_server import OllamaServer
-
-COMMIT = "c" * 40
-
-
-@dataclass
-class Hub:
-    """As much of the hub as a download of one file needs."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    damage: bool = False
-    cut_after: int | None = None
-    """Breaks the connection after so many bytes, once."""
-    ranges: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    hub = Hub({"team/repo/tiny.gguf": write_model(tmp_path / "tiny.gguf", body=300_000).read_bytes()})
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    yield hub
-    server.shutdown()
-    server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    hub: Hub
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-    def do_HEAD(self) -> None:
-        self.answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body: bool) -> None:
-        repository, _, name = self.path.lstrip("/").partition("/resolve/main/")
-        data = self.hub.files.get(f"{repository}/{name}")
-        if data is None:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound" if "team" not in repository else "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        digest = hashlib.sha256(data).hexdigest()
-        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if with_body:
-            self.hub.ranges.append(self.headers.get("Range") or "")
-        self.send_response(206 if start else 200)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{digest}"')
-        self.send_header("X-Linked-Size", str(len(data)))
-        self.send_header("Content-Length", str(len(data) - start))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.end_headers()
-        if with_body:
-            body = data[:-1] + b"\1" if self.hub.damage else data
-            cut, self.hub.cut_after = self.hub.cut_after, None
-            self.wfile.write(body[start:cut])
+    files = {"team/repo/tiny.gguf": write_model(tmp_path / "tiny.gguf", body=300_000).read_bytes()}
+    with Hub(files) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        yield hub
 
 
 def test_a_file_of_the_hub_arrives_with_progress(hub: Hub) -> None:
@@ -90,8 +35,9 @@ def test_a_file_of_the_hub_arrives_with_progress(hub: Hub) -> None:
     path = Path(uri.removeprefix("gguf:"))
     assert path.read_bytes() == hub.files["team/repo/tiny.gguf"]
     assert read_header(path).architecture == "qwen3"
-    assert heard[0] == ("Downloading tiny.gguf from huggingface.co", 0.0)
-    assert ("Downloading tiny.gguf", 1.0) in heard
+    host = os.environ["HF_ENDPOINT"].removeprefix("http://")
+    assert heard[0] == (f"Downloading tiny.gguf from {host}", 0.0)
+    assert ("Downloading tiny.gguf, 0.00 of 0.00 GB", 1.0) in heard
 
 
 def test_a_file_that_is_here_is_not_fetched_again(hub: Hub) -> None:
@@ -105,6 +51,51 @@ def test_a_broken_download_goes_on_where_it_ended(hub: Hub, monkeypatch: pytest.
     path = Path(pull_model("hf:team/repo/tiny.gguf").removeprefix("gguf:"))
     assert path.read_bytes() == hub.files["team/repo/tiny.gguf"]
     assert hub.ranges == ["", "bytes=100000-"]
+
+
+def test_a_download_that_was_killed_goes_on_in_another_process(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.hold_after = 200_000
+    code = (
+        "import huggingface_hub.constants as c; c.DOWNLOAD_CHUNK_SIZE = 10_000\n"
+        "from models.pull import pull_model; pull_model('hf:team/repo/tiny.gguf')"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub")}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    assert hub.is_holding.wait(60)
+    partial: Path | None = None
+    while partial is None or partial.stat().st_size < 150_000:
+        partial = next((tmp_path / "hub").glob("models--team--repo/blobs/*.incomplete"), None)
+    process.kill()
+    process.wait()
+    hub.go_on.set()
+    kept = partial.stat().st_size
+    path = Path(pull_model("hf:team/repo/tiny.gguf").removeprefix("gguf:"))
+    assert path.read_bytes() == hub.files["team/repo/tiny.gguf"]
+    assert hub.ranges == ["", f"bytes={kept}-"]
+    assert [file.name for file in (tmp_path / "hub").glob("models--team--repo/blobs/*")] == [
+        path.resolve().name
+    ]
+
+
+def test_a_partial_file_that_is_too_long_is_begun_anew(hub: Hub, tmp_path: Path) -> None:
+    data = hub.files["team/repo/tiny.gguf"]
+    blobs = tmp_path / "hub" / "models--team--repo" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{hashlib.sha256(data).hexdigest()}.incomplete").write_bytes(data + b"more")
+    path = Path(pull_model("hf:team/repo/tiny.gguf").removeprefix("gguf:"))
+    assert path.read_bytes() == data
+    assert hub.ranges == [""]
+
+
+def test_who_is_asked_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    assert reaches("hf:team/repo/file.gguf") == "huggingface.co"
+    assert reaches("ollama:qwen3:4b") == "registry.ollama.ai, through Ollama at http://127.0.0.1:9"
+    assert reaches("ollama:hf.co/team/m") == "hf.co, through Ollama at http://127.0.0.1:9"
+    assert reaches("ollama:team/m") == "registry.ollama.ai, through Ollama at http://127.0.0.1:9"
 
 
 def test_a_file_that_arrives_damaged_is_removed(hub: Hub) -> None:
@@ -143,6 +134,7 @@ def test_ollama_fetches_its_own_with_progress(ollama: OllamaServer) -> None:
     assert pull_model("ollama:llama3", on_progress=lambda *said: heard.append(said)) == "ollama:llama3"
     assert [fraction for _, fraction in heard] == [0.0, 0.25, 0.5, 1.0, 0.0, 0.0, 0.0]
     assert heard[0][0] == "Ollama: pulling manifest"
+    assert heard[1][0].endswith(", 0.00 of 0.00 GB")
 
 
 def test_what_ollama_cannot_get_is_said(ollama: OllamaServer) -> None:
