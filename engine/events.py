@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from engine.revision import Model
 from engine.rules import Evidence, ParsedRule, Rule
 
 Phase = Literal["baseline", "rollouts", "gradients", "validation", "merging", "epoch", "test", "artifact"]
@@ -53,6 +54,28 @@ class ModelUsed(_Part):
     uri: str
     revision: str
     verified: bool = True
+    template_digest: str | None = None
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Return what an opened model is."""
+        revision = model.revision
+        return cls(
+            uri=model.uri,
+            revision=revision.digest,
+            verified=revision.verified,
+            template_digest=revision.template_digest,
+        )
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the revision, for screens."""
+        return self.revision.rpartition(":")[2][:12]
+
+    def is_other_than(self, before: ModelUsed) -> bool:
+        """Whether weights or chat template differ; a template that isn't known may be the same."""
+        templates = (self.template_digest, before.template_digest)
+        return self.revision != before.revision or (None not in templates and templates[0] != templates[1])
 
 
 class DataUsed(_Part):
@@ -230,8 +253,21 @@ class ReviewApplied(_Event):
     artifact: str | None = None
 
 
+class SliceScore(_Part):
+    """One slice in one state of the program: its score, and how many of its examples were answered wrong.
+
+    Where examples are repeated, one that was answered wrong once counts as wrong.
+    """
+
+    score: Interval
+    failures: int
+
+
 class EpochFinished(_Event):
-    """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline."""
+    """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
+
+    `slices` are told by the value of the slice field; empty without one.
+    """
 
     kind: Literal["epoch"] = "epoch"
     epoch: int
@@ -240,10 +276,11 @@ class EpochFinished(_Event):
     n_rules: int
     best: float
     outcome: Literal["baseline", "improved", "no_better", "rolled_back"]
+    slices: dict[str, SliceScore] = {}
 
 
 class SliceScores(_Part):
-    """One slice of the test split: its scores, the gain in it, and the wrong answers that are left."""
+    """One slice of a split: its scores, the gain in it, and the wrong answers that are left."""
 
     baseline: Interval
     optimized: Interval
@@ -252,7 +289,11 @@ class SliceScores(_Part):
 
 
 class TestOpened(_Event):
-    """The sealed test split was opened: for which program on which model, and the how manieth time."""
+    """The sealed test split was opened: for which program on which model, and the how manieth time.
+
+    `fingerprint` is what a transfer's measurement depends on (see `engine.fingerprint`); a release's is in
+    its artifact.
+    """
 
     __test__ = False
 
@@ -263,6 +304,7 @@ class TestOpened(_Event):
     program: str
     rules: str
     model: ModelUsed
+    fingerprint: dict[str, str] = {}
 
 
 class TestFinished(_Event):
@@ -349,12 +391,35 @@ class KeptRule(_Part):
     epoch: int
     batch: int
 
+    @classmethod
+    def of(cls, rule: Rule) -> KeptRule:
+        """Return a rule with what its evidence says."""
+        evidence = rule.evidence
+        return cls(
+            id=rule.id,
+            text=rule.text,
+            trigger=rule.trigger,
+            predictor=rule.predictor,
+            delta=evidence.delta if evidence else None,
+            low=evidence.low if evidence else None,
+            high=evidence.high if evidence else None,
+            n=evidence.n if evidence else 0,
+            epoch=rule.epoch,
+            batch=rule.batch,
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """What it says and to whom, without its evidence."""
+        return Rule(text=self.text, trigger=self.trigger, predictor=self.predictor)
+
 
 class RunSummary(_Part):
     """What a run came to; `--json` prints this.
 
-    `slices` and `test_opening` are those of the test split. `withheld` is where a program lies that gained
-    something and failed a gate; `artifact` is None then.
+    `slices` and `test_opening` are those of the test split, `validation_slices` those of the best state on
+    the validation split. `withheld` is where a program lies that gained something and failed a gate;
+    `artifact` is None then.
     """
 
     run: str
@@ -369,6 +434,7 @@ class RunSummary(_Part):
     seconds: float = 0.0
     artifact: str | None = None
     slices: dict[str, SliceScores] = {}
+    validation_slices: dict[str, SliceScores] = {}
     test_opening: int = 0
     gates: tuple[GateResult, ...] = ()
     withheld: str | None = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from engine.data import dataset_digest, load_examples
 from engine.errors import DataError
+from engine.local_imports import with_local_imports
 from engine.project import Project
 
 ABSENT = "absent"
@@ -18,7 +20,7 @@ def project_fingerprint(project: Project) -> dict[str, str]:
     """Return what the project's program, data and metric are, each under its name in `promptgrad.toml`.
 
     Data are known by their examples, so a file that is only written otherwise stays the same; Python files
-    by their bytes.
+    by their bytes, and with them the project's files that they import.
     """
     return dict(
         [
@@ -29,6 +31,11 @@ def project_fingerprint(project: Project) -> dict[str, str]:
             *_code(project, "metric.python", project.metric.python),
         ]
     )
+
+
+def project_code(project: Project, reference: str) -> list[Path]:
+    """Return the file of a reference such as "program.py:build", and the project's files that it imports."""
+    return with_local_imports(project.root, project.path(reference.rpartition(":")[0]))
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -43,9 +50,15 @@ def _section(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[str, str]]:
-    if reference is not None:
-        path = project.path(reference.rpartition(":")[0])
-        yield f"{name} ({path.name})", _digest(path.read_bytes()) if path.is_file() else ABSENT
+    if reference is None:
+        return
+    for path in project_code(project, reference):
+        yield f"{name} ({_shown(project, path)})", _digest(path.read_bytes()) if path.is_file() else ABSENT
+
+
+def _shown(project: Project, path: Path) -> str:
+    root = project.root.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def _data(project: Project) -> Iterator[tuple[str, str]]:

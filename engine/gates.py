@@ -37,14 +37,19 @@ class Gates(BaseModel):
         None, ge=1, description="Most tokens that an example's prompts may have."
     )
     max_mean_latency_seconds: Seconds | None = Field(
-        None, description="Longest mean time that the model may take for an example."
+        None, description="Longest mean time that the model may take for an example, asked one at a time."
     )
     max_p95_latency_seconds: Seconds | None = Field(
-        None, description="Longest time within which 95 % of the examples must be answered."
+        None, description="Longest time within which 95 % of the examples must be answered, one at a time."
     )
     max_unparseable_share: Share | None = Field(
         None, description="Largest share of answers that can't be read."
     )
+
+    @property
+    def ask_latency(self) -> bool:
+        """Whether a gate needs the model to be timed, one call at a time."""
+        return self.max_mean_latency_seconds is not None or self.max_p95_latency_seconds is not None
 
 
 @dataclass(frozen=True)

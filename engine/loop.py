@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.config import PromptGradConfig
 from engine.errors import BudgetExhaustedError
@@ -17,8 +17,10 @@ from engine.events import (
     PhaseStarted,
     ProgressEstimated,
     RulesChanged,
+    SliceScores,
 )
 from engine.gradients import Batch, GradientWriter
+from engine.measurement import slice_name
 from engine.merging import RuleMerger
 from engine.program import FrozenProgram
 from engine.progress import Forecast
@@ -29,12 +31,12 @@ from engine.rules import ParsedRule, Rule, RuleSet
 from engine.sampling import draw_batch
 from engine.seeds import generator
 from engine.selection import RuleAcceptor, RuleSelector
-from engine.statistics import mean_interval
+from engine.slices import ScoredExamples
 
 
 @dataclass(frozen=True)
 class Optimized:
-    """What the loop found: the best rules, and validation scores before and after.
+    """What the loop found: the best rules, and validation scores before and after, as a whole and by slice.
 
     `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget.
     """
@@ -44,6 +46,7 @@ class Optimized:
     best: Interval | None
     reason: str
     exhausted: bool = False
+    slices: Mapping[str, SliceScores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class OptimizationLoop:
         seed: int,
         forecast: Forecast,
         emit: Emit,
+        slice_field: str | None = None,
     ) -> None:
         self._parts = parts
         self._config = config
@@ -80,12 +84,13 @@ class OptimizationLoop:
         self._seed = seed
         self._forecast = forecast
         self._emit = emit
+        self._slices = [slice_name(item.values, slice_field) for item in validation]
         self._categories: list[str | None] = [None] * len(train)
         self._recent: list[int] = []
         self._rules = RuleSet()
         self._best_rules = RuleSet()
-        self._baseline: Interval | None = None
-        self._best: Interval | None = None
+        self._baseline: ScoredExamples | None = None
+        self._best: ScoredExamples | None = None
 
     def run(self) -> Optimized:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
@@ -93,7 +98,12 @@ class OptimizationLoop:
             reason, exhausted = self._run_epochs(), False
         except BudgetExhaustedError as error:
             reason, exhausted = error.message, True
-        return Optimized(self._best_rules, self._baseline, self._best, reason, exhausted)
+        if self._baseline is None or self._best is None:
+            return Optimized(self._best_rules, None, None, reason, exhausted)
+        slices = self._best.gains_over(self._baseline)
+        return Optimized(
+            self._best_rules, self._baseline.interval, self._best.interval, reason, exhausted, slices
+        )
 
     def _run_epochs(self) -> str:
         self._baseline = self._best = self._validate(epoch=0)
@@ -193,18 +203,18 @@ class OptimizationLoop:
         assert score is not None
         assert self._best is not None
         assert self._baseline is not None
-        if score.score > self._best.score:
+        if score.interval.score > self._best.interval.score:
             self._best, self._best_rules = score, self._rules
             self._report_epoch(epoch, score, "improved")
             return True
-        fell = score.score < self._baseline.score - self._config.rollback_threshold
+        fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
             self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
         return False
 
-    def _validate(self, epoch: int) -> Interval | None:
-        """Return the mean score of the current rules over the validation split and its repeats."""
+    def _validate(self, epoch: int) -> ScoredExamples | None:
+        """Return the current rules' scores on the validation split, each the mean over its repeats."""
         if not self._validation:
             return None
         self._enter("epoch" if epoch else "baseline", epoch)
@@ -212,14 +222,14 @@ class OptimizationLoop:
             self._parts.runner.run(self._rules, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
-        return mean_interval(
-            [
-                sum(rollout.score.value for rollout in rollouts) / len(rollouts)
-                for rollouts in zip(*repeats, strict=True)
-            ]
+        answers = list(zip(*repeats, strict=True))
+        return ScoredExamples(
+            [sum(rollout.score.value for rollout in rollouts) / len(rollouts) for rollouts in answers],
+            [all(rollout.score.is_success for rollout in rollouts) for rollouts in answers],
+            self._slices,
         )
 
-    def _report_epoch(self, epoch: int, score: Interval | None, outcome: str) -> None:
+    def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: str) -> None:
         if score is None:
             return
         self._emit(
@@ -227,11 +237,12 @@ class OptimizationLoop:
                 {
                     "id": f"epoch{epoch}",
                     "epoch": epoch,
-                    "validation": score,
+                    "validation": score.interval,
                     "rules": self._rules.digest,
                     "n_rules": len(self._rules),
-                    "best": self._best.score if self._best else score.score,
+                    "best": (self._best or score).interval.score,
                     "outcome": outcome,
+                    "slices": score.by_slice,
                 }
             )
         )

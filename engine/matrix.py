@@ -11,9 +11,11 @@ from engine.errors import ArtifactError
 from engine.events import GateResult
 from engine.fingerprint import changes
 from engine.gates import Gates
+from engine.journal import Journal
 from engine.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release_gate import evaluate_gates
 from engine.releases import Releases, cell_of, load_releases
+from engine.transfers import Transfer, read_transfers
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,12 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry as JSON-ready data."""
-        row: dict[str, Any] = {"artifact": str(self.path), "problem": self.problem}
+        row: dict[str, Any] = {
+            "kind": "artifact",
+            "artifact": str(self.path),
+            "problem": self.problem,
+            "current": self.is_current,
+        }
         manifest = self.manifest
         if manifest is None:
             return row
@@ -62,26 +69,57 @@ class Entry:
             "rules": len(manifest.rules),
             "prompt_tokens": self.prompt_tokens,
             "created": manifest.created,
-            "current": self.is_current,
             "stale": list(self.stale),
         }
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One program version on one exact model revision: what was proved there, and what only measured.
+
+    The cell without a name holds the artifacts that can't be read.
+    """
+
+    name: str
+    entries: Sequence[Entry]
+    transfers: Sequence[Transfer]
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """All entries, cell by cell in the order of their first artifact."""
+    """All entries, cell by cell in the order of their first artifact, and all transfers."""
 
     entries: Sequence[Entry] = field(default_factory=tuple)
+    transfers: Sequence[Transfer] = field(default_factory=tuple)
 
-    def current(self) -> list[Entry]:
-        """Return the current artifact of each cell that has one."""
-        return [entry for entry in self.entries if entry.is_current]
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells in order; last those in which nothing was proved."""
+        names = dict.fromkeys([entry.cell for entry in self.entries] + [t.cell for t in self.transfers])
+        return [
+            Cell(
+                name,
+                [entry for entry in self.entries if entry.cell == name],
+                [transfer for transfer in self.transfers if transfer.cell == name],
+            )
+            for name in names
+        ]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return the artifacts, then the transfers, as JSON-ready data; `kind` tells them apart."""
+        rows = [entry.as_dict() for entry in self.entries]
+        return rows + [transfer.as_dict() for transfer in self.transfers]
 
 
 def read_matrix(
-    root: Path, fingerprint: Mapping[str, str] | None = None, gates: Gates | None = None
+    root: Path,
+    fingerprint: Mapping[str, str] | None = None,
+    gates: Gates | None = None,
+    journal: Journal | None = None,
 ) -> Matrix:
     """Return what lies in the folder of all artifacts, compared with the project as it is now.
+
+    The journal tells of transfers; without one there are none.
 
     Raises:
         ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
@@ -94,7 +132,8 @@ def read_matrix(
     for entry in sorted(found, key=_created):
         first.setdefault(entry.cell, _created(entry))
     ordered = sorted(found, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
-    return Matrix(tuple(ordered))
+    whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
+    return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
 
 
 def _entry(
@@ -104,11 +143,12 @@ def _entry(
     fingerprint: Mapping[str, str] | None,
     gates: Gates | None,
 ) -> Entry:
+    is_current = folder.relative_to(root).as_posix() in releases.current.values()
     try:
         manifest = load_manifest(folder)
         measured = load_measurement(folder) if MEASURED in manifest.files else None
     except ArtifactError as error:
-        return Entry(folder, problem=error.message)
+        return Entry(folder, problem=error.message, is_current=is_current)
     cell = cell_of(manifest)
     measured_on = manifest.details.get("fingerprint")
     stale = changes(measured_on, fingerprint) if fingerprint is not None and measured_on is not None else []
@@ -116,7 +156,7 @@ def _entry(
         path=folder,
         cell=cell,
         manifest=manifest,
-        is_current=releases.current.get(cell) == folder.relative_to(root).as_posix(),
+        is_current=is_current,
         stale=tuple(stale),
         gates=evaluate_gates(gates, measured).results if gates and measured else manifest.gates,
         prompt_tokens=measured.most_prompt_tokens if measured else None,

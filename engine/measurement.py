@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from engine.events import Interval, SliceScores
-from engine.statistics import gain_interval, mean_interval
+from engine.slices import ScoredExamples
+from engine.statistics import gain_interval
 
 
 class _Part(BaseModel):
@@ -22,8 +23,9 @@ class MeasuredExample(_Part):
     """One example with the scores of the baseline and of the optimized program (0..1).
 
     `name` is its id, or its key. What follows the scores is the optimized program's: whether it was right,
-    the tokens of its prompts, and the seconds that the model took, as loaded as it was in that run.
-    Examples of other splits are there because a gate names them.
+    the tokens of its prompts, and `latency`, the seconds that the model took when it was asked nothing else
+    at the time; None where that wasn't measured. Examples of other splits are there because a gate names
+    them.
     """
 
     key: str
@@ -35,7 +37,7 @@ class MeasuredExample(_Part):
     is_success: bool
     is_unparseable: bool = False
     prompt_tokens: int = 0
-    seconds: float = 0.0
+    latency: float | None = None
 
 
 class Measurement(_Part):
@@ -51,26 +53,22 @@ class Measurement(_Part):
     @property
     def baseline(self) -> Interval:
         """The baseline's mean score on the test split."""
-        return mean_interval([example.baseline for example in self.tested])
+        return self._before.interval
 
     @property
     def optimized(self) -> Interval:
         """The optimized program's mean score on the test split."""
-        return mean_interval([example.optimized for example in self.tested])
+        return self._after.interval
 
     @property
     def gain(self) -> Interval:
         """The mean gain on the test split, from paired scores."""
-        return _gain(self.tested)
+        return gain_interval(self._before.scores, self._after.scores)
 
     @property
     def slices(self) -> dict[str, SliceScores]:
         """The scores of each slice, by its value; empty without slices."""
-        groups: dict[str, list[MeasuredExample]] = defaultdict(list)
-        for example in self.tested:
-            if example.slice:
-                groups[example.slice].append(example)
-        return {name: _slice(groups[name]) for name in sorted(groups)}
+        return self._after.gains_over(self._before)
 
     @property
     def most_prompt_tokens(self) -> int:
@@ -78,15 +76,21 @@ class Measurement(_Part):
         return max(example.prompt_tokens for example in self.tested)
 
     @property
-    def mean_seconds(self) -> float:
-        """How long the model took for an example, on average."""
-        return sum(example.seconds for example in self.tested) / len(self.tested)
+    def latencies(self) -> list[float]:
+        """How long the model took for each example that was timed, the shortest first."""
+        return sorted(example.latency for example in self.tested if example.latency is not None)
 
     @property
-    def p95_seconds(self) -> float:
-        """The time within which 95 % of the examples were answered (nearest rank)."""
-        ordered = sorted(example.seconds for example in self.tested)
-        return ordered[ceil(0.95 * len(ordered)) - 1]
+    def mean_latency(self) -> float | None:
+        """How long the model takes for an example on average; None where no example was timed."""
+        latencies = self.latencies
+        return sum(latencies) / len(latencies) if latencies else None
+
+    @property
+    def p95_latency(self) -> float | None:
+        """The time within which 95 % of the timed examples were answered (nearest rank)."""
+        latencies = self.latencies
+        return latencies[ceil(0.95 * len(latencies)) - 1] if latencies else None
 
     @property
     def unparseable_share(self) -> float:
@@ -96,6 +100,20 @@ class Measurement(_Part):
     def example(self, name: str) -> MeasuredExample | None:
         """Return the example of that id or key, if it was measured."""
         return next((example for example in self.examples if name in (example.name, example.key)), None)
+
+    @property
+    def _before(self) -> ScoredExamples:
+        return self._scored([example.baseline for example in self.tested])
+
+    @property
+    def _after(self) -> ScoredExamples:
+        return self._scored([example.optimized for example in self.tested])
+
+    def _scored(self, scores: Sequence[float]) -> ScoredExamples:
+        tested = self.tested
+        return ScoredExamples(
+            scores, [example.is_success for example in tested], [example.slice for example in tested]
+        )
 
 
 def slice_name(values: Mapping[str, Any], field: str | None) -> str:
@@ -113,22 +131,3 @@ def by_slice(examples: Sequence[Mapping[str, Any]], field: str | None) -> dict[s
         if name := slice_name(values, field):
             counts[name] += 1
     return dict(sorted(counts.items()))
-
-
-def _slice(examples: Sequence[MeasuredExample]) -> SliceScores:
-    return SliceScores(
-        baseline=_mean(examples, lambda example: example.baseline),
-        optimized=_mean(examples, lambda example: example.optimized),
-        gain=_gain(examples),
-        failures=sum(not example.is_success for example in examples),
-    )
-
-
-def _mean(examples: Sequence[MeasuredExample], score: Callable[[MeasuredExample], float]) -> Interval:
-    return mean_interval([score(example) for example in examples])
-
-
-def _gain(examples: Sequence[MeasuredExample]) -> Interval:
-    return gain_interval(
-        [example.baseline for example in examples], [example.optimized for example in examples]
-    )

@@ -19,6 +19,7 @@ from engine.events import Emit, Event, Interval
 from engine.formatting import ExampleFormatter, FieldFormatter, as_text
 from engine.gradients import GradientWriter
 from engine.leakage import QuotationIndex
+from engine.live_text import LiveText
 from engine.loop import LoopParts, OptimizationLoop, Optimized
 from engine.merging import RuleMerger
 from engine.narration import narrate
@@ -125,8 +126,10 @@ class OptimizationSession:
         task_lm: dspy.LM,
         reflection_lm: dspy.LM | None = None,
         test_size: int = 0,
+        slice_field: str | None = None,
         decisions: Decisions | None = None,
         emit: Emit = _ignore,
+        live: LiveText | None = None,
     ) -> None:
         config = optimizer.config
         self.config = config
@@ -136,7 +139,9 @@ class OptimizationSession:
         self._optimizer = optimizer
         self._reflection_lm = reflection_lm or task_lm
         self._test_size = test_size
+        self._slice_field = slice_field
         self._decisions = decisions
+        self._live = live
         self._adapter = dspy.settings.adapter or dspy.JSONAdapter()
         conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
         self.runner = RolloutRunner(
@@ -219,6 +224,7 @@ class OptimizationSession:
                 seed=self.seed,
                 adapter=self._adapter,
                 emit=emit,
+                live=self._live,
             ),
             selector=RuleSelector(tester, config, emit),
             merger=RuleMerger(self._reflection_lm, tester, adapter=self._adapter, emit=emit),
@@ -227,7 +233,14 @@ class OptimizationSession:
         )
         forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
         return OptimizationLoop(
-            parts, config, self.train, self.validation, seed=self.seed, forecast=forecast, emit=emit
+            parts,
+            config,
+            self.train,
+            self.validation,
+            seed=self.seed,
+            forecast=forecast,
+            emit=emit,
+            slice_field=self._slice_field,
         )
 
 

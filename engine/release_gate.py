@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Literal
 
 from engine.events import GateResult, Interval
@@ -64,15 +64,26 @@ def _slice_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
 def _answer_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
     for name in gates.must_pass:
         yield _must_pass(name, measured)
-    limits: Mapping[str, tuple[float, float | None]] = {
-        "max_prompt_tokens": (measured.most_prompt_tokens, gates.max_prompt_tokens),
-        "max_mean_latency_seconds": (measured.mean_seconds, gates.max_mean_latency_seconds),
-        "max_p95_latency_seconds": (measured.p95_seconds, gates.max_p95_latency_seconds),
-        "max_unparseable_share": (measured.unparseable_share, gates.max_unparseable_share),
+    if gates.max_prompt_tokens is not None:
+        yield _at_most("max_prompt_tokens", measured.most_prompt_tokens, gates.max_prompt_tokens)
+    yield from _latency_gates(gates, measured)
+    if gates.max_unparseable_share is not None:
+        yield _at_most("max_unparseable_share", measured.unparseable_share, gates.max_unparseable_share)
+
+
+def _latency_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
+    limits = {
+        "max_mean_latency_seconds": (measured.mean_latency, gates.max_mean_latency_seconds),
+        "max_p95_latency_seconds": (measured.p95_latency, gates.max_p95_latency_seconds),
     }
     for gate, (value, most) in limits.items():
-        if most is not None:
-            yield GateResult(gate=gate, value=value, comparison="at most", bound=most, passed=value <= most)
+        if most is None:
+            continue
+        if value is None:
+            yield _unmeasured(gate, "at most", most, "its run timed no call; run again with this gate set")
+        else:
+            detail = f"the model's time for an example, one call at a time, n = {len(measured.latencies)}"
+            yield _at_most(gate, value, most, detail)
 
 
 def _must_pass(name: str, measured: Measurement) -> GateResult:
@@ -106,7 +117,15 @@ def _at_least(gate: str, value: float, bound: float, detail: str) -> GateResult:
     )
 
 
-def _unmeasured(gate: str, comparison: Literal["at least"], bound: float, detail: str) -> GateResult:
+def _at_most(gate: str, value: float, bound: float, detail: str = "") -> GateResult:
+    return GateResult(
+        gate=gate, value=value, comparison="at most", bound=bound, passed=value <= bound, detail=detail
+    )
+
+
+def _unmeasured(
+    gate: str, comparison: Literal["at least", "at most"], bound: float, detail: str
+) -> GateResult:
     return GateResult(gate=gate, value=None, comparison=comparison, bound=bound, passed=False, detail=detail)
 
 

@@ -52,9 +52,12 @@ class Releases(_Part):
 
 def cell_of(manifest: ArtifactManifest) -> str:
     """Return the cell that an artifact belongs to: program version @ exact model revision."""
-    template = manifest.model.template_digest
-    revision = _short(manifest.model.digest) + (f"+{_short(template)}" if template else "")
-    return f"{_short(manifest.program)}@{revision}"
+    return cell_name(manifest.program, manifest.model.digest, manifest.model.template_digest)
+
+
+def cell_name(program: str, revision: str, template: str | None) -> str:
+    """Return what the cell of a program version on a model revision is called, from their hashes."""
+    return f"{_short(program)}@{_short(revision)}" + (f"+{_short(template)}" if template else "")
 
 
 def root_of(artifact: Path) -> Path:

@@ -33,6 +33,7 @@ from engine.errors import (
 )
 from engine.events import Tokens
 from engine.journal import Completion
+from engine.listening import ask
 from engine.revision import Model, ModelRevision
 
 
@@ -85,9 +86,13 @@ class RunUsage:
 
 @dataclass
 class Used:
-    """The completions that one piece of work used, in order."""
+    """The completions that one piece of work used, in order.
+
+    Completions `apart` are asked for and kept under keys of that run alone, even where an answer is known.
+    """
 
     completions: list[Completion] = field(default_factory=list)
+    apart: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -109,9 +114,12 @@ _used: ContextVar[Used | None] = ContextVar("used", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[Used]:
-    """Collect the completions that recording models give in this context, and in copies of it."""
-    used = Used()
+def recording(apart: str = "") -> Iterator[Used]:
+    """Collect the completions that recording models give in this context, and in copies of it.
+
+    With a name, `apart` asks the model anew, once in a run: to time it, a known answer is of no use.
+    """
+    used = Used(apart=apart)
     token = _used.set(used)
     try:
         yield used
@@ -260,7 +268,10 @@ class RecordingEngine:
         content = request_to_dict(request)
         text = json.dumps(content)
         key = completion_key(self._revision, content, self._sampling)
-        completion = self._replay.completion(key, text, lambda: self._inner.complete(request))
+        used = _used.get()
+        if used is not None and used.apart:
+            key = f"{key}/{used.apart}/{self._replay.run}"
+        completion = self._replay.completion(key, text, lambda: ask(self._inner, request))
         return response_from_dict(json.loads(completion.response))
 
     def stream(self, request: Request) -> Iterator[Any]:

@@ -39,14 +39,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Rollout:
-    """One run of a program on one example: what it answered, the score, and what the model took for it."""
+    """One run of a program on one example: what it answered, the score, and its prompts' tokens."""
 
     key: str
     score: Score
     prediction: dict[str, Any] | None
     trace: str
     prompt_tokens: int = 0
-    seconds: float = 0.0
 
 
 class RolloutRunner:
@@ -102,6 +101,24 @@ class RolloutRunner:
         """
         futures = [self._pool.submit(self._rollout, rules, item, repeat) for item in items]
         return _results(futures)
+
+    def latencies(self, rules: RuleSet, items: Sequence[Item]) -> list[float]:
+        """Return how long the model takes for each item, in seconds, when it is asked nothing else.
+
+        Each is asked anew, once in a run: how long a known answer took with others under way says little.
+        Ask before `run` does: a model is faster with a prompt that it has just seen.
+
+        Raises:
+            PromptGradError: as `run` does.
+        """
+        found = []
+        for item in items:
+            with recording(apart="latency") as used:
+                self._answer(self._module(self._effective(rules, item)), item, 0)
+            found.append(used.seconds)
+            with self._lock:
+                self.performed += 1
+        return found
 
     def is_known(self, rules: RuleSet, item: Item, repeat: int = 0) -> bool:
         """Return whether this rollout would cost nothing."""
@@ -166,7 +183,7 @@ class RolloutRunner:
                 seconds=time.monotonic() - started,
             )
         )
-        return Rollout(item.key, score, shown, trace, used.tokens.prompt, used.seconds)
+        return Rollout(item.key, score, shown, trace, used.tokens.prompt)
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> tuple[Any | None, str, str]:
         """Return the prediction (None if it can't be read), the trace, and why it can't be read."""

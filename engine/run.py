@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
-from pathlib import Path
-from platform import python_version
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
-import dspy
-
-from engine.artifacts import ArtifactContent, program_digest, save_artifact
-from engine.config import PromptGradConfig
+from engine.artifacts import program_digest
 from engine.control import RunControl
-from engine.data import LoadedExample, dataset_digest
-from engine.errors import BudgetExhaustedError, JournalError, PromptGradError, RunStoppedError
+from engine.data import LoadedExample
+from engine.errors import BudgetExhaustedError, JournalError, ProjectError, PromptGradError, RunStoppedError
 from engine.events import (
-    ArtifactSaved,
-    DataUsed,
     Event,
-    GateResult,
-    Interval,
     KeptRule,
     ModelUsed,
+    Phase,
     PhaseStarted,
     ProgressEstimated,
     ReviewApplied,
@@ -35,50 +26,18 @@ from engine.events import (
     RunResumed,
     RunStarted,
     RunSummary,
-    SplitScores,
     Status,
-    TestFinished,
 )
-from engine.formatting import ExampleFormatter
-from engine.gates import GateReport, Gates
+from engine.gates import GateReport
 from engine.journal import Journal
+from engine.live_text import LiveText, live_file
 from engine.loop import Optimized
-from engine.measurement import Measurement
 from engine.optimizer import OptimizationSession, PromptGradOptimizer
-from engine.release_gate import evaluate_gates
+from engine.proof import Proof, Prover
 from engine.replay import Replay
 from engine.review import Decisions, reviewed_rules
-from engine.revision import Model, RunModels
-from engine.rules import Rule, RuleSet
-from engine.score import Metric
-from engine.sealed_test import TestSplit, open_test_split
-from engine.selection import RuleAcceptor
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """All that a run depends on. `config.seed` must be set: a replay needs the same one."""
-
-    run: str
-    project: Path
-    name: str
-    program: dspy.Module
-    metric: Metric
-    metric_name: str
-    config: PromptGradConfig
-    train: Sequence[LoadedExample]
-    validation: Sequence[LoadedExample]
-    test: Sequence[LoadedExample]
-    models: RunModels
-    artifacts: Path
-    formatter: ExampleFormatter | None = None
-    rule_acceptor: RuleAcceptor | None = None
-    max_calls: int | None = None
-    max_minutes: float | None = None
-    gates: Gates = field(default_factory=Gates)
-    slice_field: str | None = None
-    review: Literal["none", "after", "during"] = "none"
-    details: Mapping[str, Any] = field(default_factory=dict)
+from engine.rules import RuleSet
+from engine.run_plan import RunPlan, installed_versions
 
 
 def execute(
@@ -127,29 +86,6 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
     return done[-1] if done else None
 
 
-@dataclass(frozen=True)
-class _Release:
-    """What is known at the end of a run: scores, the test split's measurement, and the gates' verdicts."""
-
-    baseline: SplitScores = field(default_factory=SplitScores)
-    optimized: SplitScores = field(default_factory=SplitScores)
-    measured: Measurement = field(default_factory=Measurement)
-    report: GateReport | None = None
-    opening: int = 0
-
-    @property
-    def passed(self) -> bool:
-        return self.report is None or self.report.passed
-
-    @property
-    def has_gain(self) -> bool:
-        return not self.measured.tested or self.measured.gain.score > 0
-
-    @property
-    def gates(self) -> tuple[GateResult, ...]:
-        return self.report.results if self.report else ()
-
-
 class _Run:
     def __init__(self, plan: RunPlan, journal: Journal, on_event: Callable[[Event], None] | None) -> None:
         self._plan = plan
@@ -157,6 +93,7 @@ class _Run:
         self._on_event = on_event
         self._started = time.monotonic()
         events = [event for _, event in journal.events(plan.run)]
+        self._began = next((event for event in events if isinstance(event, RunStarted)), self._beginning())
         self._attempt = 1 + sum(isinstance(event, RunStarted | RunResumed) for event in events)
         self._seconds_before = _worked_seconds(events)
         self._pauses = sum(isinstance(event, RunPaused) for event in events)
@@ -178,19 +115,21 @@ class _Run:
 
     def apply_review(self) -> ReviewApplied:
         with self._controlled(), closing(self._session()) as session:
+            self._refuse_other_models()
+            prover = self._prover(session)
             rules, number = reviewed_rules(self._journal, self._plan.run, session.tester, session.emit)
             validation = session.validate(rules)
-            release = self._tested(
-                session, rules, session.validate(RuleSet()), validation, place=f"review/{number}/test"
+            proof = prover.prove(
+                rules, session.validate(RuleSet()), validation, place=f"review/{number}/test"
             )
             applied = ReviewApplied(
                 id=f"review/{number}",
                 number=number,
                 rules=rules.rules,
                 validation=validation,
-                test=release.optimized.test,
-                gain=release.measured.gain if release.measured.tested else None,
-                artifact=self._save(session, rules, release, place=f"review/{number}/artifact"),
+                test=proof.optimized.test,
+                gain=proof.measured.gain if proof.measured.tested else None,
+                artifact=prover.save(rules, proof, place=f"review/{number}/artifact"),
             )
             self._emit(applied)
             return applied
@@ -221,150 +160,75 @@ class _Run:
             task_lm=self._replay.lm(plan.models.task),
             reflection_lm=self._replay.lm(plan.models.reflection),
             test_size=len(plan.test),
+            slice_field=plan.slice_field,
             decisions=self._decisions() if plan.review == "during" else None,
             emit=self._emit,
+            live=LiveText(live_file(self._journal.path, plan.run)),
         )
 
     def _optimize(self) -> RunSummary:
+        self._refuse_other_models()
         with closing(self._session()) as session:
-            self._budget(reserve=self._test_calls(session))
+            prover = self._prover(session)
+            self._budget(reserve=prover.calls)
             found = session.run()
             self._budget(reserve=0)
             self._control.release_deadline()
-            return self._close(session, found)
+            return self._close(prover, found)
+
+    def _refuse_other_models(self) -> None:
+        """Refuse to go on with other models than the run began with: what it found so far isn't theirs.
+
+        Raises:
+            ProjectError: a model's name means other weights, or another template, by now.
+        """
+        models = self._plan.models
+        for began, now in ((self._began.model, models.task), (self._began.reflection, models.reflection)):
+            if ModelUsed.of(now).is_other_than(began):
+                raise ProjectError(
+                    f"Since run {self._plan.run} began, {began.uri} has moved: it was {began.short} and is "
+                    f"now {now.revision.short}.",
+                    hint="Bring back the model as it was, or start a new run: promptgrad run",
+                )
+
+    def _prover(self, session: OptimizationSession) -> Prover:
+        return Prover(self._plan, self._journal, session, self._emit, self._enter)
 
     def _decisions(self) -> Decisions:
         return Decisions(lambda key: self._journal.decision(self._plan.run, key), self._control.checkpoint)
 
-    def _close(self, session: OptimizationSession, found: Optimized) -> RunSummary:
+    def _close(self, prover: Prover, found: Optimized) -> RunSummary:
         """Open the test split, decide, and save the artifact if the rules have earned it."""
         if found.baseline is None:
             return self._summary("budget", f"{found.reason}: not even the baseline is known")
-        release = self._tested(session, found.rules, found.baseline, found.best)
-        status, reason = _outcome(found, release.report)
+        proof = prover.prove(found.rules, found.baseline, found.best)
+        status, reason = _outcome(found, proof.report)
         if found.exhausted and self._plan.max_calls is not None:
-            reserve = self._test_calls(session)
-            reason += f" Of {self._plan.max_calls}, {reserve} were kept for the test split."
-        path = self._save(session, found.rules, release) if found.rules and release.has_gain else None
-        return self._summary(status, reason, found.rules, release, path)
-
-    def _tested(
-        self,
-        session: OptimizationSession,
-        rules: RuleSet,
-        baseline: Interval,
-        optimized: Interval | None,
-        place: str = "test",
-    ) -> _Release:
-        """Open the test split for `rules` and put what it shows to the gates."""
-        if not self._plan.test:
-            return _Release(SplitScores(validation=baseline), SplitScores(validation=optimized))
-        opening, measured = self._measure(session, rules, place)
-        return _Release(
-            SplitScores(validation=baseline, test=measured.baseline),
-            SplitScores(validation=optimized, test=measured.optimized),
-            measured,
-            evaluate_gates(self._plan.gates, measured) if rules else None,
-            opening,
-        )
-
-    def _measure(self, session: OptimizationSession, rules: RuleSet, place: str) -> tuple[int, Measurement]:
-        plan = self._plan
-        split = TestSplit(plan.test, plan.slice_field, self._also_measured())
-        self._enter("test", remaining=2 * split.size, done=session.runner.performed)
-        opened = open_test_split(
-            self._journal,
-            plan.run,
-            split,
-            place=place,
-            purpose="release",
-            program=program_digest(plan.program),
-            rules=rules.digest,
-            model=_used(plan.models.task),
-            emit=self._emit,
-        )
-        measured = split.measure(session.runner, rules)
-        self._emit(
-            TestFinished(
-                id=place,
-                baseline=measured.baseline,
-                optimized=measured.optimized,
-                gain=measured.gain,
-                slices=measured.slices,
-                opening=opened.opening,
-            )
-        )
-        return opened.opening, measured
-
-    def _also_measured(self) -> dict[str, Sequence[LoadedExample]]:
-        """Return the examples outside the test split that a gate names."""
-        names = set(self._plan.gates.must_pass)
-        return {
-            "train": [example for example in self._plan.train if example.name in names],
-            "validation": [example for example in self._plan.validation if example.name in names],
-        }
-
-    def _save(
-        self, session: OptimizationSession, rules: RuleSet, release: _Release, place: str = "artifact"
-    ) -> str:
-        plan = self._plan
-        plan.models.task.verify_revision()
-        self._enter("artifact", remaining=0, done=session.runner.performed)
-        path = save_artifact(
-            plan.artifacts,
-            ArtifactContent(
-                name=plan.name,
-                module=session.program_with(rules),
-                base=plan.program,
-                base_instructions=session.program.base,
-                instructions=session.program.instructions(rules),
-                rules=rules.rules,
-                config=asdict(plan.config),
-                seed=session.seed,
-                metric=plan.metric_name,
-                revision=plan.models.task.revision,
-                model_uri=plan.models.task.uri,
-                data=self._data_digests(),
-                baseline=release.baseline,
-                optimized=release.optimized,
-                run=plan.run,
-                versions=_versions(),
-                details=dict(plan.details),
-                measurement=release.measured,
-                gates=release.gates,
-                test_opening=release.opening,
-            ),
-        )
-        shown = str(path)
-        self._emit(ArtifactSaved(id=place, path=shown, passed=release.passed))
-        return shown
+            reason += f" Of {self._plan.max_calls}, {prover.calls} were kept for the test split."
+        path = prover.save(found.rules, proof) if found.rules and proof.has_gain else None
+        return self._summary(status, reason, found, proof, path)
 
     def _opening(self) -> Event:
-        plan = self._plan
         if self._attempt > 1:
             return RunResumed(id=f"resumed/{self._attempt}", attempt=self._attempt)
+        return self._began
+
+    def _beginning(self) -> RunStarted:
+        plan = self._plan
         steps = dict(plan.program.named_predictors())
         return RunStarted(
             id="run",
             run=plan.run,
             project=str(plan.project),
             program=program_digest(plan.program),
-            model=_used(plan.models.task),
-            reflection=_used(plan.models.reflection),
+            model=ModelUsed.of(plan.models.task),
+            reflection=ModelUsed.of(plan.models.reflection),
             base_instructions={name: step.signature.instructions for name, step in steps.items()},
             config=asdict(plan.config),
             seed=plan.config.seed or 0,
-            data=self._data_digests(),
-            versions=_versions(),
+            data=plan.data,
+            versions=installed_versions(),
         )
-
-    def _data_digests(self) -> dict[str, DataUsed]:
-        splits = {"train": self._plan.train, "validation": self._plan.validation, "test": self._plan.test}
-        return {name: DataUsed(n=len(split), digest=dataset_digest(split)) for name, split in splits.items()}
-
-    def _test_calls(self, session: OptimizationSession) -> int:
-        extra = sum(len(examples) for examples in self._also_measured().values())
-        return 2 * (len(self._plan.test) + extra) * len(session.program.predictors)
 
     def _budget(self, reserve: int) -> None:
         """Leave `reserve` calls of the budget for what comes after."""
@@ -378,7 +242,7 @@ class _Run:
             )
         self._replay.max_calls = left
 
-    def _enter(self, phase: Any, *, remaining: int, done: int) -> None:
+    def _enter(self, phase: Phase, remaining: int, done: int) -> None:
         self._emit(PhaseStarted(id=f"{phase}/phase", phase=phase))
         self._emit(ProgressEstimated(id=f"{phase}/progress", done=done, expected=done + remaining))
 
@@ -397,28 +261,29 @@ class _Run:
         self,
         status: Status,
         reason: str,
-        rules: Sequence[Rule] | RuleSet = (),
-        release: _Release | None = None,
+        found: Optimized | None = None,
+        proof: Proof | None = None,
         path: str | None = None,
     ) -> RunSummary:
         usage = self._replay.usage()
-        release = release or _Release()
+        proof = proof or Proof()
         return RunSummary(
             run=self._plan.run,
             status=status,
             reason=reason,
-            model=_used(self._plan.models.task),
-            baseline=release.baseline,
-            optimized=release.optimized,
-            rules=tuple(_kept(rule) for rule in rules),
+            model=ModelUsed.of(self._plan.models.task),
+            baseline=proof.baseline,
+            optimized=proof.optimized,
+            rules=tuple(map(KeptRule.of, found.rules)) if found else (),
             calls=usage.calls,
             tokens=usage.tokens,
             seconds=self._seconds_before + time.monotonic() - self._started,
-            artifact=path if release.passed else None,
-            slices=release.measured.slices,
-            test_opening=release.opening,
-            gates=release.gates,
-            withheld=None if release.passed else path,
+            artifact=path if proof.passed else None,
+            slices=proof.measured.slices,
+            validation_slices=dict(found.slices) if found else {},
+            test_opening=proof.opening,
+            gates=proof.gates,
+            withheld=None if proof.passed else path,
         )
 
     def _finish(self, summary: RunSummary) -> None:
@@ -447,31 +312,6 @@ def _outcome(found: Optimized, report: GateReport | None) -> tuple[Status, str]:
             f"but failed the release {gates} on the test split: {report.reason}"
         )
     return "improved", found.reason
-
-
-def _kept(rule: Rule) -> KeptRule:
-    evidence = rule.evidence
-    return KeptRule(
-        id=rule.id,
-        text=rule.text,
-        trigger=rule.trigger,
-        predictor=rule.predictor,
-        delta=evidence.delta if evidence else None,
-        low=evidence.low if evidence else None,
-        high=evidence.high if evidence else None,
-        n=evidence.n if evidence else 0,
-        epoch=rule.epoch,
-        batch=rule.batch,
-    )
-
-
-def _used(model: Model) -> ModelUsed:
-    return ModelUsed(uri=model.uri, revision=model.revision.digest, verified=model.revision.verified)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("dspy", "llama-cpp-python", "promptgrad-tui")
-    return {"python": python_version(), **{package: version(package) for package in packages}}
 
 
 def _worked_seconds(events: Sequence[Event]) -> float:

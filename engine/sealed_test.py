@@ -7,27 +7,37 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.data import LoadedExample, dataset_digest
-from engine.events import DataUsed, Emit, ModelUsed, TestOpened
+from engine.events import DataUsed, Emit, ModelUsed, TestFinished, TestOpened
 from engine.journal import Journal
 from engine.measurement import MeasuredExample, Measurement, slice_name
+from engine.revision import Model
 from engine.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
 from engine.rules import RuleSet
+
+_MOST_TIMED = 100
 
 
 @dataclass(frozen=True)
 class TestSplit:
-    """The test split, the field that slices it, and examples of other splits that are measured with it."""
+    """The test split, the field that slices it, and examples of other splits that are measured with it.
+
+    With `is_timed`, the optimized program is timed on its examples, one call at a time; on a large split on
+    the first 100. The call before the first one that counts warms the model up.
+    """
 
     __test__ = False
 
     examples: Sequence[LoadedExample]
     slice_field: str | None = None
     also: Mapping[str, Sequence[LoadedExample]] = field(default_factory=dict)
+    is_timed: bool = False
 
     @property
-    def size(self) -> int:
-        """How many examples are measured in all."""
-        return len(self.examples) + sum(len(examples) for examples in self.also.values())
+    def rollouts(self) -> int:
+        """How many runs of the program a measurement takes at the most."""
+        also = sum(len(examples) for examples in self.also.values())
+        timed = min(len(self.examples), _MOST_TIMED + 1) if self.is_timed else 0
+        return 2 * (len(self.examples) + also) + timed
 
     @property
     def data(self) -> DataUsed:
@@ -47,13 +57,72 @@ class TestSplit:
             for split, part in parts.items()
             for item in runner.items([example.values for example in part], split)
         ]
+        latencies = self._latencies(runner, rules, items)
         before, after = runner.run(RuleSet(), items), runner.run(rules, items)
         return Measurement(
             examples=tuple(
-                _measured(example, slice_name(example.values, self.slice_field), item, old, new)
-                for example, item, old, new in zip(examples, items, before, after, strict=True)
+                _measured(example, slice_name(example.values, self.slice_field), item, old, new, latency)
+                for example, item, old, new, latency in zip(
+                    examples, items, before, after, latencies, strict=True
+                )
             )
         )
+
+    def _latencies(
+        self, runner: RolloutRunner, rules: RuleSet, items: Sequence[Item]
+    ) -> Sequence[float | None]:
+        """Return the seconds of each item; None where it wasn't timed, or only warmed the model up."""
+        if not self.is_timed or not rules:
+            return [None] * len(items)
+        timed = runner.latencies(rules, items[: min(len(self.examples), _MOST_TIMED + 1)])
+        counted = timed if len(timed) == 1 else [None, *timed[1:]]
+        return [*counted, *[None] * (len(items) - len(timed))]
+
+
+def measure_test_split(
+    journal: Journal,
+    run: str,
+    split: TestSplit,
+    runner: RolloutRunner,
+    rules: RuleSet,
+    *,
+    place: str,
+    purpose: Literal["release", "transfer"],
+    program: str,
+    model: Model,
+    emit: Emit,
+    fingerprint: Mapping[str, str] | None = None,
+) -> tuple[Measurement, int]:
+    """Open the test split at a `place` in a run and score it; return that, and how manieth opening it is.
+
+    Raises:
+        PromptGradError: the model's name has come to mean other weights meanwhile: nothing is noted then.
+    """
+    opened = open_test_split(
+        journal,
+        run,
+        split,
+        place=place,
+        purpose=purpose,
+        program=program,
+        rules=rules.digest,
+        model=ModelUsed.of(model),
+        emit=emit,
+        fingerprint=fingerprint or {},
+    )
+    measured = split.measure(runner, rules)
+    model.verify_revision()
+    emit(
+        TestFinished(
+            id=place,
+            baseline=measured.baseline,
+            optimized=measured.optimized,
+            gain=measured.gain,
+            slices=measured.slices,
+            opening=opened.opening,
+        )
+    )
+    return measured, opened.opening
 
 
 def open_test_split(
@@ -67,6 +136,7 @@ def open_test_split(
     rules: str,
     model: ModelUsed,
     emit: Emit,
+    fingerprint: Mapping[str, str],
 ) -> TestOpened:
     """Note that a run opens the test split at a `place` in it, and return the note.
 
@@ -86,6 +156,7 @@ def open_test_split(
         program=program,
         rules=rules,
         model=model,
+        fingerprint=dict(fingerprint),
     )
     emit(opened)
     return opened
@@ -101,7 +172,12 @@ def openings(journal: Journal, digest: str) -> list[tuple[str, TestOpened]]:
 
 
 def _measured(
-    example: LoadedExample, slice_value: str, item: Item, before: Rollout, after: Rollout
+    example: LoadedExample,
+    slice_value: str,
+    item: Item,
+    before: Rollout,
+    after: Rollout,
+    latency: float | None,
 ) -> MeasuredExample:
     return MeasuredExample(
         key=item.key,
@@ -113,5 +189,5 @@ def _measured(
         is_success=after.score.is_success,
         is_unparseable=after.score.error_type == UNPARSEABLE,
         prompt_tokens=after.prompt_tokens,
-        seconds=after.seconds,
+        latency=latency,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.errors import ProjectError, PromptGradError, RunStoppedError
 from engine.events import ModelUsed, ReviewApplied, RunFinished, RunSummary
+from engine.fingerprint import project_code
 from engine.journal import Journal, RunRecord
 from engine.project import Project, load_project
 from models.local import Progress
@@ -20,7 +22,7 @@ from models.settings import ModelSettings
 from promptgrad_tui.offline import import_dspy_offline, logging_to
 
 if TYPE_CHECKING:
-    from engine.run import RunPlan
+    from engine.run_plan import RunPlan
 
 
 class Budget(BaseModel):
@@ -76,6 +78,18 @@ def create_run(
         contents=dict(_contents(project)),
     )
     return journal.create_run(project.root, options.model_dump(mode="json"))
+
+
+def unfinished_runs(
+    journal: Journal, project: Project, overrides: Mapping[str, str], seed: int
+) -> Iterator[RunRecord]:
+    """Yield the runs of the project as it is now that a resume could end, the oldest first."""
+    contents = dict(_contents(project))
+    for record in journal.runs():
+        options = RunOptions.model_validate(record.options)
+        same = (options.overrides, options.seed, options.contents) == (dict(overrides), seed, contents)
+        if same and record.status in ("interrupted", "stopped", "error", "running"):
+            yield record
 
 
 def run_job(
@@ -165,12 +179,11 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
         project.example_formatter,
         project.rule_acceptor,
     )
-    code = [reference.rpartition(":")[0] for reference in references if reference is not None]
-    data = [project.data.train, project.data.validation, project.data.test]
-    for name in (*code, *(file for file in data if file is not None)):
-        path = project.path(name)
+    code = [path for reference in references if reference for path in project_code(project, reference)]
+    data = (project.data.train, project.data.validation, project.data.test)
+    for path in (*code, *(project.path(file) for file in data if file)):
         if path.is_file():
-            yield name, hashlib.sha256(path.read_bytes()).hexdigest()
+            yield os.path.relpath(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:

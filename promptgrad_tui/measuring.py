@@ -15,10 +15,11 @@ from engine.conditional import RuleSelection
 from engine.config import PromptGradConfig
 from engine.data import LoadedExample, example_key, load_examples
 from engine.errors import ArtifactError, DataError
-from engine.events import Emit, Event, Interval, ModelUsed, RolloutFinished, TestFinished
+from engine.events import Emit, Event, Interval, ModelUsed, RolloutFinished
+from engine.fingerprint import project_fingerprint
 from engine.gates import GateReport
 from engine.journal import Journal, journal_path
-from engine.manifest import ArtifactManifest, load_manifest
+from engine.manifest import ArtifactManifest, content_digest, load_manifest
 from engine.measurement import Measurement
 from engine.program import FrozenProgram
 from engine.project import Project
@@ -27,7 +28,7 @@ from engine.releases import load_releases
 from engine.replay import Replay
 from engine.rollouts import RolloutRunner
 from engine.rules import RuleSet
-from engine.sealed_test import TestSplit, open_test_split
+from engine.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.job import open_project
 from promptgrad_tui.planning import ProjectParts, load_parts
@@ -89,34 +90,23 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
         manifest, model = setting.manifest, setting.model
         if model.revision.digest == manifest.model.digest:
             raise ArtifactError(f"{artifact} was proved on that very model.", hint="See: promptgrad matrix")
-        split = TestSplit(setting.parts.splits.test, setting.project.data.slice)
-        rules = RuleSet(manifest.rules)
-        place = f"transfer/{split.data.digest.rpartition(':')[2][:12]}"
-        used = ModelUsed(uri=uri, revision=model.revision.digest, verified=model.revision.verified)
-        opened = open_test_split(
+        gates, fingerprint = setting.project.gates, project_fingerprint(setting.project)
+        split = TestSplit(setting.parts.splits.test, setting.project.data.slice, is_timed=gates.ask_latency)
+        measured, opening = measure_test_split(
             setting.journal,
             setting.run,
             split,
-            place=place,
+            setting.runner,
+            RuleSet(manifest.rules),
+            place=f"transfer/{content_digest(fingerprint).rpartition(':')[2][:12]}",
             purpose="transfer",
             program=manifest.program,
-            rules=rules.digest,
-            model=used,
+            model=model,
             emit=setting.emit,
+            fingerprint=fingerprint,
         )
-        measured = split.measure(setting.runner, rules)
-        setting.emit(
-            TestFinished(
-                id=place,
-                baseline=measured.baseline,
-                optimized=measured.optimized,
-                gain=measured.gain,
-                slices=measured.slices,
-                opening=opened.opening,
-            )
-        )
-        report = evaluate_gates(setting.project.gates, measured)
-        return Transferred(manifest, used, measured, report, opened.opening)
+        report = evaluate_gates(gates, measured)
+        return Transferred(manifest, ModelUsed.of(model), measured, report, opening)
 
 
 def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
@@ -125,6 +115,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
     Raises:
         ArtifactError: it is damaged, has no test score, or none is current.
         RevisionMismatchError: the project's model is not the one it was proved on any more.
+        RevisionMovedError: it became another one while it was measured.
         DataError: the data can't be read, or lack a field.
     """
     chosen = artifact or _current(folder)
@@ -137,6 +128,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         _refuse_incomplete(examples, setting.parts.fields.inputs)
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, RuleSet(manifest.rules))
+        setting.model.verify_revision()
         slices = measured.slices
         comparisons = [_compared("all", released, measured.optimized)] + [
             _compared(name, scores.optimized, slices[name].optimized)

@@ -14,10 +14,10 @@ from engine.formatting import FieldFormatter
 from engine.gate_checks import refuse_unmeasurable
 from engine.project import Project
 from engine.revision import RunModels
-from engine.run import RunPlan
+from engine.run_plan import RunPlan
 from engine.score import Metric
 from engine.splits import Splits, load_splits
-from models import LocalModel, ModelSettings, Progress, open_model
+from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
 from promptgrad_tui.program import (
     ProgramFields,
     build_acceptor,
@@ -64,9 +64,9 @@ def open_models(
     Raises:
         ModelError: a model can't be opened or reached.
     """
+    settings = ModelSettings(**project.model.options)
 
     def opened(uri: str) -> LocalModel:
-        settings = ModelSettings(**project.model.options)
         return stack.enter_context(
             open_model(
                 uri,
@@ -77,8 +77,10 @@ def open_models(
             )
         )
 
-    task = opened(project.model.task)
     is_same = project.model.reflection in ("same", project.model.task)
+    if not is_same:
+        check_models_fit([project.model.task, project.model.reflection], settings, project.root)
+    task = opened(project.model.task)
     return RunModels(task=task, reflection=task if is_same else opened(project.model.reflection))
 
 

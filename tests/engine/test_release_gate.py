@@ -84,7 +84,7 @@ def test_must_pass_examples() -> None:
 
 
 def test_limits_on_tokens_latency_and_unreadable_answers() -> None:
-    slow = measured(("", 99, 50, 60), seconds=0.5, prompt_tokens=100)
+    slow = measured(("", 99, 50, 60), latency=0.5, prompt_tokens=100)
     last = MeasuredExample(
         key="last",
         name="last",
@@ -93,7 +93,7 @@ def test_limits_on_tokens_latency_and_unreadable_answers() -> None:
         is_success=False,
         is_unparseable=True,
         prompt_tokens=512,
-        seconds=50.5,
+        latency=50.5,
     )
     both = Measurement(examples=(*slow.examples, last))
     gates = Gates(
@@ -111,6 +111,12 @@ def test_limits_on_tokens_latency_and_unreadable_answers() -> None:
     assert results["max_unparseable_share"] == (0.01, False)
 
 
+def test_a_model_that_was_not_timed_passes_no_latency_gate() -> None:
+    [_, result] = evaluate_gates(Gates(max_p95_latency_seconds=9.0), measured(("a", 10, 1, 9))).results
+    assert (result.value, result.passed) == (None, False)
+    assert result.detail == "its run timed no call; run again with this gate set"
+
+
 def test_a_slice_that_was_not_measured_does_not_pass() -> None:
     report = evaluate_gates(Gates(slices={"returns": 0.5}), ARTICLE)
     assert "slices.returns was not measured: no test example is of slice 'returns'" in report.reason
@@ -118,10 +124,11 @@ def test_a_slice_that_was_not_measured_does_not_pass() -> None:
 
 def test_examples_of_other_splits_count_for_must_pass_only() -> None:
     extra = MeasuredExample(
-        key="k", name="t-1", split="train", baseline=0, optimized=1, is_success=True, seconds=99
+        key="k", name="t-1", split="train", baseline=0, optimized=1, is_success=True, latency=99
     )
-    both = Measurement(examples=(*ARTICLE.examples, extra))
-    assert (both.optimized, both.p95_seconds) == (ARTICLE.optimized, ARTICLE.p95_seconds)
+    timed = measured(("a", 10, 1, 9), latency=0.5)
+    both = Measurement(examples=(*timed.examples, extra))
+    assert (both.optimized, both.p95_latency) == (timed.optimized, 0.5)
     assert verdicts(Gates(must_pass=("t-1",)), both)["must_pass.t-1"]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from engine import PromptGradConfig
 from engine.artifacts import load_artifact, load_manifest
-from engine.data import LoadedExample, example_key
-from engine.errors import JournalError, ModelUnavailableError, RunLockedError
+from engine.data import LoadedExample, example_key, public_fields
+from engine.errors import JournalError, ModelUnavailableError, ProjectError, RunLockedError
 from engine.events import (
     EpochFinished,
     RolloutFinished,
@@ -22,7 +22,8 @@ from engine.journal import Journal, journal_path
 from engine.manifest import load_measurement
 from engine.release_gate import evaluate_gates
 from engine.revision import RunModels
-from engine.run import RunPlan, execute
+from engine.run import execute
+from engine.run_plan import RunPlan
 from engine.sealed_test import openings
 from engine.testing import scripted_model
 from tests.engine.desk import POLICY, Desk, desk_model, desk_program, exact, learned, tickets
@@ -164,6 +165,100 @@ def test_every_new_look_at_the_test_split_is_counted(tmp_path, journal):
     assert execute(grown, journal).test_opening == 1
     digest = events(journal, first.run, RunStarted)[0].data["test"].digest
     assert [run for run, _ in openings(journal, digest)] == [first.run, again.run, other.run]
+
+
+def test_slices_are_told_for_the_baseline_and_each_epoch_as_its_rollouts_show(tmp_path, journal):
+    sliced = [{**t, "task": ("refund", "delivery")[n % 3 == 0]} for n, t in enumerate(tickets(60, 2))]
+    wanted = replace(
+        plan(tmp_path, journal, slice_field="task"), validation=loaded(sliced, tmp_path, "validation")
+    )
+    summary = execute(wanted, journal)
+    slices = {example_key(t, public_fields(t)): t["task"] for t in sliced}
+    scores = {
+        (rollout.rules, rollout.example): rollout.score
+        for rollout in events(journal, wanted.run, RolloutFinished)
+        if rollout.split == "validation"
+    }
+    epochs = events(journal, wanted.run, EpochFinished)
+    assert [epoch.epoch for epoch in epochs] == [0, 1, 2]
+    for epoch in epochs:
+        for name, n in (("refund", 40), ("delivery", 20)):
+            own = [
+                score
+                for (rules, key), score in scores.items()
+                if rules == epoch.rules and slices[key] == name
+            ]
+            assert len(own) == n
+            told = epoch.slices[name]
+            assert (told.score.n, told.score.score) == (n, pytest.approx(sum(own) / n))
+            assert told.failures == own.count(0.0)
+    best = max(epochs, key=lambda epoch: epoch.validation.score)
+    for name, scores_of in summary.validation_slices.items():
+        assert scores_of.baseline == epochs[0].slices[name].score
+        assert scores_of.optimized == best.slices[name].score
+        assert scores_of.gain.low > 0
+
+
+class Counted:
+    """A script that notes how many requests were under way when each began; 3 in a test ticket's number."""
+
+    def __init__(self):
+        self.desk, self.lock = Desk(), threading.Lock()
+        self.under_way, self.begun = 0, []
+
+    def __call__(self, messages):
+        with self.lock:
+            self.under_way += 1
+            self.begun.append((str(messages), self.under_way))
+        time.sleep(0.002)
+        with self.lock:
+            self.under_way -= 1
+        return self.desk.answer(messages)
+
+
+def test_a_latency_gate_times_the_optimized_program_one_call_at_a_time(tmp_path, journal):
+    script = Counted()
+    model = scripted_model(script)
+    wanted = plan(tmp_path, journal, model=model, gates=Gates(max_p95_latency_seconds=60.0))
+    summary = execute(wanted, journal)
+    assert summary.status == "improved"
+    asked = [prompt for prompt, _ in script.begun]
+    twice = {prompt for prompt in asked if asked.count(prompt) == 2}
+    assert len(twice) == 80, "each test example of the optimized program, and nothing else"
+    first = {prompt: under_way for prompt, under_way in reversed(script.begun) if prompt in twice}
+    assert set(first.values()) == {1}
+    measured = load_measurement(summary.artifact)
+    assert len(measured.latencies) == 79, "the first call warms the model up"
+    [gate] = [result for result in summary.gates if result.gate == "max_p95_latency_seconds"]
+    assert gate.value == measured.p95_latency >= 0.002
+    assert "one call at a time, n = 79" in gate.detail
+    assert execute(plan(tmp_path, journal, model=model, gates=wanted.gates), journal).status == "improved"
+    assert len(script.begun) == len(asked) + 80, "another run times anew and asks nothing else again"
+
+
+def test_a_run_without_a_latency_gate_times_nothing(tmp_path, journal):
+    summary = execute(plan(tmp_path, journal), journal)
+    measured = load_measurement(summary.artifact)
+    assert measured.mean_latency is None
+    [_, gate] = evaluate_gates(Gates(max_mean_latency_seconds=60.0), measured).results
+    assert (gate.passed, gate.value) == (False, None)
+
+
+def test_a_run_is_not_gone_on_with_on_another_model(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+
+    def stop_early(event):
+        if isinstance(event, EpochFinished):
+            journal.send_command(wanted.run, "stop")
+
+    assert execute(wanted, journal, on_event=stop_early).status == "stopped"
+    before = len(journal.events(wanted.run))
+    other = scripted_model(Desk().answer, name="another")
+    with pytest.raises(ProjectError, match="has moved: it was"):
+        execute(plan(tmp_path, journal, model=other, run=wanted.run), journal)
+    assert other.requests == []
+    assert len(journal.events(wanted.run)) == before + 2, "that it was taken up, and why that ended"
+    assert execute(plan(tmp_path, journal, run=wanted.run), journal).status == "improved"
 
 
 def test_a_finished_run_answers_at_once(tmp_path, journal):

@@ -1,0 +1,132 @@
+"""The end of a run: the test split opened for the rules that were found, gates asked, the artifact saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+from engine.artifacts import ArtifactContent, program_digest, save_artifact
+from engine.events import ArtifactSaved, Emit, GateResult, Interval, Phase, SplitScores
+from engine.gates import GateReport
+from engine.journal import Journal
+from engine.measurement import Measurement
+from engine.optimizer import OptimizationSession
+from engine.release_gate import evaluate_gates
+from engine.rules import RuleSet
+from engine.run_plan import RunPlan, installed_versions
+from engine.sealed_test import measure_test_split
+
+EnterPhase = Callable[[Phase, int, int], None]
+"""Called with a phase, the program runs that it takes at the most, and those done before it."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of a rule set: scores, the test split's measurement, and the gates' verdicts."""
+
+    baseline: SplitScores = field(default_factory=SplitScores)
+    optimized: SplitScores = field(default_factory=SplitScores)
+    measured: Measurement = field(default_factory=Measurement)
+    report: GateReport | None = None
+    opening: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return self.report is None or self.report.passed
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether the rules gained something on the test split, where there is one."""
+        return not self.measured.tested or self.measured.gain.score > 0
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """The gates' verdicts."""
+        return self.report.results if self.report else ()
+
+
+class Prover:
+    """Measures rule sets of one session on the sealed test split and saves them with what came of it."""
+
+    def __init__(
+        self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit, enter: EnterPhase
+    ) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._session = session
+        self._emit = emit
+        self._enter = enter
+
+    @property
+    def calls(self) -> int:
+        """How many calls of the model a proof takes at the most."""
+        return self._plan.test_split.rollouts * len(self._session.program.predictors)
+
+    def prove(
+        self, rules: RuleSet, baseline: Interval, optimized: Interval | None, *, place: str = "test"
+    ) -> Proof:
+        """Open the test split for `rules` and put what it shows to the gates.
+
+        `baseline` and `optimized` are the scores on the validation split.
+
+        Raises:
+            PromptGradError: the model's name has come to mean other weights meanwhile.
+        """
+        plan, session = self._plan, self._session
+        if not plan.test:
+            plan.models.task.verify_revision()
+            return Proof(SplitScores(validation=baseline), SplitScores(validation=optimized))
+        split = plan.test_split
+        self._enter("test", split.rollouts, session.runner.performed)
+        measured, opening = measure_test_split(
+            self._journal,
+            plan.run,
+            split,
+            session.runner,
+            rules,
+            place=place,
+            purpose="release",
+            program=program_digest(plan.program),
+            model=plan.models.task,
+            emit=self._emit,
+        )
+        return Proof(
+            SplitScores(validation=baseline, test=measured.baseline),
+            SplitScores(validation=optimized, test=measured.optimized),
+            measured,
+            evaluate_gates(plan.gates, measured) if rules else None,
+            opening,
+        )
+
+    def save(self, rules: RuleSet, proof: Proof, *, place: str = "artifact") -> str:
+        """Save the program with `rules` and its proof as an artifact, and return its folder."""
+        plan, session = self._plan, self._session
+        self._enter("artifact", 0, session.runner.performed)
+        path = save_artifact(
+            plan.artifacts,
+            ArtifactContent(
+                name=plan.name,
+                module=session.program_with(rules),
+                base=plan.program,
+                base_instructions=session.program.base,
+                instructions=session.program.instructions(rules),
+                rules=rules.rules,
+                config=asdict(plan.config),
+                seed=session.seed,
+                metric=plan.metric_name,
+                revision=plan.models.task.revision,
+                model_uri=plan.models.task.uri,
+                data=plan.data,
+                baseline=proof.baseline,
+                optimized=proof.optimized,
+                run=plan.run,
+                versions=installed_versions(),
+                details=dict(plan.details),
+                measurement=proof.measured,
+                gates=proof.gates,
+                test_opening=proof.opening,
+            ),
+        )
+        self._emit(ArtifactSaved(id=place, path=str(path), passed=proof.passed))
+        return str(path)
