@@ -27,6 +27,7 @@ from models.ollama_api import OllamaApi
 from promptgrad_tui.display.figures import count_text, duration_text, size_text
 from promptgrad_tui.findings import Finding
 from promptgrad_tui.job import open_project
+from promptgrad_tui.moved_models import examine_artifacts
 
 _OURS = "promptgrad-tui"
 _LITTLE_SPACE = 1e9
@@ -195,6 +196,7 @@ def _project(folder: Path) -> Iterator[Finding]:
             yield Finding(
                 "ok", "project", f"{project.name}: the file can be read; `promptgrad check` looks closer"
             )
+            yield from examine_artifacts(project)
         except PromptGradError as error:
             yield Finding.of("project", error)
     if journal_path(folder).is_file():

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from engine.errors import ProjectError
 from engine.events import GateResult
@@ -16,6 +15,7 @@ from engine.power import opening_text
 from engine.project import PROJECT_FILE
 from engine.release_gate import evaluate_gates
 from promptgrad_tui.job import open_project
+from promptgrad_tui.junit import junit_xml
 from promptgrad_tui.prediction import project_of
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.terminal import Terminal
@@ -107,26 +107,7 @@ def gate_markdown(judged: Judged) -> str:
 
 def gate_junit(judged: Judged) -> str:
     """Return the verdicts as JUnit XML, a test case for each gate."""
-    results = judged.report.results
-    suite = ElementTree.Element(
-        "testsuite",
-        name=f"promptgrad gate {judged.manifest.name}",
-        tests=str(len(results)),
-        failures=str(len(judged.report.failed)),
-        errors="0",
-        skipped="0",
-        timestamp=judged.manifest.created,
-    )
-    for result in results:
-        case = ElementTree.SubElement(suite, "testcase", classname="promptgrad.gates", name=result.gate)
-        _, value, bound, _ = _cells(result)
-        if not result.passed:
-            failure = ElementTree.SubElement(case, "failure", message=f"{value} where {bound} is asked for")
-            failure.text = result.detail
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
-    ElementTree.indent(suites)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}'
+    return junit_xml(f"promptgrad gate {judged.manifest.name}", judged.report.results).rstrip("\n")
 
 
 def _headline(judged: Judged) -> str:

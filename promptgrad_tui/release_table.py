@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 
-from engine.matrix import Entry, Matrix
+from engine.matrix import Cell, Entry, Matrix
 from engine.power import opening_text
 from engine.releases import Switch
+from engine.transfers import Transfer
 from promptgrad_tui.display.event_lines import shown_path
-from promptgrad_tui.display.figures import score_text
+from promptgrad_tui.display.figures import gain_text, score_text
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.terminal import Terminal
 
@@ -18,25 +18,48 @@ _GATES = {"passed": "green", "failed": "red", "forced": "yellow", "untested": "y
 
 def matrix_lines(matrix: Matrix, terminal: Terminal) -> list[str]:
     """Return the artifacts of each cell, a block for each."""
-    if not matrix.entries:
+    if not matrix.cells:
         return ["No artifacts yet: promptgrad run, or promptgrad compile --models ..."]
+    names = {entry.manifest.program: entry.manifest.name for entry in matrix.entries if entry.manifest}
     lines: list[str] = []
-    for _, group in groupby(matrix.entries, key=lambda entry: entry.cell):
-        lines += _cell(list(group), terminal)
+    for cell in matrix.cells:
+        if cell.name:
+            lines += ["", *_heading(cell, names, terminal)]
+            for entry in cell.entries:
+                lines += _artifact(entry, terminal)
+            for transfer in cell.transfers:
+                lines += _transfer(transfer, terminal)
+        else:
+            lines += ["", *(_damaged(entry) for entry in cell.entries)]
     return lines[1:]
 
 
-def _cell(entries: Sequence[Entry], terminal: Terminal) -> list[str]:
-    manifest = entries[0].manifest
-    if manifest is None:
-        return ["", *(f"damaged  {shown_path(str(entry.path))}: {entry.problem}" for entry in entries)]
-    program, _, revision = entries[0].cell.partition("@")
-    unverified = "" if manifest.model.verified else " (unverified)"
-    head = f"{one_line(manifest.name)} {program} on {one_line(manifest.model.uri)} {revision}{unverified}"
-    lines = ["", *(terminal.style(line, bold=True) for line in wrap(head, terminal.columns, "  ", ""))]
-    for entry in entries:
-        lines += _artifact(entry, terminal)
-    return lines
+def _damaged(entry: Entry) -> str:
+    mark = "*" if entry.is_current else " "
+    return f"{mark} damaged  {shown_path(str(entry.path))}: {entry.problem}"
+
+
+def _heading(cell: Cell, names: Mapping[str, str], terminal: Terminal) -> list[str]:
+    manifest = cell.entries[0].manifest if cell.entries else None
+    program = manifest.program if manifest else cell.transfers[0].opened.program
+    model = manifest.model if manifest else cell.transfers[0].model
+    version, _, revision = cell.name.partition("@")
+    unverified = "" if model.verified else " (unverified)"
+    name = one_line(names.get(program, "program"))
+    head = f"{name} {version} on {one_line(model.uri)} {revision}{unverified}"
+    return [terminal.style(line, bold=True) for line in wrap(head, terminal.columns, "  ", "")]
+
+
+def _transfer(transfer: Transfer, terminal: Terminal) -> list[str]:
+    where = ", ".join(shown_path(str(path)) for path in transfer.proved) or "an artifact that is gone"
+    test, gain = transfer.test.optimized, transfer.test.gain
+    figures = (
+        f"test {score_text(test)} (n = {test.n})  gain {gain_text(gain.score, gain.low, gain.high)}  "
+        f"{transfer.measured[:10]}"
+    )
+    lines = wrap(f"measured here, proved there; not loadable: {where}", terminal.columns, "    ", "  ")
+    lines += wrap(figures, terminal.columns, "    ", "    ")
+    return lines + _stale(transfer.stale, terminal)
 
 
 def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
@@ -56,10 +79,14 @@ def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
         lines[0] = terminal.style(lines[0], fg="green")
     if manifest.test_opening > 1 and test is not None:
         lines += wrap(opening_text(manifest.test_opening, test), terminal.columns, "    ", "    ")
-    if entry.stale:
-        text = f"stale: {', '.join(entry.stale)} changed since"
-        lines += [terminal.style(line, fg="yellow") for line in wrap(text, terminal.columns, "    ", "    ")]
-    return lines
+    return lines + _stale(entry.stale, terminal)
+
+
+def _stale(names: Sequence[str], terminal: Terminal) -> list[str]:
+    if not names:
+        return []
+    text = f"stale: {', '.join(names)} changed since"
+    return [terminal.style(line, fg="yellow") for line in wrap(text, terminal.columns, "    ", "    ")]
 
 
 def switch_lines(switches: Sequence[Switch], terminal: Terminal) -> list[str]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import ArtifactError
-from engine.events import Event, GateResult, Interval, KeptRule, RunSummary, SplitScores
+from engine.events import Event, GateResult, Interval, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal import RunRecord
 from engine.rules import Rule
 from promptgrad_tui.display.event_lines import EventLines, shown_path
-from promptgrad_tui.display.figures import count_text, duration_text, gain_text, score_text, tokens_text
+from promptgrad_tui.display.figures import (
+    count_text,
+    duration_text,
+    gain_text,
+    score_text,
+    slice_gain_text,
+    tokens_text,
+)
 from promptgrad_tui.display.score_plot import score_plot
-from promptgrad_tui.sanitize import one_line, visible, wrap
+from promptgrad_tui.sanitize import one_line, pad, visible, wrap
 from promptgrad_tui.story import RunStory
 from promptgrad_tui.terminal import Terminal
 
@@ -33,6 +40,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines = ["", terminal.style(headline, fg=colour, bold=True)]
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
     lines += _scores(summary.baseline, summary.optimized)
+    lines += _slices("validation", summary.validation_slices, terminal)
+    lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _plot(story)
@@ -146,6 +155,13 @@ def _score(interval: Interval | None) -> str:
     return score_text(interval) if interval else "-"
 
 
+def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
+    lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
+    for name, scores in slices.items():
+        lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
+    return lines
+
+
 def _gates(gates: Sequence[GateResult], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style("Release gates", bold=True)] if gates else []
     for gate in gates:
@@ -163,11 +179,12 @@ def _rules(rules: Sequence[KeptRule | Rule], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style(f"{count_text(len(rules), 'rule')} kept", bold=True)]
     for number, rule in enumerate(rules, 1):
         lines += wrap(one_line(rule.text), terminal.columns, "     ", f"  {number:>2} ")
-        lines += wrap(_evidence(rule), terminal.columns, "     ", "     ")
+        lines += wrap(evidence_text(rule), terminal.columns, "     ", "     ")
     return lines
 
 
-def _evidence(rule: KeptRule | Rule) -> str:
+def evidence_text(rule: KeptRule | Rule) -> str:
+    """Return a rule's gain with its interval, and where it came from."""
     if isinstance(rule, KeptRule):
         delta, low, high, n = rule.delta, rule.low, rule.high, rule.n
     else:

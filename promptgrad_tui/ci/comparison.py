@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.manifest import ArtifactManifest
 from engine.rules import Rule
 from promptgrad_tui.ci.standing import Standing
+from promptgrad_tui.comparison import only_in
 from promptgrad_tui.display.event_lines import shown_path
 from promptgrad_tui.display.figures import gain_text
 from promptgrad_tui.report.markdown import diff_block, escaped, interval_text, table
@@ -27,6 +28,7 @@ def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
             ["rules", str(len(old.rules)), str(len(now.rules))],
         ],
     )
+    yield from _slices(old, now, kind)
     if _digest(old) != _digest(now):
         yield "The test split has changed in between: the two test scores are not of the same examples."
     if old.model.digest != now.model.digest:
@@ -39,10 +41,21 @@ def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
             yield diff_block(old.instructions[name], text)
 
 
+def _slices(old: ArtifactManifest, now: ArtifactManifest, kind: str) -> Iterator[str]:
+    names = sorted({*old.slices, *now.slices})
+    rows = [[escaped(name), *(_slice_cell(made, name) for made in (old, now))] for name in names]
+    if rows:
+        yield table(["slice of the test split", f"{kind} artifact", "this run"], rows)
+
+
+def _slice_cell(manifest: ArtifactManifest, name: str) -> str:
+    scores = manifest.slices.get(name)
+    return f"{interval_text(scores.optimized)}, {scores.failures} wrong" if scores else "-"
+
+
 def _rules(old: ArtifactManifest, now: ArtifactManifest) -> Iterator[str]:
-    known, kept = {rule.id for rule in old.rules}, {rule.id for rule in now.rules}
-    rows = [["added", *_cells(rule)] for rule in now.rules if rule.id not in known]
-    rows += [["removed", *_cells(rule)] for rule in old.rules if rule.id not in kept]
+    rows = [["added", *_cells(rule)] for rule in only_in(now.rules, old.rules)]
+    rows += [["removed", *_cells(rule)] for rule in only_in(old.rules, now.rules)]
     if rows:
         yield table(["", "rule", "effect when it was tested", "n"], rows)
     else:

@@ -10,12 +10,13 @@ from engine.journal import Journal, RunRecord, journal_path
 from engine.manifest import load_manifest
 from engine.project import Project
 from promptgrad_tui.ci.comparison import comparison_blocks
-from promptgrad_tui.ci.standing import Standing, model_revision, standing_artifact
+from promptgrad_tui.ci.standing import Standing, standing_artifact
 from promptgrad_tui.display.event_lines import shown_path
 from promptgrad_tui.display.status_line import StatusLine
 from promptgrad_tui.headless import Output, start
 from promptgrad_tui.job import Budget, open_project
 from promptgrad_tui.junit import junit_xml, skipped_junit_xml
+from promptgrad_tui.moved_models import revision_now
 from promptgrad_tui.report import markdown_report, run_report
 from promptgrad_tui.report.markdown import escaped
 from promptgrad_tui.terminal import Terminal
@@ -38,7 +39,7 @@ def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
     project = open_project(folder, {})
     terminal = Terminal.stdout()
     with StatusLine(Terminal.stderr()) as status:
-        revision = model_revision(project, status.show)
+        revision = revision_now(project, project.model.task, status.show)
     before = standing_artifact(project, revision)
     if before is not None and not before.changed:
         terminal.line(_write_unchanged(project, before, files))

@@ -10,7 +10,8 @@ from engine.gates import Gates
 from engine.manifest import ArtifactManifest
 from engine.matrix import Entry, read_matrix
 from engine.project import Project
-from models import ModelRevision, ModelSettings, Progress, open_model
+from models import ModelRevision
+from promptgrad_tui.moved_models import is_proved_on
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,6 @@ def standing_artifact(project: Project, revision: ModelRevision) -> Standing | N
     return max(found, key=_rank, default=None)
 
 
-def model_revision(project: Project, on_progress: Progress | None) -> ModelRevision:
-    """Return the exact revision that the project's model has now.
-
-    Raises:
-        ModelError: the model can't be found or reached.
-    """
-    settings = ModelSettings(**project.model.options)
-    uri = project.model.task
-    with open_model(uri, settings=settings, project_dir=project.root, on_progress=on_progress) as model:
-        return model.revision
-
-
 def _is_usable(entry: Entry) -> bool:
     return entry.is_current or entry.gate in ("passed", "forced")
 
@@ -71,7 +60,6 @@ def _changed(
     before = Gates.model_validate(manifest.details.get("project", {}).get("gates", {})).model_dump()
     gates = project.gates.model_dump()
     names += [f"gates.{name}" for name in gates if gates[name] != before[name]]
-    model = manifest.model
-    if (model.digest, model.template_digest) != (revision.digest, revision.template_digest):
+    if not is_proved_on(manifest, revision):
         names.append("model")
     return tuple(names)

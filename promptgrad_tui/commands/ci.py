@@ -44,9 +44,6 @@ def ci_command(
 
     Ends with exit code 1 if a gate failed. A budget ends the run cleanly with what it has found.
     """
-    from promptgrad_tui.offline import import_dspy_offline
-
-    import_dspy_offline()
     from promptgrad_tui.ci import Files, run_pipeline
     from promptgrad_tui.job import Budget
 

@@ -8,17 +8,10 @@ from typing import Any
 
 import click
 
+from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.terminal import Terminal
-
-
-def _fields(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
-    for name, equals, _ in pairs:
-        if not equals or not name.strip():
-            raise click.BadParameter(f"{name!r} is not of the form field=value.", ctx, parameter)
-    return {name.strip(): value for name, _, value in pairs}
 
 
 @click.command(
@@ -35,7 +28,7 @@ def _fields(ctx: click.Context, parameter: click.Parameter, values: tuple[str, .
     "--input",
     "inputs",
     multiple=True,
-    callback=_fields,
+    callback=assignments("field=value"),
     metavar="FIELD=VALUE",
     help="An input of the program; repeat it for each field.",
 )
@@ -53,6 +46,7 @@ def _fields(ctx: click.Context, parameter: click.Parameter, values: tuple[str, .
     metavar="OUT",
     help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
 )
+@click.option("--base", "with_base", is_flag=True, help="Show the answer without the rules beside it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.pass_obj
 def predict_command(
@@ -61,25 +55,46 @@ def predict_command(
     inputs: dict[str, Any],
     source: Path | None,
     target: Path | None,
+    with_base: bool,
     as_json: bool,
 ) -> None:
     """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on."""
     if (source is None) == (not inputs) or (source is None) != (target is None):
         raise click.UsageError("Give either --input FIELD=VALUE, or --file IN with --out OUT.")
+    if with_base and source is not None:
+        raise click.UsageError("--base goes with --input.")
     if source is not None and target is not None:
         _predict_file(context, artifact, source, target)
         return
-    from promptgrad_tui.prediction import predict
+    from promptgrad_tui.prediction import predict, predict_with_base
+
+    terminal = Terminal.stdout()
+    if not with_base:
+        answer = predict(artifact, inputs, context.project)
+        _print(terminal, [json.dumps(answer, ensure_ascii=False)] if as_json else _lines(terminal, answer))
+        return
+    answer, base = predict_with_base(artifact, inputs, context.project)
+    if as_json:
+        _print(terminal, [json.dumps({"optimized": answer, "base": base}, ensure_ascii=False)])
+        return
+    with_rules = terminal.style("With the rules", bold=True)
+    without = terminal.style("Base instructions", bold=True)
+    _print(terminal, [with_rules, *_lines(terminal, answer), "", without, *_lines(terminal, base)])
+
+
+def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
     from promptgrad_tui.sanitize import visible
 
-    answer = predict(artifact, inputs, context.project)
-    terminal = Terminal.stdout()
-    if as_json:
-        terminal.line(json.dumps(answer, ensure_ascii=False))
-        return
-    for name, value in answer.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        terminal.line(f"{terminal.style(name, bold=True)}: {visible(text)}")
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in answer.items()
+    }
+    return [f"{terminal.style(name, bold=True)}: {visible(text)}" for name, text in texts.items()]
+
+
+def _print(terminal: Terminal, lines: list[str]) -> None:
+    for line in lines:
+        terminal.line(line)
 
 
 def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:

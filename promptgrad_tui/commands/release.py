@@ -26,18 +26,17 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
 
     Each with its test score and interval, the gates' verdict, its rules and its date; `*` marks the
     current one of its cell. An artifact is stale if the program, the data or the metric has changed
-    since; what has changed is named.
+    since; what has changed is named. What `promptgrad transfer` measured on another model stands in
+    that model's cell, and can't be loaded there.
     """
-    from engine.fingerprint import project_fingerprint
-    from engine.matrix import read_matrix
     from promptgrad_tui.job import open_project
+    from promptgrad_tui.project_matrix import project_matrix
     from promptgrad_tui.release_table import matrix_lines
 
-    project = open_project(context.project, {})
-    matrix = read_matrix(project.root / "artifacts", project_fingerprint(project), project.gates)
+    matrix = project_matrix(open_project(context.project, {}))
     terminal = Terminal.stdout()
     if as_json:
-        terminal.line(json.dumps([entry.as_dict() for entry in matrix.entries], indent=2))
+        terminal.line(json.dumps(matrix.as_list(), indent=2))
         return
     for line in matrix_lines(matrix, terminal):
         terminal.line(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 
@@ -45,14 +46,6 @@ def budget_options(command: Decorated) -> Decorated:
     return calls(minutes(command))
 
 
-def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
-    for name, equals, _ in pairs:
-        if not equals or not name.strip():
-            raise click.BadParameter(f"{name!r} is not of the form key=value.", ctx, parameter)
-    return {name.strip(): value for name, _, value in pairs}
-
-
 @click.command(
     "run",
     short_help="Learn rules for a project's prompt.",
@@ -69,7 +62,7 @@ def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[s
     "--set",
     "overrides",
     multiple=True,
-    callback=_assignments,
+    callback=assignments("key=value"),
     metavar="KEY=VALUE",
     help="Set a key of promptgrad.toml for this run only; may be repeated.",
 )

@@ -24,11 +24,16 @@ from engine.events import (
     RunPaused,
     RunResumed,
     RunStarted,
-    SliceScores,
     TestFinished,
     ValidationFinished,
 )
-from promptgrad_tui.display.figures import count_text, gain_text, score_text
+from promptgrad_tui.display.figures import (
+    count_text,
+    gain_text,
+    score_text,
+    slice_gain_text,
+    slice_text,
+)
 from promptgrad_tui.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.terminal import Terminal
 
@@ -152,6 +157,12 @@ class EventLines:
         return self._wrapped(changed + trigger, " " * 15, first=" " * 15)
 
     def _epoch(self, event: EpochFinished) -> list[str]:
+        slices = [
+            line for name, scores in event.slices.items() for line in self._slice(name, slice_text(scores))
+        ]
+        return [*self._epoch_heading(event), *slices]
+
+    def _epoch_heading(self, event: EpochFinished) -> list[str]:
         score = score_text(event.validation)
         on = f"on {event.validation.n} validation examples"
         if event.epoch == 0:
@@ -173,12 +184,10 @@ class EventLines:
         lines.append(f"  optimized  {score_text(event.optimized)}")
         lines.append(f"  gain       {gain}")
         for name, scores in event.slices.items():
-            lines += self._slice(name, scores)
+            lines += self._slice(name, slice_gain_text(scores))
         return lines
 
-    def _slice(self, name: str, scores: SliceScores) -> list[str]:
-        gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
-        text = f"{scores.baseline.score:.3f} -> {scores.optimized.score:.3f}, {gain}, n = {scores.gain.n}"
+    def _slice(self, name: str, text: str) -> list[str]:
         return self._wrapped(text, " " * 17, first=f"    {pad(name, 12)} ")
 
     def _reviewed(self, event: ReviewApplied) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.events import Interval, Tokens
+from engine.events import EpochFinished, Interval, SliceScore, SliceScores, Tokens
 
 
 def score_text(interval: Interval) -> str:
@@ -15,6 +15,23 @@ def gain_text(delta: float, low: float | None = None, high: float | None = None)
     if low is None or high is None:
         return f"{delta:+.3f}"
     return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def epoch_name(epoch: EpochFinished) -> str:
+    """Return what an epoch is called."""
+    return f"Epoch {epoch.epoch}" if epoch.epoch else "Baseline"
+
+
+def slice_text(scores: SliceScore) -> str:
+    """Return a slice's score with its interval, and how many of its answers are wrong."""
+    return f"{score_text(scores.score)}, {scores.failures} of {scores.score.n} wrong"
+
+
+def slice_gain_text(scores: SliceScores) -> str:
+    """Return a slice's scores before and after, the gain with its interval, and what is wrong still."""
+    gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
+    change = f"{scores.baseline.score:.3f} -> {scores.optimized.score:.3f}"
+    return f"{change}, {gain}, {scores.failures} of {scores.gain.n} wrong"
 
 
 def duration_text(seconds: float) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
+from engine.errors import RevisionMismatchError
 from engine.journal import Journal, journal_path
 from engine.manifest import load_manifest
+from models import open_model
+from promptgrad_tui import load_artifact
 from tests.engine.desk import tickets
-from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from tests.engine.project_folders import write_lines
+from tests.promptgrad_tui.desk_project import promptgrad, result, started, wait_for, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
 
@@ -46,6 +52,43 @@ def test_an_interrupted_compilation_pays_for_nothing_twice(tmp_path):
         assert server.calls == whole.calls
 
 
+def test_a_compilation_that_was_stopped_goes_on_with_its_run(tmp_path):
+    with desk_server(seconds=0.05) as server:
+        write_project(tmp_path, server.uri, n=40)
+        arguments = ("-C", tmp_path, "compile", "--models", server.uri, "--quiet")
+        process = started(*arguments)
+        wait_for(tmp_path, "batch", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        server.seconds = 0.0
+        [stopped] = runs(tmp_path)
+        assert stopped.status == "stopped"
+        done = promptgrad(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert f"goes on with the run {stopped.id} (stopped)" in done.stderr
+    [ended] = runs(tmp_path)
+    assert (ended.id, ended.status) == (stopped.id, "improved")
+    assert promptgrad("-C", tmp_path, "runs").stdout.count("improved") == 1
+
+
+def test_a_compilation_for_a_project_that_has_changed_is_another_run(tmp_path):
+    with desk_server() as server:
+        write_project(tmp_path, server.uri, n=40)
+        arguments = ("-C", tmp_path, "compile", "--models", server.uri, "--quiet")
+        server.is_down = True
+        assert promptgrad(*arguments).returncode == 3
+        server.is_down = False
+        toml = tmp_path / "promptgrad.toml"
+        toml.write_text(toml.read_text().replace("Route the ticket", "Send the ticket"))
+        assert promptgrad(*arguments).returncode == 0
+    assert [run.status for run in runs(tmp_path)] == ["error", "improved"]
+
+
+def runs(root):
+    with Journal.open(journal_path(root), read_only=True) as journal:
+        return journal.runs()
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     root = tmp_path_factory.mktemp("compiled")
@@ -69,14 +112,41 @@ def test_a_transfer_measures_and_changes_nothing(compiled):
         assert result(promptgrad(*arguments)) == told
         assert other.calls == paid
         lines = promptgrad(*arguments[:-1]).stdout
+        with open_model(other.uri) as model, pytest.raises(RevisionMismatchError):
+            load_artifact(artifact, model)
     assert "A measurement only" in lines
     assert "opened 2 times" in lines
-    assert matrix(root) == before
+    *artifacts, transferred = matrix(root)
+    assert artifacts == before
+    assert (transferred["kind"], transferred["loadable"]) == ("transfer", False)
+    assert transferred["proved"] == [str(artifact)]
+    assert transferred["model"]["uri"] == other.uri
+    assert transferred["cell"] not in {entry["cell"] for entry in artifacts}
+    assert (transferred["test"], transferred["gain"]) == (told["optimized"], told["gain"])
     manifest = load_manifest(artifact)
+    shown = promptgrad("-C", root, "matrix").stdout
+    here = shown[shown.index(f"on {other.uri}") :]
+    assert "measured here, proved there; not loadable:" in here
+    assert str(artifact) in "".join(here.split())
     with Journal.open(journal_path(root), read_only=True) as journal:
         opened = [event for _, event in journal.events_of_kind("test_opened")]
         assert [event.purpose for event in opened] == ["release", "transfer"]
         assert manifest.run in [run.id for run in journal.runs()]
+
+
+def test_a_transfer_is_stale_once_the_project_has_changed(compiled, tmp_path):
+    root, artifact, _ = compiled
+    copy = shutil.copytree(root, tmp_path / "copy")
+    with desk_server(name="third") as third:
+        done = promptgrad("-C", copy, "transfer", copy / artifact.relative_to(root), "--to", third.uri)
+        assert done.returncode == 0, done.stderr
+        assert matrix(copy)[-1]["stale"] == []
+        write_lines(copy / "data/test.jsonl", tickets(30, 9))
+        assert matrix(copy)[-1]["stale"] == ["data.test"]
+        again = promptgrad("-C", copy, "transfer", copy / artifact.relative_to(root), "--to", third.uri)
+        assert again.returncode == 0, again.stderr
+    found = [row for row in matrix(copy) if row["kind"] == "transfer" and row["model"]["uri"] == third.uri]
+    assert [(row["stale"], row["test"]["n"]) for row in found] == [([], 30)], "the latest measurement counts"
 
 
 def test_a_transfer_to_the_artifacts_own_model_is_refused(compiled):

@@ -100,6 +100,41 @@ def test_promote_rollback_and_history(project):
     assert len(promptgrad("-C", root, "history").stdout.splitlines()) == 3
 
 
+def test_a_damaged_artifact_is_no_target_of_a_rollback(project):
+    root, first, second = project
+    for artifact in (first, second):
+        assert promptgrad("-C", root, "promote", artifact).returncode == 0
+    spoil(first / "program.json", "aviation", "avi4tion")
+    done = promptgrad("-C", root, "rollback")
+    assert done.returncode == 2
+    assert "was changed after it was saved" in " ".join(done.stderr.split())
+    assert current(root) == [str(second)]
+    spoil(first / "program.json", "avi4tion", "aviation")
+    assert promptgrad("-C", root, "rollback").returncode == 0
+    assert current(root) == [str(first)]
+
+
+def test_what_is_current_in_one_cell_says_nothing_of_another(project):
+    root, first, second = project
+    with desk_server(name="another") as other:
+        overrides = ("--set", f"model.task={other.uri}", "--seed", 1)
+        third = Path(result(promptgrad("run", root, *overrides, "--json", "--quiet"))["artifact"])
+    for artifact in (first, third, second):
+        assert promptgrad("-C", root, "promote", artifact).returncode == 0
+    assert sorted(current(root)) == sorted(map(str, (second, third)))
+    unsure = promptgrad("-C", root, "rollback")
+    assert unsure.returncode == 2
+    assert "Which one? Current are:" in unsure.stderr
+    assert promptgrad("-C", root, "rollback", third).returncode == 2, "nothing was before it in its cell"
+    assert promptgrad("-C", root, "rollback", second).returncode == 0
+    assert sorted(current(root)) == sorted(map(str, (first, third)))
+    spoil(third / "prompt.txt", "Route", "Rout3")
+    told = json.loads(promptgrad("-C", root, "matrix", "--json").stdout)
+    [damaged] = [row for row in told if row["problem"]]
+    assert (damaged["artifact"], damaged["current"]) == (str(third), True)
+    assert f"* damaged  {third}" in promptgrad("-C", root, "matrix").stdout
+
+
 def test_a_failed_gate_needs_force_and_a_reason_that_stays(project):
     root, first, _ = project
     add_gates(root, "max_prompt_tokens = 5")

@@ -16,9 +16,9 @@ from engine.journal import Journal, journal_path
 from engine.testing import ScriptedRevision
 from promptgrad_tui.ci.standing import standing_artifact
 from promptgrad_tui.job import open_project
-from tests.engine.desk import tickets
+from tests.engine.desk import BASE, tickets
 from tests.engine.project_folders import write_lines
-from tests.promptgrad_tui.desk_project import Done, promptgrad, write_project
+from tests.promptgrad_tui.desk_project import Done, promptgrad, promptgrad_process, write_project
 from tests.promptgrad_tui.model_server import DeskServer, desk_server
 
 
@@ -126,6 +126,29 @@ def test_each_kind_of_change_is_named_and_run(
     assert runs(project) == 2
     assert f"changed since: {told.replace('_', chr(92) + '_')}." in (project / "report.md").read_text()
     assert "Nothing to do" in ci(project).stdout
+
+
+def test_python_that_the_program_imports_is_a_part_of_it(server: DeskServer, tmp_path: Path) -> None:
+    root = write_project(tmp_path, server.uri)
+    (root / "desk").mkdir()
+    (root / "desk" / "words.py").write_text(f"BASE = {BASE!r}\n")
+    (root / "program.py").write_text(
+        "import dspy\n\n\ndef build():\n    from desk.words import BASE\n\n"
+        '    return dspy.Predict(dspy.Signature("ticket -> queue", BASE))\n'
+    )
+    edit(root, f'signature = "ticket -> queue"\ninstructions = "{BASE}"', 'python = "program.py:build"')
+    first = promptgrad_process(
+        "-C", root, "ci", "--report", root / "report.md", "--junit", root / "junit.xml"
+    )
+    assert first.returncode == 0, first.stderr
+    assert "Nothing to do" in ci(root).stdout
+    (root / "desk" / "words.py").write_text(f"BASE = {'Please. ' + BASE!r}\n")
+    assert "stale: program.python (desk/words.py)" in promptgrad("-C", root, "matrix").stdout
+    again = promptgrad_process(
+        "-C", root, "ci", "--report", root / "report.md", "--junit", root / "junit.xml"
+    )
+    assert "program.python (desk/words.py)" in " ".join(again.stdout.split())
+    assert runs(root) == 2
 
 
 def test_another_model_revision_is_a_change(project: Path) -> None:
