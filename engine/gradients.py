@@ -7,8 +7,9 @@ frozen and an analysis proposes single rules, which are tested one by one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from engine.errors import ContextOverflowError
 from engine.events import AnalysisFinished, ConsensusReached, DroppedProposal, Emit, Notice
 from engine.formatting import ExampleFormatter
 from engine.leakage import QuotationIndex
+from engine.listening import listening
+from engine.live_text import LiveText
 from engine.program import FrozenProgram
 from engine.prompts import analysis_inputs
 from engine.replay import cause_of, recording
@@ -70,6 +73,7 @@ class GradientWriter:
         seed: int,
         adapter: dspy.Adapter | None = None,
         emit: Emit,
+        live: LiveText | None = None,
     ) -> None:
         self._program = program
         self._lm = lm
@@ -79,6 +83,7 @@ class GradientWriter:
         self._seed = seed
         self._adapter = adapter or dspy.JSONAdapter()
         self._emit = emit
+        self._live = live
         several = len(program.predictors) > 1
         self._predict = dspy.Predict(AnalyzeProgramFailures if several else AnalyzeFailures)
 
@@ -146,7 +151,7 @@ class GradientWriter:
             seed=derive_seed(self._seed, "analysis", batch.epoch, batch.number, number),
         )
         analysis, problem, proposals = "", "", []
-        with recording() as used:
+        with self._heard(batch, number), recording() as used:
             try:
                 with dspy.context(lm=lm, adapter=self._adapter, trace=None):
                     answer = self._predict(**inputs)
@@ -156,20 +161,29 @@ class GradientWriter:
                 problem = f"The analysis could not be read: {str(getattr(error, 'lm_response', ''))[:200]}"
             except Exception as error:
                 raise cause_of(error) or error from error
-        self._emit(
-            AnalysisFinished(
-                id=f"epoch{batch.epoch}/batch{batch.number}/analysis/{number}",
-                epoch=batch.epoch,
-                batch=batch.number,
-                number=number,
-                temperature=temperature,
-                analysis=analysis,
-                proposals=tuple(proposals),
-                problem=problem,
-                completions=tuple(used.keys),
+            self._emit(
+                AnalysisFinished(
+                    id=f"epoch{batch.epoch}/batch{batch.number}/analysis/{number}",
+                    epoch=batch.epoch,
+                    batch=batch.number,
+                    number=number,
+                    temperature=temperature,
+                    analysis=analysis,
+                    proposals=tuple(proposals),
+                    problem=problem,
+                    completions=tuple(used.keys),
+                )
             )
-        )
         return proposals
+
+    @contextmanager
+    def _heard(self, batch: Batch, number: int) -> Iterator[None]:
+        """Let whoever watches read along while a pass is written."""
+        if self._live is None:
+            yield
+            return
+        with self._live.writing(batch.epoch, batch.number, number) as hear, listening(hear):
+            yield
 
     def _read(self, answer: Any, rules: RuleSet) -> list[ParsedRule]:
         numbered = dict(enumerate(rules, 1))

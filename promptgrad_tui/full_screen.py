@@ -1,4 +1,7 @@
-"""The full screen from the command line: when it opens, and on what."""
+"""The full screen from the command line: when it opens, and on what.
+
+All else is imported late: without a run to begin, the first paint comes before what it doesn't need.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.journal import Journal, journal_path
-from promptgrad_tui.job import Budget, create_run, open_project
+if TYPE_CHECKING:
+    from promptgrad_tui.job import Budget
 
 
 def has_screen() -> bool:
@@ -26,23 +30,17 @@ def open_screen(folder: Path, *, debug: bool = False) -> int:
 
 def start_on_screen(folder: Path, overrides: Mapping[str, str], seed: int | None, budget: Budget) -> int:
     """Start a run's worker and open the app on it."""
-    project = open_project(folder, overrides)
-    with Journal.open(journal_path(project.root)) as journal:
-        run = create_run(journal, project, overrides, seed, budget).id
-    return _follow(project.root, run, ())
+    from promptgrad_tui.app.app import open_app
+    from promptgrad_tui.app.projects import begin_run
+
+    started = begin_run(folder, overrides, seed, budget)
+    return open_app(started.project, started.run, worker=started.worker)
 
 
 def resume_on_screen(folder: Path, run: str, budget: Budget) -> int:
     """Start the worker of an interrupted run again and open the app on it."""
-    with Journal.open(journal_path(folder), read_only=True) as journal:
-        record = journal.run(run)
-    limits = {"--max-calls": budget.max_calls, "--max-minutes": budget.max_minutes}
-    options = [text for name, value in limits.items() if value is not None for text in (name, str(value))]
-    return _follow(Path(record.project), record.id, options)
-
-
-def _follow(project: Path, run: str, options: tuple[str, ...] | list[str]) -> int:
     from promptgrad_tui.app.app import open_app
-    from promptgrad_tui.app.worker_process import start_worker
+    from promptgrad_tui.app.projects import begin_again
 
-    return open_app(project, run, worker=start_worker(project, run, *options))
+    started = begin_again(folder, run, budget)
+    return open_app(started.project, started.run, worker=started.worker)

@@ -28,6 +28,8 @@ _COLUMNS = (
     Column("Time", width=7, right=True, from_width=90),
 )
 
+_REFRESH_SECONDS = 0.5
+
 
 class BatchScreen(Screen[None]):
     """The rollouts of one batch."""
@@ -39,14 +41,14 @@ class BatchScreen(Screen[None]):
         self._session = session
         self._batch = batch
         self._only_failures = False
-        self._rows = session.live.rollouts_of(batch)
         self._known: dict[int, tuple[str, str]] = {}
+        self._read()
 
     def compose(self) -> ComposeResult:
         """Make the title and the table."""
         yield LinesView(lambda width, _: [self._title(), self._errors(width)], classes="title two-lines")
         yield RowTable(
-            _COLUMNS, self._paint, empty="The batch is still being rolled out.", follow=False, classes="pane"
+            _COLUMNS, self._paint, empty="Nothing is rolled out yet.", follow=False, classes="pane"
         )
         yield KeyBar()
 
@@ -54,6 +56,19 @@ class BatchScreen(Screen[None]):
         """Show the rollouts."""
         self._show()
         self.query_one(RowTable).focus()
+        if not self._is_whole:
+            self.set_interval(_REFRESH_SECONDS, self._keep_up)
+
+    def _keep_up(self) -> None:
+        """Take in what has been rolled out since."""
+        if not self._is_whole:
+            self._read()
+            self._show()
+            self.query_one(LinesView).repaint()
+
+    def _read(self) -> None:
+        self._is_whole = self._batch.scored is not None
+        self._rows = self._session.live.rollouts_of(self._batch)
 
     def action_failures(self) -> None:
         """Show only the failures, or all rollouts."""
@@ -73,7 +88,9 @@ class BatchScreen(Screen[None]):
     def _title(self) -> Line:
         scored = self._batch.scored
         parts: list[Line] = [line(f" Batch {self._batch.epoch}.{self._batch.batch}", "strong")]
-        if scored is not None:
+        if scored is None:
+            parts.append(line(f"{count_text(len(self._rows), 'example')} rolled out so far", "accent"))
+        else:
             parts.append(line(f"score {scored.score:.2f}"))
             parts.append(
                 line(f"{len(scored.failures)} of {count_text(len(scored.examples), 'example')} failed")

@@ -18,6 +18,10 @@ Line: TypeAlias = tuple[tuple[str, Tone], ...]
 
 BLANK: Line = ()
 ELLIPSIS = "\u2026"
+CURSOR = "\u25b8"
+"""Stands before what is chosen: it must be seen without colours too."""
+WRITING = "\u258c"
+"""Stands after a text that is being written."""
 
 
 def line(text: str, tone: Tone = "") -> Line:
@@ -49,6 +53,15 @@ def fitted(runs: Line, columns: int, *, right: bool = False) -> Line:
         return _cut(safe, columns)
     filling: tuple[str, Tone] = (" " * (columns - width), "")
     return (filling, *safe) if right else (*safe, filling)
+
+
+def tail(text: str, columns: int) -> str:
+    """Return the end of a text that is being written, in at most `columns` cells, with a mark after it."""
+    cut, width = len(text), 0
+    while cut and width + cell_len(text[cut - 1]) <= columns - 2:
+        cut -= 1
+        width += cell_len(text[cut])
+    return f"{ELLIPSIS if cut else ''}{text[cut:]}{WRITING}"
 
 
 def _cut(runs: Iterable[tuple[str, Tone]], columns: int) -> Line:
@@ -101,4 +114,4 @@ def _place(value: float, columns: int, scale: float) -> int:
 def progress_bar(share: float, columns: int) -> Line:
     """Return a bar of `columns` cells, `share` (0..1) of it filled; it is full only at 1."""
     filled = columns if share >= 1 else min(int(share * columns), columns - 1)
-    return (("\u2501" * filled, "accent"), ("\u2501" * (columns - filled), "dim"))
+    return (("\u2501" * filled, "accent"), ("\u2500" * (columns - filled), "dim"))

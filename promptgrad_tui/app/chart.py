@@ -28,8 +28,9 @@ class ChartData:
 def score_chart(data: ChartData, columns: int, rows: int) -> list[Line]:
     """Return `rows` lines of `columns` cells: epochs from left to right, scores from bottom to top.
 
-    `●` is an epoch's validation score, `│` its 95 % interval, the dotted line the baseline; the last but
-    one line tells rules added (+) and gone (-) at the batch they came with.
+    `●` is an epoch's validation score, `◆` the best, `✗` one that was rolled back, `│` their 95 % intervals,
+    the dotted line the baseline; the last but one line tells rules added (+) and gone (-) at the batch
+    they came with.
     """
     height = rows - 1 - _COMING_AND_GOING
     if not data.epochs or columns < 20 or height < 3:
@@ -59,9 +60,9 @@ class _Canvas:
             self._marks[row, column] = ("\u00b7", "dim")
         for before, after in zip(self._data.epochs, self._data.epochs[1:], strict=False):
             self._connect(before, after)
-        best = max(epoch.validation.score for epoch in self._data.epochs)
+        best = max(self._data.epochs, key=lambda epoch: epoch.validation.score)
         for epoch in self._data.epochs:
-            self._point(epoch, is_best=epoch.validation.score == best)
+            self._point(epoch, is_best=epoch is best)
 
     def _connect(self, before: EpochFinished, after: EpochFinished) -> None:
         left, right = self.column_of(before.epoch), self.column_of(after.epoch)
@@ -72,10 +73,12 @@ class _Canvas:
 
     def _point(self, epoch: EpochFinished, *, is_best: bool) -> None:
         column, scores = self.column_of(epoch.epoch), epoch.validation
-        tone: Tone = "bad" if epoch.outcome == "rolled_back" else "good" if is_best else "accent"
+        is_gone = epoch.outcome == "rolled_back"
+        tone: Tone = "bad" if is_gone else "good" if is_best else "accent"
+        mark = "\u2717" if is_gone else "\u25c6" if is_best else "\u25cf"
         for row in range(self.row_of(scores.high), self.row_of(scores.low) + 1):
             self._marks[row, column] = ("\u2502", tone)
-        self._marks[self.row_of(scores.score), column] = ("\u25cf", tone)
+        self._marks[self.row_of(scores.score), column] = (mark, tone)
         label = f"{scores.score:.2f}"
         start = column + 2 if column + 2 + len(label) <= self.width else column - 1 - len(label)
         for offset, character in enumerate(label):
@@ -120,7 +123,7 @@ class _Canvas:
 def _tick(canvas: _Canvas, row: int) -> Line:
     if row % 3 and row != canvas.height - 1:
         return line(" " * _AXIS)
-    return line(f"{canvas.score_of(row):.2f} ", "dim")
+    return line(f"{canvas.score_of(row):.2f}".ljust(_AXIS), "dim")
 
 
 def _placed(texts: Mapping[int, list[tuple[str, Tone]]], width: int) -> Line:

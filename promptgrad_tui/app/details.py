@@ -14,16 +14,19 @@ from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.sanitize import one_line, visible, wrap
 
+_REFRESH_SECONDS = 0.3
+
 
 class DetailScreen(Screen[None]):
-    """Shows one text under a title."""
+    """Shows one text under a title; one that `grows` is made anew while it is on the screen."""
 
     BINDINGS = bindings("detail")
 
-    def __init__(self, title: str, make: Callable[[int], list[Line]]) -> None:
+    def __init__(self, title: str, make: Callable[[int], list[Line]], *, grows: bool = False) -> None:
         super().__init__()
         self._title = title
         self._make = make
+        self._grows = grows
 
     def compose(self) -> ComposeResult:
         """Make the title and the text."""
@@ -36,6 +39,8 @@ class DetailScreen(Screen[None]):
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
+        if self._grows:
+            self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
 
 
 def heading(text: str) -> list[Line]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -14,12 +18,18 @@ from promptgrad_tui.app.toned import LinesView
 _IN_BAR = [action.id for action in sorted(ACTIONS, key=lambda action: action.scope == "app") if action.footer]
 """A screen's own actions first, those of all screens after them."""
 
+_FIRST_SCREENS = 2
+"""Textual's own, and the start page: there is nothing to go back to."""
+
+
+_Key: TypeAlias = tuple[Binding, DOMNode]
+
 
 class KeyBar(LinesView):
     """Shows the most useful of the keys that are valid; a click does what the key would do."""
 
     def __init__(self) -> None:
-        super().__init__(lambda *_: [self._keys()])
+        super().__init__(lambda width, _: [self._keys(width)])
         self._places: list[tuple[int, int, Binding, DOMNode]] = []
 
     def on_mount(self) -> None:
@@ -30,7 +40,7 @@ class KeyBar(LinesView):
         if screen is self.screen:
             self.repaint()
 
-    def _keys(self) -> Line:
+    def _keys(self, width: int) -> Line:
         valid = {
             active.binding.id: (active.binding, active.node)
             for active in reversed(self.screen.active_bindings.values())
@@ -39,15 +49,27 @@ class KeyBar(LinesView):
         self._places = []
         runs: list[tuple[str, Tone]] = []
         column = 0
-        for name in _IN_BAR:
-            if name in valid:
-                binding, node = valid[name]
-                key = f" {key_text(binding.key)}"
-                text = f" {binding.description}  "
-                self._places.append((column, column + len(key) + len(text), binding, node))
-                column += len(key) + len(text)
-                runs += [(key, "accent"), (text, "")]
+        for binding, node in self._fitting(valid, width):
+            key, text = _texts(binding)
+            self._places.append((column, column + _width(binding), binding, node))
+            column += _width(binding)
+            runs += [(key, "accent"), (text, "")]
         return tuple(runs)
+
+    def _fitting(self, valid: Mapping[str | None, _Key], width: int) -> list[_Key]:
+        ends = [valid[name] for name in self._ends() if name in valid]
+        room = width - sum(_width(binding) for binding, _ in ends)
+        fitting: list[_Key] = []
+        for key in (valid[name] for name in _IN_BAR if name in valid):
+            if key not in ends and _width(key[0]) <= room:
+                fitting.append(key)
+                room -= _width(key[0])
+        return [*fitting, *ends]
+
+    def _ends(self) -> tuple[str, ...]:
+        """Return the keys that are shown however little room there is."""
+        is_first = len(self.app.screen_stack) <= _FIRST_SCREENS
+        return ("app.help", "app.leave") if is_first else ("app.leave_screen", "app.help", "app.leave")
 
     async def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse would do."""
@@ -55,3 +77,11 @@ class KeyBar(LinesView):
             if start <= event.x < end:
                 await self.app.run_action(binding.action, node)
                 return
+
+
+def _texts(binding: Binding) -> tuple[str, str]:
+    return f" {key_text(binding.key)}", f" {binding.description}  "
+
+
+def _width(binding: Binding) -> int:
+    return cell_len("".join(_texts(binding)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -20,7 +20,6 @@ from engine.events import (
     ReviewAwaited,
     RolloutFinished,
     RulesChanged,
-    RunContinued,
     RunFinished,
     RunPaused,
     RunResumed,
@@ -28,6 +27,7 @@ from engine.events import (
     ValidationFinished,
     ValidationStarted,
 )
+from engine.live_text import LivePass
 from engine.narration import narrate
 from engine.rules import ParsedRule, Rule, RuleSet
 from promptgrad_tui.display.progress import Progress
@@ -77,16 +77,27 @@ class BatchRow:
 
 @dataclass(slots=True)
 class GradientRow:
-    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it."""
+    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it.
+
+    A pass that is under way is "writing": `live` is what it has written so far.
+    """
 
     epoch: int
     batch: int
-    kind: Literal["batch", "analysis", "kept", "dropped"]
+    kind: Literal["batch", "analysis", "writing", "kept", "dropped"]
     passes: int = 0
+    live: LivePass | None = None
     analysis: AnalysisFinished | None = None
     consensus: ConsensusReached | None = None
     proposal: ParsedRule | None = None
     reason: str = ""
+
+    @property
+    def place(self) -> tuple[int, int, int] | None:
+        """Epoch, batch and number of an analysis pass; None for other lines."""
+        if self.live is not None:
+            return self.live.place
+        return (self.epoch, self.batch, self.analysis.number) if self.analysis else None
 
 
 @dataclass(slots=True)
@@ -149,6 +160,7 @@ class LiveRun:
     reviews_applied: int = 0
     review: ReviewApplied | None = None
     awaited: tuple[str, ...] = ()
+    passes: tuple[LivePass, ...] = ()
     last_seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0
@@ -187,7 +199,6 @@ class LiveRun:
             case RunResumed():
                 self.finished = None
                 self.story.summary = None
-                self.progress.is_finished = False
                 self._spent.clear()
             case PhaseStarted():
                 self._enter(event)
@@ -209,12 +220,11 @@ class LiveRun:
                 self._digests[event.digest] = event.rules
                 self.rule_changes += 1
                 if event.reason == "reviewed":
-                    self._end_of_waiting(event.time)
+                    self.awaited = ()
             case RunPaused():
                 self.pause_reason = event.reason
             case ReviewAwaited():
                 self.awaited = event.rules
-                self.progress.is_paused = True
             case ReviewApplied():
                 self.reviews_applied = event.number
                 self.review = event
@@ -226,17 +236,32 @@ class LiveRun:
             case _:
                 pass
 
-    def _end_of_waiting(self, when: float) -> None:
-        # A person's thinking is no measure of how fast the run is.
-        self.awaited = ()
-        self.progress.apply(RunContinued(id="reviewed", time=when))
-
     def _enter(self, event: PhaseStarted) -> None:
         if event.phase == "rollouts":
             self._close_queue()
             self._batch = self._batch_row((event.epoch, event.batch))
         elif event.phase == "gradients":
             self._gradient = self._add_heading(event.epoch, event.batch)
+
+    def gradient_rows(self) -> Sequence[GradientRow]:
+        """Return the lines of the gradients, with the passes that are being written at the end."""
+        here = self._gradient
+        if here is None or here.consensus is not None or not self.passes:
+            return self.gradients
+        return [*self.gradients, *(_writing_row(live) for live in self._unfinished(here))]
+
+    def _unfinished(self, batch: GradientRow) -> list[LivePass]:
+        written = {row.place for row in self.gradients[-batch.passes :]} if batch.passes else set()
+        return [
+            live
+            for live in self.passes
+            if live.place[:2] == (batch.epoch, batch.batch) and live.place not in written
+        ]
+
+    def analysis(self, place: tuple[int, int, int]) -> GradientRow | None:
+        """Return the line of an analysis pass: as it was read in the end, or as it is being written."""
+        rows = (row for row in reversed(self.gradient_rows()) if row.kind in ("analysis", "writing"))
+        return next((row for row in rows if row.place == place), None)
 
     def _batch_row(self, place: Place) -> BatchRow:
         return self.batches.setdefault(place, BatchRow(*place))
@@ -352,9 +377,9 @@ class LiveRun:
         return earlier[-1] if earlier else None
 
     def rollouts_of(self, batch: BatchRow) -> list[RolloutRow]:
-        """Return a batch's rollouts, the failures first."""
+        """Return a batch's rollouts, the failures first; in the order of arrival until it is scored."""
         if batch.scored is None:
-            return []
+            return self.rollouts[-batch.done :] if batch is self._batch and batch.done else []
         failed = set(batch.scored.failures)
         rows = [self.rollout(example, batch.scored.rules, batch.seq) for example in batch.scored.examples]
         return sorted(
@@ -380,7 +405,11 @@ class LiveRun:
             return "waiting"
         if not is_running:
             return "lost"
-        return "paused" if self.progress.is_paused else "running"
+        return "paused" if self.progress.is_waiting else "running"
+
+
+def _writing_row(live: LivePass) -> GradientRow:
+    return GradientRow(live.epoch, live.batch, "writing", live=live)
 
 
 def _dropped_row(event: ConsensusReached, dropped: DroppedProposal) -> GradientRow:

@@ -1,4 +1,4 @@
-"""What the start page can begin: a run, the demo, a new project. A worker does the rest.
+"""What can be begun: a run, a run that goes on, a new project. A worker does the work.
 
 Projects are imported late: the app must be on screen before half a second is spent on that.
 """
@@ -6,22 +6,33 @@ Projects are imported late: the app must be on screen before half a second is sp
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.journal import Journal, journal_path
 from promptgrad_tui.app.worker_process import start_worker
 
+if TYPE_CHECKING:
+    from promptgrad_tui.job import Budget
+
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run that has just been created, with the process that works on it."""
+    """A run, its project's folder, and the process that has just been started to work on it."""
 
     run: str
+    project: Path
     worker: subprocess.Popen[bytes]
 
 
-def begin_run(folder: Path, seed: int | None = None) -> StartedRun:
+def begin_run(
+    folder: Path,
+    overrides: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    budget: Budget | None = None,
+) -> StartedRun:
     """Create a run of the project in `folder` and start its worker.
 
     Raises:
@@ -29,10 +40,25 @@ def begin_run(folder: Path, seed: int | None = None) -> StartedRun:
     """
     from promptgrad_tui.job import Budget, create_run, open_project
 
-    project = open_project(folder, {})
+    overrides = overrides or {}
+    project = open_project(folder, overrides)
     with Journal.open(journal_path(project.root)) as journal:
-        record = create_run(journal, project, {}, seed, Budget())
-    return StartedRun(record.id, start_worker(project.root, record.id))
+        record = create_run(journal, project, overrides, seed, budget or Budget())
+    return StartedRun(record.id, project.root, start_worker(project.root, record.id))
+
+
+def begin_again(folder: Path, run: str, budget: Budget) -> StartedRun:
+    """Start the worker of an interrupted run again; what the budget leaves open stays as it was.
+
+    Raises:
+        PromptGradError: there is no such run, or the process can't be started.
+    """
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        record = journal.run(run)
+    limits = {"--max-calls": budget.max_calls, "--max-minutes": budget.max_minutes}
+    options = [text for name, value in limits.items() if value is not None for text in (name, str(value))]
+    project = Path(record.project)
+    return StartedRun(record.id, project, start_worker(project, record.id, *options))
 
 
 def write_project(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,29 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self.worker = start_worker(self.project, self.run)
+
+    def send_command(self, name: str) -> None:
+        """Ask the run's worker for something; this waits where another program holds the journal.
+
+        Raises:
+            JournalError: the journal can't be written.
+        """
+        with self._own_connection() as journal:
+            journal.send_command(self.run, name)
+
+    def decide(self, decisions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write a person's decisions by their keys; this waits where another program holds the journal.
+
+        Raises:
+            JournalError: the journal can't be written.
+        """
+        with self._own_connection() as journal:
+            for key, decision in decisions.items():
+                journal.decide(self.run, key, decision)
+
+    def _own_connection(self) -> Journal:
+        # A connection lets in one thread at a time: who waits to write must keep nobody from reading.
+        return Journal.open(self.journal.path)
 
     def apply_review(self) -> None:
         """Start a worker that makes a finished run's rules what was decided.

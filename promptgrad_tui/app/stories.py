@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from engine.events import RolloutFinished
 from engine.journal import Completion
+from engine.live_text import LivePass
 from engine.rules import ParsedRule
-from promptgrad_tui.app.cells import Line, Tone, fitted, interval_bar, line
+from promptgrad_tui.app.cells import WRITING, Line, Tone, fitted, interval_bar, line
 from promptgrad_tui.app.details import fact, heading, paragraph, verbatim
 from promptgrad_tui.app.live_run import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.app.panes.validations import VERDICTS
+from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.session import RunSession
 from promptgrad_tui.display.figures import gain_text, score_text
 from promptgrad_tui.sanitize import one_line
@@ -77,6 +79,9 @@ def completion_lines(completion: Completion, columns: int, number: int = 0) -> l
 
 def gradient_lines(session: RunSession, row: GradientRow, columns: int) -> list[Line]:
     """Return an analysis pass with its exact prompt, or a batch's consensus, or one proposal."""
+    if row.live is not None:
+        now = session.live.analysis(row.live.place) or row
+        return _writing_lines(now.live, columns) if now.live else gradient_lines(session, now, columns)
     if row.analysis is not None:
         analysis = row.analysis
         lines = fact("temperature", f"{analysis.temperature:.2f}", columns)
@@ -94,6 +99,18 @@ def gradient_lines(session: RunSession, row: GradientRow, columns: int) -> list[
         lines = proposal_lines(row.proposal, columns)
         return lines + fact("dropped", row.reason, columns, "warn") if row.reason else lines
     return _consensus_lines(row, columns)
+
+
+def _writing_lines(live: LivePass, columns: int) -> list[Line]:
+    written = read_partial(live.text)
+    if written.raw:
+        return [*heading("Being written"), *verbatim(f"{written.raw}{WRITING}", columns)]
+    lines = [*heading("Analysis, being written"), *paragraph(written.analysis, columns)]
+    if written.rules:
+        lines += heading("Proposals so far")
+    for text in written.rules:
+        lines += paragraph(f"+ {text}", columns, "strong")
+    return [*lines[:-1], (*lines[-1], (WRITING, "accent"))]
 
 
 def _consensus_lines(row: GradientRow, columns: int) -> list[Line]:

@@ -12,12 +12,13 @@ from textual.message import Message
 from textual.strip import Strip
 
 from promptgrad_tui.app.actions import bindings
-from promptgrad_tui.app.cells import BLANK, Line, Tone, fitted, line, plain
+from promptgrad_tui.app.cells import BLANK, CURSOR, Line, Tone, fitted, line, plain
 from promptgrad_tui.app.toned import TonedView
 
 T = TypeVar("T")
 
 _GAP = 2
+_MARKS = {"cursor": CURSOR, "cursor-blurred": "\u25b9"}
 
 
 @dataclass(frozen=True)
@@ -190,22 +191,23 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         """Return one line of the screen."""
         width = self.inner_size.width
         if y == 0:
-            return self.strip(
-                self._arranged([line(column.title) for column in self._columns], width), width, "heading"
-            )
+            titles = [line(column.title) for column in self._columns]
+            return self.strip(self._arranged(titles, width, " "), width, "heading")
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
             cells = self._paint(self._rows[row], self._column_widths(width))
-            return self.strip(self._arranged(cells, width), width, self._kind(row))
+            kind = self._kind(row)
+            return self.strip(self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind)
         return self.strip(line(f" {self._empty}", "dim") if row == 0 else BLANK, width)
 
     def _kind(self, row: int) -> str:
         if row != self._cursor:
             return ""
-        return "cursor" if self.has_focus else "cursor-blurred"
+        # One that never takes the focus is the only table of its screen.
+        return "cursor" if self.has_focus or not self.can_focus else "cursor-blurred"
 
-    def _arranged(self, cells: Sequence[Line], width: int) -> Line:
-        runs: list[tuple[str, Tone]] = [(" ", "")]
+    def _arranged(self, cells: Sequence[Line], width: int, mark: str) -> Line:
+        runs: list[tuple[str, Tone]] = [(mark, "accent")]
         for column, cell, columns in zip(self._columns, cells, self._column_widths(width), strict=True):
             if columns:
                 runs += [*fitted(cell, columns, right=column.right), (" " * _GAP, "")]

@@ -100,12 +100,18 @@ class TextView(TonedView, can_focus=True):
         self._match = -1
 
     def show(self, make: Callable[[int], list[Line]], *, keep_place: bool = False) -> None:
-        """Show the lines that `make` returns for a width in cells."""
+        """Show the lines that `make` returns for a width in cells.
+
+        To `keep_place` of a text that grows is to stay at its end too, where its end was looked at.
+        """
         self._make = make
-        self._match = -1
+        is_at_end = 0 < self.max_scroll_y <= self.scroll_y
         self._wrap()
         if not keep_place:
+            self._match = -1
             self.scroll_to(y=0, animate=False, force=True)
+        elif is_at_end:
+            self.scroll_end(animate=False, force=True)
 
     @property
     def text(self) -> str:

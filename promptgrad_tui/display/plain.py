@@ -79,11 +79,7 @@ class PlainDisplay:
         parts = [
             f"[{'#' * filled}{'.' * (_BAR - filled)}] {progress.fraction:>3.0%}",
             f"{progress.done:,} of {progress.expected:,} rollouts",
-            "paused"
-            if progress.is_paused
-            else f"{rough_duration_text(left)} left"
-            if left is not None
-            else "",
+            _waiting(progress) or (f"{rough_duration_text(left)} left" if left is not None else ""),
             progress.phase,
         ]
         return fit("  ".join(part for part in parts if part), self._terminal.columns - 1)
@@ -96,3 +92,9 @@ class PlainDisplay:
         if self._drawn:
             self._terminal.write(ERASE_LINE)
             self._drawn = ""
+
+
+def _waiting(progress: Progress) -> str:
+    if progress.is_awaiting_review:
+        return "waits for a review (promptgrad, then v)"
+    return "paused" if progress.is_paused else ""

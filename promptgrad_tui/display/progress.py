@@ -8,7 +8,9 @@ from engine.events import (
     Event,
     PhaseStarted,
     ProgressEstimated,
+    ReviewAwaited,
     RolloutFinished,
+    RulesChanged,
     RunContinued,
     RunFinished,
     RunPaused,
@@ -29,6 +31,7 @@ class Progress:
     expected: int = 0
     phase: str = "starting"
     is_paused: bool = False
+    is_awaiting_review: bool = False
     is_finished: bool = False
     _measured_from: tuple[float, int] | None = None
 
@@ -37,7 +40,13 @@ class Progress:
         match event:
             case RunStarted() | RunResumed() | RunContinued():
                 self._measured_from = (event.time, self.done)
-                self.is_paused = False
+                self.is_paused = self.is_finished = False
+            case ReviewAwaited():
+                self.is_awaiting_review = True
+            case RulesChanged(reason="reviewed"):
+                # A person's thinking is no measure of how fast the run is.
+                self._measured_from = (event.time, self.done)
+                self.is_awaiting_review = False
             case RunPaused():
                 self.is_paused = True
             case RunFinished():
@@ -60,6 +69,11 @@ class Progress:
         self.done, self.expected = event.done, event.expected
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the run waits for a person: it is paused, or rules are to be reviewed."""
+        return self.is_paused or self.is_awaiting_review
+
+    @property
     def fraction(self) -> float:
         """The share of the work that is done, 0..1; below 1 for as long as the run goes on."""
         if self.is_finished:
@@ -68,7 +82,7 @@ class Progress:
 
     def seconds_left(self, now: float) -> float | None:
         """Return the time left at the measured rate, or None while too little was measured to say."""
-        if self._measured_from is None or self.is_paused:
+        if self._measured_from is None or self.is_waiting:
             return None
         start, done_before = self._measured_from
         measured = self.done - done_before

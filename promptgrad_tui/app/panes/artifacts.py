@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("Model revision", width=14),
     Column("Version", width=9),
-    Column("Before", width=6, right=True, from_width=50),
+    Column("Before", width=6, right=True, from_width=58),
     Column("Test", width=6, right=True),
-    Column("Rules", width=5, right=True, from_width=44),
+    Column("Rules", width=5, right=True, from_width=50),
     Column("Gates", width=8),
     Column("Stale", share=1, from_width=84),
 )

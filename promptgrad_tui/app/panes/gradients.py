@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.rules import ParsedRule
-from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.cells import Line, line, tail
 from promptgrad_tui.app.live_run import GradientRow
+from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.table import Column
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.sanitize import one_line
@@ -15,10 +16,13 @@ COLUMNS = (Column("Batch", width=7), Column("Said by", width=7), Column("Analyse
 EMPTY = "Analyses of failures come in here, pass by pass."
 
 
-def paint(row: GradientRow, _widths: Sequence[int]) -> Sequence[Line]:
+def paint(row: GradientRow, widths: Sequence[int]) -> Sequence[Line]:
     """Return a row's cells."""
     if row.kind == "batch":
         return (line(f"{row.epoch}.{row.batch}", "strong"), line(""), _heading(row))
+    if row.live is not None:
+        text = one_line(read_partial(row.live.text).text)
+        return (line(""), line(f"pass {row.live.number + 1}", "accent"), line(tail(text, widths[-1])))
     if row.kind == "analysis":
         return (
             line(""),
@@ -26,6 +30,13 @@ def paint(row: GradientRow, _widths: Sequence[int]) -> Sequence[Line]:
             _analysis(row),
         )
     return (line(""), _said_by(row), _proposal(row))
+
+
+def name(row: GradientRow) -> str:
+    """Return what a row is, for the title of what it opens to."""
+    if row.place is not None:
+        return f"analysis pass {row.place[2] + 1}"
+    return {"batch": "consensus", "kept": "a proposal", "dropped": "a dropped proposal"}[row.kind]
 
 
 def _heading(row: GradientRow) -> Line:

@@ -12,7 +12,7 @@ from promptgrad_tui.sanitize import one_line
 COLUMNS = (
     Column("Batch", width=5),
     Column("Verdict", width=12),
-    Column("n", width=5, right=True, from_width=60),
+    Column("n", width=5, right=True, from_width=84),
     Column("Gain", width=6, right=True),
     Column("-0.5   0   +0.5", width=15, from_width=66),
     Column("Calls", width=5, right=True, from_width=100),

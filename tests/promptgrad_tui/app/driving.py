@@ -20,15 +20,16 @@ _PATIENCE_SECONDS = 60.0
 
 def drive(folder: Path, run: str | None, script: Script, size: tuple[int, int] = SMALL) -> PromptGradApp:
     """Run the app on a project while `script` drives it."""
+    return asyncio.run(watch(folder, run, script, size))
+
+
+async def watch(folder: Path, run: str | None, script: Script, size: tuple[int, int]) -> PromptGradApp:
+    """Do what `drive` does, beside others."""
     app = PromptGradApp(folder, run, recent=RecentProjects(folder / "recent.json"))
-
-    async def session() -> None:
-        async with app.run_test(size=size, notifications=True) as pilot:
-            if run is not None:
-                await until_true(pilot, lambda _: not isinstance(app.screen, StartScreen), "the run")
-            await script(pilot)
-
-    asyncio.run(session())
+    async with app.run_test(size=size, notifications=True) as pilot:
+        if run is not None:
+            await until_true(pilot, lambda _: not isinstance(app.screen, StartScreen), "the run")
+        await script(pilot)
     return app
 
 

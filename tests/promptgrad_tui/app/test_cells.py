@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from promptgrad_tui.app.cells import error_bars, fitted, interval_bar, joined, line, plain, progress_bar
+from promptgrad_tui.app.cells import error_bars, fitted, interval_bar, joined, line, plain, progress_bar, tail
 
 
 @pytest.mark.parametrize("columns", [1, 2, 5, 9, 40])
@@ -61,3 +61,16 @@ def test_a_progress_bar_is_full_only_at_the_end() -> None:
         return len(progress_bar(share, 10)[0][0])
 
     assert [filled(0.0), filled(0.55), filled(0.999), filled(1.0)] == [0, 5, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("short", 10, "short▌"),
+        ("a longer text", 8, "…r text▌"),
+        ("日本語です", 7, "…です▌"),
+        ("any", 1, "…▌"),
+    ],
+)
+def test_the_end_of_a_text_that_is_written_stays_in_sight(text: str, columns: int, shown: str) -> None:
+    assert tail(text, columns) == shown

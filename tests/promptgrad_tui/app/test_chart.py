@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Literal
+
 from engine.events import EpochFinished, Interval, RulesChanged
 from promptgrad_tui.app.cells import plain
 from promptgrad_tui.app.chart import ChartData, score_chart
 
 
-def epoch(number: int, score: float) -> EpochFinished:
+def epoch(
+    number: int, score: float, outcome: Literal["improved", "rolled_back"] = "improved"
+) -> EpochFinished:
     interval = Interval(score=score, n=40, low=score - 0.1, high=score + 0.1)
     return EpochFinished(
         id=f"epoch{number}",
@@ -14,7 +18,7 @@ def epoch(number: int, score: float) -> EpochFinished:
         rules="x",
         n_rules=number,
         best=score,
-        outcome="improved" if number else "baseline",
+        outcome=outcome if number else "baseline",
     )
 
 
@@ -30,7 +34,13 @@ def test_a_better_epoch_stands_higher_and_further_right() -> None:
     lines = drawn(ChartData([epoch(0, 0.4), epoch(1, 0.8)], [], 2, 3))
     rows = {label: next(row for row, line in enumerate(lines) if label in line) for label in ("0.40", "0.80")}
     assert rows["0.80"] < rows["0.40"]
-    assert lines[rows["0.80"]].index("●") > lines[rows["0.40"]].index("●")
+    assert lines[rows["0.80"]].index("◆") > lines[rows["0.40"]].index("●")
+
+
+def test_the_best_epoch_and_one_that_was_rolled_back_are_told_by_their_marks() -> None:
+    epochs = [epoch(0, 0.4), epoch(1, 0.8), epoch(2, 0.3, "rolled_back"), epoch(3, 0.8)]
+    text = "\n".join(drawn(ChartData(epochs, [], 3, 3)))
+    assert [text.count(mark) for mark in "●◆✗"] == [2, 1, 1]
 
 
 def test_rules_that_came_and_went_stand_between_their_epochs() -> None:

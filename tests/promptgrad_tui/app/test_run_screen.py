@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from engine.events import BatchScored, PhaseStarted, RolloutFinished
+from engine.journal import Journal
+from engine.live_text import LiveText, live_file
 from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.table import RowTable
 
-from .driving import LARGE, SMALL, drive, seen, until, until_true
+from .driving import LARGE, SMALL, drive, seen, until, until_true, watch
 from .recorded import RecordedRun
 
 HOSTILE = " [bold red]x[/] \x1b[2J\x1b]0;t\x07 \u202egnp.exe 日本語 e\u0301 [link=x]"
@@ -83,7 +89,7 @@ def test_space_pauses_and_resumes_and_x_stops_after_a_question(recorded: Recorde
         await until(pilot, "running")
         await until(pilot, "Stop")
         await pilot.press("space")
-        assert commands() == ["pause"]
+        await until_true(pilot, lambda _: commands() == ["pause"], "the command")
         await pilot.press("x")
         await until(pilot, "Stop the run?")
         await pilot.press("escape")
@@ -92,7 +98,7 @@ def test_space_pauses_and_resumes_and_x_stops_after_a_question(recorded: Recorde
         await until(pilot, "Stop the run?")
         await pilot.press("x")
         await until_true(pilot, lambda screen: "Stop the run?" not in screen)
-        assert commands() == ["pause", "stop"]
+        await until_true(pilot, lambda _: commands() == ["pause", "stop"], "the command")
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, recorded.run, script)
@@ -339,3 +345,162 @@ def test_data_that_is_gone_is_no_reason_to_fail(recorded: RecordedRun) -> None:
         await until(pilot, "its data file has changed or is gone")
 
     drive(recorded.folder, recorded.run, script)
+
+
+def test_an_analysis_is_read_along_while_it_is_written(recorded: RecordedRun) -> None:
+    events = recorded.events()
+    for event in events:
+        recorded.journal.append(recorded.run, event)
+        if isinstance(event, PhaseStarted) and event.phase == "gradients":
+            break
+    live = LiveText(live_file(recorded.journal.path, recorded.run))
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        await pilot.press("2")
+        with live.writing(1, 1, 0) as hear:
+            hear('{"analysis": "The failures share a wo')
+            await until(pilot, "pass 1   The failures share a wo▌")
+            await pilot.press("end", "enter")
+            assert "The failures share a wo▌" in await until(pilot, "Analysis, being written")
+            while "wrong queue" not in seen(pilot):
+                hear('{"analysis": "The failures share a word.", "add": [{"text": "A wrong queue')
+                await pilot.pause(0.05)
+            assert "+ A wrong queue▌" in seen(pilot)
+            recorded.journal.append(recorded.run, next(events))
+            assert "▌" not in await until(pilot, "temperature")
+            await pilot.press("escape")
+            await until_true(pilot, lambda screen: "pass 1" in screen and "▌" not in screen)
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script)
+
+
+def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) -> None:
+    for event in recorded.events():
+        recorded.journal.append(recorded.run, event)
+        if isinstance(event, PhaseStarted) and event.phase == "gradients":
+            break
+    writing = LiveText(live_file(recorded.journal.path, recorded.run)).writing(1, 1, 0)
+    writing.__enter__()("the last words")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "the worker is gone")
+        await pilot.press("2")
+        await until(pilot, "Said by")
+        assert "the last words" not in seen(pilot)
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_a_run_opens_without_a_start_page_before_it(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        assert isinstance(pilot.app.screen, RunScreen)
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_a_journal_that_another_program_holds_is_told_and_read_again_later(
+    recorded: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.journal_file.BUSY_SECONDS", 0.2)
+    recorded.write(count=60)
+    path = recorded.journal.path
+
+    def commands() -> list[str]:
+        with Journal.open(path, read_only=True) as journal:
+            return [command.name for command in journal.commands(recorded.run)]
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await pilot.press("space")
+            screen = await until(pilot, "That didn't work")
+            assert "Close the program that holds it" in " ".join(screen.replace("│", " ").split())
+            await pilot.press("escape")
+            await until(pilot, "running")
+        await pilot.press("space")
+        await until_true(pilot, lambda _: commands() == ["pause"], "the command")
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script)
+
+
+def test_two_screens_on_one_run_agree(recorded: RecordedRun) -> None:
+    pilots: list[Pilot[int]] = []
+    agreed: list[str] = []
+
+    def agree(_: str) -> bool:
+        screens = {seen(pilot) for pilot in pilots}
+        if len(pilots) == 2 and len(screens) == 1:
+            agreed.extend(screens)
+        return bool(agreed)
+
+    async def write() -> None:
+        with recorded.journal.lock_run(recorded.run):
+            for event in recorded.events():
+                recorded.journal.append(recorded.run, event)
+                await asyncio.sleep(0)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "3.3")
+        await until_true(pilot, lambda screen: "improved" in screen and "x Stop" not in screen)
+        pilots.append(pilot)
+        await until_true(pilot, agree, "agreement")
+
+    async def both() -> None:
+        watching = (watch(recorded.folder, recorded.run, script, LARGE) for _ in range(2))
+        await asyncio.gather(write(), *watching)
+
+    asyncio.run(both())
+
+
+def test_a_batch_under_way_fills_while_it_is_looked_at(recorded: RecordedRun) -> None:
+    events = recorded.events()
+    rollouts = 0
+    for event in events:
+        recorded.journal.append(recorded.run, event)
+        rollouts += isinstance(event, RolloutFinished) and event.split == "train"
+        if rollouts == 4:
+            break
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "4 rolled out")
+        await pilot.press("enter")
+        await until(pilot, "4 examples rolled out so far")
+        for event in events:
+            recorded.journal.append(recorded.run, event)
+            if isinstance(event, BatchScored):
+                break
+        await until(pilot, "of 10 examples failed")
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_without_colours_everything_is_told_by_marks(
+    recorded: RecordedRun, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "✓ improved")
+        await pilot.press("3", "home", "down")
+        screen = await until(pilot, "┏━ 3 Validation ")
+        (chosen,) = [line for line in screen.split("\n") if "▸1.1" in line]
+        assert "Write the queue" in chosen
+        assert "✗ rejected" in screen
+        assert "✓ accepted" in screen
+        if size == SMALL:
+            assert "▸3 Validation" in screen
+        strips = pilot.app.screen._compositor.render_strips()
+        styles = [segment.style for strip in strips for segment in strip if segment.style]
+        colours = [colour for style in styles for colour in (style.color, style.bgcolor) if colour]
+        assert all(len(set(colour.get_truecolor())) == 1 for colour in colours), "shades of grey alone"
+
+    drive(recorded.folder, recorded.run, script, size)

@@ -15,9 +15,12 @@ from engine.events import (
     Notice,
     PhaseStarted,
     ProgressEstimated,
+    ReviewAwaited,
     RolloutFinished,
+    RulesChanged,
     RunFinished,
     RunPaused,
+    RunResumed,
     RunStarted,
     RunSummary,
     ValidationFinished,
@@ -214,3 +217,32 @@ def test_the_plot_puts_score_and_interval_on_one_scale():
     assert first.startswith("  baseline  0.000  o---")
     assert re.search(r"\.\|-+o  1 rule$", second)
     assert len(first.rstrip()) <= 80
+
+
+def test_a_resumed_run_is_no_longer_finished():
+    progress = Progress()
+    progress.apply(started(time=0.0))
+    summary = RunSummary(run="r", status="stopped", reason="", model=MODEL)
+    progress.apply(RunFinished(id="f", summary=summary))
+    progress.apply(RunResumed(id="resumed/2", attempt=2, time=50.0))
+    assert not progress.is_finished
+    assert progress.fraction < 1
+
+
+def test_a_review_is_a_wait_and_no_measure_of_the_rate():
+    progress = Progress()
+    progress.apply(started(time=0.0))
+    progress.apply(ProgressEstimated(id="p", done=0, expected=100, time=0.0))
+    for number in range(20):
+        progress.apply(rollout(number))
+    progress.apply(ReviewAwaited(id="w", epoch=1, batch=1, rules=("a",), time=10.0))
+    assert progress.is_waiting
+    assert progress.seconds_left(now=1000.0) is None
+    progress.apply(RunResumed(id="resumed/2", attempt=2, time=1500.0))
+    assert progress.is_waiting, "the decision is still missing"
+    changed = {"epoch": 1, "batch": 1, "digest": "d", "rules": ()}
+    progress.apply(RulesChanged(id="r", reason="reviewed", time=2000.0, **changed))
+    assert not progress.is_waiting
+    for number in range(10):
+        progress.apply(rollout(number))
+    assert progress.seconds_left(now=2010.0) == pytest.approx(70)

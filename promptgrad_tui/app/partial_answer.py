@@ -1,0 +1,43 @@
+"""An analysis as far as it is written: what can be read of an answer before it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+
+@dataclass(frozen=True)
+class PartialAnalysis:
+    """The fields that have begun; `raw` is the text where it is no JSON, such as a model's thinking."""
+
+    analysis: str = ""
+    rules: tuple[str, ...] = ()
+    raw: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it on one line, in the order in which it is written."""
+        return self.raw or "  + ".join([self.analysis, *self.rules])
+
+
+def read_partial(text: str) -> PartialAnalysis:
+    """Return what an answer says so far."""
+    start = text.find("{")
+    try:
+        found = from_json(text[start:], allow_partial="trailing-strings") if start >= 0 else None
+    except ValueError:
+        found = None
+    if not found or not isinstance(found, dict):
+        return PartialAnalysis(raw=text)
+    return PartialAnalysis(_string(found.get("analysis")), tuple(_rules(found.get("add"))))
+
+
+def _rules(found: Any) -> list[str]:
+    proposals = found if isinstance(found, list) else []
+    return [_string(rule.get("text")) for rule in proposals if isinstance(rule, dict) and "text" in rule]
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
