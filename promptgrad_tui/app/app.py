@@ -72,7 +72,8 @@ class PromptGradApp(App[int]):
         self.set_keymap(self._keys)
         self.push_screen(StartScreen(self.folder, self._recent))
         if self._first_run is not None:
-            self.call_after_refresh(self.open_run, self._first_run, self._first_worker)
+            # At once, so that the start page isn't painted first.
+            self.open_run(self._first_run, self._first_worker)
 
     def open_run(self, run: str, worker: subprocess.Popen[bytes] | None = None) -> None:
         """Show a run of the project; `worker` is its process where it was started from here."""
@@ -115,7 +116,22 @@ class PromptGradApp(App[int]):
 
     def on_start_screen_wanted(self, message: StartScreen.Wanted) -> None:
         """Begin what a person wants."""
-        {"run": self._begin_run, "demo": self._begin_demo, "project": self._begin_project}[message.what]()
+        begin = {
+            "run": self._begin_run,
+            "demo": self._begin_demo,
+            "project": self._begin_project,
+            "settings": self._show_project,
+        }
+        begin[message.what]()
+
+    def _show_project(self) -> None:
+        from promptgrad_tui.app.project_screen import ProjectScreen
+
+        self.push_screen(ProjectScreen(self.folder))
+
+    def on_project_screen_run_wanted(self) -> None:
+        """Start a run with the settings that were just saved."""
+        self._begin_run()
 
     def _begin_run(self) -> None:
         from promptgrad_tui.app.projects import begin_run
@@ -213,6 +229,17 @@ class PromptGradApp(App[int]):
         self.copy_to_clipboard(text)
         self.notify(f"Copied {len(text):,} characters.", timeout=2)
 
+    def action_models(self) -> None:
+        """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
+        from promptgrad_tui.app.models_screen import NAME, ModelsScreen
+
+        if not self.is_screen_installed(NAME):
+            self.install_screen(ModelsScreen(self.folder), NAME)
+        screen = self.get_screen(NAME, ModelsScreen)
+        if screen not in self.screen_stack:
+            screen.look_from(self.folder)
+            self.push_screen(NAME)
+
     def action_leave_screen(self) -> None:
         """Go back to the screen before, or ask whether to leave."""
         if len(self.screen_stack) > 2:
@@ -229,7 +256,7 @@ class PromptGradApp(App[int]):
 
         def answered(value: str | None) -> None:
             if value == "stop":
-                session.journal.send_command(session.run, "stop")
+                session.send_command("stop")
             if value:
                 self.exit(0)
 
@@ -250,7 +277,8 @@ class PromptGradApp(App[int]):
 def _help_lines(screen: Screen[object]) -> list[Line]:
     lines: list[Line] = []
     scope = None
-    for action in valid_actions(screen):
+    # What is special about a place is what a person looks for: the keys of every place come last.
+    for action in sorted(valid_actions(screen), key=lambda action: action.scope == "app"):
         if action.scope != scope:
             scope = action.scope
             lines += [(), line(SCOPES[scope], "strong")]

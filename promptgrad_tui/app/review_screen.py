@@ -6,10 +6,11 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Container
 from textual.screen import Screen
@@ -350,6 +351,13 @@ class ReviewScreen(Screen[None]):
         """Scroll the evidence up."""
         self.query_one("#evidence", TextView).action_page_up()
 
+    def action_try(self) -> None:
+        """Try inputs with the rules as they would be, were the decisions applied."""
+        from promptgrad_tui.app.try_screen import TryScreen
+        from promptgrad_tui.app.try_source import source_of_session
+
+        self.app.push_screen(TryScreen(source_of_session(self._session, self._state.ready())))
+
     def action_apply(self) -> None:
         """Ask, then write all decisions to the journal."""
         decisions = self._state.ready()
@@ -371,17 +379,31 @@ class ReviewScreen(Screen[None]):
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 
     def _write(self, decisions: Sequence[RuleDecision]) -> None:
+        number = self._number
+        self._save(
+            {
+                decision_key(decision.rule, number): decision.for_engine().model_dump()
+                for decision in decisions
+            },
+            is_to_be_applied=number > 0,
+        )
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _save(self, decisions: Mapping[str, Mapping[str, Any]], *, is_to_be_applied: bool) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
         try:
-            for decision in decisions:
-                key = decision_key(decision.rule, self._number)
-                written = decision.for_engine().model_dump()
-                self._session.journal.decide(self._session.run, key, written)
-            if self._number:
+            self._session.decide(decisions)
+            if is_to_be_applied:
                 self._session.apply_review()
         except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
-        self._look()
-        self.notify(f"{count_text(len(decisions), 'decision')} applied.")
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+        else:
+            self.app.call_from_thread(self._saved, len(decisions))
+
+    def _saved(self, count: int) -> None:
+        if self.is_attached:
+            self._look()
+        self.notify(f"{count_text(count, 'decision')} applied.")
 
 
 def _item(row: TestRow) -> ReviewItem:

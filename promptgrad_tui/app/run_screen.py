@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.message import Message
@@ -15,7 +16,7 @@ from textual.widget import Widget
 from engine.errors import PromptGradError
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.batch_screen import BatchScreen
-from promptgrad_tui.app.cells import Line, Tone
+from promptgrad_tui.app.cells import CURSOR, Line, Tone
 from promptgrad_tui.app.chart import ChartData, score_chart
 from promptgrad_tui.app.details import DetailScreen
 from promptgrad_tui.app.dialogs import Choice, QuestionScreen
@@ -98,9 +99,11 @@ class RunScreen(Screen[None]):
         news, session = message.news, self.session
         session.problem = news.problem.message if news.problem else ""
         session.live.apply_all(news.events)
+        has_news = bool(news.events) or news.passes != session.live.passes
+        session.live.passes = news.passes
         before, session.is_running = session.is_running, news.is_running
         if news.is_all or time.monotonic() - self._drawn_at > _SECONDS_BETWEEN_DRAWINGS:
-            self._draw(has_events=bool(news.events) or not self._is_drawn)
+            self._draw(has_events=has_news or not self._is_drawn)
         self._is_drawn = news.is_all
         self._feed.taken()
         if (before and not session.is_running) or session.has_failed_to_start:
@@ -117,7 +120,7 @@ class RunScreen(Screen[None]):
         if not has_events:
             return
         self._pane("batches").show(list(live.batches.values()))
-        self._pane("gradients").show(live.gradients)
+        self._pane("gradients").show(live.gradient_rows())
         self._pane("validation").show(list(live.tests.values()))
         charted = (len(live.story.epochs), live.rule_changes)
         if charted != self._charted:
@@ -161,7 +164,7 @@ class RunScreen(Screen[None]):
         for number, name in enumerate((*_PANES[:4], "scores"), 1):
             is_front = _PANES[number - 1] == self._front
             runs += [
-                (f" {number} ", "accent" if is_front else "dim"),
+                (f"{CURSOR if is_front else ' '}{number} ", "accent" if is_front else "dim"),
                 (f"{name.capitalize()} ", "strong" if is_front else "dim"),
             ]
         return tuple(runs)
@@ -236,18 +239,41 @@ class RunScreen(Screen[None]):
             case "batches":
                 self.app.push_screen(BatchScreen(session, row))
             case "gradients":
-                title = f"Batch {row.epoch}.{row.batch}, {row.kind}"
-                self.app.push_screen(DetailScreen(title, lambda width: gradient_lines(session, row, width)))
+                title = f"Batch {row.epoch}.{row.batch}, {gradients.name(row)}"
+                self._show_growing(title, lambda width: gradient_lines(session, row, width))
             case "validation":
                 title = f"Test of a rule from batch {row.epoch}.{row.batch}"
-                self.app.push_screen(DetailScreen(title, lambda width: rule_test_lines(session, row, width)))
+                self._show_growing(title, lambda width: rule_test_lines(session, row, width))
             case _:
                 title = f"Artifact {'/'.join(row.path.parts[-3:])}"
                 self.app.push_screen(DetailScreen(title, lambda width: artifact_lines(row, width)))
 
+    def _show_growing(self, title: str, make: Callable[[int], list[Line]]) -> None:
+        self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
+
     def action_review(self) -> None:
         """Judge the rules one by one."""
         self.app.push_screen(ReviewScreen(self.session))
+
+    def action_try(self) -> None:
+        """Try inputs with the best rules, or with those of the artifact under the cursor."""
+        from promptgrad_tui.app.try_screen import TryScreen
+        from promptgrad_tui.app.try_source import source_of_artifact, source_of_session
+
+        row = self._pane("artifacts").current if self._front == "artifacts" else None
+        if row is not None and row.manifest is not None:
+            source = source_of_artifact(self.session.project, row.path)
+        else:
+            source = source_of_session(self.session)
+        self.app.push_screen(TryScreen(source))
+
+    def action_compare(self) -> None:
+        """Compare the run, or the artifact under the cursor, with another."""
+        from promptgrad_tui.app.compare_choice import compare_with_another
+
+        row = self._pane("artifacts").current if self._front == "artifacts" else None
+        name = self.session.run if row is None or row.manifest is None else str(row.path)
+        compare_with_another(self.app, self.session.project, name)
 
     def action_log(self) -> None:
         """Show what happened, line by line."""
@@ -297,11 +323,13 @@ class RunScreen(Screen[None]):
 
         self.app.push_screen(QuestionScreen(title, text, choices), answered)
 
+    @work(thread=True, group="journal", exit_on_error=False)
     def _command(self, name: str) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
         try:
-            self.session.journal.send_command(self.session.run, name)
+            self.session.send_command(name)
         except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
 
     @property
     def searchable(self) -> Widget | None:

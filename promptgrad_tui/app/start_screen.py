@@ -73,7 +73,7 @@ class StartScreen(Screen[None]):
     class Wanted(Message):
         """A person wants something begun."""
 
-        what: Literal["run", "demo", "project"]
+        what: Literal["run", "demo", "project", "settings"]
 
     def __init__(self, folder: Path, recent: RecentProjects) -> None:
         super().__init__()
@@ -107,8 +107,15 @@ class StartScreen(Screen[None]):
     def on_mount(self) -> None:
         """Fill the table, and keep it up to date."""
         self.query_one(RowTable).focus()
-        self.call_after_refresh(self.reload)
-        self.set_interval(_REFRESH_SECONDS, self.reload)
+        self.set_interval(_REFRESH_SECONDS, self._keep_up)
+
+    def on_screen_resume(self) -> None:
+        """Bring the table up to date, after the screen itself is there."""
+        self.call_after_refresh(self._keep_up)
+
+    def _keep_up(self) -> None:
+        if self.is_current:
+            self.reload()
 
     def reload(self) -> None:
         """Read the runs again."""
@@ -160,6 +167,10 @@ class StartScreen(Screen[None]):
         """Start a run of the project."""
         self.post_message(self.Wanted("run"))
 
+    def action_project(self) -> None:
+        """Look at the project's settings, its data, its model and what a run will cost."""
+        self.post_message(self.Wanted("settings"))
+
     def action_demo(self) -> None:
         """Write the demo project and run it."""
         self.post_message(self.Wanted("demo"))
@@ -168,9 +179,29 @@ class StartScreen(Screen[None]):
         """Write a new project."""
         self.post_message(self.Wanted("project"))
 
+    def action_try(self) -> None:
+        """Try inputs with the rules of the run under the cursor."""
+        from promptgrad_tui.app.try_screen import TryScreen
+        from promptgrad_tui.app.try_source import source_of_project
+
+        try:
+            source = source_of_project(self._folder, self.query_one(RowTable).current)
+        except PromptGradError as error:
+            self.app.show_error(error)  # type: ignore[attr-defined]
+        else:
+            self.app.push_screen(TryScreen(source))
+
+    def action_compare(self) -> None:
+        """Compare the run under the cursor with another."""
+        from promptgrad_tui.app.compare_choice import compare_with_another
+
+        row = self.query_one(RowTable).current
+        if row is not None:
+            compare_with_another(self.app, self._folder, row.id)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply."""
-        return self.has_project if action == "new_run" else True
+        return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 
 def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
