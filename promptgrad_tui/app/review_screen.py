@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textual import events, work
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 
@@ -26,6 +23,7 @@ from promptgrad_tui.app.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.app.edit_screen import EditScreen
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_run import TestRow
+from promptgrad_tui.app.outside_editor import edit_outside
 from promptgrad_tui.app.review_state import (
     ReviewItem,
     ReviewState,
@@ -248,20 +246,15 @@ class ReviewScreen(Screen[None]):
             self._draw()
 
     def _from_editor(self, text: str) -> str | None:
-        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "rule.txt"
             file.write_text(text, encoding="utf-8")
             try:
-                with self.app.suspend():
-                    done = subprocess.run([*editor, str(file)], check=False)  # noqa: S603 - the person's own editor
-            except SuspendNotSupported:
-                self.notify("This terminal can't be lent to an editor: press e instead.", severity="error")
+                is_edited = edit_outside(self.app, file)
+            except PromptGradError as error:
+                self.notify(f"{error.message} Press e instead.", severity="error", markup=False)
                 return None
-            except OSError as error:
-                self.notify(f"{editor[0]}: {error.strerror}. Set $EDITOR.", severity="error", markup=False)
-                return None
-            return file.read_text(encoding="utf-8", errors="replace") if done.returncode == 0 else None
+            return file.read_text(encoding="utf-8", errors="replace") if is_edited else None
 
     def _editable(self) -> str:
         item = self._state.current

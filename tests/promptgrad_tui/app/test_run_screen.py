@@ -434,9 +434,9 @@ def test_two_screens_on_one_run_agree(recorded: RecordedRun) -> None:
     agreed: list[str] = []
 
     def agree(_: str) -> bool:
-        screens = {seen(pilot) for pilot in pilots}
-        if len(pilots) == 2 and len(screens) == 1:
-            agreed.extend(screens)
+        if len(pilots) == 2 and not agreed:
+            screens = {seen(pilot) for pilot in pilots}
+            agreed.extend(screens if len(screens) == 1 else ())
         return bool(agreed)
 
     async def write() -> None:
