@@ -263,7 +263,7 @@ def _provenance(path: Path) -> list[str]:
     )
     weights = sum(int(tensor.n_elements) for tensor in reader.tensors)
     return [
-        f"The file: `{path.name}`, {path.stat().st_size:,} bytes, {weights:,} parameters,",
+        f"The file: `{path.name}`, {path.stat().st_size:,} bytes, {weights:,} weights,",
         f"sha256 `{sha256(path.read_bytes()).hexdigest()}`.",
         "",
         f"Trained by `python -m models.demo.training` in {steps:,} steps on "

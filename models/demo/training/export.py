@@ -16,6 +16,10 @@ from models.demo.training.tokenizer import CONTROL, PAD
 
 NAME = "PromptGrad demo"
 
+_HEAD_WIDTH = 64
+"""A head's width in the file, zeros included: with AVX-512 llama.cpp's attention takes 64 numbers at a time,
+and one at a time where a head has fewer."""
+
 _BLOCK_TENSORS = {
     "attention_norm": "attn_norm",
     "query": "attn_q",
@@ -35,11 +39,12 @@ def export(network: Network, effort: Effort, tokenizer: Tokenizer, path: Path) -
     _write_shape(writer, network)
     _write_effort(writer, effort)
     _write_tokenizer(writer, tokenizer, network.shape.vocabulary)
-    _add(writer, "token_embd.weight", network.embedding.weight)
+    _add(writer, "token_embd.weight", _numbers(network.embedding.weight))
     for number, block in enumerate(network.blocks):
         for ours, theirs in _BLOCK_TENSORS.items():
-            _add(writer, f"blk.{number}.{theirs}.weight", getattr(block, ours).weight)
-    _add(writer, "output_norm.weight", network.norm.weight)
+            values = _numbers(getattr(block, ours).weight)
+            _add(writer, f"blk.{number}.{theirs}.weight", _widened(ours, values, network.shape.heads))
+    _add(writer, "output_norm.weight", _numbers(network.norm.weight))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -61,7 +66,9 @@ def _write_shape(writer: gguf.GGUFWriter, network: Network) -> None:
     writer.add_head_count_kv(shape.heads)
     writer.add_layer_norm_rms_eps(shape.norm_eps)
     writer.add_rope_freq_base(shape.rope_base)
-    writer.add_rope_dimension_count(shape.head_width)
+    writer.add_rope_dimension_count(_HEAD_WIDTH)
+    writer.add_key_length(_HEAD_WIDTH)
+    writer.add_value_length(_HEAD_WIDTH)
     writer.add_vocab_size(shape.vocabulary)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
 
@@ -96,8 +103,35 @@ def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, size: int) -
     writer.add_chat_template(CHAT_TEMPLATE)
 
 
-def _add(writer: gguf.GGUFWriter, name: str, weight: object) -> None:
+def _numbers(weight: object) -> np.ndarray:
     values: np.ndarray = weight.detach().float().numpy()  # type: ignore[attr-defined]
+    return values
+
+
+def _widened(part: str, values: np.ndarray, heads: int) -> np.ndarray:
+    """Return a matrix of a block for heads of `_HEAD_WIDTH`, which computes the same.
+
+    Rotary angles depend on a pair's place and on the head's width: each pair keeps its angles where zeros
+    follow it. Scores are divided by the root of the width, which the query makes up for.
+    """
+    if part == "output":
+        return np.ascontiguousarray(_with_zeros(values.T, heads).T)
+    if part not in ("query", "key", "value"):
+        return values
+    wide = _with_zeros(values, heads)
+    return wide * np.float32(np.sqrt(len(wide) / len(values))) if part == "query" else wide
+
+
+def _with_zeros(rows: np.ndarray, heads: int) -> np.ndarray:
+    """Return rows, (heads * width, n), with zeros behind each pair of them, (heads * `_HEAD_WIDTH`, n)."""
+    pairs = rows.reshape(heads, -1, 2, rows.shape[1])
+    times = _HEAD_WIDTH // (2 * pairs.shape[1])
+    wide = np.zeros((heads, pairs.shape[1], times, 2, rows.shape[1]), np.float32)
+    wide[:, :, 0] = pairs
+    return wide.reshape(heads * _HEAD_WIDTH, rows.shape[1])
+
+
+def _add(writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
     if values.ndim == 1:
         writer.add_tensor(name, values)
         return
