@@ -100,3 +100,6 @@ class CommandProcess:
         except TimeoutError:
             process.kill()
             await process.communicate()
+        finally:
+            # An app that is leaving doesn't wait even for this: asyncio has no public way to close at once.
+            process._transport.close()  # type: ignore[attr-defined]
