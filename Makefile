@@ -38,14 +38,17 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# GCC before 12.4 and 13.3 breaks AMX code (its bug 114098) unless it keeps the writes that it takes for dead.
-ifneq (,$(shell grep -s amx_tile /proc/cpuinfo && $(CC) --version | grep "Free Software"))
-AROUND_GCC := CXXFLAGS="-fno-tree-dse -fno-dse"
+# GCC before 12.4 and 13.3 breaks AMX code (its bug 114098) unless it keeps the writes that it takes for dead. With
+# AVX512-FP16, which the same processors have, llama.cpp's attention computes heads under 128 wide number by number.
+ifneq (,$(shell grep -sE "amx_tile|avx512_fp16" /proc/cpuinfo))
+known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
+LLAMA_FLAGS := $(foreach flag,-fno-tree-dse -fno-dse -mno-avx512fp16,$(call known,$(flag)))
 endif
 
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing; the first time, llama.cpp is compiled, which takes some four minutes."
-	$(AROUND_GCC) $(BIN)/python -m pip install -q -r requirements.lock
+	CFLAGS="$$CFLAGS $(LLAMA_FLAGS)" CXXFLAGS="$$CXXFLAGS $(LLAMA_FLAGS)" \
+	    $(BIN)/python -m pip install -q -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps -e .
 	touch $@
 
