@@ -16,8 +16,10 @@ import numpy.typing as npt
 Tokens = npt.NDArray[np.int32]
 
 
-_EARNED_PER_USE = 2048
-"""Evaluated tokens for which one use keeps a node: attention passes over idle cells too, which costs."""
+_GRACE = 512
+_EARNED_PER_REUSE = 2048
+"""Evaluated tokens for which a prompt is kept: attention passes over idle cells too, which costs. What only
+one request had was mostly asked for once; what several began with will be asked for again."""
 
 
 class Evaluation(Protocol):
@@ -173,7 +175,7 @@ class PrefixTree:
         return [
             self._remove(leaf)
             for leaf in self._idle_leaves()
-            if self.clock - leaf.last_used > leaf.uses * _EARNED_PER_USE
+            if self.clock - leaf.last_used > _GRACE + (leaf.uses - 1) * _EARNED_PER_REUSE
         ]
 
     def leaves(self) -> Iterator[Node]:

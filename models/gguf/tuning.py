@@ -1,0 +1,89 @@
+"""How many threads and answers at a time a model is fastest with on this machine: tried once, remembered."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import psutil
+
+from models.gguf.library import NativeContext, NativeModel
+from models.user_cache import file_key, recall, remember
+
+SEQUENCES = 16
+"""Answers at a time where nothing else was found to be better."""
+_TRIED_SEQUENCES = (1, 2, 4, 8, SEQUENCES)
+_SHORT_STEP_SECONDS = 0.05
+"""Where one token takes longer, it is the weights that take the time: all cores help, and so do many rows."""
+_WORTH_IT = 0.9
+"""What another setting may take of the usual one's time to be preferred: the rest may be noise."""
+_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a model's context is made with, unless the project says otherwise."""
+
+    threads: int
+    sequences: int
+
+
+def tuned(model: NativeModel, path: Path) -> Tuning:
+    """Return the settings for a model's file, from a trial of a second or so, or an earlier one."""
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    usual = Tuning(cores, SEQUENCES)
+    if model.keeps_state:
+        return usual
+    # A home folder may be shared by machines, and another build of llama.cpp may be another kind of fast.
+    key = [platform.node(), cores, file_key(path, Path(llama.__file__))]
+    known = recall("tuning", key)
+    if isinstance(known, dict) and known.keys() == asdict(usual).keys():
+        return Tuning(**known)
+    found = _try(model, usual)
+    remember("tuning", key, asdict(found))
+    return found
+
+
+def _try(model: NativeModel, usual: Tuning) -> Tuning:
+    context = NativeContext(
+        model, cells=512, sequences=SEQUENCES, batch_size=SEQUENCES, threads=usual.threads
+    )
+    try:
+        if _step_seconds(context, 1) > _SHORT_STEP_SECONDS:
+            return usual
+        threads = _fastest_threads(context, usual.threads)
+        llama.llama_set_n_threads(context.handle, threads, threads)
+        per_token = {rows: _step_seconds(context, rows) / rows for rows in _TRIED_SEQUENCES}
+    finally:
+        context.close()
+    best = min(per_token, key=lambda rows: per_token[rows])
+    return Tuning(threads, best if per_token[best] < _WORTH_IT * per_token[SEQUENCES] else SEQUENCES)
+
+
+def _fastest_threads(context: NativeContext, cores: int) -> int:
+    taken = {}
+    for threads in sorted({1, max(1, cores // 2), cores}):
+        llama.llama_set_n_threads(context.handle, threads, threads)
+        taken[threads] = _step_seconds(context, SEQUENCES)
+    best = min(taken, key=lambda threads: taken[threads])
+    return best if taken[best] < _WORTH_IT * taken[cores] else cores
+
+
+def _step_seconds(context: NativeContext, rows: int) -> float:
+    """Return how long the next token of so many answers takes, at best."""
+    batch, taken = context.batch, []
+    batch.tokens[:rows] = 0
+    batch.sequences[:rows] = range(rows)
+    batch.outputs[:rows] = 1
+    for position in range(_REPEATS + 1):  # the first one warms up
+        batch.positions[:rows] = position
+        began = time.perf_counter()
+        context.decode(rows)
+        context.logits(rows)
+        taken.append(time.perf_counter() - began)
+    llama.llama_memory_clear(context.memory, True)
+    return min(taken[1:])
