@@ -138,6 +138,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "drop", "r", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
+    Action("review", "apply", "A", "Apply", "Apply all decisions: before that nothing counts.", True),
     Action("review", "merge", "m", "Merge", "Merge the rule with the next one.", True),
     Action("review", "note", "n", "Note", "Write a note that travels with the rule."),
     Action("review", "undo", "u", "Undo", "Take the last decision back.", True),
@@ -151,7 +152,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "try", "t", "Try", "Type inputs and see the answers with the rules as decided."),
     Action("review", "evidence_down", "pagedown,ctrl+f,ctrl+d", "Evidence down", "Scroll the evidence down."),
     Action("review", "evidence_up", "pageup,ctrl+b,ctrl+u", "Evidence up", "Scroll the evidence up."),
-    Action("review", "apply", "A", "Apply", "Apply all decisions: before that nothing counts.", True),
     Action(
         "try",
         "run",

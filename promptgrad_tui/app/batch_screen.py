@@ -11,7 +11,7 @@ from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import BLANK, Line, error_bars, joined, line
 from promptgrad_tui.app.details import DetailScreen
 from promptgrad_tui.app.key_bar import KeyBar
-from promptgrad_tui.app.live_run import BatchRow, RolloutRow
+from promptgrad_tui.app.live_rows import BatchRow, RolloutRow
 from promptgrad_tui.app.session import RunSession
 from promptgrad_tui.app.stories import answer_text, as_text, rollout_lines, success_mark
 from promptgrad_tui.app.table import Column, RowTable

@@ -63,6 +63,8 @@ class _Canvas:
         best = max(self._data.epochs, key=lambda epoch: epoch.validation.score)
         for epoch in self._data.epochs:
             self._point(epoch, is_best=epoch is best)
+        for epoch in self._data.epochs:
+            self._label(epoch)
 
     def _connect(self, before: EpochFinished, after: EpochFinished) -> None:
         left, right = self.column_of(before.epoch), self.column_of(after.epoch)
@@ -79,10 +81,20 @@ class _Canvas:
         for row in range(self.row_of(scores.high), self.row_of(scores.low) + 1):
             self._marks[row, column] = ("\u2502", tone)
         self._marks[self.row_of(scores.score), column] = (mark, tone)
-        label = f"{scores.score:.2f}"
-        start = column + 2 if column + 2 + len(label) <= self.width else column - 1 - len(label)
-        for offset, character in enumerate(label):
-            self._marks[self.row_of(scores.score), start + offset] = (character, tone)
+
+    def _label(self, epoch: EpochFinished) -> None:
+        """Write a score beside its point, where it covers nothing."""
+        column, row = self.column_of(epoch.epoch), self.row_of(epoch.validation.score)
+        tone = self._marks[row, column][1]
+        label = f"{epoch.validation.score:.2f}"
+        for start in (column + 2, column - 1 - len(label)):
+            cells = [(row, start + offset) for offset in range(len(label))]
+            if start >= 0 and start + len(label) <= self.width and self._is_free(cells):
+                self._marks |= {cell: (text, tone) for cell, text in zip(cells, label, strict=True)}
+                return
+
+    def _is_free(self, cells: Sequence[tuple[int, int]]) -> bool:
+        return all(self._marks.get(cell, _SPACE)[0] in " \u00b7" for cell in cells)
 
     def column_of(self, epoch: float) -> int:
         return 1 + round(epoch * self._step)

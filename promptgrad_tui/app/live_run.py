@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,117 +29,13 @@ from engine.events import (
 from engine.live_text import LivePass
 from engine.narration import narrate
 from engine.rules import ParsedRule, Rule, RuleSet
+from promptgrad_tui.app.live_rows import BatchRow, GradientRow, LogRow, Place, RolloutRow, TestRow
 from promptgrad_tui.display.progress import Progress
 from promptgrad_tui.story import RunStory
 
-Place: TypeAlias = tuple[int, int]
-TestState: TypeAlias = Literal["queued", "running", "accepted", "rejected", "needs_review", "not_tested"]
 RunState: TypeAlias = Literal["waiting", "running", "paused", "lost", "finished"]
 
 _RATE_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class RolloutRow:
-    """What a list shows of one rollout; the event itself stays in the journal under its number `seq`."""
-
-    seq: int
-    example: str
-    split: str
-    rules: str
-    repeat: int
-    score: float
-    is_success: bool
-    error_type: str
-    tokens: int
-    seconds: float
-
-
-@dataclass(slots=True)
-class BatchRow:
-    """A batch: under way until `scored` is set."""
-
-    epoch: int
-    batch: int
-    done: int = 0
-    scored: BatchScored | None = None
-    seq: int = 0
-    kept: int = 0
-    tested: int = 0
-    gain: float = 0.0
-
-    @property
-    def place(self) -> Place:
-        """Epoch and batch."""
-        return self.epoch, self.batch
-
-
-@dataclass(slots=True)
-class GradientRow:
-    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it.
-
-    A pass that is under way is "writing": `live` is what it has written so far.
-    """
-
-    epoch: int
-    batch: int
-    kind: Literal["batch", "analysis", "writing", "kept", "dropped"]
-    passes: int = 0
-    live: LivePass | None = None
-    analysis: AnalysisFinished | None = None
-    consensus: ConsensusReached | None = None
-    proposal: ParsedRule | None = None
-    reason: str = ""
-
-    @property
-    def place(self) -> tuple[int, int, int] | None:
-        """Epoch, batch and number of an analysis pass; None for other lines."""
-        if self.live is not None:
-            return self.live.place
-        return (self.epoch, self.batch, self.analysis.number) if self.analysis else None
-
-
-@dataclass(slots=True)
-class TestRow:
-    """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far."""
-
-    __test__ = False
-
-    epoch: int
-    batch: int
-    action: str
-    rule: Rule
-    state: TestState = "queued"
-    n: int = 0
-    before: str = ""
-    after: str = ""
-    started_seq: int = 0
-    seen: dict[str, float] = field(default_factory=dict)
-    finished: ValidationFinished | None = None
-    finished_seq: int = 0
-
-    def so_far(self) -> tuple[float, float, float] | None:
-        """Return mean, low and high of the differences seen so far, or None while there are too few.
-
-        The interval is the rough one of the normal distribution: the test's own comes with its verdict.
-        """
-        n = len(self.seen)
-        if n < 2:
-            return None
-        mean = sum(self.seen.values()) / n
-        spread = math.sqrt(sum((delta - mean) ** 2 for delta in self.seen.values()) / (n - 1) / n)
-        return mean, mean - 1.96 * spread, mean + 1.96 * spread
-
-
-@dataclass(slots=True)
-class LogRow:
-    """A line of the log."""
-
-    seq: int
-    time: float
-    kind: str
-    text: str
-    level: str = "info"
 
 
 @dataclass
@@ -207,8 +102,7 @@ class LiveRun:
                 row.scored, row.seq, row.done = event, seq, len(event.examples)
                 self._batch = None
             case AnalysisFinished():
-                self._heading(event).passes += 1
-                self.gradients.append(GradientRow(event.epoch, event.batch, "analysis", analysis=event))
+                self._take_analysis(event)
             case ConsensusReached():
                 self._take_consensus(event)
             case ValidationStarted():
@@ -248,15 +142,11 @@ class LiveRun:
         here = self._gradient
         if here is None or here.consensus is not None or not self.passes:
             return self.gradients
-        return [*self.gradients, *(_writing_row(live) for live in self._unfinished(here))]
-
-    def _unfinished(self, batch: GradientRow) -> list[LivePass]:
-        written = {row.place for row in self.gradients[-batch.passes :]} if batch.passes else set()
-        return [
-            live
-            for live in self.passes
-            if live.place[:2] == (batch.epoch, batch.batch) and live.place not in written
-        ]
+        head = len(self.gradients) - here.passes
+        passes = {live.place: _writing_row(live) for live in self.passes}
+        passes |= {row.place: row for row in self.gradients[head:] if row.place}
+        rows = [passes[place] for place in sorted(passes) if place[:2] == (here.epoch, here.batch)]
+        return [*self.gradients[:head], *rows]
 
     def analysis(self, place: tuple[int, int, int]) -> GradientRow | None:
         """Return the line of an analysis pass: as it was read in the end, or as it is being written."""
@@ -304,6 +194,15 @@ class LiveRun:
         row = GradientRow(epoch, batch, "batch")
         self.gradients.append(row)
         return row
+
+    def _take_analysis(self, event: AnalysisFinished) -> None:
+        """Put a pass among those of its batch, by its number: they end in any order."""
+        heading = self._heading(event)
+        row = GradientRow(event.epoch, event.batch, "analysis", analysis=event)
+        before = self.gradients[len(self.gradients) - heading.passes :]
+        later = sum(other.analysis is not None and other.analysis.number > event.number for other in before)
+        self.gradients.insert(len(self.gradients) - later, row)
+        heading.passes += 1
 
     def _take_consensus(self, event: ConsensusReached) -> None:
         self._heading(event).consensus = event

@@ -11,7 +11,7 @@ from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import Line, Tone, line
 from promptgrad_tui.app.details import DetailScreen, verbatim
 from promptgrad_tui.app.key_bar import KeyBar
-from promptgrad_tui.app.live_run import LogRow
+from promptgrad_tui.app.live_rows import LogRow
 from promptgrad_tui.app.session import RunSession
 from promptgrad_tui.app.stories import clock_text, event_lines
 from promptgrad_tui.app.table import Column, RowTable

@@ -36,7 +36,7 @@ def read_partial(text: str) -> PartialAnalysis:
 
 def _rules(found: Any) -> list[str]:
     proposals = found if isinstance(found, list) else []
-    return [_string(rule.get("text")) for rule in proposals if isinstance(rule, dict) and "text" in rule]
+    return [text for rule in proposals if isinstance(rule, dict) and (text := _string(rule.get("text")))]
 
 
 def _string(value: Any) -> str:

@@ -22,7 +22,7 @@ from promptgrad_tui.app.details import fact, heading
 from promptgrad_tui.app.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.app.edit_screen import EditScreen
 from promptgrad_tui.app.key_bar import KeyBar
-from promptgrad_tui.app.live_run import TestRow
+from promptgrad_tui.app.live_rows import TestRow
 from promptgrad_tui.app.outside_editor import edit_outside
 from promptgrad_tui.app.review_state import (
     ReviewItem,

@@ -33,6 +33,8 @@ from promptgrad_tui.app.toned import LinesView
 from promptgrad_tui.app.worker_process import last_words
 
 _PANES = ("batches", "gradients", "validation", "artifacts", "chart")
+_TABS = ("Batches", "Gradients", "Validation", "Artifacts", "Scores")
+_NAMED_TABS_FROM = 60
 _FOUR_PANES_FROM = (110, 26)
 _CHART_FROM_ROWS = 36
 _SECONDS_BETWEEN_DRAWINGS = 0.25
@@ -67,7 +69,7 @@ class RunScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the panes."""
         yield LinesView(lambda width, _height: status_lines(self.session.status(), width), id="status")
-        yield LinesView(lambda _width, _height: [self._tabs()], id="tabs")
+        yield LinesView(lambda width, _height: [self._tabs(width)], id="tabs")
         yield LinesView(self._chart, id="chart", classes="pane")
         with Container(id="panes"):
             with Horizontal():
@@ -159,14 +161,13 @@ class RunScreen(Screen[None]):
         epochs, per_epoch = config.get("epochs", 1), config.get("batches_per_epoch", 1)
         return score_chart(ChartData(story.epochs, changes, epochs, per_epoch), width, height)
 
-    def _tabs(self) -> Line:
+    def _tabs(self, width: int) -> Line:
         runs: list[tuple[str, Tone]] = []
-        for number, name in enumerate((*_PANES[:4], "scores"), 1):
+        for number, name in enumerate(_TABS, 1):
             is_front = _PANES[number - 1] == self._front
-            runs += [
-                (f"{CURSOR if is_front else ' '}{number} ", "accent" if is_front else "dim"),
-                (f"{name.capitalize()} ", "strong" if is_front else "dim"),
-            ]
+            runs.append((f"{CURSOR if is_front else ' '}{number} ", "accent" if is_front else "dim"))
+            if is_front or width >= _NAMED_TABS_FROM:
+                runs.append((f"{name} ", "strong" if is_front else "dim"))
         return tuple(runs)
 
     def _pane(self, name: str) -> RowTable[Any]:

@@ -13,7 +13,8 @@ from engine.data import example_key, load_examples, public_fields
 from engine.errors import PromptGradError
 from engine.events import RolloutFinished
 from engine.journal import Completion, Journal, RunRecord
-from promptgrad_tui.app.live_run import LiveRun, RolloutRow
+from promptgrad_tui.app.live_rows import RolloutRow
+from promptgrad_tui.app.live_run import LiveRun
 from promptgrad_tui.app.status import Status
 from promptgrad_tui.app.worker_process import start_worker
 

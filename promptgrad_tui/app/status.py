@@ -129,13 +129,16 @@ def _cost(status: Status) -> list[Line]:
     summary = run.finished.summary if run.finished else None
     tokens = summary.tokens if summary else run.story.tokens
     seconds = summary.seconds if summary else None
-    parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
+    parts: list[Line] = []
+    if progress.expected:
+        parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
     if summary:
         parts = [_figure(f"{summary.calls:,}", "calls")]
     limit = status.options.get("budget", {}).get("max_calls")
     if limit:
         parts.append(_figure(f"{limit:,}", "calls allowed"))
-    parts.append(_figure(f"{tokens.prompt + tokens.completion:,}", "tokens"))
+    if tokens.prompt:
+        parts.append(_figure(f"{tokens.prompt + tokens.completion:,}", "tokens"))
     rate = run.tokens_per_second(status.now) if status.is_running else None
     if rate is None and seconds:
         rate = (tokens.prompt + tokens.completion) / seconds

@@ -14,7 +14,7 @@ from engine.live_text import LivePass
 from engine.rules import ParsedRule
 from promptgrad_tui.app.cells import WRITING, Line, Tone, fitted, interval_bar, line
 from promptgrad_tui.app.details import fact, heading, paragraph, verbatim
-from promptgrad_tui.app.live_run import GradientRow, RolloutRow, TestRow
+from promptgrad_tui.app.live_rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.app.panes.validations import VERDICTS
 from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.session import RunSession

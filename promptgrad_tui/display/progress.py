@@ -106,9 +106,7 @@ _PHASES = {
 
 def phase_text(event: PhaseStarted | ValidationStarted) -> str:
     """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
-    doing = (
-        _PHASES[event.phase] if isinstance(event, PhaseStarted) else f"testing a rule on {event.n} examples"
-    )
+    doing = _PHASES[event.phase] if isinstance(event, PhaseStarted) else "testing a rule"
     place = [f"epoch {event.epoch}"] if event.epoch else []
     place += [f"batch {event.batch}"] if event.batch else []
     return f"{', '.join(place)}: {doing}" if place else doing

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from engine.matrix import Entry
 
 COLUMNS = (
-    Column("Model revision", width=14),
-    Column("Version", width=9),
-    Column("Before", width=6, right=True, from_width=58),
-    Column("Test", width=6, right=True),
-    Column("Rules", width=5, right=True, from_width=50),
+    Column("Revision", width=12),
+    Column("Version", width=7),
+    Column("Before", width=6, right=True, from_width=54),
+    Column("Test", width=6, right=True, from_width=40),
+    Column("Rules", width=5, right=True, from_width=46),
     Column("Gates", width=8),
     Column("Stale", share=1, from_width=84),
 )

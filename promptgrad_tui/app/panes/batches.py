@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrad_tui.app.cells import BLANK, Line, Tone, error_bars, line
-from promptgrad_tui.app.live_run import BatchRow
+from promptgrad_tui.app.live_rows import BatchRow
 from promptgrad_tui.app.table import Column
 
 COLUMNS = (

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from engine.rules import ParsedRule
 from promptgrad_tui.app.cells import Line, line, tail
-from promptgrad_tui.app.live_run import GradientRow
+from promptgrad_tui.app.live_rows import GradientRow
 from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.table import Column
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.sanitize import one_line
 
-COLUMNS = (Column("Batch", width=7), Column("Said by", width=7), Column("Analyses and proposals", share=1))
+COLUMNS = (Column("Batch", width=5), Column("Said by", width=7), Column("Analyses and proposals", share=1))
 EMPTY = "Analyses of failures come in here, pass by pass."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrad_tui.app.cells import BLANK, Line, Tone, interval_bar, line
-from promptgrad_tui.app.live_run import TestRow
+from promptgrad_tui.app.live_rows import TestRow
 from promptgrad_tui.app.table import Column
 from promptgrad_tui.sanitize import one_line
 
@@ -13,7 +13,7 @@ COLUMNS = (
     Column("Batch", width=5),
     Column("Verdict", width=12),
     Column("n", width=5, right=True, from_width=84),
-    Column("Gain", width=6, right=True),
+    Column("Gain", width=6, right=True, from_width=44),
     Column("-0.5   0   +0.5", width=15, from_width=66),
     Column("Calls", width=5, right=True, from_width=100),
     Column("Rule", share=1),
