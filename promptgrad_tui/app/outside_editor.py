@@ -1,0 +1,36 @@
+"""A file in the person's own editor, with the terminal lent to it meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+from engine.errors import PromptGradError
+
+_TAKE_A_LINE = {"vi", "vim", "nvim", "nano", "emacs", "micro", "kak", "joe", "ne", "jed", "mg"}
+"""Editors to which +12 says that the cursor belongs on line 12."""
+
+
+def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
+    """Open a file in $VISUAL or $EDITOR, at a line (from 1) where it takes one; False if that failed.
+
+    Raises:
+        PromptGradError: the terminal can't be lent, or there is no such editor.
+    """
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    at = [f"+{line}"] if line and Path(editor[0]).name in _TAKE_A_LINE else []
+    try:
+        with app.suspend():
+            done = subprocess.run([*editor, *at, str(file)], check=False)  # noqa: S603 - the person's own editor
+    except SuspendNotSupported:
+        raise PromptGradError(
+            "This terminal can't be lent to an editor.", hint=f"Open {file} in another window."
+        ) from None
+    except OSError as error:
+        raise PromptGradError(f"{editor[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
+    return done.returncode == 0
