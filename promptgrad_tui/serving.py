@@ -40,6 +40,10 @@ class ServedProgram(dspy.Module):
         self.program = program
         self._serving = {"lm": lm, "adapter": adapter}
 
+    def serving(self, program: dspy.Module) -> ServedProgram:
+        """Return another program that asks the same model in the same way."""
+        return ServedProgram(program, **self._serving)
+
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Answer one input."""
         with dspy.context(**self._serving):

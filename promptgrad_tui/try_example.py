@@ -40,7 +40,8 @@ class TrainingFile:
         if self._rows:
             needed = [name for name in needed if name in names]
         wanted = dict.fromkeys([*(name for name in needed if name), *names])
-        self.expected: tuple[str, ...] = tuple(name for name in wanted if name not in self.inputs)
+        expected = sorted(wanted, key=lambda name: name == (project.data.id or "id"))
+        self.expected: tuple[str, ...] = tuple(name for name in expected if name not in self.inputs)
 
     def __len__(self) -> int:
         return len(self._rows)

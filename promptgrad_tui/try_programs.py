@@ -23,7 +23,7 @@ from promptgrad_tui.program import build_program
 from promptgrad_tui.serving import adapter_of
 from promptgrad_tui.try_messages import Side, TriedRule, TrySource
 
-_OTHER_PROGRAM = "The program has changed since: its rules were proved on another one."
+_OTHER_PROGRAM = "the rules were proved on another program"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TriedPrograms:
         program = build_program(project)
         config = asdict(project.optimizer) | source.config
         selection = RuleSelection(config["rule_trigger_top_k"], config["rule_trigger_min_overlap"])
-        is_another = source.program not in ("", program_digest(program))
+        is_another = bool(source.rules) and source.program not in ("", program_digest(program))
         return cls(
             project=project,
             program=program,

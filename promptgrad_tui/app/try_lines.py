@@ -19,7 +19,8 @@ def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:
         return [_WAITING]
     lines: list[Line] = []
     differing = state.differing()
-    for name, text in answer.fields().items():
+    # What was asked for first: where there is little room, the reasoning is what may be out of sight.
+    for name, text in sorted(answer.fields().items(), key=lambda field: field[0] == "reasoning"):
         differs = name in differing
         lines += [((f"  {one_line(name)}", "dim"), ("  \u2260 differs" if differs else "", "warn"))]
         lines += [line(part, "strong" if differs else "") for part in wrap(text, columns, "    ")]

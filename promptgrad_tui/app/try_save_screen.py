@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -26,8 +27,8 @@ class TrySaveScreen(ModalScreen[None]):
     """Asks for what is right; it stays open until the example is kept, or a person gives up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel", priority=True),
-        Binding("ctrl+s,ctrl+j", "save", "Save", priority=True),
+        Binding("escape", "dismiss", "Cancel"),
+        Binding("ctrl+s,ctrl+j", "save", "Save"),
     ]
 
     def __init__(
@@ -53,7 +54,7 @@ class TrySaveScreen(ModalScreen[None]):
                 "Save as a training example, with the right answer", markup=False, classes="box-title"
             )
             yield LinesView(lambda width, _: self._given(width), id="try-given")
-            with VerticalScroll(id="try-expected"):
+            with VerticalScroll(id="try-expected", can_focus=False):
                 for field in self._fields:
                     yield field_box(field, self._answer.get(field.name, field.suggestion))
             yield LinesView(lambda width, _: self._told(width), id="try-told")
@@ -65,6 +66,11 @@ class TrySaveScreen(ModalScreen[None]):
         self._show_told()
         for box in boxes_in(self)[:1]:
             box.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave all but the fields away where there is little room."""
+        self.set_class(event.size.height < 18, "low")
+        self._show_told()
 
     def show_problem(self, message: str, hint: str) -> None:
         """Say why the example can't be kept; what was typed stays."""

@@ -175,7 +175,8 @@ class TryScreen(Screen[None]):
             self.refresh_bindings()
 
     def _title(self) -> list[Line]:
-        return title_lines(self._state, self._source.project.name, self._source.title)
+        lines = title_lines(self._state, self._source.project.name, self._source.title)
+        return lines[1:] if self.has_class("low") else lines
 
     def _problem_lines(self, columns: int) -> list[Line]:
         return problem_lines(self._state.problem, columns) if self._state.problem else []

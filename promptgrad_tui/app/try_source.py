@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from engine.events import ReviewApplied, RunStarted
 from engine.journal import Journal, RunRecord, journal_path
 from engine.rules import Rule, RuleSet
+from promptgrad_tui.story import RunStory
 from promptgrad_tui.try_messages import TrySource
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = (
 
 
 def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
-    """Try the rules that a run ended with; without a run the base instructions alone.
+    """Try a run's best rules, or those of its last review; without a run the base instructions alone.
 
     Raises:
         JournalError: the journal can't be read.
@@ -44,16 +45,16 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
     if run is None:
         return TrySource(project=folder)
     with Journal.open(journal_path(folder), read_only=True) as journal:
-        reviews = [event for name, event in journal.events_of_kind("review_applied") if name == run.id]
-        starts = [event for name, event in journal.events_of_kind("run_started") if name == run.id]
-    title, rules = f"run {run.id}", RuleSet()
-    if reviews and isinstance(reviews[-1], ReviewApplied):
-        title, rules = f"{title} as reviewed", RuleSet(reviews[-1].rules)
-    elif run.summary is not None:
-        kept = run.summary.rules
-        rules = RuleSet(Rule(text=rule.text, trigger=rule.trigger, predictor=rule.predictor) for rule in kept)
-    started = starts[0] if starts and isinstance(starts[0], RunStarted) else None
-    return _source(folder, title, rules, run.options, started)
+        # Only what names rules: to read a long run whole would take seconds.
+        found = {
+            kind: [event for name, event in journal.events_of_kind(kind) if name == run.id]
+            for kind in ("run_started", "rules", "epoch", "review_applied")
+        }
+    reviews = [event for event in found["review_applied"] if isinstance(event, ReviewApplied)]
+    story = RunStory.of([*found["run_started"], *found["rules"], *found["epoch"]])
+    title = f"run {run.id}{' as reviewed' if reviews else ''}"
+    rules = RuleSet(reviews[-1].rules if reviews else story.best_rules)
+    return _source(folder, title, rules, run.options, story.started)
 
 
 def _source(

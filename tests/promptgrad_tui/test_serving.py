@@ -46,6 +46,19 @@ def test_an_artifact_is_refused_for_another_revision(served):
         promptgrad_tui.load_artifact(artifact, other)
 
 
+def test_the_answer_without_the_rules_is_shown_beside_it(served):
+    root, artifact, _ = served
+    asked = ("-C", root, "predict", artifact, "--input", "ticket=Case 9: my drone is late.", "--base")
+    assert result(promptgrad(*asked, "--json")) == {
+        "optimized": {"queue": "aviation"},
+        "base": {"queue": "general"},
+    }
+    assert promptgrad(*asked).stdout.splitlines() == [
+        *("With the rules", "queue: aviation", "", "Base instructions", "queue: general"),
+    ]
+    assert promptgrad(*asked[:4], "--file", __file__, "--out", "x", "--base").returncode == 2
+
+
 def test_a_damaged_artifact_is_refused(served, tmp_path):
     _, artifact, server = served
     copy = shutil.copytree(artifact, tmp_path / "v1")
