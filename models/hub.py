@@ -58,7 +58,7 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
         hint = "Accept its terms on its page, then set HF_TOKEN."
         raise ModelNotFoundError(f"{repository} asks for a login.", hint=hint) from error
     except errors.OfflineModeIsEnabled as error:
-        hint = "Unset HF_HUB_OFFLINE to download."
+        hint = "Unset it, and TRANSFORMERS_OFFLINE, to download."
         raise ServerError("HF_HUB_OFFLINE forbids to ask the hub.", hint=hint) from error
     except (errors.LocalEntryNotFoundError, httpx.ConnectError) as error:
         raise ServerError(

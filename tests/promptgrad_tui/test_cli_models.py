@@ -34,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "HF_HUB_CACHE",
         "XDG_CACHE_HOME",
         "HF_HUB_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))

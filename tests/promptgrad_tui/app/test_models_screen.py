@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without models, caches or servers."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("PROMPTGRAD_MODELS", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_OFFLINE"):
+    for name in ("PROMPTGRAD_MODELS", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
