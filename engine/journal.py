@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,11 +180,17 @@ class Journal:
             (run, event.id, event.kind, event.time, _event_json(event)),
         )
 
-    def events(self, run: str, after: int = 0, limit: int | None = None) -> list[tuple[int, Event]]:
-        """Return a run's events in order, each with its number; only those with numbers above `after`."""
+    def events(
+        self, run: str, after: int = 0, limit: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[tuple[int, Event]]:
+        """Return a run's events in order, each with its number; only those with numbers above `after`.
+
+        Where `kinds` are named, only events of these.
+        """
+        chosen = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
         rows = self._read(
-            "SELECT seq, json FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (run, after, -1 if limit is None else limit),
+            f"SELECT seq, json FROM events WHERE run = ? AND seq > ?{chosen} ORDER BY seq LIMIT ?",
+            (run, after, *kinds, -1 if limit is None else limit),
         )
         return [(seq, self._event(text)) for seq, text in rows]
 

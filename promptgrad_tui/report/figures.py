@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.events import EpochFinished
-from promptgrad_tui.display.figures import score_text
+from promptgrad_tui.display.figures import epoch_name, score_text
 from promptgrad_tui.report.elements import Markup, element, join
 
 _WIDTH, _HEIGHT = 720, 280
@@ -50,11 +50,6 @@ class _Plot:
 
 def _description(epochs: Sequence[EpochFinished]) -> str:
     return "; ".join(f"{epoch_name(epoch)} {score_text(epoch.validation)}" for epoch in epochs) + "."
-
-
-def epoch_name(epoch: EpochFinished) -> str:
-    """Return what an epoch is called."""
-    return f"Epoch {epoch.epoch}" if epoch.epoch else "Baseline"
 
 
 def _grid_line(plot: _Plot, score: float) -> Markup:

@@ -7,11 +7,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from engine.events import Interval, KeptRule, ValidationFinished
-from engine.rules import Rule
+from promptgrad_tui.changes import CHANGES
 from promptgrad_tui.display.event_lines import model_text
-from promptgrad_tui.display.figures import count_text, duration_text, gain_text, score_text, tokens_text
+from promptgrad_tui.display.figures import (
+    count_text,
+    duration_text,
+    epoch_name,
+    gain_text,
+    score_text,
+    slice_text,
+    tokens_text,
+)
 from promptgrad_tui.report.diff import line_diff
-from promptgrad_tui.report.view import CHANGES, RunReport
+from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.sanitize import one_line, visible
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
@@ -32,6 +40,7 @@ def _verdict(report: RunReport) -> Iterator[str]:
 
 
 def _details(report: RunReport) -> Iterator[str]:
+    yield from _slices_by_epoch(report)
     yield from _rules(report)
     yield from _changes(report)
     yield from _prompts(report)
@@ -101,20 +110,33 @@ def _gates(report: RunReport) -> Iterator[str]:
 
 
 def _slices(report: RunReport) -> Iterator[str]:
-    if not report.slices:
-        return
-    rows = [
-        [
-            escaped(name),
-            interval_text(scores.baseline),
-            interval_text(scores.optimized),
-            escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
-            str(scores.failures),
+    for split, slices in report.slices.items():
+        rows = [
+            [
+                escaped(name),
+                interval_text(scores.baseline),
+                interval_text(scores.optimized),
+                escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
+                str(scores.failures),
+            ]
+            for name, scores in slices.items()
         ]
-        for name, scores in report.slices.items()
-    ]
-    yield "## Slices of the test split"
-    yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        yield f"## Slices of the {split} split"
+        yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+
+
+def _slices_by_epoch(report: RunReport) -> Iterator[str]:
+    epochs = report.story.epochs
+    if not epochs or not epochs[0].slices:
+        return
+    yield "## Validation slices by epoch"
+    yield table(
+        ["slice", *map(epoch_name, epochs)],
+        [
+            [escaped(name), *(escaped(slice_text(epoch.slices[name])) for epoch in epochs)]
+            for name in epochs[0].slices
+        ],
+    )
 
 
 def _rules(report: RunReport) -> Iterator[str]:
@@ -131,7 +153,7 @@ def _rules(report: RunReport) -> Iterator[str]:
         yield "Other tests: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + "."
 
 
-def _rule_row(rule: KeptRule | Rule, test: ValidationFinished | None) -> list[str]:
+def _rule_row(rule: KeptRule, test: ValidationFinished | None) -> list[str]:
     evidence = test.evidence if test else None
     if test is None or evidence is None:
         return [escaped(rule.text), escaped(rule.trigger) or "every input", "not tested", "", "", ""]

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from engine.events import Interval, KeptRule, SplitScores, ValidationFinished
-from engine.rules import Rule
+from engine.events import Interval, KeptRule, SliceScores, SplitScores, ValidationFinished
+from promptgrad_tui.changes import CHANGES, ExampleChange
 from promptgrad_tui.display.event_lines import model_text
-from promptgrad_tui.display.figures import count_text, duration_text, gain_text, score_text
+from promptgrad_tui.display.figures import (
+    count_text,
+    duration_text,
+    epoch_name,
+    gain_text,
+    score_text,
+    slice_text,
+)
 from promptgrad_tui.report.diff import line_diff
 from promptgrad_tui.report.elements import Content, Markup, element, join
-from promptgrad_tui.report.figures import effect_bar, epoch_chart, epoch_name, reach
+from promptgrad_tui.report.figures import effect_bar, epoch_chart, reach
 from promptgrad_tui.report.tables import table
-from promptgrad_tui.report.view import CHANGES, ExampleChange, RunReport, answer_text
+from promptgrad_tui.report.view import RunReport
 
 _SIGNS = {"+": ("ins", "added: "), "-": ("del", "removed: "), " ": ("span", "")}
 
@@ -79,6 +86,12 @@ def epochs(report: RunReport) -> Iterable[Markup]:
             for e in epochs
         ],
     )
+    if epochs[0].slices:
+        yield table(
+            f"Scores on the validation split by {_slice_field(report)} and epoch",
+            (_slice_field(report), *map(epoch_name, epochs)),
+            [(name, *(slice_text(epoch.slices[name]) for epoch in epochs)) for name in epochs[0].slices],
+        )
 
 
 def rules(report: RunReport) -> Iterable[Markup]:
@@ -104,7 +117,7 @@ def rules(report: RunReport) -> Iterable[Markup]:
         )
 
 
-def _rule_row(report: RunReport, number: int, rule: KeptRule | Rule, scale: float) -> tuple[Content, ...]:
+def _rule_row(report: RunReport, number: int, rule: KeptRule, scale: float) -> tuple[Content, ...]:
     test = report.test_of(rule)
     return (
         str(number),
@@ -143,25 +156,34 @@ def _effect(test: ValidationFinished | None, scale: float) -> Markup:
 
 
 def slices(report: RunReport) -> Iterable[Markup]:
-    """Yield the scores of each slice."""
-    scale = reach([b for s in report.slices.values() for b in (s.gain.low, s.gain.high)])
-    yield table(
-        f"Scores by {report.slice_field or 'slice'}",
-        ("slice", "n", "baseline", "optimized", "gain", "wrong now"),
-        [
-            (
-                name,
-                str(scores.optimized.n),
-                score_text(scores.baseline),
-                score_text(scores.optimized),
-                join(
-                    effect_bar(scores.gain.score, scores.gain.low, scores.gain.high, scale),
-                    element("span", _gain(scores.gain), class_="number"),
-                ),
-                str(scores.failures),
-            )
-            for name, scores in report.slices.items()
-        ],
+    """Yield the scores of each slice, those of the test split first."""
+    bounds = [
+        b for split in report.slices.values() for s in split.values() for b in (s.gain.low, s.gain.high)
+    ]
+    scale = reach(bounds)
+    for split, scored in report.slices.items():
+        yield table(
+            f"Scores on the {split} split by {_slice_field(report)}",
+            (_slice_field(report), "n", "baseline", "optimized", "gain", "wrong now"),
+            [_slice_row(name, scores, scale) for name, scores in scored.items()],
+        )
+
+
+def _slice_field(report: RunReport) -> str:
+    return report.examples.slice_field or "slice"
+
+
+def _slice_row(name: str, scores: SliceScores, scale: float) -> tuple[Content, ...]:
+    return (
+        name,
+        str(scores.optimized.n),
+        score_text(scores.baseline),
+        score_text(scores.optimized),
+        join(
+            effect_bar(scores.gain.score, scores.gain.low, scores.gain.high, scale),
+            element("span", _gain(scores.gain), class_="number"),
+        ),
+        str(scores.failures),
     )
 
 
@@ -199,8 +221,8 @@ def _example_row(change: ExampleChange, sliced: bool) -> Markup:
         element("th", change.name, scope="row"),
         element("td", change.slice) if sliced else None,
         element("td", element("dl", *fields) if fields else "no longer in the project's files"),
-        _answer(change.before.score, answer_text(change.before), ""),
-        _answer(change.after.score, answer_text(change.after), change.after.feedback),
+        _answer(change.before.score, change.before.text, ""),
+        _answer(change.after.score, change.after.text, change.after.feedback),
         element("td", element("span", f"{mark}{change.change}", class_=tone)),
         data_change=change.change,
     )

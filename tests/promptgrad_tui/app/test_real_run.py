@@ -33,6 +33,16 @@ async def to_the_end(pilot: Pilot[int]) -> str:
     return await until_true(pilot, lambda screen: ENDS.search(screen) is not None, "the end", seconds=240)
 
 
+async def compared_with_its_baseline(pilot: Pilot[int]) -> None:
+    await pilot.press("c")
+    await until(pilot, "without rules")
+    await pilot.press("enter")
+    await until(pilot, "on 120 examples, better.")
+    await pilot.press("f")
+    await until(pilot, "[fixed ")
+    await until(pilot, "correction. It is")
+
+
 def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "No run yet")
@@ -43,6 +53,7 @@ def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None
         screen = await to_the_end(pilot)
         assert "passes:" in screen
         assert re.search("accepted|rejected", screen)
+        await compared_with_its_baseline(pilot)
 
     drive(project, None, script, LARGE)
     with Journal.open(journal_path(project), read_only=True) as journal:

@@ -45,7 +45,9 @@ def examples(root: Path, split: str, n: int, seed: int) -> list[LoadedExample]:
     return load_examples(write_lines(root / f"{split}.jsonl", made))
 
 
-def reported(root: Path, *, desk: Desk | None = None, conditional: bool = False, test: int = 40) -> RunReport:
+def reported(
+    root: Path, *, desk: Desk | None = None, conditional: bool = False, test: int = 40, seed: int = 3
+) -> RunReport:
     """Run the desk in `root` and return the report."""
     (root / "promptgrad.toml").write_text(TOML)
     model = desk_model(desk)
@@ -59,7 +61,7 @@ def reported(root: Path, *, desk: Desk | None = None, conditional: bool = False,
             metric=exact,
             metric_name="exact",
             config=PromptGradConfig(
-                seed=3, verbose=False, epochs=2, batches_per_epoch=2, conditional_rules=conditional
+                seed=seed, verbose=False, epochs=2, batches_per_epoch=2, conditional_rules=conditional
             ),
             train=examples(root, "train", 40, 1),
             validation=examples(root, "validation", 40, 2),

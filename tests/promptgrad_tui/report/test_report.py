@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.journal import Journal, journal_path
+from promptgrad_tui.display.figures import slice_text
 from promptgrad_tui.report import RunReport, html_report, markdown_report
 from promptgrad_tui.report.diff import line_diff
+from promptgrad_tui.report.markdown import escaped
 from tests.engine.desk import POLICY
 from tests.promptgrad_tui.desk_project import promptgrad
 from tests.promptgrad_tui.report.runs import HOSTILE, report_of, reported, spoiling
@@ -131,6 +133,19 @@ def test_markdown_tells_gates_rules_and_what_broke(report: RunReport) -> None:
     broken = [change.name for change in report.changes if change.change == "broken"]
     assert f"Broken: {', '.join(broken)}." in text
     assert "+- Tickets that mention voucher go to loyalty." in text
+
+
+def test_every_report_tells_the_slices_of_each_epoch_and_of_both_splits(report: RunReport) -> None:
+    page, text = read(html_report(report)).text, markdown_report(report)
+    assert len(report.story.epochs) > 1
+    for epoch in report.story.epochs:
+        assert epoch.slices.keys() == {"chat", "<i>mail</i>"}
+        for scores in epoch.slices.values():
+            assert slice_text(scores) in page
+            assert escaped(slice_text(scores)) in text
+    for split in ("test", "validation"):
+        assert f"Scores on the {split} split by channel" in page
+        assert f"## Slices of the {split} split" in text
 
 
 @pytest.mark.parametrize("until", [0, 1, 30, 120])
