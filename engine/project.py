@@ -21,7 +21,7 @@ from engine.errors import ProjectError
 from engine.gates import Gates, Share
 from engine.metrics import MetricKind
 from engine.project_problems import Problems
-from engine.toml_lines import TomlLines
+from engine.toml_lines import Place, TomlLines
 
 PROJECT_FILE = "promptgrad.toml"
 
@@ -190,16 +190,12 @@ def load_project(
         ProjectError: there is no such file, it is no TOML, or it says something that it can't say.
     """
     file = path if path.suffix == ".toml" else path / PROJECT_FILE
-    text = _read(file)
+    text = read_project_text(file)
     given = overrides or {}
-    raw = _parse(text, file.name)
+    raw = parse_project_text(text, file.name)
     for key, value in given.items():
         _override(raw, key, value)
-    problems = Problems()
-    project: Project | None = problems.validate(Project, raw)
-    if model_options is not None and isinstance(raw.get("model"), dict):
-        options = {key: value for key, value in raw["model"].items() if key not in ModelSection.model_fields}
-        problems.validate(model_options, options, ("model",), also_known=ModelSection.model_fields)
+    project, problems = _validated(raw, model_options)
     if project is None or problems:
         raise problems.as_error(file.name, TomlLines(text), given)
     project._root = file.parent.resolve()
@@ -208,7 +204,30 @@ def load_project(
     return project
 
 
-def _read(file: Path) -> str:
+def project_problems(
+    raw: Mapping[str, Any], *, model_options: type[BaseModel] | None = None
+) -> Mapping[Place, str]:
+    """Return what is wrong in the content of a project file as sentences, by the keys that they are about."""
+    return _validated(raw, model_options)[1].sentences
+
+
+def _validated(
+    raw: Mapping[str, Any], model_options: type[BaseModel] | None
+) -> tuple[Project | None, Problems]:
+    problems = Problems()
+    project: Project | None = problems.validate(Project, raw)
+    if model_options is not None and isinstance(raw.get("model"), dict):
+        options = {key: value for key, value in raw["model"].items() if key not in ModelSection.model_fields}
+        problems.validate(model_options, options, ("model",), also_known=ModelSection.model_fields)
+    return project, problems
+
+
+def read_project_text(file: Path) -> str:
+    """Return a project file's text.
+
+    Raises:
+        ProjectError: there is none, or it can't be read as UTF-8.
+    """
     try:
         return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -226,7 +245,12 @@ def _read(file: Path) -> str:
         raise ProjectError(f"{file} can't be read: {error.strerror}.", hint="Correct the path.") from error
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
+def parse_project_text(text: str, name: str) -> dict[str, Any]:
+    """Return the content of a project file called `name`.
+
+    Raises:
+        ProjectError: it is no TOML; the message names the line.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -23,6 +23,11 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._sentences)
 
+    @property
+    def sentences(self) -> Mapping[Place, str]:
+        """What is wrong, by where it is: {("optimizer", "epochs"): "optimizer.epochs = 0 should be ..."}."""
+        return self._sentences
+
     def validate(
         self, model: type[Any], data: Mapping[str, Any], at: Place = (), also_known: Iterable[str] = ()
     ) -> Any:
@@ -70,7 +75,7 @@ def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> s
         return f"{name} must be a section: [{name}]"
     if kind == "string_pattern_mismatch" and r"\.py:" in found["ctx"]["pattern"]:
         return f'{name} = {found["input"]!r}: write it as "file.py:name"'
-    message = found["msg"].removeprefix("Input ")
+    message = found["msg"].removeprefix("Input ").removeprefix("String ")
     return f"{name} = {found['input']!r} {message[0].lower()}{message[1:]}"
 
 

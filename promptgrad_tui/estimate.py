@@ -7,57 +7,89 @@ from dataclasses import dataclass
 from engine.config import PromptGradConfig
 from engine.progress import Workload
 
+_PROPOSALS = 3
+"""Rules that a batch is expected to bring."""
+
 _ANALYSIS_ANSWER = 150
 """Tokens that an analysis is expected to write."""
 
 _DECODING = 4.0
 """How many tokens of a prompt take as long as one of an answer; local models lie around this."""
 
+_MOST_TIMED = 101
+"""Test examples that are asked once more, one at a time, where a gate bounds the latency."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many examples there are for a program of some predictors; the splits are those of a run.
+
+    `also` counts the examples of other splits that the gates name.
+    """
+
+    train: int
+    validation: int
+    test: int
+    predictors: int = 1
+    also: int = 0
+
 
 @dataclass(frozen=True)
 class PlannedCalls:
-    """Model calls of a run: those expected, the analyses among them, and those that it can't exceed.
+    """Model calls of a run, and the analyses among them, by how much there is to learn.
 
-    The bound holds while analyses propose at most `proposals` rules for each batch.
+    `few`: the first batch shows all that there is to correct. `many`: every batch brings three rules to
+    test, and no epoch stops early. No run takes less than `least`, which is one with nothing to correct,
+    nor more than `most` while analyses propose at most `proposals` rules for each batch.
     """
 
-    expected: int
-    analyses: int
-    bound: int
+    least: int
+    few: int
+    few_analyses: int
+    many: int
+    many_analyses: int
+    most: int
     proposals: int
 
 
-def planned_calls(
-    config: PromptGradConfig, *, train: int, validation: int, test: int, predictors: int = 1
-) -> PlannedCalls:
-    """Return the model calls of a run on splits of these sizes, for a program of some predictors.
+def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False) -> PlannedCalls:
+    """Return the model calls of a run; `is_timed` says that a gate bounds the model's latency.
 
-    Expected is the engine's own plan (`engine.progress.Workload`), without early stopping. The bound counts
-    every rollout as new, and as many proposals for each batch as failures are shown to an analysis.
+    The plans for a test of rules are the engine's own (`engine.progress.Workload`). The most counts every
+    rollout as new, and as many proposals for each batch as failures are shown to an analysis.
     """
-    passes = config.gradient_samples if config.gradient_consensus else 1
-    analyses = config.epochs * config.batches_per_epoch * passes
-    rollouts = Workload.of(config, validation, test).total(config) - analyses
+    is_greedy = config.rule_selection_mode == "greedy"
+    work = Workload.of(config, sizes.validation, 0, _tests(_PROPOSALS, is_greedy=is_greedy))
+    batches = config.epochs * config.batches_per_epoch
+    batch = min(config.batch_size, sizes.train)
+    once = sizes.test + sizes.also
+    test = 2 * once + (min(sizes.test, _MOST_TIMED) if is_timed else 0)
     proposals = config.gradient_failure_display_limit
-    batch = min(config.batch_size, train) + _tested_rollouts(config, validation, proposals)
-    whole = validation * config.num_val_runs
-    most_rollouts = whole + config.epochs * (config.batches_per_epoch * batch + whole) + 2 * test
-    merges = config.epochs * config.batches_per_epoch * (config.max_local_rules // 2)
+    # An epoch whose rules are those of the epoch before is scored already.
+    few = work.baseline + work.validation + batches * batch + work.epoch + test
+    many = work.baseline + batches * (work.validation + batch) + config.epochs * work.epoch + test
+    test_of_rule = 2 * min(config.rule_validation_examples, sizes.validation) if config.validate_rules else 0
+    tests = batches * _tests(proposals, is_greedy=is_greedy)
+    # Rules are merged where there are more than a threshold; to have so many takes some batches.
+    merging = max(batches - config.merge_threshold // proposals, 0)
+    merges = merging * ((config.max_local_rules + proposals) // 2)
+    most = (
+        work.baseline + batches * batch + config.epochs * work.epoch + test + (tests + merges) * test_of_rule
+    )
     return PlannedCalls(
-        expected=rollouts * predictors + analyses,
-        analyses=analyses,
-        bound=most_rollouts * predictors + analyses + merges,
+        least=(work.baseline + batch + once) * sizes.predictors,
+        few=few * sizes.predictors + work.gradients,
+        few_analyses=work.gradients,
+        many=many * sizes.predictors + batches * work.gradients,
+        many_analyses=batches * work.gradients,
+        most=most * sizes.predictors + batches * work.gradients + merges,
         proposals=proposals,
     )
 
 
-def _tested_rollouts(config: PromptGradConfig, validation: int, proposals: int) -> int:
-    """Rollouts of a batch's tests, both sides of each pair; greedy selection tests again what is left."""
-    if not config.validate_rules:
-        return 0
-    is_greedy = config.rule_selection_mode == "greedy"
-    tests = proposals * (proposals + 1) // 2 if is_greedy else proposals
-    return 2 * tests * min(config.rule_validation_examples, validation)
+def _tests(proposals: int, *, is_greedy: bool) -> int:
+    """Tests of a batch's proposals; greedy selection tests again what is left after each rule it takes."""
+    return proposals * (proposals + 1) // 2 if is_greedy else proposals
 
 
 @dataclass(frozen=True)
@@ -72,23 +104,23 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cost:
-    """Tokens and seconds that a run is expected to take."""
+    """Tokens and seconds that some calls are expected to take."""
 
     tokens: int
     seconds: float
 
 
-def expected_cost(calls: PlannedCalls, measured: Measured, analysis_tokens: int) -> Cost:
-    """Return the cost of the planned calls at the measured rate.
+def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens: int) -> Cost:
+    """Return the cost of `calls`, `analyses` among them, at the measured rate.
 
     An analysis, whose prompt has `analysis_tokens`, takes as many times longer than a rollout's call as it
     has more tokens, those of the answer counted by how much slower they come.
     """
     work = measured.prompt_tokens + _DECODING * measured.completion_tokens
     longer = (analysis_tokens + _DECODING * _ANALYSIS_ANSWER) / max(work, 1.0)
-    others = calls.expected - calls.analyses
+    others = calls - analyses
     tokens_of_call = measured.prompt_tokens + measured.completion_tokens
     return Cost(
-        tokens=round(others * tokens_of_call + calls.analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
-        seconds=measured.seconds / measured.calls * (others + calls.analyses * longer),
+        tokens=round(others * tokens_of_call + analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
+        seconds=measured.seconds / measured.calls * (others + analyses * longer),
     )

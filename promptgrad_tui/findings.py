@@ -18,7 +18,8 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 class Finding:
     """One thing that was looked at; `advice` says what to do where it is not fine.
 
-    `exit_code` is what a command ends with if this is the worst that it found.
+    `exit_code` is what a command ends with if this is the worst that it found; `field` is the dotted key of
+    the project file that it is about.
     """
 
     level: Level
@@ -26,22 +27,27 @@ class Finding:
     text: str
     advice: str = ""
     exit_code: int = 1
+    field: str = ""
 
     @classmethod
-    def of(cls, subject: str, error: PromptGradError) -> Self:
+    def of(cls, subject: str, error: PromptGradError, field: str = "") -> Self:
         """Return the failure that an error tells of."""
-        return cls("fail", subject, error.message, error.hint, error.exit_code)
+        return cls("fail", subject, error.message, error.hint, error.exit_code, field)
 
 
 def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
-    """Write findings as they come, and return the exit code: that of the first failure, or 0."""
-    exit_code = 0
+    """Write findings as they come, and return the exit code."""
+    told = []
     for finding in findings:
-        if finding.level == "fail":
-            exit_code = exit_code or finding.exit_code
+        told.append(finding)
         for line in finding_lines(finding, terminal):
             terminal.line(line)
-    return exit_code
+    return exit_code_of(told)
+
+
+def exit_code_of(findings: Iterable[Finding]) -> int:
+    """Return the exit code of the first failure, or 0."""
+    return next((finding.exit_code for finding in findings if finding.level == "fail"), 0)
 
 
 def finding_lines(finding: Finding, terminal: Terminal) -> list[str]:

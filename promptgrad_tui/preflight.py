@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dspy
 
 from engine.data import LoadedExample
 from engine.errors import PromptGradError
 from engine.gate_checks import decision_notes, refuse_unmeasurable
+from engine.measurement import by_slice
 from engine.power import power_text, smallest_visible_gain
 from engine.project import Project
 from engine.revision import Model, RunModels
 from models import Progress
-from promptgrad_tui.display.figures import count_text, rough_duration_text
-from promptgrad_tui.estimate import PlannedCalls, expected_cost, planned_calls
+from promptgrad_tui.check_report import ModelOpened, RateMeasured, SplitFound, Told
+from promptgrad_tui.display.figures import count_text
+from promptgrad_tui.estimate import PlannedCalls, Sizes, planned_calls
+from promptgrad_tui.estimate_text import calls_text, cost_text
 from promptgrad_tui.findings import Finding
 from promptgrad_tui.job import open_project
 from promptgrad_tui.planning import ProjectParts, load_parts, open_models
@@ -30,12 +34,13 @@ _TOKENS_OF_A_RULE = 30
 _PROBED = 8
 
 
-def inspect_project(folder: Path, *, probes: bool, on_progress: Progress | None = None) -> Iterator[Finding]:
-    """Yield what was found in a project, up to the first thing without which nothing else can be checked.
+Part = Literal["data", "model", "rate"]
+"""How far a check goes: the files alone, the models too, or some calls as well."""
 
-    Without `probes` the model is opened but asked nothing.
-    """
-    subject = "project"
+
+def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[Told]:
+    """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
+    subject, project = "project", None
     try:
         project = open_project(folder, {})
         yield Finding("ok", subject, f"{project.name}: {project.file.name} can be read")
@@ -44,25 +49,32 @@ def inspect_project(folder: Path, *, probes: bool, on_progress: Progress | None 
         build_formatter(project)
         build_acceptor(project)
         yield from _program(parts)
+        yield from _splits(project, parts)
         subject = "gates"
         yield from _gates(project, parts)
         subject = "metric"
         yield _metric(parts)
+        sizes = _sizes(project, parts)
+        yield sizes
+        calls = planned_calls(project.optimizer, sizes, is_timed=project.gates.ask_latency)
+        if upto == "data":
+            yield _calls(calls)
+            return
         subject = "model"
         with ExitStack() as stack:
             log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "llama.log"
             models = open_models(project, log, on_progress, stack)
             yield from _models(models)
             subject = "context"
-            sizes = prompt_sizes(project, parts, models)
-            yield from _context(project, sizes, models)
+            prompts = prompt_sizes(project, parts, models)
+            yield from _context(project, prompts, models)
             subject = "estimate"
-            calls = _planned(project, parts)
             yield _calls(calls)
-            if probes:
-                yield from _measured(project, parts, models.task, calls, sizes)
+            if upto == "rate":
+                yield from _measured(project, parts, models.task, calls, prompts)
     except PromptGradError as error:
-        yield Finding.of(_subject_of(error, subject), error)
+        subject = _subject_of(error, subject)
+        yield Finding.of(subject, error, _field_of(subject, error, project))
 
 
 def _subject_of(error: PromptGradError, subject: str) -> str:
@@ -72,12 +84,52 @@ def _subject_of(error: PromptGradError, subject: str) -> str:
     )
 
 
+_FIELDS = {
+    "program": "program.signature",
+    "data": "data.train",
+    "gates": "gates.slices",
+    "metric": "metric.field",
+    "model": "model.task",
+    "context": "model.context_length",
+}
+"""The key that a finding is about where it names none."""
+
+
+def _field_of(subject: str, error: PromptGradError, project: Project | None) -> str:
+    """Return the key of the project file that an error names, or whose file it names."""
+    if named := re.search(r"\[(\w+)\] (\w+)", f"{error.message} {error.hint}"):
+        return f"{named[1]}.{named[2]}"
+    if project is not None:
+        for key in ("data.train", "data.validation", "data.test", "program.python", "metric.python"):
+            section, name = key.split(".")
+            told = getattr(getattr(project, section), name)
+            if told is not None and Path(told.partition(":")[0]).name in error.message:
+                return key
+    return _FIELDS.get(subject, "")
+
+
 def _program(parts: ProjectParts) -> Iterator[Finding]:
     fields = parts.fields
     steps = count_text(len(parts.program.named_predictors()), "predictor")
     inputs = ", ".join(fields.inputs) or "anything"
     yield Finding("ok", "program", f"{inputs} -> {', '.join(fields.outputs)}, {steps}")
-    splits = parts.splits
+
+
+def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFound]:
+    splits, data = parts.splits, project.data
+
+    def found(name: str, examples: Sequence[LoadedExample], file: str | None, origin: str) -> SplitFound:
+        slices = by_slice([example.values for example in examples], data.slice)
+        here: Any = "file" if file else origin
+        return SplitFound(name=name, file=file or "", examples=len(examples), origin=here, slices=slices)
+
+    yield found("train", splits.train, data.train, "")
+    if splits.validation:
+        yield found("validation", splits.validation, data.validation, "")
+    else:
+        held_out = _held_out(project, parts)
+        yield SplitFound(name="validation", file="", examples=held_out, origin="held out of train")
+    yield found("test", splits.test, data.test, "taken out of train")
     validation = (
         f"{len(splits.validation)} validation" if splits.validation else "validation held out of train"
     )
@@ -86,16 +138,30 @@ def _program(parts: ProjectParts) -> Iterator[Finding]:
         "ok", "data", f"{len(splits.train)} train, {validation}, {test}; no example is in two splits"
     )
     for warning in splits.warnings:
-        yield Finding("warn", "data", warning)
+        yield Finding("warn", "data", warning, field=_field_of_warning(warning))
+
+
+def _field_of_warning(warning: str) -> str:
+    if "resemble" in warning:
+        return "data.near_duplicate_threshold"
+    name = re.match(r"train|validation|test", warning)
+    return f"data.{name[0]}" if name else "data.train"
 
 
 def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
     test, field = parts.splits.test, project.data.slice
     can_show = smallest_visible_gain(len(test)) is not None
-    yield Finding("ok" if can_show else "warn", "test", power_text(len(test)))
+    yield Finding("ok" if can_show else "warn", "test", power_text(len(test)), field="data.test")
     refuse_unmeasurable(project.gates, parts.splits, field)
     for note in decision_notes(project.gates, test, field):
-        yield Finding("warn", "gates", note, "Take more examples, or another bound.")
+        gate = re.match(r"\w+", note)
+        yield Finding(
+            "warn",
+            "gates",
+            note,
+            "Take more examples, or another bound.",
+            field=f"gates.{gate[0]}" if gate else "",
+        )
 
 
 def _metric(parts: ProjectParts) -> Finding:
@@ -117,6 +183,7 @@ def _metric(parts: ProjectParts) -> Finding:
         "metric",
         f"{tried}; not those of {wrong[0].where}",
         "Correct the metric or these examples: what is expected should be right.",
+        field="metric.kind",
     )
 
 
@@ -125,10 +192,23 @@ def _gold(parts: ProjectParts, example: LoadedExample) -> dspy.Prediction:
     return dspy.Prediction(**expected)
 
 
-def _models(models: RunModels) -> Iterator[Finding]:
+def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:
+    yield _opened("task", models.task)
     yield _model("model", models.task)
     if models.reflection is not models.task:
+        yield _opened("reflection", models.reflection)
         yield _model("reflection", models.reflection)
+
+
+def _opened(role: Literal["task", "reflection"], model: Model) -> ModelOpened:
+    revision = model.revision
+    return ModelOpened(
+        role=role,
+        uri=model.uri,
+        revision=revision.short,
+        verified=revision.verified,
+        context_length=model.context_length,
+    )
 
 
 def _model(subject: str, model: Model) -> Finding:
@@ -154,7 +234,13 @@ def _context(project: Project, sizes: PromptSizes, models: RunModels) -> Iterato
     if sizes.analysis < limit:
         yield Finding("ok", "context", text)
     else:
-        yield Finding("warn", "context", text, "Fewer failures will be shown where they don't fit.")
+        yield Finding(
+            "warn",
+            "context",
+            text,
+            "Fewer failures will be shown where they don't fit.",
+            field="optimizer.gradient_failure_display_limit",
+        )
 
 
 def _longest_prompt(project: Project, longest: int, where: str, limit: int) -> Finding:
@@ -167,6 +253,7 @@ def _longest_prompt(project: Project, longest: int, where: str, limit: int) -> F
             text,
             "Shorten the example, or raise [model] context_length as far as the model allows.",
             exit_code=2,
+            field="model.context_length",
         )
     if longest + rules >= limit:
         return Finding(
@@ -174,49 +261,50 @@ def _longest_prompt(project: Project, longest: int, where: str, limit: int) -> F
             "context",
             f"{text}, and rules may add some {rules:,}",
             "Lower max_local_rules, or shorten it.",
+            field="optimizer.max_local_rules",
         )
     return Finding("ok", "context", text)
 
 
-def _planned(project: Project, parts: ProjectParts) -> PlannedCalls:
-    config, splits = project.optimizer, parts.splits
-    held_out = round(len(splits.train) * config.val_holdout_fraction)
-    validation = len(splits.validation) if splits.validation else held_out
-    return planned_calls(
-        config,
-        train=len(splits.train) - (0 if splits.validation else held_out),
-        validation=validation,
+def _held_out(project: Project, parts: ProjectParts) -> int:
+    return round(len(parts.splits.train) * project.optimizer.val_holdout_fraction)
+
+
+def _sizes(project: Project, parts: ProjectParts) -> Sizes:
+    splits = parts.splits
+    held_out = 0 if splits.validation else _held_out(project, parts)
+    others = (*splits.train, *(splits.validation or ()))
+    return Sizes(
+        train=len(splits.train) - held_out,
+        validation=len(splits.validation) if splits.validation else held_out,
         test=len(splits.test),
         predictors=len(parts.program.named_predictors()),
+        also=sum(example.name in project.gates.must_pass for example in others),
     )
 
 
 def _calls(calls: PlannedCalls) -> Finding:
-    return Finding(
-        "ok",
-        "estimate",
-        f"about {calls.expected:,} calls, {calls.analyses:,} of them analyses; at most {calls.bound:,} with "
-        f"{calls.proposals} proposals a batch",
-    )
+    return Finding("ok", "estimate", calls_text(calls))
 
 
 def _measured(
-    project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, sizes: PromptSizes
-) -> Iterator[Finding]:
+    project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
+) -> Iterator[Finding | RateMeasured]:
     found = probe(parts, model, project.optimizer, _PROBED)
-    cost = expected_cost(calls, found.measured, sizes.analysis)
-    yield Finding(
-        "ok",
-        "estimate",
-        f"about {float(f'{cost.tokens:.2g}'):,.0f} tokens and {rough_duration_text(cost.seconds)}, by "
-        f"{found.measured.calls} measured calls; early stopping and tokens that are shared make it less",
+    yield RateMeasured(
+        uri=model.uri,
+        measured=found.measured,
+        analysis_tokens=prompts.analysis,
+        at_a_time=project.optimizer.max_workers,
     )
+    yield Finding("ok", "estimate", cost_text(calls, found.measured, prompts.analysis))
     if found.unparseable:
         yield Finding(
             "warn",
             "answers",
             f"{found.unparseable} of {found.rollouts} answers could not be read",
             "Raise [model] max_tokens, or try a larger model.",
+            field="model.max_tokens",
         )
     else:
         yield Finding("ok", "answers", f"{found.right} of {found.rollouts} probed examples are right already")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.terminal import Terminal
+
+if TYPE_CHECKING:
+    from promptgrad_tui.preflight import Part
 
 
 @click.command(
@@ -35,26 +39,38 @@ def init_command(folder: Path) -> None:
     "check",
     short_help="Look at everything before the first call.",
     cls=Command,
-    examples=["promptgrad check", "promptgrad check mine --no-probe"],
+    examples=[
+        "promptgrad check",
+        "promptgrad check mine --no-probe",
+        "promptgrad check --json | jq .findings",
+    ],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
 @click.option("--no-probe", is_flag=True, help="Don't call the model: skip the measured estimate.")
+@click.option("--no-model", is_flag=True, help="Don't even open the model: look at the files alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--json-progress", is_flag=True, help="With --json: write progress as lines of JSON on stderr.")
 @click.pass_obj
-def check_command(context: CommandContext, project: Path | None, no_probe: bool) -> None:
+def check_command(
+    context: CommandContext,
+    project: Path | None,
+    no_probe: bool,
+    no_model: bool,
+    as_json: bool,
+    json_progress: bool,
+) -> None:
     """Validate the PROJECT (by default that of the current folder) before a run spends anything.
 
     Files, fields, splits, leakage between them, the metric, the model, the longest example's
     tokens against the context; then an estimate of calls, tokens and minutes from a few measured
     rollouts.
     """
-    from promptgrad_tui.display.status_line import StatusLine
-    from promptgrad_tui.findings import tell
-    from promptgrad_tui.offline import import_dspy_offline
+    from promptgrad_tui.checking import check_as_json, check_as_text
 
-    import_dspy_offline()
-    from promptgrad_tui.preflight import inspect_project
-
-    with StatusLine(Terminal.stderr()) as status:
-        findings = inspect_project(project or context.project, probes=not no_probe, on_progress=status.show)
-        exit_code = tell(findings, Terminal.stdout())
+    folder = project or context.project
+    upto: Part = "data" if no_model else "model" if no_probe else "rate"
+    if as_json:
+        exit_code = check_as_json(folder, upto, json_progress=json_progress)
+    else:
+        exit_code = check_as_text(folder, upto)
     click.get_current_context().exit(exit_code)

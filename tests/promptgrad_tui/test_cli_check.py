@@ -5,6 +5,9 @@ import sqlite3
 import pytest
 
 from engine.journal import Journal, journal_path
+from engine.project import load_project
+from promptgrad_tui.estimate import Sizes, planned_calls
+from promptgrad_tui.estimate_text import calls_text
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
@@ -25,19 +28,73 @@ def test_a_sound_project_is_told_what_it_will_cost(server, tmp_path):
     assert done.returncode == 0, done.stdout
     assert "90 of 90 examples count as right" in done.stdout
     assert "30 train, 30 validation, 30 test" in done.stdout
-    assert re.search(r"about [\d,]+ calls", done.stdout)
-    assert re.search(r"tokens and (about \d+|a few)", done.stdout)
+    assert re.search(r"[\d,]+ to [\d,]+ calls", done.stdout)
+    assert re.search(r"tokens and\s+(about \d+|a few)", done.stdout)
     assert ("ok", "answers") in findings(done)
     assert server.calls == 9
     assert not journal_path(tmp_path).exists(), "nothing is begun"
 
 
-def test_the_bound_holds_for_a_real_run(server, tmp_path):
+def test_a_run_lies_between_the_least_and_the_most(server, tmp_path):
     project = write_project(tmp_path, server.uri)
-    told = promptgrad("check", project, "--no-probe").stdout
-    bound = int(re.search(r"at\s+most\s+([\d,]+)", told)[1].replace(",", ""))
+    told = result(promptgrad("check", project, "--json", "--no-model"))
+    sizes, config = Sizes(**told["sizes"]), load_project(project).optimizer
+    calls = planned_calls(config, sizes)
+    assert told["findings"][-1]["text"] == calls_text(calls)
+    assert calls.least <= result(promptgrad("run", project, "--json", "-q"))["calls"] <= calls.many
+
+
+def test_the_check_for_programs(server, tmp_path):
+    done = promptgrad("check", write_project(tmp_path, server.uri), "--json", "--json-progress")
+    told = result(done)
+    assert [split["name"] for split in told["splits"]] == ["train", "validation", "test"]
+    assert [split["examples"] for split in told["splits"]] == [30, 30, 30]
+    assert told["models"][0]["uri"] == server.uri
+    assert told["models"][0]["role"] == "task"
+    assert told["rate"]["measured"]["calls"] == 8
+    assert told["rate"]["measured"]["prompt_tokens"] > 20
+    assert {finding["level"] for finding in told["findings"]} <= {"ok", "warn"}
+    assert "Loading DSPy" in done.stderr
+
+
+def test_the_check_for_programs_without_a_model_asks_none(server, tmp_path):
+    project = write_project(tmp_path, "gguf:missing.gguf")
+    told = result(promptgrad("check", project, "--json", "--no-model"))
+    assert told["sizes"] == {"train": 30, "validation": 30, "test": 30, "predictors": 1, "also": 0}
+    assert told["models"] == []
     assert server.calls == 0
-    assert 0 < result(promptgrad("run", project, "--json", "-q"))["calls"] <= bound
+
+
+def test_slices_and_a_split_without_a_file(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    text = text.replace('validation = "data/validation.jsonl"\n', "").replace(
+        "[metric]", 'slice = "queue"\n[metric]'
+    )
+    (project / "promptgrad.toml").write_text(text)
+    _, validation, test = result(promptgrad("check", project, "--json", "--no-model"))["splits"]
+    assert validation["origin"] == "held out of train"
+    assert (validation["examples"], sum(test["slices"].values())) == (6, 30)
+    assert set(test["slices"]) > {"general"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ('task = "demo"', 'task = "gguf:missing.gguf"', "model.task"),
+        ("data/test.jsonl", "data/none.jsonl", "data.test"),
+        ('field = "queue"', 'field = "gone"', "metric.field"),
+        ("[model]", "[gates]\nmust_pass = ['no-such']\n[model]", "gates.must_pass"),
+        ("[model]", "[gates]\nslices = {a = 1}\n[model]", "data.slice"),
+        ("signature = ", "signature = 'ticket' #", "program.signature"),
+    ],
+)
+def test_a_failure_names_the_field_that_it_is_about(tmp_path, before, after, field):
+    project = write_project(tmp_path, "demo")
+    text = (project / "promptgrad.toml").read_text()
+    (project / "promptgrad.toml").write_text(text.replace(before, after))
+    failure = result(promptgrad("check", project, "--json", "--no-probe"))["findings"][-1]
+    assert (failure["level"], failure["field"]) == ("fail", field)
 
 
 def test_a_metric_that_refuses_what_is_expected_is_told(server, tmp_path):
