@@ -97,6 +97,18 @@ def test_a_reader_gets_only_what_it_has_not_seen(path: Path, journal: Journal) -
         assert [event.id for _, event in reader.events(RUN, after=rest[-1][0])] == ["notice/10"]
 
 
+def test_a_reader_may_ask_for_some_kinds_of_events(journal: Journal) -> None:
+    for n in range(3):
+        journal.append(RUN, notice(n))
+        journal.append(RUN, RunResumed(id=f"resumed/{n}", attempt=n))
+    assert [event.id for _, event in journal.events(RUN, kinds=("run_resumed",), limit=2)] == [
+        "resumed/0",
+        "resumed/1",
+    ]
+    assert len(journal.events(RUN, kinds=("run_resumed", "notice"))) == 6
+    assert journal.events(RUN, kinds=("rollout",)) == []
+
+
 def test_a_prediction_of_any_kind_can_be_written(journal: Journal) -> None:
     odd = {"half": "\ud83d!", "path": Path("a/b"), "none": None, "object": complex(1, 2)}
     event = RolloutFinished(

@@ -8,13 +8,16 @@ import pytest
 from promptgrad_tui.app.actions import ACTIONS, SCOPES, keys_page, of_scope
 from promptgrad_tui.app.app import PromptGradApp
 from promptgrad_tui.app.batch_screen import BatchScreen
+from promptgrad_tui.app.compare_screen import CompareScreen
 from promptgrad_tui.app.keymap import read_keymap
 from promptgrad_tui.app.log_screen import LogScreen
+from promptgrad_tui.app.models_screen import ModelsScreen
 from promptgrad_tui.app.review_screen import ReviewScreen
 from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.start_screen import StartScreen
 from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import TextView
+from promptgrad_tui.app.try_screen import TryScreen
 
 DOCS = Path(__file__).parents[3] / "docs" / "keys.md"
 OWNERS = {
@@ -23,7 +26,10 @@ OWNERS = {
     "run": (RunScreen,),
     "batch": (BatchScreen,),
     "review": (ReviewScreen,),
+    "compare": (CompareScreen,),
     "log": (LogScreen,),
+    "try": (TryScreen,),
+    "models": (ModelsScreen,),
     "table": (RowTable,),
     "text": (TextView,),
 }
