@@ -90,15 +90,14 @@ def first_paint(folder: Path, text: bytes) -> tuple[float, float]:
 
     The second number is the processor time of it: what counts on a machine that has other work to do.
     """
-    start = "from promptgrad_tui.app.app import open_app; open_app(Path(sys.argv[1]))"
-    program = f"import sys; from pathlib import Path; {start}"
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    # What was installed for a person has its bytecode.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(folder)], stdin=slave, stdout=slave, stderr=slave, env=environment
-    )
+    command = [str(Path(sys.executable).with_name("promptgrad")), "-C", str(folder)]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     try:
         seen = b""

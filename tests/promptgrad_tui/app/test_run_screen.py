@@ -430,13 +430,13 @@ def test_a_journal_that_another_program_holds_is_told_and_read_again_later(
 
 
 def test_two_screens_on_one_run_agree(recorded: RecordedRun) -> None:
-    pilots: list[Pilot[int]] = []
+    screens: dict[Pilot[int], str] = {}
     agreed: list[str] = []
 
-    def agree(_: str) -> bool:
-        if len(pilots) == 2 and not agreed:
-            screens = {seen(pilot) for pilot in pilots}
-            agreed.extend(screens if len(screens) == 1 else ())
+    def agree(pilot: Pilot[int], screen: str) -> bool:
+        screens[pilot] = screen
+        if len(screens) == 2 and len(set(screens.values())) == 1:
+            agreed.append(screen)
         return bool(agreed)
 
     async def write() -> None:
@@ -448,8 +448,7 @@ def test_two_screens_on_one_run_agree(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "3.3")
         await until_true(pilot, lambda screen: "improved" in screen and "x Stop" not in screen)
-        pilots.append(pilot)
-        await until_true(pilot, agree, "agreement")
+        await until_true(pilot, lambda screen: agree(pilot, screen), "agreement")
 
     async def both() -> None:
         watching = (watch(recorded.folder, recorded.run, script, LARGE) for _ in range(2))
