@@ -85,7 +85,7 @@ def test_slices_and_a_split_without_a_file(server, tmp_path):
         ("data/test.jsonl", "data/none.jsonl", "data.test"),
         ('field = "queue"', 'field = "gone"', "metric.field"),
         ("[model]", "[gates]\nmust_pass = ['no-such']\n[model]", "gates.must_pass"),
-        ("[model]", "[gates]\nslices = {a = 1}\n[model]", "data.slice"),
+        ("[model]", "[gates]\nslices = {a = 1}\n[model]", "gates.slices"),
         ("signature = ", "signature = 'ticket' #", "program.signature"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_bad_project_file_ends_the_check_with_its_line(tmp_path):
 def healthy_machine(monkeypatch):
     """A machine on which llama.cpp and the demo model work: neither is what these tests are about."""
     told = {
-        "library": {"features": "AVX2 = 1", "gpu": False},
+        "library": {"features": "AVX2 = 1", "amx_works": True, "gpu": False},
         "demo": {"revision": "0" * 12, "load_seconds": 0.1, "answer_seconds": 0.1},
     }
     monkeypatch.setattr("promptgrad_tui.doctor._native", lambda part: told[part])
@@ -154,6 +154,16 @@ def test_the_doctor_finds_a_healthy_machine(healthy_machine, tmp_path):
     done = promptgrad("-C", tmp_path, "doctor")
     assert done.returncode == 0, done.stdout
     assert {subject for _, subject in findings(done)} >= {"python", "packages", "llama.cpp", "disk"}
+
+
+def test_the_doctor_says_what_a_broken_compiler_costs(monkeypatch, tmp_path):
+    library = {"features": "AVX2 = 1 | AMX_INT8 = 1", "amx_works": False, "gpu": False}
+    demo = {"revision": "0" * 12, "load_seconds": 0.1, "answer_seconds": 0.1}
+    monkeypatch.setattr("promptgrad_tui.doctor._native", {"library": library, "demo": demo}.get)
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 0
+    assert ("warn", "llama.cpp") in findings(done)
+    assert "CXXFLAGS" in done.stdout
 
 
 def test_the_doctor_finds_a_damaged_journal(healthy_machine, tmp_path):
