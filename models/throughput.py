@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import platformdirs
+from models import user_cache
 
 
 @dataclass(frozen=True)
@@ -41,25 +37,18 @@ class Throughput:
 
 def remember(throughput: Throughput, revision: str, runs_at: str) -> None:
     """Keep what was measured of a revision; `runs_at` says which server ran it, empty in process."""
-    place = _file(revision, runs_at)
-    with contextlib.suppress(OSError):  # a cache that can't be written costs a measurement, never an answer
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(throughput.as_dict()), encoding="utf-8")
-        partial.replace(place)
+    user_cache.remember("throughput", _key(revision, runs_at), throughput.as_dict())
 
 
 def recall(revision: str | None, runs_at: str) -> Throughput | None:
     """Return what was measured of a revision on this machine, or None."""
-    if revision is None:
+    known = user_cache.recall("throughput", _key(revision, runs_at)) if revision else None
+    try:
+        return Throughput.from_dict(known) if known else None
+    except (KeyError, TypeError):
         return None
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return Throughput.from_dict(json.loads(_file(revision, runs_at).read_text(encoding="utf-8")))
-    return None
 
 
-def _file(revision: str, runs_at: str) -> Path:
+def _key(revision: str, runs_at: str) -> list[object]:
     # A home folder may be shared by machines: what one of them measured says nothing of another.
-    machine = [platform.node(), platform.machine(), os.cpu_count()]
-    name = hashlib.sha256(json.dumps([revision, runs_at, machine]).encode()).hexdigest()
-    return Path(platformdirs.user_cache_dir("promptgrad", appauthor=False)) / "throughput" / f"{name}.json"
+    return [revision, runs_at, platform.node(), platform.machine(), os.cpu_count()]
