@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from models.local import LocalModel, Messages, Progress
-    from models.opening import open_model
+    from models.opening import check_models_fit, open_model, read_revision
     from models.revision import ModelRevision
     from models.settings import ModelSettings
 
-__all__ = ["LocalModel", "Messages", "ModelRevision", "ModelSettings", "Progress", "open_model"]
+__all__ = [
+    "LocalModel",
+    "Messages",
+    "ModelRevision",
+    "ModelSettings",
+    "Progress",
+    "check_models_fit",
+    "open_model",
+    "read_revision",
+]
 
 _HOMES = {
     "LocalModel": "local",
@@ -22,7 +31,9 @@ _HOMES = {
     "ModelRevision": "revision",
     "ModelSettings": "settings",
     "Progress": "local",
+    "check_models_fit": "opening",
     "open_model": "opening",
+    "read_revision": "opening",
 }
 
 

@@ -15,23 +15,31 @@ BYTES_PER_VALUE = 2
 """Keys and values are kept in 16 bits."""
 
 
-def check_fits(path: Path, settings: ModelSettings) -> None:
-    """Say that a model doesn't fit before minutes are spent on loading it.
+def check_fits(settings: ModelSettings, *paths: Path) -> None:
+    """Say that models don't fit, each beside the others, before minutes are spent on loading them.
 
     Raises:
-        ModelMemoryError: it needs more than is free; memory of a GPU is llama.cpp's to check.
-        ModelNotFoundError: the file or a shard of it is missing.
+        ModelMemoryError: they need more than is free; memory of a GPU is llama.cpp's to check.
+        ModelNotFoundError: a file or a shard of it is missing.
         ModelFileError: it is damaged.
     """
+    needed, free = [_needed_by_file(path, settings) for path in paths], available_bytes()
+    if sum(needed) <= free or _goes_to_gpu(settings):
+        return
+    names = " and ".join(path.name for path in paths)
+    sizes = " + ".join(f"{size / 1e9:.1f}" for size in needed)
+    verb, instead = ("need", "one model for both tasks") if len(paths) > 1 else ("needs", "a smaller one")
+    raise ModelMemoryError(
+        f"{names} {verb} about {sizes} GB of memory, and {free / 1e9:.1f} GB are free.",
+        hint="Close programs, lower `context_length` under [model], or choose "
+        f"a smaller quantization or {instead}.",
+    )
+
+
+def _needed_by_file(path: Path, settings: ModelSettings) -> int:
     files = shards(path)
     headers = [read_header(file) for file in files]  # each of them, so that a damaged shard is found here
-    size = sum(file.stat().st_size for file in files)
-    needed, free = needed_bytes(headers[0], size, settings.context_length), available_bytes()
-    if needed > free and not _goes_to_gpu(settings):
-        raise ModelMemoryError(
-            f"{path.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free.",
-            hint="Close programs, lower `context_length` under [model], or choose a smaller quantization.",
-        )
+    return needed_bytes(headers[0], sum(file.stat().st_size for file in files), settings.context_length)
 
 
 def needed_bytes(header: GGUFHeader, file_bytes: int, context_length: int | None = None) -> int:

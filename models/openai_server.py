@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from models.errors import RevisionMovedError
-from models.local import Messages
 from models.openai_api import ServerAnswers, ask_all, client, read_object, root_of
 from models.openai_engine import OpenAIEngine
-from models.server_engine import AsyncServerEngine
+from models.revision import ModelRevision
+from models.server_model import ServerModel
 from models.settings import DEFAULT_CONTEXT, ModelSettings
-from models.token_counts import EstimatedCounter, count_prompt
+from models.token_counts import EstimatedCounter
 from models.uri import OpenAIUri
 
 
@@ -22,73 +21,35 @@ def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
     return OpenAIModel(target, settings, ask_all(target))
 
 
-class OpenAIModel:
+class OpenAIModel(ServerModel):
     """A `LocalModel` behind servers; `open_model("openai:URL#NAME")` makes one."""
 
+    hint_when_moved = "A server was started with another model meanwhile: run again."
+
     def __init__(self, target: OpenAIUri, settings: ModelSettings, answers: ServerAnswers) -> None:
-        import dspy
-
-        self.uri = f"openai:{','.join(target.endpoints)}#{target.name}"
-        self.revision = answers.revision
-        self.sampling = settings.sampling()
-        self.context_length = settings.context_length or answers.context_length or DEFAULT_CONTEXT
         self._target = target
-        self._counter = _ServerCounter(answers)
-        self._engine = OpenAIEngine(
-            target.endpoints,
-            target.name,
+        self._server_counter = _ServerCounter(answers)
+        super().__init__(
+            f"openai:{','.join(target.endpoints)}#{target.name}",
+            answers.revision,
             settings,
-            schema_in_json_object=answers.takes_schema_in_json_object,
+            context_length=settings.context_length or answers.context_length or DEFAULT_CONTEXT,
+            engine=OpenAIEngine(
+                target.endpoints,
+                target.name,
+                settings,
+                schema_in_json_object=answers.takes_schema_in_json_object,
+            ),
+            counter=self._server_counter,
         )
-        self.lm = dspy.LM(
-            f"openai/{target.name}",
-            engine=self._engine,
-            async_engine=AsyncServerEngine(self._engine),
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            cache=False,
-        )
 
-    @property
-    def exact_token_counts(self) -> bool:
-        """Whether the server has an endpoint that counts tokens."""
-        return self._counter.exact
+    def read_revision(self) -> ModelRevision:
+        """Ask the servers what they serve now."""
+        return ask_all(self._target).revision
 
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has."""
-        return self._counter.count(text)
-
-    def count_prompt_tokens(self, messages: Messages) -> int:
-        """Return how many tokens the messages have, with an allowance for the template around them."""
-        return count_prompt(self._counter, messages)
-
-    def verify_revision(self) -> None:
-        """Ask the servers again what they serve.
-
-        Raises:
-            RevisionMovedError: they describe another model than when it was opened.
-        """
-        now = ask_all(self._target).revision
-        if now != self.revision:
-            raise RevisionMovedError(
-                f"{self.uri} was {self.revision.short} and is now {now.short}.",
-                hint="A server was started with another model meanwhile: run again.",
-            )
-
-    def cancel(self) -> None:
-        """End all running requests."""
-        self._engine.cancel()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._engine.close()
-        self._counter.close()
-
-    def __enter__(self) -> OpenAIModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def disconnect(self) -> None:
+        """Close the connection that counts tokens."""
+        self._server_counter.close()
 
 
 class _ServerCounter:

@@ -1,7 +1,8 @@
-"""From a model URI to an opened model."""
+"""From a model URI to an opened model, or to its revision alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.demo import demo_model_path
@@ -10,6 +11,7 @@ from models.gguf_header import shards
 from models.hashing import gguf_revision
 from models.local import LocalModel, Progress
 from models.memory import check_fits
+from models.revision import ModelRevision
 from models.settings import ModelSettings
 from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
 
@@ -33,8 +35,7 @@ def open_model(
     settings = settings or ModelSettings()
     target = parse_uri(uri, project_dir)
     if isinstance(target, DemoUri | GGUFUri):
-        path = demo_model_path() if isinstance(target, DemoUri) else target.path
-        return _open_gguf(uri, path, settings, project_dir, log_file, on_progress)
+        return _open_gguf(uri, _file_of(target), settings, project_dir, log_file, on_progress)
     if isinstance(target, OllamaUri):
         from models.ollama import open_ollama
 
@@ -42,6 +43,48 @@ def open_model(
     from models.openai_server import open_openai
 
     return open_openai(target, settings)
+
+
+def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: Path | None = None) -> None:
+    """Say that models which are to be open at once don't fit into memory, before any of them is loaded.
+
+    Raises:
+        ModelUriError: a URI can't be read.
+        ModelError: they don't fit, or a file is missing or damaged; servers look after their own memory.
+    """
+    targets = dict.fromkeys(parse_uri(uri, project_dir) for uri in uris)
+    check_fits(settings, *(_file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
+
+
+def read_revision(
+    uri: str,
+    *,
+    settings: ModelSettings | None = None,
+    project_dir: Path | None = None,
+    on_progress: Progress | None = None,
+) -> ModelRevision:
+    """Return the exact revision that a URI stands for now: what `open_model` would open, without loading it.
+
+    Raises:
+        ModelUriError: the URI can't be read.
+        ModelError: the model can't be found, read or reached; the hint says what to do.
+    """
+    target = parse_uri(uri, project_dir)
+    if isinstance(target, DemoUri | GGUFUri):
+        path = _file_of(target)
+        template = _chat_template(settings or ModelSettings(), project_dir)
+        return gguf_revision(path, chat_template=template, on_progress=on_progress)
+    if isinstance(target, OllamaUri):
+        from models.ollama_revision import ollama_revision
+
+        return ollama_revision(target.name)
+    from models.openai_api import ask_all
+
+    return ask_all(target).revision
+
+
+def _file_of(target: DemoUri | GGUFUri) -> Path:
+    return demo_model_path() if isinstance(target, DemoUri) else target.path
 
 
 def _open_gguf(
@@ -53,7 +96,7 @@ def _open_gguf(
     on_progress: Progress | None,
 ) -> LocalModel:
     template = _chat_template(settings, project_dir)
-    check_fits(path, settings)
+    check_fits(settings, path)
     revision = gguf_revision(path, chat_template=template, on_progress=on_progress)
     from models.gguf import GGUFModel
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import weakref
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol
 
-from models.errors import ModelFileError
 from models.local import Messages
 
 LETTERS_PER_TOKEN = 3
@@ -49,30 +47,14 @@ class VocabularyCounter:
     exact = True
 
     def __init__(self, path: Path) -> None:
-        import llama_cpp.llama_cpp as llama
+        from models.gguf.library import NativeModel
 
-        from models.gguf import native_log
-
-        native_log.install()
-        llama.llama_backend_init()
-        params = llama.llama_model_default_params()
-        params.vocab_only = True
-        self._llama = llama
-        self._model = llama.llama_model_load_from_file(str(path).encode(), params)
-        if not self._model:
-            raise ModelFileError(f"llama.cpp can't read the vocabulary of {path}.")
-        self._vocab = llama.llama_model_get_vocab(self._model)
-        weakref.finalize(self, llama.llama_model_free, self._model)
+        self._model = NativeModel(path, gpu_layers=0, vocabulary_only=True)
+        weakref.finalize(self, self._model.close)
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has; safe to call from many threads."""
-        data = text.encode()
-        buffer = (ctypes.c_int32 * (len(data) + 8))()
-        return int(
-            self._llama.llama_tokenize(
-                self._vocab, data, len(data), cast(Any, buffer), len(buffer), False, True
-            )
-        )
+        return len(self._model.tokenize(text))
 
 
 def count_prompt(counter: TokenCounter, messages: Messages) -> int:

@@ -6,6 +6,8 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,17 +34,34 @@ _strlen = ctypes.cast(ctypes.CDLL(None if hasattr(ctypes, "pythonapi") else "msv
 _abort_callback = ctypes.cast(_strlen, llama.ggml_abort_callback)
 
 
+@dataclass(frozen=True, slots=True)
+class SpecialToken:
+    """A token that steers the model and that no text of a person should spell."""
+
+    token: int
+    text: str
+    strips_left: bool
+    """Whether blanks before it belong to it."""
+    strips_right: bool
+
+
 class NativeModel:
     """The weights and the vocabulary of one GGUF file."""
 
     def __init__(
-        self, path: Path, *, gpu_layers: int, on_progress: Callable[[float], None] | None = None
+        self,
+        path: Path,
+        *,
+        gpu_layers: int,
+        vocabulary_only: bool = False,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         native_log.install()
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.use_extra_bufts = amx.usable()
+        params.vocab_only = vocabulary_only
         report = on_progress or (lambda _fraction: None)
 
         def progress(fraction: float, _data: int | None) -> bool:
@@ -63,6 +82,7 @@ class NativeModel:
             raise ModelFileError(f"{path} is no model that continues a text.", hint="Choose a chat model.")
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
+        self.on_gpu = gpu_layers != 0 and bool(llama.llama_supports_gpu_offload())
         self.context_length: int = llama.llama_model_n_ctx_train(self.handle)
         self._pieces: list[bytes | None] = [None] * self.n_vocab
         self._calls = 0
@@ -81,6 +101,20 @@ class NativeModel:
         """Return the file's own chat template."""
         text = llama.llama_model_chat_template(self.handle, None)
         return text.decode("utf-8", "replace") if text else None
+
+    def special_tokens(self) -> list[SpecialToken]:
+        """Return the tokens that `tokenize` knows with `special` alone."""
+        kinds = list(map(llama.llama_vocab_get_attr, repeat(self.vocab, self.n_vocab), range(self.n_vocab)))
+        return [
+            SpecialToken(
+                token,
+                self.special_text(token),
+                strips_left=bool(kind & llama.LLAMA_TOKEN_ATTR_LSTRIP),
+                strips_right=bool(kind & llama.LLAMA_TOKEN_ATTR_RSTRIP),
+            )
+            for token, kind in enumerate(kinds)
+            if kind & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN)
+        ]
 
     def special_text(self, token: int) -> str:
         """Return how a special token is written, or nothing if the vocabulary has no such token."""
@@ -117,6 +151,16 @@ class NativeModel:
         if piece is None:
             piece = self._pieces[token] = self._read_piece(token)
         return piece
+
+    @property
+    def has_window(self) -> bool:
+        """Whether some layers look back no further than a sliding window."""
+        return bool(llama.llama_model_n_swa(self.handle) > 0)
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether a sequence takes memory besides that of its tokens, as recurrent and hybrid ones do."""
+        return bool(llama.llama_model_is_recurrent(self.handle) or llama.llama_model_is_hybrid(self.handle))
 
     def kv_bytes_per_token(self) -> int:
         """Return what one evaluated token takes in memory, with 16-bit keys and values."""
@@ -170,14 +214,16 @@ class NativeModel:
 class Batch:
     """Tokens for one step, in buffers that are made once."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, twins: int = 0) -> None:
         self.capacity = capacity
         self.tokens = np.zeros(capacity, np.int32)
         self.positions = np.zeros(capacity, np.int32)
-        self.sequences = np.zeros(capacity, np.int32)
+        self._owners = np.zeros((capacity, 2), np.int32)
+        self.sequences = self._owners[:, 0]
         self.outputs = np.zeros(capacity, np.int8)
-        self._counts = np.ones(capacity, np.int32)
-        self._pointers = self.sequences.ctypes.data + 4 * np.arange(capacity, dtype=np.uintp)
+        self._twins = twins
+        self._counts = np.full(capacity, 2 if twins else 1, np.int32)
+        self._pointers = self._owners.ctypes.data + 8 * np.arange(capacity, dtype=np.uintp)
         self.native = llama.llama_batch(
             n_tokens=0,
             token=_pointer(self.tokens, llama.llama_token),
@@ -188,6 +234,13 @@ class Batch:
             logits=_pointer(self.outputs, ctypes.c_int8),
         )
 
+    def take(self, count: int) -> Any:
+        """Return the first tokens as llama.cpp takes them."""
+        if self._twins:
+            self._owners[:count, 1] = self._owners[:count, 0] + self._twins
+        self.native.n_tokens = count
+        return self.native
+
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     """Return an array's memory as a C pointer; the array must outlive it."""
@@ -195,16 +248,22 @@ def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
 
 
 class NativeContext:
-    """Evaluates batches over one KV cache; used by one thread at a time, except `abort`."""
+    """Evaluates batches over one KV cache; used by one thread at a time, except `abort`.
+
+    llama.cpp gives away a cell that one sequence alone holds once it has left that sequence's sliding window,
+    though a prompt that shares an earlier part still needs it. So where a model has such a window, each
+    sequence has a twin which holds the same cells.
+    """
 
     def __init__(
         self, model: NativeModel, *, cells: int, sequences: int, batch_size: int, threads: int
     ) -> None:
         params = llama.llama_context_default_params()
         params.n_ctx = cells
-        params.n_batch = batch_size
-        params.n_ubatch = min(batch_size, 512)
-        params.n_seq_max = sequences
+        self._twins = sequences if model.has_window and not model.keeps_state else 0
+        params.n_seq_max = sequences + self._twins
+        params.n_batch = max(batch_size, params.n_seq_max)
+        params.n_ubatch = min(params.n_batch, 512)
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True
         params.swa_full = True
@@ -219,13 +278,12 @@ class NativeContext:
                 hint="Set a smaller `context_length` under [model], or close other programs.",
             )
         self.memory = llama.llama_get_memory(self.handle)
-        self.batch = Batch(batch_size)
+        self.batch = Batch(batch_size, twins=self._twins)
         self._n_vocab = model.n_vocab
 
     def decode(self, count: int) -> int:
         """Evaluate the first tokens of the batch; 0, NO_ROOM, ABORTED, or below 0 for a fatal error."""
-        self.batch.native.n_tokens = count
-        return int(llama.llama_decode(self.handle, self.batch.native))
+        return int(llama.llama_decode(self.handle, self.batch.take(count)))
 
     def logits(self, rows: int) -> Logits:
         """Return the last step's outputs in the batch's order, valid until the next step."""
@@ -236,10 +294,15 @@ class NativeContext:
     def copy(self, source: int, target: int, length: int) -> None:
         """Let `target` share the first positions of `source`; no data moves."""
         llama.llama_memory_seq_cp(self.memory, source, target, 0, length)
+        if self._twins:
+            llama.llama_memory_seq_cp(self.memory, source, target + self._twins, 0, length)
 
     def cut(self, sequence: int, length: int) -> bool:
         """Forget what a sequence has from position `length` on; False if this model's memory can't."""
-        return bool(llama.llama_memory_seq_rm(self.memory, sequence, length if length else -1, -1))
+        begin = length if length else -1
+        if self._twins:
+            llama.llama_memory_seq_rm(self.memory, sequence + self._twins, begin, -1)
+        return bool(llama.llama_memory_seq_rm(self.memory, sequence, begin, -1))
 
     def shares_beginnings(self) -> bool:
         """Try whether a sequence can go on from the middle of another one; the cache is empty afterwards.
@@ -253,12 +316,30 @@ class NativeContext:
         continued = self._evaluate(tokens[2:], 2, sequence=1) if held == 1 else None
         shares = (
             continued is not None
-            and bool(np.allclose(whole, continued, atol=0.02 * float(np.ptp(whole))))
+            and _are_close(whole, continued)
             and self.cut(0, 2)
             and llama.llama_memory_seq_pos_max(self.memory, 0) == 1
         )
         llama.llama_memory_clear(self.memory, True)
         return bool(shares)
+
+    def copies_states(self) -> bool:
+        """Try whether a whole sequence and its copy go on independently; the cache is empty afterwards."""
+        tokens = np.arange(4, dtype=np.int32) % self._n_vocab
+        whole = self._evaluate(tokens, 0, sequence=0)
+        llama.llama_memory_clear(self.memory, True)
+        self._evaluate(tokens[:2], 0, sequence=0)
+        self.copy(0, 1, 2)
+        continued = [self._evaluate(tokens[2:], 2, sequence=sequence) for sequence in (1, 0)]
+        llama.llama_memory_clear(self.memory, True)
+        return all(_are_close(whole, logits) for logits in continued)
+
+    def bytes_of(self, tokens: int) -> int:
+        """Return what a sequence of so many tokens takes in memory; the cache is empty afterwards."""
+        self._evaluate(np.zeros(tokens, np.int32), 0, sequence=0)
+        size = int(llama.llama_state_seq_get_size(self.handle, 0))
+        llama.llama_memory_clear(self.memory, True)
+        return size
 
     def _evaluate(self, tokens: Tokens, start: int, *, sequence: int) -> Logits:
         """Evaluate a few tokens and return the logits after the last one."""
@@ -281,3 +362,8 @@ class NativeContext:
         if self.handle:
             llama.llama_free(self.handle)
             self.handle = None
+
+
+def _are_close(left: Logits, right: Logits) -> bool:
+    """Whether two rows are the same but for the order of sums."""
+    return bool(np.allclose(left, right, atol=0.02 * float(np.ptp(left))))

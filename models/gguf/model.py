@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +18,22 @@ from models.gguf.engine import AsyncGGUFEngine, GGUFEngine, room_for_answer
 from models.gguf.library import NativeContext, NativeModel
 from models.gguf.prefix_tree import Tokens, common_prefix
 from models.gguf.prompt_cache import PromptCache
+from models.gguf.quoting import Quoting, unsealed
 from models.gguf.request import Scoring
 from models.gguf.sampling import Sampling
 from models.gguf.scheduler import Scheduler, Statistics
-from models.gguf.template import ChatTemplate
+from models.gguf.snapshot_cache import SnapshotCache
+from models.gguf.template import ChatTemplate, thinking_switches
+from models.gguf.tuning import tuned
 from models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from models.revision import ModelRevision
 
 _LONGEST_CONTEXT = 8192
-_SEQUENCES = 16
 _MOST_SEQUENCES = 256
 """What llama.cpp can tell apart."""
+_FEWEST_SEQUENCES = 2
 _IDLE_SEQUENCES = 32
 """Sequences, besides one for each request, that hold prompts for later ones."""
 _CELLS_PER_SEQUENCE = 1024
@@ -75,6 +77,7 @@ class GGUFModel:
         gpu_layers = -1 if settings.gpu_layers is None else settings.gpu_layers
         self._model = NativeModel(path, gpu_layers=gpu_layers, on_progress=report)
         try:
+            self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
             self.context_length = self._context_length(settings)
             self._scheduler = self._start_scheduler(settings)
@@ -106,19 +109,20 @@ class GGUFModel:
         Raises:
             ChatTemplateError: the template refuses them.
         """
-        return self._template.render(messages)
+        return unsealed(self._sealed(messages))
 
     def score(self, prompt: str | Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
         """Return the log-probability of each continuation of a prompt; nothing is generated.
 
-        The prompt, text as `render` returns it or messages, is evaluated once for all continuations.
+        The prompt is evaluated once for all continuations. In a prompt that is text each special token counts
+        as such; in messages and continuations none does.
 
         Raises:
             ContextLengthError: a continuation doesn't fit behind the prompt.
             RequestCancelledError: `cancel` was called meanwhile.
         """
-        text = prompt if isinstance(prompt, str) else self.render(prompt)
-        whole = [self._tokenize(text + continuation) for continuation in continuations]
+        text = prompt if isinstance(prompt, str) else self._sealed(prompt)
+        whole = [self._tokenize(text + self._quoting.sealed(continuation)) for continuation in continuations]
         # The last token of a prompt may merge with what follows: score from where all agree with the prompt.
         own = self._tokenize(text)
         start = min((common_prefix(own, tokens) for tokens in whole), default=0)
@@ -175,7 +179,7 @@ class GGUFModel:
             model.chat_template(),
             bos=model.special_text(model.bos),
             eos=model.special_text(model.eos),
-            switches={"enable_thinking": settings.think, **settings.template_switches},
+            switches={**thinking_switches(settings.think), **settings.template_switches},
         )
 
     def _context_length(self, settings: ModelSettings) -> int:
@@ -185,23 +189,48 @@ class GGUFModel:
         return min(trained, _LONGEST_CONTEXT)
 
     def _start_scheduler(self, settings: ModelSettings) -> Scheduler:
-        sequences = settings.sequences or _SEQUENCES
+        usual = tuned(self._model, self._path)
+        sequences = settings.sequences or usual.sequences
         memory = settings.kv_memory * _MEGABYTE if settings.kv_memory else psutil.virtual_memory().total // 8
-        affordable = memory // self._model.kv_bytes_per_token()
+        most = _MOST_SEQUENCES // 2 if self._model.has_window else _MOST_SEQUENCES
+        held = min(2 * sequences + _IDLE_SEQUENCES, most, settings.batch_size)
+        per_token, per_sequence = self._bytes_per_token_and_sequence()
+        if per_sequence:
+            held = max(_FEWEST_SEQUENCES, min(held, memory // 2 // per_sequence))
         wanted = self.context_length + sequences * min(self.context_length, _CELLS_PER_SEQUENCE)
+        affordable = max(memory - held * per_sequence, 0) // per_token if per_token else wanted
         cells = max(self.context_length, min(affordable, wanted))
-        held = min(2 * sequences + _IDLE_SEQUENCES, _MOST_SEQUENCES, settings.batch_size)
         self._context = NativeContext(
             self._model,
             cells=cells,
             sequences=held,
             batch_size=settings.batch_size,
-            threads=settings.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+            threads=settings.threads or usual.threads,
         )
-        cache = PromptCache(
-            self._context, cells=cells, sequences=held, shares=self._context.shares_beginnings()
+        cache = self._make_cache(cells, held)
+        return Scheduler(
+            self._model,
+            self._context,
+            cache,
+            sequences=min(sequences, held),
+            mixes=self._model.on_gpu,
         )
-        return Scheduler(self._model, self._context, cache, sequences=min(sequences, held))
+
+    def _bytes_per_token_and_sequence(self) -> tuple[int, int]:
+        """Return what evaluated tokens take in memory, and what a sequence takes besides."""
+        if not self._model.keeps_state:
+            return self._model.kv_bytes_per_token(), 0
+        trial = NativeContext(self._model, cells=256, sequences=1, batch_size=16, threads=1)
+        one, two = trial.bytes_of(1), trial.bytes_of(2)
+        trial.close()
+        return two - one, one - (two - one)
+
+    def _make_cache(self, cells: int, sequences: int) -> PromptCache | SnapshotCache:
+        """Return the cache that fits what the model's memory can do, which is tried, not looked up."""
+        shares = self._context.shares_beginnings()
+        if not shares and self._context.copies_states():
+            return SnapshotCache(self._context, cells=cells, sequences=sequences)
+        return PromptCache(self._context, cells=cells, sequences=sequences, shares=shares)
 
     def _make_engine(self, settings: ModelSettings) -> GGUFEngine:
         return GGUFEngine(
@@ -223,12 +252,16 @@ class GGUFModel:
 
     def _prompt_tokens(self, messages: Sequence[Mapping[str, Any]]) -> tuple[Tokens, bool]:
         """Return a prompt's tokens, and whether it ends within the model's thinking."""
-        text = self.render(messages)
+        text = self._sealed(messages)
         return self._tokenize(text), text.rstrip().endswith("<think>")
+
+    def _sealed(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """Return the prompt, in which no message spells a special token."""
+        return self._template.render(self._quoting.sealed_messages(messages))
 
     def _tokenize(self, text: str) -> Tokens:
         """Return a prompt's tokens, with the one that begins every text where the model wants it."""
-        tokens = self._model.tokenize(text)
+        tokens = self._quoting.tokenize(text)
         if self._model.adds_bos and (not len(tokens) or tokens[0] != self._model.bos):
             return np.concatenate([np.array([self._model.bos], np.int32), tokens])
         return tokens

@@ -52,6 +52,8 @@ class Request:
         self.tokens = tokens
         self.outputs_from = outputs_from
         """The first position whose logits are needed."""
+        self.pause = 0
+        """A position where a step has to end, because the state there is kept."""
         self.room = room
         """KV cells that the answer may need."""
         self.future: Future[Any] = Future()

@@ -17,14 +17,14 @@ from models.gguf.prefix_tree import Match
 from models.gguf.prompt_cache import PromptCache
 from models.gguf.request import Generation, Request
 from models.gguf.sampling import Candidates
+from models.gguf.snapshot_cache import SnapshotCache
 
 _WINDOW = 64
 """Waiting requests that are looked at for the one that shares most."""
 _PATIENCE = 64
 """How often the oldest request lets others go first."""
 _SHARE_BESIDE_ANSWERS = 4
-"""While answers are being written, prompts take a quarter of a batch: so answers start, and later end, at
-different times, and nearly every step has both, which costs a CPU less per token than a few tokens alone."""
+"""Where answers and prompts share steps, prompts take a quarter of a batch: answers shouldn't wait long."""
 _OUTPUTS_PER_CHUNK = 64
 """Rows of logits that one prompt chunk may ask for: each takes the vocabulary's size in memory."""
 
@@ -65,11 +65,24 @@ class Scheduler:
     """Batches requests over one context."""
 
     def __init__(
-        self, model: NativeModel, context: NativeContext, cache: PromptCache, *, sequences: int
+        self,
+        model: NativeModel,
+        context: NativeContext,
+        cache: PromptCache | SnapshotCache,
+        *,
+        sequences: int,
+        mixes: bool,
     ) -> None:
+        """Start the thread.
+
+        `mixes` lets answers and prompts share steps, which a GPU likes. On a CPU llama.cpp's attention works
+        on blocks of 64 tokens at everything that any of them attends to: answers of many sequences among
+        prompts make each block attend to all, and a step of both costs more than one of each.
+        """
         self._context = context
         self._cache = cache
         self._max_active = sequences
+        self._mixes = mixes
         self._candidates = Candidates(model.n_vocab)
         self._waiting: deque[Request] = deque()
         self._active: list[Request] = []
@@ -199,9 +212,12 @@ class Scheduler:
     # One step
 
     def _compose(self) -> tuple[list[_Span], int, int]:
-        """Fill the batch with each answer's next token, then prompts; return spans, tokens, outputs."""
+        """Fill the batch with each answer's next token, prompts, or both; return spans, tokens, outputs."""
         batch = self._context.batch
+        prefilling = [r for r in self._active if r.prefilling]
         decoding = [r for r in self._active if isinstance(r, Generation) and not r.prefilling]
+        if prefilling and not self._mixes:
+            decoding = []
         count = len(decoding)
         batch.tokens[:count] = [r.generated[-1] for r in decoding]
         batch.positions[:count] = [len(r.tokens) + len(r.generated) - 1 for r in decoding]
@@ -212,8 +228,8 @@ class Scheduler:
         limit = (
             min(batch.capacity, count + batch.capacity // _SHARE_BESIDE_ANSWERS) if count else batch.capacity
         )
-        for request in self._active:
-            if request.prefilling and count < limit:
+        for request in prefilling:
+            if count < limit:
                 span = self._add_chunk(request, count, limit)
                 spans.append(span)
                 count += span.length
@@ -225,6 +241,8 @@ class Scheduler:
         batch, start = self._context.batch, request.evaluated
         most_outputs = max(start, request.outputs_from) + _OUTPUTS_PER_CHUNK
         end = min(len(request.tokens), start + limit - at, most_outputs)
+        if start < request.pause:
+            end = min(end, request.pause)
         stop = at + end - start
         batch.tokens[at:stop] = request.tokens[start:end]
         batch.positions[at:stop] = range(start, end)

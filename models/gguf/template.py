@@ -15,6 +15,13 @@ _REFUSALS = (TemplateError, ValueError, TypeError)
 _HOW_TO_GIVE_ONE = "Name a jinja file as `chat_template` under [model]; the model's page on its hub has one."
 
 
+def thinking_switches(think: bool) -> dict[str, Any]:
+    """Return what templates look at to let a model think or not; each family has its own word for it."""
+    switches = {"enable_thinking": think, "thinking": think}
+    off = {"thinking_mode": "disabled", "thinking_budget": 0}
+    return switches if think else switches | off
+
+
 class ChatTemplate:
     """A model's jinja template with its switches set."""
 

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,8 @@ class OpenAIServer:
     """The key that every request must bring."""
     answers: deque[str] = field(default_factory=deque)
     default_answer: str = '{"answer": "yes"}'
+    answer: Callable[[dict[str, Any]], str] | None = None
+    """Makes an answer of a request, in place of those."""
     thought: str = ""
     broken: int = 0
     """As many chat requests are answered 500."""
@@ -127,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             text = answers.popleft() if answers and not broken else self.openai.default_answer
         time.sleep(self.openai.seconds)
         prompt = sum(len(message["content"].split()) for message in body["messages"])
+        if self.openai.answer:
+            text = self.openai.answer(body)
         if broken:
             self.reply({"error": {"message": "out of luck", "type": "server_error"}}, 500)
         elif self.openai.context_length and prompt > self.openai.context_length:

@@ -33,7 +33,20 @@ def test_what_does_not_fit_is_said_before_it_is_loaded(
 ) -> None:
     path = write_model(tmp_path / "model.gguf")
     monkeypatch.setattr(memory, "available_bytes", lambda: 500_000_000)
-    check_fits(path, ModelSettings(context_length=2048, gpu_layers=0))
+    check_fits(ModelSettings(context_length=2048, gpu_layers=0), path)
     with pytest.raises(ModelMemoryError, match=r"0\.9 GB of memory, and 0\.5 GB are free") as caught:
-        check_fits(path, ModelSettings(context_length=8192, gpu_layers=0))
+        check_fits(ModelSettings(context_length=8192, gpu_layers=0), path)
     assert "context_length" in caught.value.hint
+
+
+def test_models_that_fit_alone_may_not_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (
+        write_model(tmp_path / "small.gguf"),
+        write_model(tmp_path / "large.gguf", body=300_000_000),
+    )
+    settings = ModelSettings(context_length=2048, gpu_layers=0)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 600_000_000)
+    check_fits(settings, small)
+    check_fits(settings, large)
+    with pytest.raises(ModelMemoryError, match=r"small\.gguf and large\.gguf need about 0\.2 \+ 0\.5 GB"):
+        check_fits(settings, small, large)

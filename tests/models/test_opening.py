@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import models
-from models import ModelSettings, open_model
+from models import ModelSettings, check_models_fit, open_model
 from models.errors import (
     ChatTemplateError,
     ModelFileError,
@@ -16,6 +17,7 @@ from models.errors import (
     ModelNotFoundError,
     RevisionMovedError,
 )
+from models.gguf import GGUFModel
 from tests.models.gguf.tiny_model import CHATML, write_tiny_model
 from tests.models.gguf_files import write_model
 from tests.models.ollama_server import FakeModel, OllamaServer
@@ -61,12 +63,19 @@ def test_a_template_of_the_project_makes_another_revision(tiny_gguf: Path, tmp_p
         assert other.count_prompt_tokens(messages) < own.count_prompt_tokens(messages)
 
 
-def test_the_same_weights_behind_ollama_are_recognised(tiny_gguf: Path, ollama: OllamaServer) -> None:
+def test_a_blob_of_ollama_run_in_process_has_the_same_weights(
+    tiny_gguf: Path, ollama: OllamaServer, tmp_path: Path
+) -> None:
     digest = hashlib.sha256(tiny_gguf.read_bytes()).hexdigest()
-    ollama.models = [FakeModel("tiny:latest", blob=Path(f"/nowhere/blobs/sha256-{digest}"))]
-    with open_model("ollama:tiny") as served, open_model(f"gguf:{tiny_gguf}", settings=SMALL) as own:
+    blob = tmp_path / "blobs" / f"sha256-{digest}"
+    blob.parent.mkdir()
+    blob.write_bytes(tiny_gguf.read_bytes())
+    ollama.models = [FakeModel("tiny:latest", blob=blob)]
+    with open_model("ollama:tiny") as served, open_model(f"gguf:{blob}", settings=SMALL) as own:
         assert served.revision != own.revision
         assert served.revision.same_weights(own.revision)
+        assert own.revision.weights_digest == own.revision.digest == f"sha256:{digest}"
+        assert own.lm("hello")
 
 
 def test_a_file_that_is_replaced_is_noticed(tmp_path: Path) -> None:
@@ -118,3 +127,37 @@ def test_all_that_is_promised_can_be_imported() -> None:
     assert all(getattr(models, name) for name in models.__all__)
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         _ = models.nothing_of_the_kind
+
+
+def test_two_models_at_a_time_have_a_scheduler_and_a_budget_each(tiny_gguf: Path) -> None:
+    budget = SMALL.model_copy(update={"kv_memory": 1, "context_length": 256})
+    with (
+        open_model("demo", settings=budget) as task,
+        open_model(f"gguf:{tiny_gguf}", settings=SMALL) as other,
+    ):
+        expected = [task.lm("Where is my parcel?"), other.lm("Where is my parcel?")]
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda model: model.lm("Where is my parcel?"), [task, other] * 20))
+        assert answers == expected * 20
+        assert isinstance(task, GGUFModel)
+        assert isinstance(other, GGUFModel)
+        assert task.statistics().requests == other.statistics().requests == 21
+        per_token = task._model.kv_bytes_per_token()
+        assert (task.statistics().cells_used + task.statistics().cells_free) * per_token <= max(
+            2**20, 256 * per_token
+        )
+        other.cancel()
+        assert task.lm("Where is my parcel?") == expected[0]
+
+
+def test_two_models_that_do_not_fit_together_are_refused_before_either_is_read(
+    tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = tiny_gguf.stat().st_size
+    (tmp_path / "second.gguf").write_bytes(tiny_gguf.read_bytes())
+    uris = [f"gguf:{tiny_gguf}", "gguf:second.gguf"]
+    monkeypatch.setattr("models.memory.available_bytes", lambda: size * 3 // 2 + 200_000)
+    for uri in uris:
+        check_models_fit([uri, "ollama:qwen3:4b"], SMALL, tmp_path)
+    with pytest.raises(ModelMemoryError, match=r"tiny\.gguf and second\.gguf need about 0\.0 \+ 0\.0 GB"):
+        check_models_fit(uris, SMALL, tmp_path)

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_source import SourceUnavailableError, llama_models
 from tiny_model import write_tiny_model
 
+from models import open_model
 from models.gguf import GGUFModel
 from models.revision import ModelRevision
 from models.settings import ModelSettings
@@ -17,6 +19,16 @@ Open = Callable[..., GGUFModel]
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+
+
+@pytest.fixture(scope="session")
+def real_models(pytestconfig: pytest.Config) -> Path:
+    """Vocabularies and templates of real models, kept between runs."""
+    assert pytestconfig.cache
+    try:
+        return llama_models(pytestconfig.cache.mkdir("llama-cpp-python"))
+    except SourceUnavailableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -39,3 +51,18 @@ def open_tiny(tiny_path: Path) -> Iterator[Open]:
 @pytest.fixture
 def tiny(open_tiny: Open) -> GGUFModel:
     return open_tiny()
+
+
+@pytest.fixture
+def endless(tmp_path: Path, open_tiny: Open) -> GGUFModel:
+    """A model that never ends by itself, with room for a very long answer."""
+    path = write_tiny_model(tmp_path / "endless.gguf", context=65_536, ends=False)
+    return open_tiny(path, context_length=65_536)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[GGUFModel]:
+    """The demo model, which is sure of itself: random weights tip ties."""
+    with open_model("demo") as model:
+        assert isinstance(model, GGUFModel)
+        yield model
