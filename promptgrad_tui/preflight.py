@@ -18,7 +18,7 @@ from engine.measurement import by_slice
 from engine.power import power_text, smallest_visible_gain
 from engine.project import Project
 from engine.revision import Model, RunModels
-from models import Progress
+from models import ModelSettings, Progress
 from promptgrad_tui.check_report import ModelOpened, RateMeasured, SplitFound, Told
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.estimate import PlannedCalls, Sizes, planned_calls
@@ -97,8 +97,9 @@ _FIELDS = {
 
 def _field_of(subject: str, error: PromptGradError, project: Project | None) -> str:
     """Return the key of the project file that an error names, or whose file it names."""
-    if named := re.search(r"\[(\w+)\] (\w+)", f"{error.message} {error.hint}"):
-        return f"{named[1]}.{named[2]}"
+    for section, key in re.findall(r"\[(\w+)\] (\w+)", f"{error.message} {error.hint}"):
+        if key in _keys(section):
+            return f"{section}.{key}"
     if project is not None:
         for key in ("data.train", "data.validation", "data.test", "program.python", "metric.python"):
             section, name = key.split(".")
@@ -106,6 +107,12 @@ def _field_of(subject: str, error: PromptGradError, project: Project | None) -> 
             if told is not None and Path(told.partition(":")[0]).name in error.message:
                 return key
     return _FIELDS.get(subject, "")
+
+
+def _keys(section: str) -> set[str]:
+    field = Project.model_fields.get(section)
+    keys = set(getattr(field.annotation, "__pydantic_fields__", ())) if field else set()
+    return keys | set(ModelSettings.model_fields) if section == "model" else keys
 
 
 def _program(parts: ProjectParts) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container
+from textual.containers import Container, Vertical
 
 from promptgrad_tui.app.cells import Line
 from promptgrad_tui.app.project_lines import FINDING_COLUMNS, finding_lines, paint_finding
@@ -36,10 +37,15 @@ class CheckView(Container):
             classes="pane findings",
         )
         table.border_title = "Findings"
-        yield table
         detail = TextView(classes="pane finding")
         detail.can_focus = False
-        yield detail
+        with Vertical(classes="found"):
+            yield table
+            yield detail
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the findings beside the facts, or below them where the terminal is narrow."""
+        self.set_class(event.size.width < 130, "narrow")
 
     def show(self, findings: Sequence[Finding]) -> None:
         """Show the facts as they are now, and findings, the worst first."""

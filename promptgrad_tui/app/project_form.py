@@ -46,7 +46,7 @@ class ProjectForm(Container):
         """Make the table, and the pane with the help and the editors."""
         table: RowTable[FormRow] = RowTable(
             FORM_COLUMNS,
-            lambda row, _widths: paint_row(self._shown_draft, row),
+            lambda row, widths: paint_row(self._shown_draft, row, widths),
             empty="",
             follow=False,
             id="settings-table",
@@ -88,7 +88,6 @@ class ProjectForm(Container):
             for number, row in enumerate(rows):
                 if row.place == place[:end]:
                     self._table.move_to(number)
-                    self._table.focus()
                     return
 
     @property
@@ -100,10 +99,6 @@ class ProjectForm(Container):
     def current(self) -> FormRow | None:
         """The row under the cursor."""
         return self._table.current
-
-    def focus_table(self) -> None:
-        """Put the focus on the table."""
-        self._table.focus()
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the help beside the table, below it, or away, by what there is room for."""

@@ -18,7 +18,7 @@ from promptgrad_tui.sanitize import one_line
 
 FORM_COLUMNS = (
     Column("", width=1),
-    Column("Setting", width=30),
+    Column("Setting", width=32),
     Column("Value", share=2),
     Column("What it is", share=3, from_width=100),
 )
@@ -27,11 +27,15 @@ FINDING_COLUMNS = (
     Column("About", width=9),
     Column("Finding", share=1),
 )
+_NARROW = 12
 _LEVELS: dict[str, Tone] = {"ok": "good", "warn": "warn", "fail": "bad"}
 
 
-def paint_row(draft: ProjectDraft, row: FormRow) -> Sequence[Line]:
-    """Return a row's cells: `!` marks what is wrong, `*` what differs from the file."""
+def paint_row(draft: ProjectDraft, row: FormRow, widths: Sequence[int]) -> Sequence[Line]:
+    """Return a row's cells: `!` marks what is wrong, `*` what differs from the file.
+
+    Where a column of its own is too narrow for it, the value stands beside the name.
+    """
     problem = draft.problem(row)
     if isinstance(row, FormSection):
         mark = line("!", "bad") if problem else ()
@@ -42,10 +46,12 @@ def paint_row(draft: ProjectDraft, row: FormRow) -> Sequence[Line]:
     tone: Tone = "bad" if problem else "warn" if is_changed else ""
     if not tone:
         tone = "dim" if not draft.is_set(row) else "strong" if value != row.default else ""
+    shown = _value_cell(row, shown_value(value), tone)
+    name: Line = ((f"  {one_line(row.name)}", "" if draft.is_set(row) else "dim"),)
     return (
         mark,
-        line(f"  {one_line(row.name)}", "" if draft.is_set(row) else "dim"),
-        _value_cell(row, shown_value(value), tone),
+        (*name, (" = ", "dim"), *shown) if 0 < widths[2] < _NARROW else name,
+        shown,
         line(one_line(problem) if problem else row.description, "bad" if problem else "dim"),
     )
 
@@ -121,6 +127,7 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         few, many = costs(calls, rate.measured, rate.analysis_tokens)
         lines += fact("tokens", range_text(few.tokens, many.tokens), columns, "strong")
         lines += fact("time", duration_range_text(few, many), columns, "strong")
+        lines += fact("measured", rate_text(rate), columns)
     proposals = count_text(calls.proposals, "proposal")
     limits = f"at least {calls.least:,} calls, at most {calls.most:,} with {proposals} a batch"
     lines += fact("in any case", limits, columns)
@@ -128,16 +135,16 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         "The few if the first batch shows all that there is to correct, the many if every batch brings three "
         "rules to test."
     )
-    lines += fact("", why, columns, "dim")
-    return lines if rate is None else [*lines, *fact("measured", _rate_text(rate), columns)]
+    return [*lines, *fact("", why, columns, "dim")]
 
 
-def _rate_text(rate: RateMeasured) -> str:
+def rate_text(rate: RateMeasured) -> str:
+    """Return what was measured on a project's own prompts."""
     measured = rate.measured
     return (
-        f"{rate.uri}: {count_text(measured.calls, 'call')} in {measured.seconds:.1f} s, "
-        f"{measured.prompt_tokens:.0f} prompt and {measured.completion_tokens:.0f} answer tokens each; "
-        f"{rate.answer_tokens_per_second:,.0f} answer tokens/s with up to {rate.at_a_time} at a time"
+        f"{rate.answer_tokens_per_second:,.0f} answer tokens/s in {count_text(measured.calls, 'call')}, "
+        f"up to {rate.at_a_time} at a time, of {measured.prompt_tokens:.0f} prompt and "
+        f"{measured.completion_tokens:.0f} answer tokens each"
     )
 
 

@@ -15,8 +15,10 @@ from promptgrad_tui.app.cells import Line, line
 from promptgrad_tui.app.details import fact, paragraph
 from promptgrad_tui.app.models_lines import COLUMNS, paint
 from promptgrad_tui.app.models_state import Inventory, ModelRow
+from promptgrad_tui.app.project_lines import rate_text
 from promptgrad_tui.app.table import Column, RowTable
 from promptgrad_tui.app.toned import TextView
+from promptgrad_tui.check_report import RateMeasured
 from promptgrad_tui.display.figures import size_text
 from promptgrad_tui.display.model_text import speed_text
 
@@ -24,7 +26,10 @@ Role = Literal["task", "reflection"]
 
 
 class ModelPicker(Container):
-    """The models of this machine; `role_of` tells what a draft uses a URI for."""
+    """The models of this machine.
+
+    `role_of` tells what a draft uses a URI for, `rate_of` what a check has measured of it.
+    """
 
     BINDINGS = bindings("picker")
 
@@ -35,9 +40,16 @@ class ModelPicker(Container):
         uri: str
         role: Role
 
-    def __init__(self, role_of: Callable[[str], str], *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        role_of: Callable[[str], str],
+        rate_of: Callable[[str], RateMeasured | None],
+        *,
+        id: str,  # noqa: A002 - Textual's name
+    ) -> None:
         super().__init__(id=id)
         self._role_of = role_of
+        self._rate_of = rate_of
         self._inventory = Inventory()
         self._problem = ""
 
@@ -66,8 +78,9 @@ class ModelPicker(Container):
         self._show_facts()
 
     def repaint(self) -> None:
-        """Show what the draft uses now."""
+        """Show what the draft uses now, and what is measured now."""
         self.query_one(RowTable).refresh()
+        self._show_facts()
 
     def _paint(self, row: ModelRow, widths: Sequence[int]) -> Sequence[Line]:
         role = self._role_of(row.model.uri)
@@ -93,8 +106,11 @@ class ModelPicker(Container):
             fits = "fits" if model.needed <= free else "doesn't fit"
             told = f"{fits}: needs about {size_text(model.needed)}, {size_text(free)} are free"
             lines += fact("memory", told, columns, "good" if model.needed <= free else "warn")
-        measured = speed_text(model.throughput) if model.throughput else "not measured: M, then t"
-        return [*lines, *fact("throughput", measured, columns)]
+        if model.throughput:
+            lines += fact("throughput", speed_text(model.throughput), columns)
+        rate = self._rate_of(model.uri)
+        here = rate_text(rate) if rate else "not measured yet: c measures the project's model"
+        return [*lines, *fact("measured", here, columns)]
 
     @property
     def _current(self) -> ModelRow | None:

@@ -76,7 +76,7 @@ class ProjectScreen(Screen[None]):
         with ContentSwitcher(initial="settings", id="project"):
             yield ProjectForm(id="settings")
             yield CheckView("Splits", self._data_facts, id="data")
-            yield ModelPicker(self._role_of, id="model")
+            yield ModelPicker(self._role_of, self._rate_of, id="model")
             yield CheckView("What a run takes", self._estimate_facts, id="estimate")
             yield TextView(id="broken", classes="pane")
         yield KeyBar()
@@ -175,6 +175,10 @@ class ProjectScreen(Screen[None]):
         if uri == project.model.task:
             return "task"
         return "gradients" if uri == project.model.reflection else ""
+
+    def _rate_of(self, uri: str) -> RateMeasured | None:
+        """Return what a check has measured of a model."""
+        return self._rate if self._rate is not None and self._rate.uri == uri else None
 
     # The file
 
@@ -320,7 +324,8 @@ class ProjectScreen(Screen[None]):
     def _bring_to_front(self, name: str) -> None:
         self._pane = name
         self.query_one(ContentSwitcher).current = name
-        self.query_one(f"#{name}", Container).query_one(RowTable).focus()
+        # At once, and not when the widget comes to it: the next key may be on its way.
+        self.set_focus(self.query_one(f"#{name}", Container).query_one(RowTable))
         if name == "model" and not self._has_looked_for_models:
             self._look_for_models()
         self.query_one(LinesView).repaint()

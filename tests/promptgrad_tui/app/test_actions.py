@@ -12,6 +12,9 @@ from promptgrad_tui.app.compare_screen import CompareScreen
 from promptgrad_tui.app.keymap import read_keymap
 from promptgrad_tui.app.log_screen import LogScreen
 from promptgrad_tui.app.models_screen import ModelsScreen
+from promptgrad_tui.app.project_form import ProjectForm
+from promptgrad_tui.app.project_models import ModelPicker
+from promptgrad_tui.app.project_screen import ProjectScreen
 from promptgrad_tui.app.review_screen import ReviewScreen
 from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.start_screen import StartScreen
@@ -30,6 +33,9 @@ OWNERS = {
     "log": (LogScreen,),
     "try": (TryScreen,),
     "models": (ModelsScreen,),
+    "project": (ProjectScreen,),
+    "form": (ProjectForm,),
+    "picker": (ModelPicker,),
     "table": (RowTable,),
     "text": (TextView,),
 }

@@ -218,7 +218,7 @@ def test_the_demo_project_is_checked_and_its_cost_is_a_range(project: Path) -> N
         await pilot.press("enter", "backspace", "9", "enter", "4")
         await until_true(pilot, lambda screen: "at least" in screen and calls_of(screen) != before)
 
-    drive(project, None, at_the_form(script))
+    drive(project, None, at_the_form(script), LARGE)
 
 
 def calls_of(screen: str) -> str:
