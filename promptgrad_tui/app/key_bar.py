@@ -57,7 +57,9 @@ class KeyBar(LinesView):
         return tuple(runs)
 
     def _fitting(self, valid: Mapping[str | None, _Key], width: int) -> list[_Key]:
-        ends = [valid[name] for name in self._ends() if name in valid]
+        # A screen may have a way of its own to be left.
+        named = {(name or "").rpartition(".")[2]: key for name, key in valid.items()}
+        ends = [named[name] for name in self._ends() if name in named]
         room = width - sum(_width(binding) for binding, _ in ends)
         fitting: list[_Key] = []
         for key in (valid[name] for name in _IN_BAR if name in valid):
@@ -67,9 +69,9 @@ class KeyBar(LinesView):
         return [*fitting, *ends]
 
     def _ends(self) -> tuple[str, ...]:
-        """Return the keys that are shown however little room there is."""
+        """Return the actions whose keys are shown however little room there is."""
         is_first = len(self.app.screen_stack) <= _FIRST_SCREENS
-        return ("app.help", "app.leave") if is_first else ("app.leave_screen", "app.help", "app.leave")
+        return ("help", "leave") if is_first else ("leave_screen", "help", "leave")
 
     async def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse would do."""

@@ -102,7 +102,7 @@ def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_pa
         assert content in terminal.wait(title)
 
     terminal.type("?")
-    assert "Find and run any action by its name." in terminal.wait("Keys that are valid here")
+    assert "Show the focused pane alone, or all of them." in terminal.wait("Keys that are valid here")
     # A key that follows escape at once would be read as alt and that key.
     terminal.type("Escape")
     terminal.wait_without("Keys that are valid here")

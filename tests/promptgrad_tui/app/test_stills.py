@@ -22,6 +22,7 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "prompt": (("p",), "Instructions of predict"),
     "log": (("L",), "Log of run"),
     "review": (("v", "a", "r"), "1 drop"),
+    "compare": (("c",), "Compare"),
     "keys": (("question_mark",), "Keys that are valid here"),
     "scores": (("5",), "epoch base"),
 }
@@ -47,5 +48,16 @@ def test_the_start_page_looks_as_it_should(stills: Stills, size: tuple[int, int]
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "1 run")
         await stills.check(pilot, "start")
+
+    drive(stills.folder, None, script, size)
+
+
+@SIZES
+def test_a_projects_settings_look_as_they_should(stills: Stills, size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 run")
+        await pilot.press("p")
+        await until(pilot, "signature")
+        await stills.check(pilot, "project")
 
     drive(stills.folder, None, script, size)
