@@ -208,6 +208,9 @@ def test_a_terminal_may_become_tiny_and_large_again(recorded: RecordedRun) -> No
         await until(pilot, "4 Artifacts")
         await pilot.resize_terminal(40, 10)
         await until_true(pilot, lambda screen: "improved" in screen and "2 Gradients ─" not in screen)
+        await pilot.press("4")
+        screen = await until(pilot, "▸4 Artifacts  5")
+        assert "esc Back   ? Help   q Quit" in screen, "how to go on is told however small it is"
         await pilot.resize_terminal(10, 3)
         await pilot.pause()
         await pilot.resize_terminal(*LARGE)

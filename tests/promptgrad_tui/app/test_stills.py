@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from .driving import LARGE, SMALL, drive, until
+from .driving import LARGE, SMALL, drive, until, until_true
 from .stills import Stills
 
 # The keys that lead from the run to a screen, and a text that says it is there.
@@ -22,7 +22,8 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "prompt": (("p",), "Instructions of predict"),
     "log": (("L",), "Log of run"),
     "review": (("v", "a", "r"), "1 drop"),
-    "compare": (("c",), "Compare"),
+    "compare-with": (("1", "c"), "without rules"),
+    "compare": (("1", "c", "enter"), "Examples"),
     "keys": (("question_mark",), "Keys that are valid here"),
     "scores": (("5",), "epoch base"),
 }
@@ -57,7 +58,7 @@ def test_a_projects_settings_look_as_they_should(stills: Stills, size: tuple[int
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "1 run")
         await pilot.press("p")
-        await until(pilot, "signature")
+        await until_true(pilot, lambda screen: "saved" in screen and " calls" in screen, "the estimate")
         await stills.check(pilot, "project")
 
     drive(stills.folder, None, script, size)
