@@ -2,6 +2,7 @@
 
 The workload is the optimizer's: 600 tokens of instructions, 32 examples of 100 to 150 tokens, short answers;
 then the same examples again with one more rule. Each contestant runs in turn, on the same file and threads.
+The models are the demo model, kept from ending its answers, and random weights of a 0.5 B model's shape.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import socket
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -19,10 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from dspy import lm15
+from gguf import GGUFReader
 
-from benchmarks.random_model import FOUR_MILLION, HALF_BILLION, write_random_model
+from benchmarks.random_model import HALF_BILLION, write_random_model
+from models.demo import demo_model_path
 from models.gguf import GGUFModel
 from models.revision import ModelRevision
 from models.settings import ModelSettings
@@ -75,6 +81,17 @@ def workload(count: Callable[[str], int], examples: int) -> list[list[Messages]]
     ]
 
 
+def endless_demo_model(folder: Path) -> Path:
+    """Copy the demo model with its end token renamed, so that every answer is as long as it may be."""
+    path = folder / "demo.gguf"
+    path.write_bytes(demo_model_path().read_bytes().replace(b"<|im_end|>", b"<|im_mid|>"))
+    reader = GGUFReader(path, "r+")
+    padding = reader.fields["tokenizer.ggml.padding_token_id"].parts[-1][0]
+    for name in ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"):
+        reader.fields[name].parts[-1][0] = padding
+    return path
+
+
 def behind_a_lock(path: Path, threads: int) -> Contestant:
     """Return what people write today."""
     from llama_cpp import Llama
@@ -108,6 +125,37 @@ def llama_server(path: Path, threads: int, slots: int) -> Contestant:
         return int(completion["usage"]["completion_tokens"])
 
     return Contestant(f"llama-server, {slots} slots", answer, WORKERS, lambda: None)
+
+
+def server_process(binary: Path, path: Path, threads: int, slots: int) -> Contestant:
+    """Return a llama-server that was built elsewhere, over HTTP."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(binary), "-m", str(path), "--port", str(port), "-np", str(slots), "--no-webui"]
+    command += ["-c", str(CONTEXT * slots), "-t", str(threads), "-tb", str(threads)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None)
+    while True:
+        try:
+            if client.get("/health").status_code == httpx.codes.OK:
+                break
+        except httpx.TransportError:
+            if process.poll() is not None:
+                raise SystemExit(f"{binary} ended with {process.returncode}.") from None
+        time.sleep(0.1)
+
+    def answer(messages: Messages, new_tokens: int) -> int:
+        request = {"messages": messages, "max_tokens": new_tokens, "temperature": 0.0, "cache_prompt": True}
+        completion = client.post("/v1/chat/completions", json=request).raise_for_status().json()
+        return int(completion["usage"]["completion_tokens"])
+
+    def close() -> None:
+        client.close()
+        process.terminate()
+        process.wait()
+
+    return Contestant(f"{binary.name} by HTTP, {slots} slots", answer, WORKERS, close)
 
 
 def ours(path: Path, threads: int) -> tuple[Contestant, GGUFModel]:
@@ -145,11 +193,16 @@ def score_round(model: GGUFModel, rounds: Sequence[Sequence[Messages]], answers:
     return Round("ours, scoring", 32, time.perf_counter() - began, time.process_time() - cpu, 0)
 
 
-def compare(path: Path, threads: int, examples: int, repeats: int, slots: Sequence[int]) -> dict[str, Any]:
+def compare(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run all contestants in turn and return every time and the ratios."""
+    threads, examples, repeats = options.threads, options.examples, options.repeats
     scheduler, model = ours(path, threads)
     rounds = workload(model.count_tokens, examples)
-    contestants = [scheduler, behind_a_lock(path, threads), *(llama_server(path, threads, n) for n in slots)]
+    contestants = [scheduler, behind_a_lock(path, threads)]
+    for slots in options.slots:
+        contestants.append(llama_server(path, threads, slots))
+        if options.llama_server:
+            contestants.append(server_process(options.llama_server, path, threads, slots))
     answers = [" ".join(WORDS[:12])] * examples
     results: list[Round] = []
     for _ in range(repeats):
@@ -207,19 +260,20 @@ def main() -> None:
     parser.add_argument(
         "--slots", type=int, nargs="*", default=[4, 16], help="of llama-server; none leaves it out"
     )
-    parser.add_argument("--model", type=Path, nargs="*", help="GGUF files instead of random ones")
+    parser.add_argument("--model", type=Path, nargs="*", help="GGUF files instead of those two")
+    parser.add_argument(
+        "--llama-server", type=Path, help="a llama-server built with the same flags, to run as well"
+    )
     parser.add_argument("--json", type=Path, help="where to write every time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = options.model or [
-            write_random_model(Path(folder) / f"{shape.name}.gguf", shape)
-            for shape in (FOUR_MILLION, HALF_BILLION)
+            endless_demo_model(Path(folder)),
+            write_random_model(Path(folder) / f"{HALF_BILLION.name}.gguf", HALF_BILLION),
         ]
         report = {}
         for path in paths:
-            report[path.stem] = compare(
-                path, options.threads, options.examples, options.repeats, options.slots
-            )
+            report[path.stem] = compare(path, options)
             show(path.stem, report[path.stem])
     if options.json:
         options.json.write_text(json.dumps(report, indent=2))

@@ -33,7 +33,6 @@ class Shape:
 
 
 HALF_BILLION = Shape("random-0.5b", 896, 24, 14, 2, 4864, 32_768, 32_768)
-FOUR_MILLION = Shape("random-4m", 256, 4, 4, 2, 768, 2_048, 4_096)
 
 
 def byte_letters() -> list[str]:
