@@ -38,9 +38,9 @@ class Sizes:
 class PlannedCalls:
     """Model calls of a run, and the analyses among them, by how much there is to learn.
 
-    `few`: the first batch shows all that there is to correct. `many`: every batch brings three rules to
-    test, and no epoch stops early. No run takes less than `least`, which is one with nothing to correct,
-    nor more than `most` while analyses propose at most `proposals` rules for each batch.
+    `few`: the first batch brings one rule, and nothing is left to correct. `many`: every batch brings three
+    rules to test, and no epoch stops early. No run takes less than `least`, which is one with nothing to
+    correct, nor more than `most` while analyses propose at most `proposals` rules for each batch.
     """
 
     least: int
@@ -65,8 +65,10 @@ def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = Fa
     once = sizes.test + sizes.also
     test = 2 * once + (min(sizes.test, _MOST_TIMED) if is_timed else 0)
     proposals = config.gradient_failure_display_limit
-    # An epoch whose rules are those of the epoch before is scored already.
-    few = work.baseline + work.validation + batches * batch + work.epoch + test
+    # What was answered with the same rules before is known: later batches, and the epochs after the first.
+    later = min((batches - 1) * batch, sizes.train)
+    one_rule = Workload.of(config, sizes.validation, 0, tests=1).validation
+    few = work.baseline + batch + one_rule + later + work.epoch + test
     many = work.baseline + batches * (work.validation + batch) + config.epochs * work.epoch + test
     test_of_rule = 2 * min(config.rule_validation_examples, sizes.validation) if config.validate_rules else 0
     tests = batches * _tests(proposals, is_greedy=is_greedy)

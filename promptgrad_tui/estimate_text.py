@@ -9,9 +9,9 @@ from promptgrad_tui.estimate import Cost, Measured, PlannedCalls, expected_cost
 def calls_text(calls: PlannedCalls) -> str:
     """Return how many calls a run takes, and what that depends on."""
     return (
-        f"{range_text(calls.few, calls.many)} calls: the few if the first batch shows all that there is to "
-        f"correct, the many if every batch does; at least {calls.least:,} in any case, and at most "
-        f"{calls.most:,} with {count_text(calls.proposals, 'proposal')} a batch"
+        f"{range_text(calls.few, calls.many)} calls: the few if one rule is all that is missing, the many if "
+        f"every batch brings three to test; at least {calls.least:,} in any case, and at most {calls.most:,} "
+        f"with {count_text(calls.proposals, 'proposal')} a batch"
     )
 
 

@@ -131,10 +131,7 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
     proposals = count_text(calls.proposals, "proposal")
     limits = f"at least {calls.least:,} calls, at most {calls.most:,} with {proposals} a batch"
     lines += fact("in any case", limits, columns)
-    why = (
-        "The few if the first batch shows all that there is to correct, the many if every batch brings three "
-        "rules to test."
-    )
+    why = "The few if one rule is all that is missing, the many if every batch brings three to test."
     return [*lines, *fact("", why, columns, "dim")]
 
 

@@ -20,9 +20,14 @@ def test_the_plan_by_hand():
     calls = planned(epochs=2, batches_per_epoch=2)
     # what every run takes, then for each failing batch three tests of a side and a half
     common = 60 + 4 * 10 + 2 * 120
-    assert calls.few == common + 68 + 60 + 3
+    assert calls.few == common + 22 + 60 + 3
     assert calls.many == common + 4 * 68 + 2 * 60 + 4 * 3
     assert calls.least == 60 + 10 + 120
+
+
+def test_what_was_answered_with_the_same_rules_is_not_asked_again():
+    small, large = planned(train=20), planned(train=500)
+    assert (large.few - small.few, large.many - small.many) == (80 - 20, 0)
 
 
 def test_the_bound_by_hand():
@@ -94,7 +99,7 @@ def test_a_range_is_as_rough_as_it_is_known():
 
 def test_the_estimate_in_words():
     calls = planned()
-    assert "520 to 1,200 calls" in calls_text(calls)
+    assert "460 to 1,200 calls" in calls_text(calls)
     assert f"at least 190 in any case, and at most {calls.most:,}" in calls_text(calls)
     measured = Measured(calls=8, seconds=0.4, prompt_tokens=150, completion_tokens=12)
-    assert cost_text(calls, measured, 900).startswith("87,000 to 220,000 tokens and about 30 s to 1 min")
+    assert cost_text(calls, measured, 900).startswith("76,000 to 220,000 tokens and about 20 s to 1 min")
