@@ -15,6 +15,7 @@ from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.sanitize import one_line, visible, wrap
 
 _REFRESH_SECONDS = 0.3
+_ALIGNED_FROM = 48
 
 
 class DetailScreen(Screen[None]):
@@ -75,6 +76,10 @@ def broken(text: str, columns: int) -> list[str]:
 
 
 def fact(name: str, value: str, columns: int, tone: Tone = "") -> list[Line]:
-    """Return a name and a value beside it."""
+    """Return a name and a value beside it; where there is little room, the value goes on under its name."""
+    if columns < _ALIGNED_FROM:
+        head = f"  {name}  "
+        begin, *more = wrap(value, columns, "    ", head)
+        return [((head, "dim"), (begin.removeprefix(head), tone)), *(line(part, tone) for part in more)]
     first, *rest = wrap(value, max(columns - 16, 10))
     return [((f"  {name:<14}", "dim"), (first, tone)), *(line(" " * 16 + part, tone) for part in rest)]

@@ -90,6 +90,10 @@ class PanelScreen(ModalScreen[None]):
         view.focus()
         self.query_one(".box").styles.height = len(self._lines) + 8
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what only gives air where there are few rows."""
+        self.set_class(event.size.height < 16, "tiny")
+
 
 def error_panel(error: PromptGradError) -> PanelScreen:
     """Return the panel that tells an error and what to do about it."""

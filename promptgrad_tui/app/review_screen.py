@@ -91,6 +91,7 @@ class ReviewScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Put the queue beside the evidence, or above it where the terminal is narrow."""
         self.set_class(event.size.width < 110, "narrow")
+        self.set_class(event.size.height < 16, "tiny")
 
     def _look(self) -> None:
         """Take in tests that are over, and decisions that the journal holds."""

@@ -135,3 +135,17 @@ def test_a_terminal_that_cannot_be_lent_to_an_editor_is_told(recorded: RecordedR
         await until(pilot, "lent to an editor")
 
     drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_in_a_tiny_terminal_the_rule_and_its_evidence_are_both_in_sight(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        screen = await until(pilot, "▸· undecided")
+        assert "add  Tickets that mention a refund" in screen
+        await pilot.press("a")
+        await until(pilot, "1 keep")
+        await pilot.press("question_mark")
+        screen = await until(pilot, "Keys that are valid here")
+        assert "Drop the rule." in screen
+
+    drive(recorded.folder, recorded.run, script, (40, 10))
