@@ -10,6 +10,9 @@ from dspy import lm15
 
 from models.gguf import GGUFModel
 
+Answer = list[tuple[int, float]]
+"""Tokens with their margins."""
+
 
 def request(model: GGUFModel, *texts: str, system: str | None = None, **config: Any) -> lm15.Request:
     """Build a request whose texts are turns of a user and an assistant."""
@@ -21,6 +24,20 @@ def request(model: GGUFModel, *texts: str, system: str | None = None, **config: 
 
 def ask(model: GGUFModel, *texts: str, system: str | None = None, **config: Any) -> lm15.Response:
     return model.lm.engine.complete(request(model, *texts, system=system, **config))
+
+
+def chosen(model: GGUFModel, text: str, *, system: str | None = None, max_tokens: int = 24) -> Answer:
+    """Return a greedy answer's tokens, each with its margin: the logits between it and the next best."""
+    answer = ask(model, text, system=system, max_tokens=max_tokens, logprobs=2).logprobs or ()
+    return [(choice.token_id or 0, choice.top[0].logprob - choice.top[1].logprob) for choice in answer]
+
+
+def parting_margin(one: Answer, other: Answer) -> float | None:
+    """Return how sure the model was where two answers part, or None if they are the same."""
+    for (left, margin), (right, _) in zip(one, other, strict=False):
+        if left != right:
+            return margin
+    return None if len(one) == len(other) else float("inf")
 
 
 def ask_all(model: GGUFModel, texts: Sequence[str], *, threads: int = 16, **config: Any) -> list[str]:

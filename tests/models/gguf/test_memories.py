@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from asking import ask, ask_all, request
+from asking import Answer, ask, ask_all, chosen, parting_margin, request
 from conftest import Open
 from llama_cpp import Llama
 from tiny_model import write_tiny_hybrid, write_tiny_mamba, write_tiny_window
@@ -26,9 +26,6 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 STATES = ("recurrent", "hybrid", "hybrid with a window")
 RULES = "Route the ticket to the team that can solve it, and name the team in one word. " * 4
 TOKENS = 24
-
-Answer = list[tuple[int, float]]
-"""Tokens, each with its margin: the logits between it and the next best."""
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -64,22 +61,11 @@ def serial_answers(path: Path, model: GGUFModel, asked: list[str]) -> list[list[
     return answers
 
 
-def chosen(model: GGUFModel) -> Callable[[str], Answer]:
-    def ask_it(text: str) -> Answer:
-        answer = ask(model, text, max_tokens=TOKENS, logprobs=2).logprobs or ()
-        return [(choice.token_id or 0, choice.top[0].logprob - choice.top[1].logprob) for choice in answer]
-
-    return ask_it
-
-
 def parts(answer: Answer, expected: list[int]) -> bool:
     """Whether an answer parts from the expected one, which it may where two tokens were as good as tied."""
-    for (token, margin), other in zip(answer, expected, strict=False):
-        if token != other:
-            assert margin < 0.02
-            return True
-    assert len(answer) == len(expected)
-    return False
+    margin = parting_margin(answer, [(token, 0.0) for token in expected])
+    assert margin is None or margin < 0.02
+    return margin is not None
 
 
 def test_answers_are_those_of_llama_cpp_itself_alone_and_among_others(path: Path, open_tiny: Open) -> None:
@@ -88,8 +74,9 @@ def test_answers_are_those_of_llama_cpp_itself_alone_and_among_others(path: Path
     expected = serial_answers(path, alone, asked)
 
     with ThreadPoolExecutor(16) as threads:
-        for given in (list(map(chosen(alone), asked)), list(threads.map(chosen(among), asked))):
-            assert len([1 for one, other in zip(given, expected, strict=True) if parts(one, other)]) <= 2
+        given = [chosen(alone, text) for text in asked], list(threads.map(partial(chosen, among), asked))
+    for answers in given:
+        assert sum(map(parts, answers, expected)) <= 2
     assert len(set(map(tuple, expected))) > 3
 
 

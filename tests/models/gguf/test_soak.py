@@ -15,7 +15,7 @@ from typing import Any
 
 import llama_cpp.llama_cpp as llama
 import pytest
-from asking import ask, request
+from asking import Answer, ask, chosen, parting_margin, request
 from demo_work import Prompt, demo_prompts
 
 from models import ModelSettings, open_model
@@ -62,7 +62,8 @@ class Crowd:
     """Client threads that take requests from one list until it is empty."""
 
     def __init__(self, model: GGUFModel, prompts: list[Prompt], seed: int) -> None:
-        self.answers: dict[int, str | None] = {}
+        self.greedy: dict[int, Answer] = {}
+        self.others: dict[int, str | None] = {}
         self.errors: list[BaseException] = []
         rng = Random(seed)
         ways = rng.choices(list(WAYS), list(WAYS.values()), k=len(prompts))
@@ -72,6 +73,11 @@ class Crowd:
         self._model = model
         self._left = iter(self.jobs)
         self._lock = threading.Lock()
+
+    @property
+    def finished(self) -> int:
+        """Answers and errors that callers have got."""
+        return len(self.greedy) + len(self.others) + len(self.errors)
 
     def work(self) -> None:
         while True:
@@ -101,12 +107,15 @@ class Crowd:
                 next(events, None)
             events.close()
             return True
+        if way == "greedy":
+            self.greedy[number] = chosen(model, text, system=system, max_tokens=LONGEST)
+            return True
         config: dict[str, Any] = {"max_tokens": LONGEST}
         if way == "schema":
             config["response_format"] = {"type": "json_schema", "schema": QUEUE}
         if way == "sampled":
             config |= sampling(rng)
-        self.answers[number] = ask(model, text, system=system, **config).text
+        self.others[number] = ask(model, text, system=system, **config).text
         return True
 
 
@@ -118,7 +127,7 @@ def test_a_crowd_gets_the_serial_answers_and_leaves_nothing_behind(model: GGUFMo
         thread.start()
     waited_for = sum(way not in ("vanished", "cancelled") for _, way, _, _ in crowd.jobs)
     deadline = time.monotonic() + 240
-    while len(crowd.answers) + len(crowd.errors) < waited_for and time.monotonic() < deadline:
+    while crowd.finished < waited_for and time.monotonic() < deadline:
         time.sleep(0.05)
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -127,13 +136,15 @@ def test_a_crowd_gets_the_serial_answers_and_leaves_nothing_behind(model: GGUFMo
 
     assert crowd.errors == []
     assert counts.active == counts.waiting == 0
-    assert len(crowd.answers) == waited_for
+    assert crowd.finished == waited_for
 
     greedy = [(i, p) for i, way, p, _ in crowd.jobs if way == "greedy"]
-    expected = {p: ask(model, p[1], system=p[0], max_tokens=LONGEST).text for p in {p for _, p in greedy}}
-    differing = [i for i, prompt in greedy if crowd.answers[i] != expected[prompt]]
-    print(f"{len(greedy) - len(differing)} of {len(greedy)} equal")  # noqa: T201 - pytest -rP shows it
-    assert len(differing) <= 0.01 * len(greedy)
+    expected = {p: chosen(model, p[1], system=p[0], max_tokens=LONGEST) for p in {p for _, p in greedy}}
+    parted = [parting_margin(crowd.greedy[i], expected[prompt]) for i, prompt in greedy]
+    margins = [margin for margin in parted if margin is not None]
+    print(f"{len(greedy) - len(margins)} of {len(greedy)} equal; margins: {margins}")  # noqa: T201 - pytest -rP
+    assert len(margins) <= max(3, 0.01 * len(greedy))
+    assert max(margins, default=0.0) < 0.2
     model._scheduler.close()
     assert_nothing_is_left(model)
 
