@@ -16,6 +16,7 @@ from models.errors import ModelNotFoundError, RevisionMovedError
 from models.gguf import native_log
 from models.gguf.engine import AsyncGGUFEngine, GGUFEngine, room_for_answer
 from models.gguf.library import NativeContext, NativeModel
+from models.gguf.passing_thread import in_passing_thread
 from models.gguf.prefix_tree import Tokens, common_prefix
 from models.gguf.prompt_cache import PromptCache
 from models.gguf.quoting import Quoting, unsealed
@@ -75,12 +76,12 @@ class GGUFModel:
         self._closed = False
         report = functools.partial(on_progress, f"Loading {path.name}") if on_progress else None
         gpu_layers = -1 if settings.gpu_layers is None else settings.gpu_layers
-        self._model = NativeModel(path, gpu_layers=gpu_layers, on_progress=report)
+        self._model = in_passing_thread(lambda: NativeModel(path, gpu_layers=gpu_layers, on_progress=report))
         try:
             self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
             self.context_length = self._context_length(settings)
-            self._scheduler = self._start_scheduler(settings)
+            self._scheduler = in_passing_thread(lambda: self._start_scheduler(settings))
         except BaseException:
             self._model.close()
             raise

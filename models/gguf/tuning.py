@@ -21,7 +21,9 @@ _SHORT_STEP_SECONDS = 0.05
 """Where one token takes longer, it is the weights that take the time: all cores help, and so do many rows."""
 _WORTH_IT = 0.9
 """What another setting may take of the usual one's time to be preferred: the rest may be noise."""
-_REPEATS = 3
+_REPEATS = 6
+_BUSY = 0.5
+"""Share of the cores that other work may keep busy; beyond it a trial tells about that work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Tuning:
 
 
 def tuned(model: NativeModel, path: Path) -> Tuning:
-    """Return the settings for a model's file, from a trial of a second or so, or an earlier one."""
+    """Return the settings for a model's file, from a trial of a second or so, or an earlier one.
+
+    On a busy machine the usual settings are returned, and the trial is left for another time.
+    """
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     usual = Tuning(cores, SEQUENCES)
     if model.keeps_state:
@@ -43,6 +48,8 @@ def tuned(model: NativeModel, path: Path) -> Tuning:
     known = recall("tuning", key)
     if isinstance(known, dict) and known.keys() == asdict(usual).keys():
         return Tuning(**known)
+    if psutil.getloadavg()[0] > _BUSY * cores:
+        return usual
     found = _try(model, usual)
     remember("tuning", key, asdict(found))
     return found
@@ -65,21 +72,22 @@ def _try(model: NativeModel, usual: Tuning) -> Tuning:
 
 
 def _fastest_threads(context: NativeContext, cores: int) -> int:
-    taken = {}
-    for threads in sorted({1, max(1, cores // 2), cores}):
-        llama.llama_set_n_threads(context.handle, threads, threads)
-        taken[threads] = _step_seconds(context, SEQUENCES)
+    taken = dict.fromkeys(sorted({1, max(1, cores // 2), cores}), float("inf"))
+    for _ in range(_REPEATS):  # in turn, so that a busy moment hits all alike
+        for threads in taken:
+            llama.llama_set_n_threads(context.handle, threads, threads)
+            taken[threads] = min(taken[threads], _step_seconds(context, SEQUENCES, repeats=1))
     best = min(taken, key=lambda threads: taken[threads])
     return best if taken[best] < _WORTH_IT * taken[cores] else cores
 
 
-def _step_seconds(context: NativeContext, rows: int) -> float:
+def _step_seconds(context: NativeContext, rows: int, repeats: int = _REPEATS) -> float:
     """Return how long the next token of so many answers takes, at best."""
     batch, taken = context.batch, []
     batch.tokens[:rows] = 0
     batch.sequences[:rows] = range(rows)
     batch.outputs[:rows] = 1
-    for position in range(_REPEATS + 1):  # the first one warms up
+    for position in range(repeats + 1):  # the first one warms up
         batch.positions[:rows] = position
         began = time.perf_counter()
         context.decode(rows)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -128,7 +127,7 @@ def test_a_full_cache_means_waiting(open_tiny: Open) -> None:
     assert model.statistics().active == 0
 
 
-def test_a_recurrent_model_evaluates_anew_what_it_cannot_share(tmp_path: Path, open_tiny: Open) -> None:
+def test_a_recurrent_model_goes_on_from_the_state_that_prompts_share(tmp_path: Path, open_tiny: Open) -> None:
     path = write_tiny_mamba(tmp_path / "mamba.gguf")
     texts = prompts(30)
     serial = open_tiny(path, sequences=1)
@@ -139,7 +138,7 @@ def test_a_recurrent_model_evaluates_anew_what_it_cannot_share(tmp_path: Path, o
 
     assert len(set(alone)) > 10
     assert among == alone
-    assert model.statistics().prompt_tokens_reused == 0
+    assert model.statistics().prompt_tokens_reused > 0
 
 
 def test_cancel_ends_everything_at_once_and_the_model_goes_on(open_tiny: Open) -> None:
@@ -193,48 +192,3 @@ def test_requests_after_close_fail_and_do_not_hang(open_tiny: Open) -> None:
 
     with pytest.raises(Exception, match="closed"):
         ask(model, "Too late?")
-
-
-@pytest.mark.slow
-def test_many_threads_with_random_prefixes_and_cancels_get_the_serial_answers(open_tiny: Open) -> None:
-    model, serial = open_tiny(sequences=16), open_tiny(sequences=1)
-    texts = prompts(2000, seed=1)
-    wanted = sorted(set(texts))
-    expected = {text: ask(serial, text, max_tokens=6).text for text in wanted}
-    rng = random.Random(2)
-    cancelled = set(rng.sample(range(2000), 200))
-    outcomes: list[str | None] = [None] * 2000
-    jobs = iter(range(2000))
-    lock = threading.Lock()
-
-    def work() -> None:
-        while True:
-            with lock:
-                index = next(jobs, None)
-            if index is None:
-                return
-            if index in cancelled:
-                events = model.lm.engine.stream(request(model, texts[index], max_tokens=50))
-                for _ in range(rng.randint(1, 4)):
-                    next(events, None)
-                events.close()
-            else:
-                outcomes[index] = ask(model, texts[index], max_tokens=6).text
-
-    threads = [threading.Thread(target=work) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    finished = [index for index in range(2000) if index not in cancelled]
-    same = sum(outcomes[index] == expected[texts[index]] for index in finished)
-    assert same / len(finished) >= 0.99
-    counts = model.statistics()
-    assert counts.active == counts.waiting == 0
-    cache = model._scheduler._cache
-    assert cache.idle_sequences + cache.kept_prompts == 64
-    while cache.evict():
-        pass
-    assert cache.used == 0
-    assert cache.idle_sequences == 64

@@ -7,10 +7,16 @@ import shutil
 from pathlib import Path
 
 import psutil
+import pytest
 
 from models.demo import demo_model_path
 from models.gguf.library import NativeModel
 from models.gguf.tuning import Tuning, tuned
+
+
+@pytest.fixture(autouse=True)
+def _idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.getloadavg", lambda: (0.0, 0.0, 0.0))
 
 
 def _tuned(path: Path) -> Tuning:
@@ -42,3 +48,9 @@ def test_a_damaged_memory_is_no_obstacle(own_cache: Path) -> None:
     memory.write_text('{"threads": 1}')
     found = _tuned(demo_model_path())
     assert json.loads(memory.read_text()) == {"threads": found.threads, "sequences": found.sequences}
+
+
+def test_nothing_is_tried_on_a_busy_machine(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.getloadavg", lambda: (64.0 * (psutil.cpu_count() or 1), 0.0, 0.0))
+    assert _tuned(demo_model_path()) == Tuning(psutil.cpu_count(logical=False) or 1, 16)
+    assert not (own_cache / "tuning").exists()
