@@ -139,7 +139,12 @@ def pull_command(source: str, as_json: bool, json_progress: bool) -> None:
 )
 @_URI
 @click.option(
-    "--sequences", type=click.IntRange(2, 64), default=8, show_default=True, help="Requests at a time."
+    "--sequences",
+    type=click.IntRange(2, 64),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Requests at a time.",
 )
 @_for_programs
 @click.pass_obj

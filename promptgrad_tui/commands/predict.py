@@ -20,6 +20,7 @@ from promptgrad_tui.terminal import Terminal
     cls=Command,
     examples=[
         'promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --input ticket="I paid with a gift card."',
+        'promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --input ticket="I paid with a gift card." --base',
         "promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --file new.jsonl --out answers.jsonl",
     ],
 )
@@ -46,7 +47,9 @@ from promptgrad_tui.terminal import Terminal
     metavar="OUT",
     help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
 )
-@click.option("--base", "with_base", is_flag=True, help="Show the answer without the rules beside it.")
+@click.option(
+    "--base", "with_base", is_flag=True, help="Show the answer without the rules too; with --input."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.pass_obj
 def predict_command(
@@ -58,7 +61,11 @@ def predict_command(
     with_base: bool,
     as_json: bool,
 ) -> None:
-    """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on."""
+    """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on.
+
+    Its files, the program and the model's revision are verified first: where one has changed, nothing
+    is answered.
+    """
     if (source is None) == (not inputs) or (source is None) != (target is None):
         raise click.UsageError("Give either --input FIELD=VALUE, or --file IN with --out OUT.")
     if with_base and source is not None:

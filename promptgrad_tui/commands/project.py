@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "init",
     short_help="Write a commented project to start from.",
     cls=Command,
-    examples=["promptgrad init mine", "promptgrad run mine"],
+    examples=["promptgrad init mine", "promptgrad check mine"],
 )
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 def init_command(folder: Path) -> None:

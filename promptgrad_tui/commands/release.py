@@ -80,7 +80,7 @@ def promote_command(context: CommandContext, artifact: Path, force: bool, reason
 @click.argument("artifact", required=False, type=ARTIFACT)
 @click.pass_obj
 def rollback_command(context: CommandContext, artifact: Path | None) -> None:
-    """Make the artifact current again that was so before the present one.
+    """Make the artifact before the current one current again.
 
     ARTIFACT, one of the cell that is meant, is needed where several cells have a current artifact.
     """

@@ -90,8 +90,9 @@ def run_command(
 ) -> None:
     """Learn rules for the PROJECT's prompt (by default that of the current folder).
 
-    Every rule is tested before it is kept; the test split is opened once, at the end. Progress
-    goes to stderr. Ctrl-C stops cleanly: `promptgrad resume` goes on and pays for nothing twice.
+    Every rule is tested before it is kept; the test split is opened once, at the end. On a terminal
+    the full screen opens; elsewhere, and with --plain, progress goes to stderr as lines. Ctrl-C stops
+    cleanly: `promptgrad resume` goes on and pays for nothing twice.
     """
     from promptgrad_tui.base_instructions import as_override, read_instructions
     from promptgrad_tui.job import Budget
