@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from engine.events import RolloutFinished
 from engine.formatting import as_text
 from engine.rules import RuleSet
-from promptgrad_tui.project_examples import ProjectExamples
+
+if TYPE_CHECKING:
+    from promptgrad_tui.project_examples import ProjectExamples
 
 HeldOut: TypeAlias = Literal["validation", "test"]
 Change: TypeAlias = Literal["fixed", "broken", "failing", "same"]

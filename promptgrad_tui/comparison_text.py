@@ -9,8 +9,8 @@ from engine.events import Interval, KeptRule
 from promptgrad_tui.changes import CHANGES, Answer, Change, ExampleChange, HeldOut
 from promptgrad_tui.compared import SPLITS, ComparedProgram
 from promptgrad_tui.comparison import Comparison, ScoreChange
+from promptgrad_tui.display.diff import line_diff
 from promptgrad_tui.display.figures import count_text, gain_text, score_text, slice_gain_text
-from promptgrad_tui.report.diff import line_diff
 from promptgrad_tui.sanitize import one_line, visible, wrap
 from promptgrad_tui.summary import evidence_text
 from promptgrad_tui.terminal import Terminal

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from engine.formatting import as_text
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import BLANK, Line, error_bars, joined, line
 from promptgrad_tui.app.details import DetailScreen
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_rows import BatchRow, RolloutRow
 from promptgrad_tui.app.session import RunSession
-from promptgrad_tui.app.stories import answer_text, as_text, rollout_lines, success_mark
+from promptgrad_tui.app.stories import judged_text, rollout_lines, success_mark
 from promptgrad_tui.app.table import Column, RowTable
 from promptgrad_tui.app.toned import LinesView
 from promptgrad_tui.display.figures import count_text
@@ -126,6 +127,6 @@ class BatchScreen(Screen[None]):
             inputs = [
                 as_text(value) for name, value in (values or {}).items() if name not in {"id", *prediction}
             ]
-            answer = answer_text(prediction, values or {}) if prediction else "unreadable"
+            answer = judged_text(event, values or {}) if event else "not in the journal"
             self._known[row.seq] = (one_line("  ".join(inputs)) or row.example, answer)
         return self._known[row.seq]

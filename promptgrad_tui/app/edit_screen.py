@@ -15,8 +15,8 @@ class EditScreen(ModalScreen[str]):
     """Asks for a text of several lines; escape gives nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss('')", "Cancel", priority=True),
-        Binding("ctrl+s,ctrl+j", "save", "Save", priority=True),
+        Binding("escape", "dismiss('')", "Cancel"),
+        Binding("ctrl+s,ctrl+j", "save", "Save"),
     ]
 
     def __init__(self, title: str, text: str, explanation: str = "") -> None:

@@ -7,16 +7,17 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.data import example_key, load_examples, public_fields
-from engine.errors import PromptGradError
 from engine.events import RolloutFinished
 from engine.journal import Completion, Journal, RunRecord
 from promptgrad_tui.app.live_rows import RolloutRow
 from promptgrad_tui.app.live_run import LiveRun
 from promptgrad_tui.app.status import Status
 from promptgrad_tui.app.worker_process import start_worker
+
+if TYPE_CHECKING:
+    from promptgrad_tui.project_examples import ProjectExamples
 
 
 class RunSession:
@@ -116,25 +117,12 @@ class RunSession:
 
     def example(self, key: str) -> dict[str, Any] | None:
         """Return the example with that content, if the project's files still hold it."""
-        return self._examples.get(key)
+        example = self._examples.by_key.get(key)
+        return example.values if example else None
 
     @cached_property
-    def _examples(self) -> dict[str, dict[str, Any]]:
+    def _examples(self) -> ProjectExamples:
         # Imported late: the app must be on screen before half a second is spent on it.
-        from engine.project import load_project
+        from promptgrad_tui.project_examples import ProjectExamples
 
-        try:
-            project = load_project(self.project)
-        except PromptGradError:
-            return {}
-        found: dict[str, dict[str, Any]] = {}
-        for name in (project.data.train, project.data.validation, project.data.test):
-            if name is None:
-                continue
-            try:
-                loaded = load_examples(project.path(name), project.data.id)
-            except PromptGradError:
-                continue
-            for example in loaded:
-                found[example_key(example.values, public_fields(example.values))] = example.values
-        return found
+        return ProjectExamples.of(self.project)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from difflib import ndiff
 from typing import TYPE_CHECKING, Any
 
 from engine.events import RolloutFinished
+from engine.formatting import as_text
 from engine.journal import Completion
 from engine.live_text import LivePass
 from engine.rules import ParsedRule
@@ -18,6 +17,8 @@ from promptgrad_tui.app.live_rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.app.panes.validations import VERDICTS
 from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.session import RunSession
+from promptgrad_tui.changes import Answer
+from promptgrad_tui.display.diff import line_diff
 from promptgrad_tui.display.figures import gain_text, score_text
 from promptgrad_tui.sanitize import one_line
 
@@ -198,17 +199,12 @@ def _answer(event: RolloutFinished | None, expected: Mapping[str, Any]) -> Line:
         return line("not in the journal", "dim")
     sign, tone = success_mark(event.is_success)
     mark: Line = ((f"{sign} {event.score:.2f}  ", tone),)
-    if event.prediction is None:
-        return (*mark, ("unreadable answer", "warn"))
-    return (*mark, (answer_text(event.prediction, expected), ""))
+    return (*mark, (judged_text(event, expected), "" if event.prediction is not None else "warn"))
 
 
-def answer_text(prediction: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """Return a prediction on one line: the fields that have an expected value, or all if none has."""
-    judged = {name: value for name, value in prediction.items() if name in expected} or prediction
-    if len(judged) == 1:
-        return one_line(as_text(next(iter(judged.values()))))
-    return one_line("; ".join(f"{name}: {as_text(value)}" for name, value in judged.items()))
+def judged_text(event: RolloutFinished, expected: Mapping[str, Any]) -> str:
+    """Return on one line what a rollout's program answered: the fields that have an expected value."""
+    return one_line(Answer.of([event]).judged(expected))
 
 
 def success_mark(is_success: bool) -> tuple[str, Tone]:
@@ -269,9 +265,8 @@ def diff_lines(before: str, after: str, columns: int) -> list[Line]:
     """Return two texts as one: `+` before lines that came, `-` before lines that went."""
     tones: Mapping[str, Tone] = {"+": "good", "-": "bad", " ": ""}
     lines: list[Line] = []
-    for row in ndiff(before.split("\n"), after.split("\n")):
-        if row[0] in tones:
-            lines += verbatim(row, columns, tones[row[0]])
+    for sign, text in line_diff(before, after):
+        lines += verbatim(f"{sign} {text}", columns, tones[sign])
     return lines
 
 
@@ -280,11 +275,6 @@ def event_lines(session: RunSession, seq: int, columns: int) -> list[Line]:
     for _, event in session.journal.events(session.run, after=seq - 1, limit=1):
         return verbatim(event.model_dump_json(indent=2), columns)
     return [line("  The journal doesn't hold this event any more.", "warn")]
-
-
-def as_text(value: Any) -> str:
-    """Return a field's value as text: strings as they are, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def clock_text(seconds: float) -> str:

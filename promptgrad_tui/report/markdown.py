@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.events import Interval, KeptRule, ValidationFinished
 from promptgrad_tui.changes import CHANGES
+from promptgrad_tui.display.diff import line_diff
 from promptgrad_tui.display.event_lines import model_text
 from promptgrad_tui.display.figures import (
     count_text,
@@ -18,7 +19,6 @@ from promptgrad_tui.display.figures import (
     slice_text,
     tokens_text,
 )
-from promptgrad_tui.report.diff import line_diff
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.sanitize import one_line, visible
 

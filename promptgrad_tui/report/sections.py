@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from engine.events import Interval, KeptRule, SliceScores, SplitScores, ValidationFinished
 from promptgrad_tui.changes import CHANGES, ExampleChange
+from promptgrad_tui.display.diff import line_diff
 from promptgrad_tui.display.event_lines import model_text
 from promptgrad_tui.display.figures import (
     count_text,
@@ -16,7 +17,6 @@ from promptgrad_tui.display.figures import (
     score_text,
     slice_text,
 )
-from promptgrad_tui.report.diff import line_diff
 from promptgrad_tui.report.elements import Content, Markup, element, join
 from promptgrad_tui.report.figures import effect_bar, epoch_chart, reach
 from promptgrad_tui.report.tables import table
