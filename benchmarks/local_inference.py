@@ -1,14 +1,16 @@
 """How fast a validation round runs in process: ours, one request at a time behind a lock, and llama-server.
 
 The workload is the optimizer's: 600 tokens of instructions, 32 examples of 100 to 150 tokens, short answers;
-then the same examples again with one more rule. Each contestant runs in turn, on the same file and threads.
-The models are the demo model, kept from ending its answers, and random weights of a 0.5 B model's shape.
+then the same examples again with one more rule. Each contestant has a process of its own and they run in turn,
+on the same file and threads. The models are the demo model, kept from ending its answers, and random weights of
+a 0.5 B model's shape.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import socket
 import statistics
@@ -16,9 +18,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,7 @@ from gguf import GGUFReader
 from benchmarks.random_model import HALF_BILLION, write_random_model
 from models.demo import demo_model_path
 from models.gguf import GGUFModel
+from models.gguf.library import NativeModel
 from models.revision import ModelRevision
 from models.settings import ModelSettings
 
@@ -50,6 +55,7 @@ class Contestant:
     answer: Answer
     at_once: int
     close: Callable[[], None]
+    model: GGUFModel | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def server_process(binary: Path, path: Path, threads: int, slots: int) -> Contes
     return Contestant(f"{binary.name} by HTTP, {slots} slots", answer, WORKERS, close)
 
 
-def ours(path: Path, threads: int) -> tuple[Contestant, GGUFModel]:
+def ours(path: Path, threads: int) -> Contestant:
     """Return this package's scheduler."""
     settings = ModelSettings(context_length=CONTEXT, threads=threads)
     model = GGUFModel(path, revision=ModelRevision("gguf", "sha256:" + "0" * 64), settings=settings)
@@ -172,7 +178,7 @@ def ours(path: Path, threads: int) -> tuple[Contestant, GGUFModel]:
         )
         return int(model.lm.engine.complete(request).usage.output_tokens)
 
-    return Contestant("ours", answer, WORKERS, model.close), model
+    return Contestant("ours", answer, WORKERS, model.close, model)
 
 
 def run(contestant: Contestant, rounds: Sequence[Sequence[Messages]], new_tokens: int) -> Round:
@@ -193,26 +199,88 @@ def score_round(model: GGUFModel, rounds: Sequence[Sequence[Messages]], answers:
     return Round("ours, scoring", 32, time.perf_counter() - began, time.process_time() - cpu, 0)
 
 
+class Process:
+    """A contestant in a process of its own: libraries that share one also share OpenMP's threads."""
+
+    def __init__(self, make: Callable[..., Contestant], *arguments: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there, make, arguments), daemon=True)
+        self._process.start()
+        self._here.recv()
+
+    def ask(self, what: str, *arguments: object) -> Any:
+        """Return what `_serve` answers."""
+        self._here.send((what, arguments))
+        return self._here.recv()
+
+    def close(self) -> None:
+        """End the process."""
+        self._here.send(("close", ()))
+        self._process.join()
+
+
+def _serve(pipe: Connection, make: Callable[..., Contestant], arguments: Sequence[object]) -> None:
+    contestant = make(*arguments)
+    pipe.send("ready")
+    while True:
+        what, details = pipe.recv()
+        if what == "close":
+            contestant.close()
+            return
+        if what == "run":
+            pipe.send(run(contestant, *details))
+        elif what == "score":
+            pipe.send(score_round(_model_of(contestant), *details))
+        elif what == "statistics":
+            pipe.send(asdict(_model_of(contestant).statistics()))
+
+
+def _model_of(contestant: Contestant) -> GGUFModel:
+    assert contestant.model is not None
+    return contestant.model
+
+
 def compare(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run all contestants in turn and return every time and the ratios."""
-    threads, examples, repeats = options.threads, options.examples, options.repeats
-    scheduler, model = ours(path, threads)
-    rounds = workload(model.count_tokens, examples)
-    contestants = [scheduler, behind_a_lock(path, threads)]
+    threads, examples = options.threads, options.examples
+    with open_tokenizer(path) as count:
+        rounds = workload(count, examples)
+    scheduler = Process(ours, path, threads)
+    contestants = [scheduler, Process(behind_a_lock, path, threads)]
     for slots in options.slots:
-        contestants.append(llama_server(path, threads, slots))
+        contestants.append(Process(llama_server, path, threads, slots))
         if options.llama_server:
-            contestants.append(server_process(options.llama_server, path, threads, slots))
+            contestants.append(Process(server_process, options.llama_server, path, threads, slots))
     answers = [" ".join(WORDS[:12])] * examples
     results: list[Round] = []
-    for _ in range(repeats):
+    show_head(path.stem)
+    for _ in range(options.repeats):
         for new_tokens in (32, 128):
-            results += [run(contestant, rounds, new_tokens) for contestant in contestants]
-        results.append(score_round(model, rounds, answers))
-    counts = asdict(model.statistics())
+            for contestant in contestants:
+                results.append(contestant.ask("run", rounds, new_tokens))
+                show_round(results[-1])
+        results.append(scheduler.ask("score", rounds, answers))
+        show_round(results[-1])
+    report = {
+        "rounds": [asdict(r) for r in results],
+        "ratios": ratios(results),
+        "scheduler": scheduler.ask("statistics"),
+    }
+    show_ratios(report)
     for contestant in contestants:
         contestant.close()
-    return {"rounds": [asdict(r) for r in results], "ratios": ratios(results), "scheduler": counts}
+    return report
+
+
+@contextmanager
+def open_tokenizer(path: Path) -> Iterator[Callable[[str], int]]:
+    """Give what counts a text's tokens, without the weights."""
+    model = NativeModel(path, gpu_layers=0, vocabulary_only=True)
+    try:
+        yield lambda text: len(model.tokenize(text))
+    finally:
+        model.close()
 
 
 def ratios(results: Sequence[Round]) -> dict[str, dict[str, float]]:
@@ -234,21 +302,28 @@ def ratios(results: Sequence[Round]) -> dict[str, dict[str, float]]:
     return table
 
 
-def show(name: str, result: dict[str, Any]) -> None:
-    """Print one model's table."""
+def show_head(name: str) -> None:
+    """Print what the columns are."""
     print(f"\n{name}")
-    print(f"{'':28}{'new tokens':>12}{'wall s':>10}{'CPU s':>10}{'tokens/s':>10}")
-    for row in result["rounds"]:
-        rate = row["tokens"] / row["wall_seconds"]
-        print(
-            f"{row['contestant']:28}{row['new_tokens']:12}{row['wall_seconds']:10.2f}{row['cpu_seconds']:10.2f}"
-            f"{rate:10.1f}"
-        )
-    for workload_name, row in result["ratios"].items():
+    print(f"{'':30}{'new tokens':>12}{'wall s':>10}{'CPU s':>10}{'tokens/s':>10}", flush=True)
+
+
+def show_round(row: Round) -> None:
+    """Print one contestant's round."""
+    rate = row.tokens / row.wall_seconds
+    print(
+        f"{row.contestant:30}{row.new_tokens:12}{row.wall_seconds:10.2f}{row.cpu_seconds:10.2f}{rate:10.1f}",
+        flush=True,
+    )
+
+
+def show_ratios(report: dict[str, Any]) -> None:
+    """Print how many times as fast ours is, and what its Python costs."""
+    for workload_name, row in report["ratios"].items():
         print(f"{workload_name}: " + ", ".join(f"{ratio:.2f} times {name}" for name, ratio in row.items()))
-    counts = result["scheduler"]
+    counts = report["scheduler"]
     share = (counts["busy_seconds"] - counts["decode_seconds"]) / counts["decode_seconds"]
-    print(f"Python beside llama.cpp: {share:.1%} of its time")
+    print(f"Python beside llama.cpp: {share:.1%} of its time", flush=True)
 
 
 def main() -> None:
@@ -274,7 +349,6 @@ def main() -> None:
         report = {}
         for path in paths:
             report[path.stem] = compare(path, options)
-            show(path.stem, report[path.stem])
     if options.json:
         options.json.write_text(json.dumps(report, indent=2))
 
