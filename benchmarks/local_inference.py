@@ -1,9 +1,9 @@
 """How fast a validation round runs in process: ours, one request at a time behind a lock, and llama-server.
 
 The workload is the optimizer's: 600 tokens of instructions, 32 examples of 100 to 150 tokens, short answers;
-then the same examples again with one more rule. Each contestant has a process of its own and they run in turn,
-on the same file and threads. The models are the demo model, kept from ending its answers, and random weights of
-a 0.5 B model's shape.
+then the same examples again with one more rule. Each contestant has a process of its own and they run in
+turn, on the same file and threads. The models are the demo model, kept from ending its answers, and random
+weights of a 0.5 B model's shape.
 """
 
 from __future__ import annotations
