@@ -18,6 +18,7 @@ from models.gguf.prefix_tree import Tokens
 from models.gguf.request import Completion, Generation, TokenChoice
 from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
 from models.gguf.scheduler import Scheduler
+from models.gguf.thinking import TextSplitter, split_thinking
 
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
@@ -196,32 +197,6 @@ class AsyncGGUFEngine:
         """Do nothing: the engine that this one wraps owns what there is to close."""
 
 
-class TextSplitter:
-    """Makes stream events of bytes that may end in the middle of a character or of a `</think>`."""
-
-    def __init__(self, thinks: bool) -> None:
-        self._text = b""
-        self._sent = 0
-        self._thinks = thinks
-
-    def events(self, piece: bytes, *, final: bool = False) -> Iterator[lm15.StreamEvent]:
-        """Yield what the new bytes complete."""
-        self._text += piece
-        end = len(self._text) if final else _whole_characters(self._text)
-        text = self._text[:end].decode("utf-8", "replace")
-        thinking, answer = split_thinking(text, self._thinks)
-        if thinking or self._thinks:
-            if not final:
-                return
-            if thinking:
-                yield lm15.StreamDeltaEvent(delta=lm15.ThinkingDelta(text=thinking, part_index=0))
-            yield lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=answer, part_index=1 if thinking else 0))
-            return
-        if len(answer) > self._sent:
-            yield lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=answer[self._sent :], part_index=0))
-            self._sent = len(answer)
-
-
 def chat_messages(request: lm15.Request) -> list[dict[str, str]]:
     """Return a request's messages as chat templates take them.
 
@@ -266,25 +241,3 @@ def room_for_answer(prompt_tokens: int, context_length: int) -> int:
             "shorten the example, or set a larger `context_length` under [model]."
         )
     return context_length - prompt_tokens
-
-
-def split_thinking(text: str, open_already: bool) -> tuple[str, str]:
-    """Return what a model thought and what it answered; the prompt may have opened `<think>` already."""
-    body = text.lstrip()
-    if body.startswith("<think>"):
-        body = body.removeprefix("<think>")
-    elif not open_already:
-        return "", text
-    thinking, closed, answer = body.partition("</think>")
-    return (thinking.strip(), answer.lstrip()) if closed else (thinking.strip(), "")
-
-
-def _whole_characters(text: bytes) -> int:
-    """Return the length without a character that is cut off at the end."""
-    for back in range(1, min(4, len(text)) + 1):
-        byte = text[-back]
-        if byte & 0b1100_0000 == 0b1000_0000:
-            continue
-        width = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-        return len(text) - back if width > back else len(text)
-    return len(text)

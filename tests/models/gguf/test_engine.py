@@ -17,7 +17,6 @@ from dspy.utils.exceptions import ContextWindowExceededError
 
 from models.cancelled import RequestCancelledError
 from models.gguf import GGUFModel
-from models.gguf.engine import split_thinking
 
 LONG = 60_000
 """Tokens that take a model of any size some time."""
@@ -243,16 +242,3 @@ def test_images_and_tools_are_refused(tiny: GGUFModel) -> None:
 def test_a_schema_that_cannot_be_held_is_an_error(tiny: GGUFModel) -> None:
     with pytest.raises(lm15.InvalidRequestError, match="unknown type"):
         ask(tiny, "?", response_format={"type": "json_schema", "schema": {"type": "tuple"}})
-
-
-@pytest.mark.parametrize(
-    ("text", "opened", "thinking", "answer"),
-    [
-        ("<think>\nHm.\n</think>\n\nBilling", False, "Hm.", "Billing"),
-        ("Hm.\n</think>\nBilling", True, "Hm.", "Billing"),
-        ("Billing", False, "", "Billing"),
-        ("<think>Hm", False, "Hm", ""),
-    ],
-)
-def test_thinking_is_kept_apart_from_the_answer(text: str, opened: bool, thinking: str, answer: str) -> None:
-    assert split_thinking(text, opened) == (thinking, answer)
