@@ -51,8 +51,12 @@ OF_A_RUN = (
     Picture("review", ((("v",), "undecided"), (("a", "r"), "1 drop"))),
 )
 OF_A_PROJECT = (
-    Picture("project", (((), "Runs"), (("p",), " calls")), leave=("escape",)),
-    Picture("models", ((("M",), "embedded"), (("t",), "tokens/s"))),
+    Picture(
+        "project",
+        (((), "Runs"), (("p",), " calls"), (("]", "]", "]", "down"), "exact_match")),
+        leave=("escape",),
+    ),
+    Picture("models", ((("M",), "1 model"), (("t",), "at a time"))),
 )
 
 
