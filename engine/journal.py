@@ -107,10 +107,13 @@ class Journal:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path | str, *, read_only: bool = False) -> Self:
-        """Open the journal at `path`; unless `read_only`, make it where there is none."""
+    def open(cls, path: Path | str, *, read_only: bool = False, busy_seconds: float | None = None) -> Self:
+        """Open the journal at `path`; unless `read_only`, make it where there is none.
+
+        Where another program holds the file, every call waits for `busy_seconds` (None: ten) before it fails.
+        """
         absolute = Path(path).absolute()
-        return cls(absolute, (open_for_reading if read_only else open_for_writing)(absolute))
+        return cls(absolute, (open_for_reading if read_only else open_for_writing)(absolute, busy_seconds))
 
     def close(self) -> None:
         """Close the file."""

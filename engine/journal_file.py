@@ -52,7 +52,7 @@ _MEANINGS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_READONLY: ("the file or its folder is read-only", _NO_ACCESS),
     sqlite3.SQLITE_CANTOPEN: ("the file can't be opened", _NO_ACCESS),
     sqlite3.SQLITE_PERM: ("access is denied", _NO_ACCESS),
-    sqlite3.SQLITE_BUSY: (f"another program has held it for {BUSY_SECONDS:.0f} seconds", _BUSY),
+    sqlite3.SQLITE_BUSY: ("another program holds it", _BUSY),
     sqlite3.SQLITE_LOCKED: ("another program holds it", _BUSY),
     sqlite3.SQLITE_IOERR: ("the disk reports an error", _DISK),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", _DAMAGED),
@@ -73,7 +73,7 @@ def readable_errors(path: Path) -> Iterator[None]:
         raise JournalError(f"{path}: {error.strerror or error}.", hint=_NO_ACCESS) from error
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+def open_for_writing(path: Path, busy_seconds: float | None = None) -> sqlite3.Connection:
     """Open the journal, and make it first where there is none.
 
     With WAL and `synchronous=NORMAL` a committed transaction survives the death of the process at any
@@ -86,7 +86,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _make(path)
-        connection = _connect(path.as_uri())
+        connection = _connect(path.as_uri(), busy_seconds)
         try:
             _check(connection, path)
             _prepare(connection)
@@ -96,7 +96,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path, busy_seconds: float | None = None) -> sqlite3.Connection:
     """Open an existing journal without ever writing to it, also in a read-only folder.
 
     Raises:
@@ -107,7 +107,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             f"{path}: there is no journal here.", hint="A project gets one with its first run."
         )
     with readable_errors(path):
-        connection = _connect(f"{path.as_uri()}?{_reading_mode(path)}")
+        connection = _connect(f"{path.as_uri()}?{_reading_mode(path)}", busy_seconds)
         try:
             _check(connection, path)
         except BaseException:
@@ -123,8 +123,9 @@ def _reading_mode(path: Path) -> str:
     return "mode=ro" if has_wal or os.access(path.parent, os.W_OK) else "immutable=1"
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _connect(uri: str, busy_seconds: float | None = None) -> sqlite3.Connection:
+    timeout = BUSY_SECONDS if busy_seconds is None else busy_seconds
+    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

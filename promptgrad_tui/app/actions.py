@@ -97,7 +97,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app", "copy_row", "y", "Copy", "Copy the row or the text to the clipboard."),
     Action("app", "change_theme", "T", "Theme", "Choose other colours."),
     Action("app", "leave_screen", "escape", "Back", "Go back to the screen before."),
-    Action("app", "leave", "q", "Quit", "Leave; asks whether the run goes on.", True),
+    Action("app", "leave", "q", "Quit", "Leave; asks first if a run or a download is under way.", True),
     Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project.", True),
     Action(
@@ -127,6 +127,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("run", "review", "v", "Review", "Judge the rules one by one.", True),
     Action("run", "prompt", "p", "Prompt", "Show the instructions with the best rules, as a diff."),
+    Action(
+        "run", "scores", "s", "Slices", "Show the scores of the result and each epoch, with slices.", True
+    ),
     Action("run", "log", "L", "Log", "Show what happened, line by line."),
     Action("run", "try", "t", "Try", "Type inputs and see the answers with the best rules.", True),
     Action(

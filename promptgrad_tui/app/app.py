@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from platformdirs import user_state_path
 from rich.text import Text
+from textual import work
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
@@ -34,6 +35,7 @@ from promptgrad_tui.sanitize import one_line
 
 if TYPE_CHECKING:
     from engine.journal import Journal
+    from promptgrad_tui.app.models_screen import ModelsScreen
     from promptgrad_tui.app.session import RunSession
 
 
@@ -64,6 +66,8 @@ class PromptGradApp(App[int]):
         self._keys = dict(keymap or {})
         self._searched = ""
         self._journal: Journal | None = None
+        self._models: ModelsScreen | None = None
+        self._is_beginning = False
 
     def on_mount(self) -> None:
         """Open the first screen."""
@@ -89,15 +93,13 @@ class PromptGradApp(App[int]):
             self._recent.remember(self.folder)
 
     def _open_journal(self) -> Journal:
-        """Return the project's journal, for writing where that is allowed."""
+        """Return the project's journal, to read it: what is written goes over a connection of its own."""
         from engine.journal import Journal, journal_path
+        from promptgrad_tui.app.run_rows import SCREEN_WAITS_SECONDS
 
         if self._journal is None:
             path = journal_path(self.folder)
-            try:
-                self._journal = Journal.open(path)
-            except PromptGradError:
-                self._journal = Journal.open(path, read_only=True)
+            self._journal = Journal.open(path, read_only=True, busy_seconds=SCREEN_WAITS_SECONDS)
         return self._journal
 
     def open_project(self, folder: Path) -> None:
@@ -134,14 +136,23 @@ class PromptGradApp(App[int]):
         self._begin_run()
 
     def _begin_run(self) -> None:
+        if not self._is_beginning:
+            self._is_beginning = True
+            self._start_run(self.folder)
+
+    @work(thread=True, group="journal")
+    def _start_run(self, folder: Path) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
         from promptgrad_tui.app.projects import begin_run
 
         try:
-            started = begin_run(self.folder)
+            started = begin_run(folder)
         except PromptGradError as error:
-            self.show_error(error)
+            self.call_from_thread(self.show_error, error)
         else:
-            self.open_run(started.run, started.worker)
+            self.call_from_thread(self.open_run, started.run, started.worker)
+        finally:
+            self._is_beginning = False
 
     def _begin_demo(self) -> None:
         from promptgrad_tui.demo_folder import write_demo
@@ -233,11 +244,11 @@ class PromptGradApp(App[int]):
         """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
         from promptgrad_tui.app.models_screen import NAME, ModelsScreen
 
-        if not self.is_screen_installed(NAME):
-            self.install_screen(ModelsScreen(self.folder), NAME)
-        screen = self.get_screen(NAME, ModelsScreen)
-        if screen not in self.screen_stack:
-            screen.look_from(self.folder)
+        if self._models is None:
+            self._models = ModelsScreen(self.folder)
+            self.install_screen(self._models, NAME)
+        if self._models not in self.screen_stack:
+            self._models.look_from(self.folder)
             self.push_screen(NAME)
 
     def action_leave_screen(self) -> None:
@@ -248,25 +259,30 @@ class PromptGradApp(App[int]):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Leave; a run that is under way goes on or is stopped, as a person says."""
-        session = self._watched()
-        if session is None or not session.is_running:
+        """Leave; a run that is under way goes on or is stopped, as a person says; a download is ended."""
+        watched = self._watched()
+        session = watched if watched is not None and watched.is_running else None
+        work = self._models.work_lost_by_leaving if self._models is not None else ""
+        if session is None and not work:
             self.exit(0)
             return
 
         def answered(value: str | None) -> None:
-            if value == "stop":
+            if value == "stop" and session is not None:
                 session.send_command("stop")
             if value:
                 self.exit(0)
 
-        choices = [
-            Choice("g", "Leave; the run goes on", "go"),
-            Choice("s", "Leave, and stop the run", "stop"),
-        ]
-        text = "The run goes on in its own process. To look at it again, type promptgrad in its folder:"
-        text += f"\n{one_line(str(session.project))}"
-        self.push_screen(QuestionScreen("Leave?", text, choices), answered)
+        text = f"{work}\n\n" if work else ""
+        choices = [Choice("g", "Leave, and end it", "go")]
+        if session is not None:
+            text += "The run goes on in its own process. To look at it again, type promptgrad in its folder:"
+            text += f"\n{one_line(str(session.project))}"
+            choices = [
+                Choice("g", "Leave; the run goes on", "go"),
+                Choice("s", "Leave, and stop the run", "stop"),
+            ]
+        self.push_screen(QuestionScreen("Leave?", text.rstrip(), choices), answered)
 
     def _watched(self) -> RunSession | None:
         """Return the run that is on one of the screens, if one is."""

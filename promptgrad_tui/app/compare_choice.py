@@ -17,9 +17,9 @@ from textual.widgets import Static
 
 from engine.errors import PromptGradError
 from engine.events import SplitScores
+from engine.matrix import read_matrix
 from promptgrad_tui.app.cells import Line, line
 from promptgrad_tui.app.compare_screen import CompareScreen
-from promptgrad_tui.app.panes.artifacts import read_artifacts
 from promptgrad_tui.app.run_rows import read_runs
 from promptgrad_tui.app.table import Column, RowTable
 from promptgrad_tui.comparison import BASELINE
@@ -51,6 +51,7 @@ def candidates(project: Path) -> list[Candidate]:
 
     Raises:
         JournalError: the journal can't be read.
+        ArtifactError: the file of releases is damaged.
     """
     runs = [
         Candidate(
@@ -70,7 +71,7 @@ def candidates(project: Path) -> list[Candidate]:
             datetime.fromisoformat(entry.manifest.created).timestamp(),
             entry.manifest.optimized,
         )
-        for entry in read_artifacts(project)
+        for entry in read_matrix(project / "artifacts").entries
         if entry.manifest is not None
     ]
     return [*reversed(runs), *reversed(artifacts)]

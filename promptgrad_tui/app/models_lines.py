@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.found import FoundModel
-from promptgrad_tui.app.cells import Line, Tone, joined, line, progress_bar
+from promptgrad_tui.app.cells import BLANK, Line, Tone, joined, line, progress_bar
 from promptgrad_tui.app.details import fact, heading, verbatim
 from promptgrad_tui.app.models_state import Inventory, Job, ModelRow
 from promptgrad_tui.app.table import Column
@@ -30,6 +30,8 @@ _BAR = 24
 
 def inventory_line(inventory: Inventory) -> Line:
     """Return how many models are here and how much memory is free."""
+    if not inventory.memory_total:
+        return BLANK  # nothing has been read yet
     usable = sum(not row.model.problem for row in inventory.rows)
     held = sum(row.can_be_freed for row in inventory.rows)
     problems = len(inventory.rows) - usable

@@ -7,7 +7,7 @@ that a download goes on; leaving the app ends it, and the next one resumes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ NAME = "models"
 
 _FACTS_FROM_COLUMNS = 130
 _WORKING = ("hash", "measure", "free", "pull")
+_WORK: Mapping[Work, str] = {"hash": "Hashing", "measure": "Measuring", "free": "Freeing"}
 
 
 class ModelsScreen(Screen[None]):
@@ -56,6 +57,16 @@ class ModelsScreen(Screen[None]):
     def look_from(self, folder: Path) -> None:
         """List also the models of the project in `folder`."""
         self._folder = folder
+
+    @property
+    def work_lost_by_leaving(self) -> str:
+        """What is under way and ends with the app, told to a person; empty if nothing is."""
+        if self._job is None:
+            return ""
+        name = one_line(self._job.name)
+        if self._job.work == "pull":
+            return f"The download of {name} ends; the next one goes on where it was."
+        return f"{_WORK[self._job.work]} {name} ends before it is done."
 
     def compose(self) -> ComposeResult:
         """Make the status, the table and the facts beside it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from textual import events, work
@@ -23,14 +24,17 @@ from promptgrad_tui.app.dialogs import Choice, QuestionScreen
 from promptgrad_tui.app.feed import News, RunFeed
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.log_screen import LogScreen
+from promptgrad_tui.app.matrix_lines import matrix_row_lines
 from promptgrad_tui.app.panes import artifacts, batches, gradients, validations
 from promptgrad_tui.app.review_screen import ReviewScreen
+from promptgrad_tui.app.score_lines import score_lines
 from promptgrad_tui.app.session import RunSession
 from promptgrad_tui.app.status import status_lines
-from promptgrad_tui.app.stories import artifact_lines, gradient_lines, prompt_lines, rule_test_lines
+from promptgrad_tui.app.stories import gradient_lines, prompt_lines, rule_test_lines
 from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView
 from promptgrad_tui.app.worker_process import last_words
+from promptgrad_tui.sanitize import one_line
 
 _PANES = ("batches", "gradients", "validation", "artifacts", "chart")
 _TABS = ("Batches", "Gradients", "Validation", "Artifacts", "Scores")
@@ -53,6 +57,13 @@ class RunScreen(Screen[None]):
             super().__init__()
             self.news = news
 
+    class MatrixRead(Message):
+        """The project's artifacts and transfers were read."""
+
+        def __init__(self, rows: Sequence[artifacts.MatrixRow]) -> None:
+            super().__init__()
+            self.rows = rows
+
     def __init__(self, session: RunSession) -> None:
         super().__init__()
         self.session = session
@@ -64,7 +75,7 @@ class RunScreen(Screen[None]):
         self._charted = (0, 0)
         self._drawn_at = 0.0
         self._is_drawn = True
-        self._artifacts_of: tuple[str | None, int] | None = None
+        self._matrix_of: object = None
 
     def compose(self) -> ComposeResult:
         """Make the panes."""
@@ -128,13 +139,40 @@ class RunScreen(Screen[None]):
         if charted != self._charted:
             self._charted = charted
             self.query_one("#chart", LinesView).repaint()
-        self._draw_artifacts()
+        self._keep_matrix_up()
 
-    def _draw_artifacts(self) -> None:
-        state = (self.session.live.story.artifact, self.session.live.last_seq and 1)
-        if state != self._artifacts_of:
-            self._artifacts_of = state
-            self._pane("artifacts").show(artifacts.read_artifacts(self.session.project))
+    def on_screen_resume(self) -> None:
+        """Read the matrix again: what changed in the project meanwhile makes artifacts stale."""
+        if self._matrix_of is not None:
+            self._read_matrix()
+
+    def _keep_matrix_up(self) -> None:
+        live = self.session.live
+        state = (live.story.artifact, live.reviews_applied)
+        if state != self._matrix_of:
+            self._matrix_of = state
+            self._read_matrix()
+
+    @work(thread=True, group="matrix", exclusive=True, exit_on_error=False)
+    def _read_matrix(self) -> None:
+        # In a thread: it reads all data of the project, to tell what has changed.
+        try:
+            rows = artifacts.read_rows(self.session.project)
+        except PromptGradError as error:
+            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
+        else:
+            self.post_message(self.MatrixRead(rows))
+
+    def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
+        """Show the matrix, with the cursor on what this run has saved once that is there."""
+        table = self._pane("artifacts")
+        own = [
+            number
+            for number, row in enumerate(message.rows)
+            if row.entry and row.entry.manifest and row.entry.manifest.run == self.session.run
+        ]
+        is_new = len(message.rows) != len(table.rows)
+        table.show(message.rows, cursor=own[-1] if own and is_new else table.cursor)
 
     def _tell_end(self) -> None:
         """Tell a person who watches why the run ended, if it ended badly."""
@@ -246,8 +284,7 @@ class RunScreen(Screen[None]):
                 title = f"Test of a rule from batch {row.epoch}.{row.batch}"
                 self._show_growing(title, lambda width: rule_test_lines(session, row, width))
             case _:
-                title = f"Artifact {'/'.join(row.path.parts[-3:])}"
-                self.app.push_screen(DetailScreen(title, lambda width: artifact_lines(row, width)))
+                self.app.push_screen(DetailScreen(row.title, lambda width: matrix_row_lines(row, width)))
 
     def _show_growing(self, title: str, make: Callable[[int], list[Line]]) -> None:
         self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
@@ -261,9 +298,9 @@ class RunScreen(Screen[None]):
         from promptgrad_tui.app.try_screen import TryScreen
         from promptgrad_tui.app.try_source import source_of_artifact, source_of_session
 
-        row = self._pane("artifacts").current if self._front == "artifacts" else None
-        if row is not None and row.manifest is not None:
-            source = source_of_artifact(self.session.project, row.path)
+        artifact = self._chosen_artifact
+        if artifact is not None:
+            source = source_of_artifact(self.session.project, artifact)
         else:
             source = source_of_session(self.session)
         self.app.push_screen(TryScreen(source))
@@ -272,9 +309,13 @@ class RunScreen(Screen[None]):
         """Compare the run, or the artifact under the cursor, with another."""
         from promptgrad_tui.app.compare_choice import compare_with_another
 
+        artifact = self._chosen_artifact
+        compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
+
+    @property
+    def _chosen_artifact(self) -> Path | None:
         row = self._pane("artifacts").current if self._front == "artifacts" else None
-        name = self.session.run if row is None or row.manifest is None else str(row.path)
-        compare_with_another(self.app, self.session.project, name)
+        return row.artifact if row is not None else None
 
     def action_log(self) -> None:
         """Show what happened, line by line."""
@@ -284,6 +325,10 @@ class RunScreen(Screen[None]):
         """Show the instructions with the best rules."""
         title = "The instructions with the best rules so far"
         self.app.push_screen(DetailScreen(title, lambda width: prompt_lines(self.session, width)))
+
+    def action_scores(self) -> None:
+        """Show the scores of the result and of each epoch, slice by slice."""
+        self._show_growing("Scores and slices", lambda width: score_lines(self.session, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from textual.app import ComposeResult
 from textual.message import Message
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from engine.journal import RunRecord
 
 _REFRESH_SECONDS = 2.0
+_NO_RUN = "No run yet: press r to start one."
+_NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
+_UNREAD = "The runs can't be read now."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
     Column("Status", width=18),
@@ -93,14 +96,12 @@ class StartScreen(Screen[None]):
         yield KeyBar()
 
     def _runs_table(self) -> RowTable[RunRecord]:
-        empty = "No run yet: press r to start one."
-        table = RowTable(_RUN_COLUMNS, _paint_run, empty=empty, follow=False, classes="pane")
+        table = RowTable(_RUN_COLUMNS, _paint_run, empty=_NO_RUN, follow=False, classes="pane")
         table.border_title = "Runs"
         return table
 
     def _projects_table(self) -> RowTable[ProjectRow]:
-        empty = "Nothing here yet: d runs the demo, i writes a new project."
-        table = RowTable(_PROJECT_COLUMNS, _paint_project, empty=empty, follow=False, classes="pane")
+        table = RowTable(_PROJECT_COLUMNS, _paint_project, empty=_NO_PROJECT, follow=False, classes="pane")
         table.border_title = "Recent projects"
         return table
 
@@ -121,6 +122,7 @@ class StartScreen(Screen[None]):
         """Read the runs again."""
         from promptgrad_tui.app.run_rows import read_runs
 
+        table: RowTable[Any] = self.query_one(RowTable)
         rows: Sequence[RunRecord | ProjectRow]
         try:
             if self.has_project:
@@ -129,8 +131,10 @@ class StartScreen(Screen[None]):
                 rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
             self._problem = ""
         except PromptGradError as error:
-            rows, self._problem = (), error.message
-        self.query_one(RowTable).show(rows)
+            # What was read before may still be true.
+            rows, self._problem = table.rows, f"{error.message} {error.hint}"
+        table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
+        table.show(rows)
         self.query_one(LinesView).repaint()
 
     def _title(self, columns: int) -> list[Line]:

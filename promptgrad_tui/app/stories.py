@@ -1,10 +1,10 @@
-"""Everything about one row, as lines to read: a rollout, an analysis, a rule's test, an artifact."""
+"""Everything about one row, as lines to read: a rollout, an analysis, a rule's test."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.events import RolloutFinished
 from engine.formatting import as_text
@@ -19,14 +19,10 @@ from promptgrad_tui.app.partial_answer import read_partial
 from promptgrad_tui.app.session import RunSession
 from promptgrad_tui.changes import Answer
 from promptgrad_tui.display.diff import line_diff
-from promptgrad_tui.display.figures import gain_text, score_text
+from promptgrad_tui.display.figures import gain_text
 from promptgrad_tui.sanitize import one_line
 
-if TYPE_CHECKING:
-    from engine.matrix import Entry
-
 _CHANGED_EXAMPLES = 20
-_PROMPT_FILE = "prompt.txt"
 
 
 def rollout_lines(session: RunSession, row: RolloutRow, columns: int) -> list[Line]:
@@ -220,37 +216,6 @@ def _suggesting(session: RunSession, row: TestRow, columns: int) -> list[Line]:
     for key in keys:
         lines += [*example_lines(session, key, columns), ()]
     return lines
-
-
-def artifact_lines(row: Entry, columns: int) -> list[Line]:
-    """Return what an artifact is and what it claims."""
-    lines = fact("folder", str(row.path), columns)
-    manifest = row.manifest
-    if manifest is None:
-        return [*lines, *fact("problem", row.problem, columns, "bad")]
-    lines += fact("model", manifest.model.uri, columns)
-    lines += fact("revision", manifest.model.digest, columns)
-    lines += fact("run", manifest.run, columns)
-    lines += fact("current", "yes" if row.is_current else "no", columns)
-    for gate in row.gates:
-        verdict = "passed" if gate.passed else "failed"
-        lines += fact("gate", f"{gate.gate}: {verdict}", columns, "good" if gate.passed else "bad")
-    for name, scores in (("baseline", manifest.baseline), ("optimized", manifest.optimized)):
-        for split in ("validation", "test"):
-            interval = getattr(scores, split)
-            if interval is not None:
-                lines += fact(name, f"{split} {score_text(interval)}, n = {interval.n}", columns)
-    lines += heading(f"Rules: {len(manifest.rules)}")
-    for rule in manifest.rules:
-        lines += paragraph(f"- {rule.text}", columns)
-        if rule.evidence:
-            gain = gain_text(rule.evidence.delta, rule.evidence.low, rule.evidence.high)
-            lines += paragraph(f"  {gain} on {rule.evidence.n} examples", columns, "dim")
-    try:
-        text = (row.path / _PROMPT_FILE).read_text(encoding="utf-8")
-    except OSError:
-        return lines
-    return [*lines, *heading("The exact prompt"), *verbatim(text, columns)]
 
 
 def prompt_lines(session: RunSession, columns: int) -> list[Line]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -16,6 +16,8 @@ from promptgrad_tui.app.cells import BLANK, CURSOR, Line, Tone, fitted, line, pl
 from promptgrad_tui.app.toned import TonedView
 
 T = TypeVar("T")
+_Drawn: TypeAlias = tuple[Line, int, str]
+"""A line of the screen: its text, its width, and its kind."""
 
 _GAP = 2
 _MARKS = {"cursor": CURSOR, "cursor-blurred": "\u25b9"}
@@ -73,12 +75,13 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         super().__init__(id=id, classes=classes)
         self._columns = columns
         self._paint = paint
-        self._empty = empty
+        self.empty = empty
         self._follow = follow
         self._rows: Sequence[T] = ()
         self._count = 0
         self._cursor = 0
         self._widths: tuple[int, list[int]] = (-1, [])
+        self._drawn: dict[int, _Drawn] = {}
 
     def show(self, rows: Sequence[T], *, cursor: int | None = None) -> None:
         """Draw `rows`, which may be the same list as before with other content or more of it."""
@@ -92,7 +95,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         if cursor is None:
             cursor = len(rows) - 1 if self._follow and was_last and len(rows) != before else self._cursor
         self._move(cursor)
-        self.refresh()
+        self._draw_changed()
 
     @property
     def rows(self) -> Sequence[T]:
@@ -133,8 +136,17 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         moved, self._cursor = row != self._cursor, row
         self._reveal()
         if moved:
-            self.refresh()
+            self._draw_changed()
             self.post_message(self.Moved(self))
+
+    def _draw_changed(self) -> None:
+        """Draw the lines that look otherwise than on the screen: what comes in changes a row or two."""
+        width, height = self.inner_size
+        changed = [
+            Region(0, y, width, 1) for y in range(height) if self._line(y, width) != self._drawn.get(y)
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def _reveal(self) -> None:
         visible_rows = max(self.inner_size.height - 1, 1)
@@ -190,15 +202,19 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         width = self.inner_size.width
+        drawn = self._drawn[y] = self._line(y, width)
+        return self.strip(*drawn)
+
+    def _line(self, y: int, width: int) -> _Drawn:
         if y == 0:
             titles = [line(column.title) for column in self._columns]
-            return self.strip(self._arranged(titles, width, " "), width, "heading")
+            return self._arranged(titles, width, " "), width, "heading"
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
             cells = self._paint(self._rows[row], self._column_widths(width))
             kind = self._kind(row)
-            return self.strip(self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind)
-        return self.strip(line(f" {self._empty}", "dim") if row == 0 else BLANK, width)
+            return self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind
+        return line(f" {self.empty}", "dim") if row == 0 else BLANK, width, ""
 
     def _kind(self, row: int) -> str:
         if row != self._cursor:

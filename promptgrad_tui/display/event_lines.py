@@ -28,6 +28,7 @@ from engine.events import (
     ValidationFinished,
 )
 from promptgrad_tui.display.figures import (
+    EPOCH_OUTCOMES,
     count_text,
     gain_text,
     score_text,
@@ -43,11 +44,6 @@ _CHANGES = {
     "pruned": "too many rules, pruned",
     "rolled_back": "rolled back to the best state",
     "reviewed": "rules reviewed",
-}
-_OUTCOMES = {
-    "improved": "the best so far",
-    "no_better": "no better than before",
-    "rolled_back": "fell below the baseline",
 }
 
 
@@ -172,7 +168,7 @@ class EventLines:
         if self._baseline is not None:
             gain = f", {gain_text(event.validation.score - self._baseline)} on the baseline"
         text = f"Epoch {event.epoch}: {score} {on}{gain}, {count_text(event.n_rules, 'rule')}; "
-        return ["", *self._heading(text + _OUTCOMES.get(event.outcome, event.outcome))]
+        return ["", *self._heading(text + EPOCH_OUTCOMES.get(event.outcome, event.outcome))]
 
     def _test(self, event: TestFinished) -> list[str]:
         gain = gain_text(event.gain.score, event.gain.low, event.gain.high)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from engine.events import EpochFinished, Interval, SliceScore, SliceScores, Tokens
 
+EPOCH_OUTCOMES = {
+    "improved": "the best so far",
+    "no_better": "no better than before",
+    "rolled_back": "fell below the baseline",
+}
+"""What became of an epoch, in words."""
+
 
 def score_text(interval: Interval) -> str:
     """Return a score with its 95 % interval."""

@@ -467,7 +467,7 @@ def test_another_programs_lock_is_a_clear_error(path: Path, monkeypatch: pytest.
     with Journal.open(path) as journal:
         browser = sqlite3.connect(path, isolation_level=None)
         browser.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match="another program has held it") as caught:
+        with pytest.raises(JournalError, match="another program holds it") as caught:
             journal.append(RUN, notice(1))
         assert "Close the program" in caught.value.hint
         browser.execute("ROLLBACK")

@@ -26,6 +26,8 @@ from engine.events import (
     RunFinished,
     RunStarted,
     RunSummary,
+    SliceScore,
+    SliceScores,
     SplitScores,
     TestFinished,
     Tokens,
@@ -177,6 +179,10 @@ class RecordedRun:
             n_rules=len(self._rules),
             best=mean,
             outcome="improved" if epoch else "baseline",
+            slices={
+                name: SliceScore(score=self._interval(values), failures=values.count(0.0))
+                for name, values in self._by_queue("validation", self._rules).items()
+            },
         )
 
     def _phase(self, phase: str, epoch: int, batch: int = 0) -> Event:
@@ -333,6 +339,7 @@ class RecordedRun:
             baseline=scores[0],
             optimized=scores[1],
             gain=Interval(score=gain, n=len(keys), low=gain - 0.1, high=gain + 0.1),
+            slices=self._slice_gains("test"),
         )
         yield RunFinished(
             id="finished/1",
@@ -344,11 +351,30 @@ class RecordedRun:
                 model=ModelUsed(uri="demo", revision="sha256:3fa9"),
                 baseline=SplitScores(validation=scores[0], test=scores[0]),
                 optimized=SplitScores(validation=scores[1], test=scores[1]),
+                slices=self._slice_gains("test"),
+                validation_slices=self._slice_gains("validation"),
                 calls=self._done,
                 tokens=Tokens(prompt=self._done * 160, completion=self._done * 12, reused=self._done * 110),
                 seconds=61.5,
             ),
         )
+
+    def _slice_gains(self, split: str) -> dict[str, SliceScores]:
+        before, after = self._by_queue(split, RuleSet()), self._by_queue(split, self._rules)
+        found = {}
+        for name, values in after.items():
+            old, new = self._interval(before[name]), self._interval(values)
+            delta = new.score - old.score
+            gain = Interval(score=delta, n=len(values), low=delta - 0.2, high=min(delta + 0.2, 1.0))
+            found[name] = SliceScores(baseline=old, optimized=new, gain=gain, failures=values.count(0.0))
+        return found
+
+    def _by_queue(self, split: str, rules: RuleSet) -> dict[str, list[float]]:
+        """Return the scores of a split under a rule set, with the right queue as the slice."""
+        found: dict[str, list[float]] = {}
+        for key, example in sorted(self._splits[split].items(), key=lambda pair: pair[1]["queue"]):
+            found.setdefault(example["queue"], []).append(self._known[rules.digest, key])
+        return found
 
     def _interval(self, values: list[float]) -> Interval:
         mean = sum(values) / len(values)

@@ -9,13 +9,17 @@ import difflib
 import itertools
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from engine.events import DataUsed, GateResult, Interval, SplitScores
-from engine.manifest import PROGRAM, PROMPT, ArtifactManifest, ModelProved, file_digest
-from engine.rules import Rule
+from engine.events import DataUsed, GateResult, Interval, ModelUsed, SplitScores, TestFinished, TestOpened
+from engine.fingerprint import project_fingerprint
+from engine.journal import Journal
+from engine.manifest import PROGRAM, PROMPT, ArtifactManifest, ModelProved, file_digest, load_manifest
+from engine.project import load_project
+from engine.rules import Rule, RuleSet
 
 from .driving import seen, until_true
 from .recorded import BASE, RULES, RecordedRun
@@ -42,12 +46,18 @@ class Stills:
         recorded = RecordedRun(folder, clock=lambda: next(clock))
         recorded.write()
         self.run = recorded.run
+        now = project_fingerprint(load_project(folder))
+        save_version(
+            folder, self.run, 1, now | {"data.test": "sha256:another", "metric.field": "sha256:another"}
+        )
+        proved = save_version(folder, self.run, 2, now)
+        write_transfer(recorded.journal, proved, time=next(clock))
         recorded.journal.close()
-        for version in (1, 2):
-            save_version(folder, self.run, version)
 
-    async def check(self, pilot: Pilot[int], name: str) -> None:
+    async def check(self, pilot: Pilot[int], name: str, *, varying: str = "") -> None:
         """Compare the screen with the still of that name and size.
+
+        What matches the pattern `varying` is another each time, a duration for instance: it isn't compared.
 
         Raises:
             AssertionError: it looks otherwise, or there is no still of it.
@@ -56,35 +66,74 @@ class Stills:
         file = STILLS / f"{name}-{width}x{height}.txt"
         if self._renew:
             file.parent.mkdir(exist_ok=True)
-            file.write_text(await self._at_rest(pilot), encoding="utf-8")
+            file.write_text(await self._at_rest(pilot, varying), encoding="utf-8")
         wanted = file.read_text(encoding="utf-8") if file.exists() else ""
         try:
-            await until_true(pilot, lambda _: self._plain(pilot) == wanted, seconds=_PATIENCE_SECONDS)
+            await until_true(
+                pilot, lambda _: self._plain(pilot, varying) == wanted, seconds=_PATIENCE_SECONDS
+            )
         except AssertionError:
             changes = difflib.unified_diff(
-                wanted.splitlines(), self._plain(pilot).splitlines(), file.name, "now", lineterm=""
+                wanted.splitlines(), self._plain(pilot, varying).splitlines(), file.name, "now", lineterm=""
             )
             told = "\n".join(changes)
             raise AssertionError(f"{told}\nIf that is right: pytest --renew-stills") from None
 
-    async def _at_rest(self, pilot: Pilot[int]) -> str:
+    async def _at_rest(self, pilot: Pilot[int], varying: str) -> str:
         """Return the screen once it has stopped changing."""
         text, since = "", time.monotonic()
         while time.monotonic() - since < _REST_SECONDS:
             await pilot.pause(0.05)
-            now = self._plain(pilot)
+            now = self._plain(pilot, varying)
             if now != text:
                 text, since = now, time.monotonic()
         return text
 
-    def _plain(self, pilot: Pilot[int]) -> str:
+    def _plain(self, pilot: Pilot[int], varying: str) -> str:
         parent = str(self.folder.parent)
         text = seen(pilot).replace(parent, "/tmp/desk-".ljust(len(parent), "0"))
-        return _RUN_ID.sub(_A_RUN_ID, text).rstrip("\n") + "\n"
+        if varying:
+            # With the spaces after it, so that what stands to the right of it stays in its place.
+            text = re.sub(f"(?:{varying}) *", lambda found: "~".ljust(len(found[0])), text)
+        return "\n".join(row.rstrip() for row in _RUN_ID.sub(_A_RUN_ID, text).rstrip("\n").split("\n")) + "\n"
 
 
-def save_version(folder: Path, run: str, version: int) -> Path:
-    """Save an artifact of the recorded program, `version` of which has that many rules, and return it."""
+def write_transfer(journal: Journal, artifact: Path, *, time: float) -> None:
+    """Note that the rules of an artifact were measured on another revision of the model."""
+    manifest = load_manifest(artifact)
+    run, data = "measured-elsewhere", manifest.data["test"]
+    model = ModelUsed(uri="gguf:/models/larger.gguf", revision="sha256:" + "b7e2a90c41d8" * 5)
+    rules = RuleSet(manifest.rules).digest
+    journal.append(
+        run,
+        TestOpened(
+            id="transfer/opened",
+            time=time,
+            data=data,
+            opening=1,
+            purpose="transfer",
+            program=manifest.program,
+            rules=rules,
+            model=model,
+        ),
+    )
+    journal.append(
+        run,
+        TestFinished(
+            id="transfer",
+            time=time,
+            baseline=Interval(score=0.6, n=40, low=0.45, high=0.75),
+            optimized=Interval(score=0.7, n=40, low=0.55, high=0.85),
+            gain=Interval(score=0.1, n=40, low=-0.05, high=0.25),
+        ),
+    )
+
+
+def save_version(folder: Path, run: str, version: int, fingerprint: Mapping[str, str] | None = None) -> Path:
+    """Save an artifact of the recorded program, `version` of which has that many rules, and return it.
+
+    `fingerprint` is what the project was when it was measured.
+    """
     digest = "sha256:" + "3fa9c1d2e4b5" * 5
     path = folder / "artifacts" / "desk" / digest.removeprefix("sha256:")[:12] / f"v{version}"
     path.mkdir(parents=True)
@@ -124,6 +173,7 @@ def save_version(folder: Path, run: str, version: int) -> Path:
         created=f"2026-01-02T03:04:0{version}+00:00",
         versions={},
         files={name: file_digest(content) for name, content in files.items()},
+        details={"fingerprint": dict(fingerprint)} if fingerprint is not None else {},
     )
     for name, content in {**files, "manifest.json": manifest.as_json().encode()}.items():
         (path / name).write_bytes(content)

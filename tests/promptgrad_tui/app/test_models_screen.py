@@ -18,6 +18,7 @@ from tests.models.ollama_server import FakeModel, OllamaServer
 
 from .driving import LARGE, SMALL, drive, seen, until, until_true
 from .recorded import RecordedRun
+from .stills import Stills
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 HUGE = 400 * 10**9
@@ -96,6 +97,17 @@ def test_what_is_here_is_listed_with_its_facts(
     drive(folder, None, script, size)
 
 
+@SIZES
+def test_it_looks_as_it_should(stills: Stills, size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 run")
+        await pilot.press("M")
+        await until(pilot, "1 model ")
+        await stills.check(pilot, "models", varying=r"[\d.]+ [kMG]B of .* memory free|[\d.]+ [kMG]B are free")
+
+    drive(stills.folder, None, script, size)
+
+
 def test_a_hash_is_computed_and_stays(folder: Path) -> None:
     path = write_model(folder / "qwen.gguf")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -146,8 +158,15 @@ def test_leaving_the_app_ends_the_work(folder: Path) -> None:
         await pilot.press("down", "h")
         await until(pilot, "Hashing huge.gguf")
         await pilot.press("q")
+        await until(pilot, "Hashing huge ends before it is done.")
+        await pilot.press("escape")
+        await until_true(pilot, lambda _: not isinstance(pilot.app.screen, QuestionScreen))
+        assert len(children()) == 1
+        await pilot.press("q")
+        await until(pilot, "Leave?")
+        await pilot.press("g")
 
-    drive(folder, None, script)
+    assert drive(folder, None, script).return_value == 0
     assert children() == []
 
 
@@ -175,6 +194,9 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("y")
         await until(pilot, "Downloading tiny.gguf")
         await until_true(pilot, lambda _: arrived() >= 20_000_000, "most of the file")
+        await pilot.press("q")
+        await until(pilot, "the next one goes on where it was")
+        await pilot.press("escape")
         await pilot.press("x")
         await until(pilot, "the next one goes on where it was")
         hub.go_on.set()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 
 from engine.events import BatchScored, PhaseStarted, RolloutFinished
 from engine.journal import Journal
+from engine.live_status import StatusFile, status_file
 from engine.live_text import LiveText, live_file
 from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.table import RowTable
@@ -394,6 +396,26 @@ def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) ->
         assert "the last words" not in seen(pilot)
 
     drive(recorded.folder, recorded.run, script)
+
+
+def test_what_a_run_waits_for_is_shown_until_it_goes_on(recorded: RecordedRun) -> None:
+    events = recorded.events()
+    for event in events:
+        recorded.journal.append(recorded.run, event)
+        if isinstance(event, PhaseStarted) and event.phase == "gradients":
+            break
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "analysing failures")
+        with StatusFile(status_file(recorded.journal.path, recorded.run)) as status:
+            status.show("Waiting: [b]Ollama[/b] is busy", 0.0)
+            assert "running" in await until(pilot, "Waiting: [b]Ollama[/b] is busy")
+            later = next(events).model_copy(update={"time": time.time() + 1})
+            recorded.journal.append(recorded.run, later)
+            await until_true(pilot, lambda screen: "Waiting" not in screen)
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
 
 
 def test_a_run_opens_without_a_start_page_before_it(recorded: RecordedRun) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
 
 from promptgrad_tui.app.recent import RecentProjects
 
-from .driving import drive, until
+from .driving import drive, until, until_true
 from .recorded import RecordedRun
 
 
@@ -23,6 +26,39 @@ def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
         await until(pilot, "1 Batches")
         await pilot.press("escape")
         await until(pilot, "1 run")
+
+    drive(recorded.folder, None, script)
+
+
+@contextmanager
+def held(journal: Path) -> Iterator[None]:
+    """Keep everybody else from a journal, as a database browser may."""
+    with closing(sqlite3.connect(journal, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    recorded.journal.close()
+
+    async def script(pilot: Pilot[int]) -> None:
+        with held(recorded.journal.path):
+            screen = await until(pilot, "The runs can't be read now.")
+            assert "Close the program that holds it" in " ".join(screen.split())
+            assert "No run yet" not in screen
+        await until(pilot, "1 run")
+        await until_true(pilot, lambda screen: recorded.run in screen and "can't be read" not in screen)
+        with held(recorded.journal.path):
+            await pilot.press("enter")
+            await until(pilot, "That didn't work")
+            await pilot.press("escape")
+        await until(pilot, "1 run")
+        await pilot.press("enter")
+        await until(pilot, "improved")
 
     drive(recorded.folder, None, script)
 

@@ -22,6 +22,7 @@ from tests.promptgrad_tui.try_worker_talk import CAMERA, WEDDING
 
 from .driving import LARGE, SMALL, drive, until, until_true
 from .recorded import RecordedRun
+from .stills import Stills
 
 HOSTILE = "\x1b[31mred\x07 [bold]not bold[/bold] \u202egnorw \u4e2d\u6587 e\u0301"
 
@@ -64,6 +65,18 @@ def test_an_input_is_answered_twice_with_the_rules_that_fired(demo: Path, size: 
         assert "wedding list\u201d" in screen
         assert re.search(r"prompt tokens .*answer tokens", " ".join(screen.split()))
         assert all(len(line) <= size[0] for line in screen.splitlines())
+
+    drive(demo, None, script, size)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
+def test_it_looks_as_it_should(stills: Stills, demo: Path, size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await opened(pilot, source(demo))
+        await typed(pilot, "I got a wedding list. The catalogue worries me.")
+        await pilot.press("ctrl+r")
+        await until_true(pilot, lambda screen: "1 of 2 rules fit" in screen and "ready" in screen)
+        await stills.check(pilot, "try", varying=r"\(\d+% reused\)|\d+\.\d\d s\b")
 
     drive(demo, None, script, size)
 
