@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from dspy import lm15
@@ -22,7 +24,7 @@ COOLDOWN_SECONDS = 5.0
 
 
 class OpenAIEngine(ServerEngine):
-    """Sends requests to `/v1/chat/completions`; an answer arrives in one piece, also where it is streamed."""
+    """Sends requests to `/v1/chat/completions`; an answer is streamed where somebody reads it as it comes."""
 
     def __init__(
         self,
@@ -34,20 +36,65 @@ class OpenAIEngine(ServerEngine):
     ) -> None:
         super().__init__(f"{name} at {', '.join(endpoints)}", settings)
         self._name = name
+        self._endpoints = len(endpoints)
         self._settings = settings
         self._schema_in_json_object = schema_in_json_object
         self._router = _router(endpoints, name, settings)
 
     async def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
-        """Yield one answer."""
+        """Yield one answer as a server writes it."""
+        arguments = self._arguments(request)
+        yield lm15.StreamStartEvent(model=self._name)
+        try:
+            async with aclosing(self._streamed(arguments)) as events:
+                async for event in events:
+                    yield event
+        except Exception as error:
+            raise self._error(error) from error
+
+    async def unwatched_events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
+        """Yield one answer in one piece, which costs less than many and always brings its usage."""
         arguments = self._arguments(request)
         yield lm15.StreamStartEvent(model=self._name)
         try:
             answer = (await self._router.acompletion(**arguments)).model_dump()
         except Exception as error:
             raise self._error(error) from error
-        for event in _answer_events(answer):
+        choice = answer["choices"][0]
+        for event in _deltas(choice["message"]):
             yield event
+        yield _end(choice.get("finish_reason"), answer.get("usage"))
+
+    async def _streamed(self, arguments: dict[str, Any]) -> AsyncGenerator[StreamEvent]:
+        """Yield a stream's deltas and its end; another endpoint takes over only before the first of them."""
+        for others_left in reversed(range(self._endpoints)):
+            stream = await self._router.acompletion(
+                **arguments, stream=True, stream_options={"include_usage": True}
+            )
+            has_begun = False
+            try:
+                async with aclosing(stream):
+                    async for chunk in stream:
+                        for event in _deltas(_choice(chunk.model_dump()).get("delta") or {}):
+                            has_begun = True
+                            yield event
+                yield self._end_of_stream(stream)
+                return
+            except Exception:
+                if has_begun or not others_left:
+                    raise
+
+    def _end_of_stream(self, stream: Any) -> StreamEvent:
+        """Return the end that the server told: LiteLLM itself ends each stream well and guesses its usage.
+
+        Raises:
+            lm15.TransportError: the server told no end.
+        """
+        told = [chunk.model_dump() for chunk in stream.chunks]
+        reasons = [reason for chunk in told if (reason := _choice(chunk).get("finish_reason"))]
+        if not reasons:
+            raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
+        return _end(reasons[-1], next((usage for chunk in told if (usage := chunk.get("usage"))), None))
 
     async def disconnect(self) -> None:
         """Close the connections."""
@@ -97,6 +144,8 @@ class OpenAIEngine(ServerEngine):
 
     def _error(self, error: Exception) -> Any:
         """Return what an error of LiteLLM means to DSPy, with what to do about it."""
+        if isinstance(error, lm15.LM15Error):
+            return error
         if is_context_overflow(str(error)):
             return lm15.ContextLengthError(
                 f"A prompt and its answer don't fit into the context of {self.server}: {_reason(error)}. "
@@ -119,6 +168,8 @@ def _router(endpoints: tuple[str, ...], name: str, settings: ModelSettings) -> A
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True
+    # A model may write the same token a hundred times.
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize  # type: ignore[attr-defined]
     deployments = [
         {
             "model_name": name,
@@ -141,25 +192,33 @@ def _router(endpoints: tuple[str, ...], name: str, settings: ModelSettings) -> A
     )
 
 
-def _answer_events(answer: dict[str, Any]) -> list[StreamEvent]:
-    choice = answer["choices"][0]
-    message, usage = choice["message"], answer.get("usage") or {}
+def _choice(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Return a chunk's only choice; the one that brings the usage has none."""
+    choice: dict[str, Any] = next(iter(chunk.get("choices") or ()), {})
+    return choice
+
+
+def _deltas(message: dict[str, Any]) -> list[StreamEvent]:
+    """Return what a message, or a piece of one, says."""
     events: list[StreamEvent] = []
     if thought := message.get("reasoning_content"):
         events.append(lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0)))
     if text := message.get("content"):
         events.append(lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1)))
-    reused = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    end = lm15.StreamEndEvent(
-        finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
+    return events
+
+
+def _end(finish_reason: str | None, told: dict[str, Any] | None) -> StreamEvent:
+    usage = told or {}
+    return lm15.StreamEndEvent(
+        finish_reason="length" if finish_reason == "length" else "stop",
         usage=lm15.Usage(
             input_tokens=usage.get("prompt_tokens"),
             output_tokens=usage.get("completion_tokens"),
             total_tokens=usage.get("total_tokens"),
-            cache_read_tokens=reused,
+            cache_read_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
         ),
     )
-    return [*events, end]
 
 
 def _reason(error: Exception) -> str:

@@ -43,6 +43,10 @@ class ServerEngine(ABC):
     def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
         """Yield one answer as it comes: a start, deltas, an end; runs on the engine's own loop."""
 
+    def unwatched_events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
+        """Yield the same answer where nobody reads it as it comes: a server may give it in one piece."""
+        return self.events(request)
+
     @abstractmethod
     async def disconnect(self) -> None:
         """Close connections; runs on the engine's own loop."""
@@ -93,7 +97,7 @@ class ServerEngine(ABC):
         validate_request(request)
         try:
             async with self._turn, asyncio.timeout(self.timeout_seconds):
-                return await lm15.amaterialize_response(self.events(request), request)
+                return await lm15.amaterialize_response(self.unwatched_events(request), request)
         except TimeoutError:
             raise self._too_slow() from None
 

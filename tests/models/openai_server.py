@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -32,6 +33,14 @@ class OpenAIServer:
     answer: Callable[[dict[str, Any]], str] | None = None
     """Makes an answer of a request, in place of those."""
     thought: str = ""
+    tells_usage: bool = True
+    """Whether a stream ends with its usage where that is asked for."""
+    fault: str = ""
+    """What goes wrong in streams: "cut" ends them, "error" tells of an error in them."""
+    fault_after: int = 0
+    """How many words of the answer come before that."""
+    gate: threading.Semaphore | None = None
+    """Each word of a stream waits for it."""
     broken: int = 0
     """As many chat requests are answered 500."""
     context_length: int | None = None
@@ -149,7 +158,47 @@ class _Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
         choice = {"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}
         answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
-        self.reply({**answer, "choices": [choice], "usage": usage})
+        if body.get("stream"):
+            self.stream({**answer, "object": "chat.completion.chunk"}, body, message, choice, usage)
+        else:
+            self.reply({**answer, "choices": [choice], "usage": usage})
+
+    def stream(
+        self,
+        answer: dict[str, Any],
+        body: dict[str, Any],
+        message: dict[str, Any],
+        choice: dict[str, Any],
+        usage: dict[str, int],
+    ) -> None:
+        """Send an answer word by word, as long as nothing is to go wrong."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.close_connection = True
+        deltas = [{"role": "assistant", "content": None}]
+        for key in ("reasoning_content", "content"):
+            words = message.get(key, "").split(" ")
+            deltas += [{key: word if i == 0 else f" {word}"} for i, word in enumerate(words) if word or i]
+        for number, delta in enumerate(deltas):
+            if self.openai.fault and number > self.openai.fault_after:
+                break
+            if number and self.openai.gate:
+                self.openai.gate.acquire()
+            self.send(answer | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        if self.openai.fault == "error":
+            self.send({"error": {"code": 500, "message": "out of memory", "type": "server_error"}})
+        if self.openai.fault:
+            return
+        end = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+        self.send(answer | {"choices": [end]})
+        if self.openai.tells_usage and (body.get("stream_options") or {}).get("include_usage"):
+            self.send(answer | {"choices": [], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def send(self, data: dict[str, Any]) -> None:
+        with contextlib.suppress(ConnectionError):  # whoever listened may have gone
+            self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
 
     def allowed(self) -> bool:
         given = (self.headers["Authorization"] or "").removeprefix("Bearer ")

@@ -16,6 +16,7 @@ from typing import Literal
 import dspy
 import httpx
 import pytest
+from dspy import lm15
 from dspy.utils.exceptions import ContextWindowExceededError
 
 from models import ModelSettings, open_model
@@ -73,6 +74,17 @@ def test_the_same_seed_gives_the_same_answer(endpoint: str) -> None:
     settings = ModelSettings(max_tokens=12, temperature=1.0, seed=5)
     with open_model(f"openai:{endpoint}#tiny", settings=settings) as model:
         assert model.lm("hello") == model.lm("hello")
+
+
+def test_a_stream_says_the_same_as_an_answer_in_one_piece(endpoint: str) -> None:
+    with open_model(f"openai:{endpoint}#tiny", settings=ModelSettings(max_tokens=24)) as model:
+        request = lm15.Request(model="tiny", messages=(lm15.Message.user("hello"),))
+        whole = model.lm.engine.complete(request)
+        events = list(model.lm.engine.stream(request))
+    deltas = [event.delta.text for event in events if event.type == "delta"]
+    assert len(deltas) > 4
+    assert "".join(deltas) == whole.text
+    assert events[-1].finish_reason == whole.finish_reason
 
 
 def test_a_prompt_that_is_too_long_is_an_error_with_the_servers_numbers(endpoint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,11 +99,80 @@ def test_an_answer_tells_its_thought_its_length_and_its_cost(server: OpenAIServe
     assert (response.usage.input_tokens, response.usage.output_tokens) == (2, 2)
 
 
-def test_a_stream_brings_the_same_events(server: OpenAIServer) -> None:
-    request = lm15.Request(model="m", messages=(lm15.Message.user("hello"),))
+def streamed(model: OpenAIModel, text: str = "hello", **config: Any) -> Iterator[Any]:
+    request = lm15.Request(model="m", messages=(lm15.Message.user(text),), config=lm15.Config(**config))
+    return model.lm.engine.stream(request)  # type: ignore[no-any-return]
+
+
+def test_a_stream_is_read_while_the_server_writes(server: OpenAIServer) -> None:
+    server.gate, server.default_answer = threading.Semaphore(2), "one two three"
     with opened(server) as model:
-        events = list(model.lm.engine.stream(request))
-    assert [event.type for event in events] == ["start", "delta", "end"]
+        events = streamed(model)
+        begun = [next(events).type, next(events).delta.text, next(events).delta.text]
+        assert begun == ["start", "one", " two"]  # and the server still waits to write the third
+        server.gate.release()
+        assert next(events).delta.text == " three"
+        assert next(events).finish_reason == "stop"
+
+
+@pytest.mark.parametrize("thought", ["", "Let me see."])
+def test_a_stream_says_what_an_answer_in_one_piece_says(server: OpenAIServer, thought: str) -> None:
+    server.thought, server.default_answer = thought, "the the \u00e4 </s> <think> the\n end " + 150 * "no "
+    with opened(server) as model:
+        whole = once(model, "a b", max_tokens=120)
+        request = lm15.Request(
+            model="m", messages=(lm15.Message.user("a b"),), config=lm15.Config(max_tokens=120)
+        )
+        joined = lm15.materialize_response(streamed(model, "a b", max_tokens=120), request)
+    assert joined.message == whole.message
+    assert joined.finish_reason == whole.finish_reason == "length"
+    assert joined.usage == whole.usage
+    assert (joined.usage.input_tokens, joined.usage.output_tokens) == (2, 120)
+    assert [body.get("stream", False) for body in server.chats] == [False, True]
+
+
+def test_usage_that_a_server_does_not_tell_is_not_made_up(server: OpenAIServer) -> None:
+    server.tells_usage = False
+    with opened(server) as model:
+        end = list(streamed(model))[-1]
+    assert (end.finish_reason, end.usage.input_tokens, end.usage.output_tokens) == ("stop", None, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("cut", "stopped in the middle"), ("error", "answers: out of memory")]
+)
+def test_a_stream_that_breaks_is_an_error_after_what_came(
+    server: OpenAIServer, fault: str, said: str
+) -> None:
+    server.default_answer, server.fault, server.fault_after = "one two three", fault, 2
+    came: list[Any] = []
+    with OpenAIServer(default_answer="another") as other, opened(server, other) as model:
+        other.broken = 100  # else it may be asked first
+        with pytest.raises(lm15.TransportError, match=said):
+            came.extend(streamed(model))
+    assert [event.delta.text for event in came[1:]] == ["one", " two"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "error"])
+def test_another_server_takes_over_before_the_first_word(server: OpenAIServer, fault: str) -> None:
+    server.fault = fault
+    with OpenAIServer() as other, opened(server, other) as model:
+        for _ in range(4):
+            assert [event.delta.text for event in streamed(model) if event.type == "delta"] == [
+                '{"answer":',
+                ' "yes"}',
+            ]
+    assert other.chats
+
+
+def test_closing_a_stream_ends_its_request(server: OpenAIServer) -> None:
+    server.gate, server.default_answer = threading.Semaphore(1), "one two three"
+    with opened(server) as model:
+        events = streamed(model)
+        assert [next(events).type, next(events).type] == ["start", "delta"]
+        events.close()  # type: ignore[attr-defined]
+        server.gate.release(100)
+        assert once(model).text == "one two three"
 
 
 def test_the_revision_is_never_called_verified(server: OpenAIServer) -> None:
