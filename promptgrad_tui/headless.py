@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import PromptGradError, RunStoppedError
 from engine.events import RunSummary
 from engine.journal import Journal, RunRecord, journal_path
+from engine.live_status import LiveStatus
 from promptgrad_tui.display.follower import Follower
 from promptgrad_tui.display.plain import PlainDisplay
 from promptgrad_tui.interrupts import Interrupts
@@ -58,7 +59,7 @@ def _carry_out(journal: Journal, record: RunRecord, budget: Budget | None, outpu
     display = PlainDisplay(terminal, is_quiet=output.quiet)
 
     def on_progress(text: str, done: float) -> None:
-        display.status(f"{text} {done:.0%}" if done else text)
+        display.status(str(LiveStatus(text=text, done=done)))
 
     with Interrupts() as interrupts, Follower(journal, record.id, display, interrupts.requested):
         summary = run_job(journal, record, budget, on_progress=on_progress)

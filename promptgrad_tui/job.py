@@ -124,14 +124,16 @@ def exit_code_of(summary: RunSummary) -> int:
     return 0 if all(gate.passed for gate in summary.gates) else 1
 
 
-def apply_review_job(journal: Journal, record: RunRecord) -> ReviewApplied:
+def apply_review_job(
+    journal: Journal, record: RunRecord, *, on_progress: Progress | None = None
+) -> ReviewApplied:
     """Make a finished run's rules what a person decided, in this process (see `engine.run.apply_review`).
 
     Raises:
         PromptGradError: the review can't be applied, or something in the project can't be used.
     """
     with ExitStack() as stack:
-        plan = _prepare(journal, record, None, None, stack)
+        plan = _prepare(journal, record, None, on_progress, stack)
         from engine.run import apply_review
 
         return apply_review(plan, journal)

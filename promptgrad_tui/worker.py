@@ -14,6 +14,7 @@ import click
 
 from engine.errors import PromptGradError
 from engine.journal import Journal, journal_path
+from engine.live_status import StatusFile, status_file
 from promptgrad_tui.interrupts import Interrupts
 from promptgrad_tui.job import Budget, apply_review_job, exit_code_of, run_job
 
@@ -39,10 +40,11 @@ def worker(
         record = journal.run(run)
         _pass_on(interrupts.requested, journal, record.id)
         try:
-            if apply_review:
-                apply_review_job(journal, record)
-                ctx.exit(0)
-            summary = run_job(journal, record, budget)
+            with StatusFile(status_file(journal.path, record.id)) as status:
+                if apply_review:
+                    apply_review_job(journal, record, on_progress=status.show)
+                    ctx.exit(0)
+                summary = run_job(journal, record, budget, on_progress=status.show)
         except PromptGradError as error:
             traceback.print_exc()
             ctx.exit(error.exit_code)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from engine.errors import JournalError
 from engine.events import Event
 from engine.journal import Journal
+from engine.live_status import LiveStatus, read_status, status_file
 from engine.live_text import LivePass, live_file, read_live_text
 
 _POLL_SECONDS = 0.1
@@ -22,11 +23,13 @@ _MOST_AT_ONCE = 2_000
 class News:
     """What one look at the journal brought, and whether that was all; `problem` says why it wasn't.
 
-    `passes` are the analyses that are being written at this moment.
+    `passes` are the analyses that are being written at this moment, `waits_for` is what the run's process
+    said last of what it waits for.
     """
 
     events: Sequence[tuple[int, Event]] = ()
     passes: tuple[LivePass, ...] = ()
+    waits_for: LiveStatus | None = None
     is_running: bool = False
     is_all: bool = True
     problem: JournalError | None = None
@@ -47,7 +50,9 @@ class RunFeed:
         self._is_running = False
         self._looked_at = 0.0
         self._live_file = live_file(journal.path, run)
+        self._status_file = status_file(journal.path, run)
         self._passes: tuple[LivePass, ...] = ()
+        self._waits_for: LiveStatus | None = None
         self._taken = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="run-feed", daemon=True)
@@ -84,14 +89,17 @@ class RunFeed:
             is_all = len(events) < _MOST_AT_ONCE
             # A process that was killed leaves its last texts behind.
             passes = read_live_text(self._live_file) if is_running and is_all else ()
-            return News(events, passes, is_running if is_all else self._is_running, is_all)
+            waits_for = read_status(self._status_file)
+            return News(events, passes, waits_for, is_running if is_all else self._is_running, is_all)
         except JournalError as error:
-            return News(is_running=self._is_running, passes=self._passes, problem=error)
+            return News((), self._passes, self._waits_for, self._is_running, problem=error)
 
     def _is_worth_telling(self, news: News) -> bool:
         now = time.monotonic()
         is_due = now - self._looked_at > _LIVENESS_SECONDS
-        changed = bool(news.events) or (news.is_running, news.passes) != (self._is_running, self._passes)
+        known = (self._is_running, self._passes, self._waits_for)
+        changed = bool(news.events) or (news.is_running, news.passes, news.waits_for) != known
         if changed or is_due:
-            self._looked_at, self._is_running, self._passes = now, news.is_running, news.passes
+            self._looked_at, self._is_running = now, news.is_running
+            self._passes, self._waits_for = news.passes, news.waits_for
         return changed or is_due

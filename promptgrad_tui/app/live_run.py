@@ -26,6 +26,7 @@ from engine.events import (
     ValidationFinished,
     ValidationStarted,
 )
+from engine.live_status import LiveStatus
 from engine.live_text import LivePass
 from engine.narration import narrate
 from engine.rules import ParsedRule, Rule, RuleSet
@@ -56,6 +57,7 @@ class LiveRun:
     review: ReviewApplied | None = None
     awaited: tuple[str, ...] = ()
     passes: tuple[LivePass, ...] = ()
+    waits_for: LiveStatus | None = None
     last_seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0

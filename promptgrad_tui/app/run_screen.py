@@ -113,7 +113,7 @@ class RunScreen(Screen[None]):
         session.problem = news.problem.message if news.problem else ""
         session.live.apply_all(news.events)
         has_news = bool(news.events) or news.passes != session.live.passes
-        session.live.passes = news.passes
+        session.live.passes, session.live.waits_for = news.passes, news.waits_for
         before, session.is_running = session.is_running, news.is_running
         if news.is_all or time.monotonic() - self._drawn_at > _SECONDS_BETWEEN_DRAWINGS:
             self._draw(has_events=has_news or not self._is_drawn)

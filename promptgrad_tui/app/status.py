@@ -109,6 +109,10 @@ def _width(runs: Line) -> int:
 
 
 def _doing(status: Status) -> str:
+    said = status.run.waits_for
+    # The next event shows that the wait is over; what a killed process said last stays behind it.
+    if said is not None and said.time > status.run.last_time and (status.is_starting or status.is_running):
+        return one_line(str(said))
     if status.is_starting or not status.run.last_seq:
         return "the model is being loaded"
     if status.run.state(is_running=status.is_running) == "paused":
