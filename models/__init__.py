@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from models.openmp import wait_briefly
+
 if TYPE_CHECKING:
     from models.local import LocalModel, Messages, Progress
     from models.opening import check_models_fit, open_model, read_revision
@@ -24,6 +26,8 @@ __all__ = [
     "open_model",
     "read_revision",
 ]
+
+wait_briefly()
 
 _HOMES = {
     "LocalModel": "local",

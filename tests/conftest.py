@@ -1,7 +1,12 @@
 """What holds for every test."""
 
+import os
+
 import pytest
 from hypothesis import settings
+
+# Tests share the cores with other tests: threads that wait for each other must leave them to the rest.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A machine that is busy is no failure of ours: nothing here is timed.
 settings.register_profile("patient", deadline=None)
