@@ -141,7 +141,7 @@ class StartScreen(Screen[None]):
         place = line(one_line(str(self._folder)), "dim")
         if self._problem:
             problem = wrap(self._problem, columns, "  ", "! ")
-            return [line("PromptGrad", "strong"), *(line(part, "bad") for part in problem)]
+            return [line(part, "bad") for part in problem]
         if not self.has_project:
             return [
                 joined([line("PromptGrad", "strong"), place]),

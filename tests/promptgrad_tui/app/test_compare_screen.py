@@ -146,6 +146,7 @@ def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) 
         assert "/v1" in screen
         await pilot.press("escape", "enter")
         await until(pilot, "improved")
+        await until(pilot, "v2")
         await pilot.press("4", "home", "c")
         await until(pilot, "Compare artifact")
         await pilot.press("down", "down", "enter")

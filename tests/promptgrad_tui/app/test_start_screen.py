@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -46,10 +46,10 @@ def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path:
     recorded.journal.close()
 
     async def script(pilot: Pilot[int]) -> None:
-        with held(recorded.journal.path):
-            screen = await until(pilot, "The runs can't be read now.")
-            assert "Close the program that holds it" in " ".join(screen.split())
-            assert "No run yet" not in screen
+        screen = await until(pilot, "The runs can't be read now.")
+        assert "Close the program that holds it" in " ".join(screen.split())
+        assert "No run yet" not in screen
+        other.close()
         await until(pilot, "1 run")
         await until_true(pilot, lambda screen: recorded.run in screen and "can't be read" not in screen)
         with held(recorded.journal.path):
@@ -60,7 +60,9 @@ def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path:
         await pilot.press("enter")
         await until(pilot, "improved")
 
-    drive(recorded.folder, None, script)
+    with ExitStack() as other:
+        other.enter_context(held(recorded.journal.path))
+        drive(recorded.folder, None, script)
 
 
 def test_elsewhere_it_shows_recent_projects(tmp_path: Path) -> None:
