@@ -56,7 +56,7 @@ OF_A_PROJECT = (
         (((), "Runs"), (("p",), " calls"), (("]", "]", "]", "down"), "exact_match")),
         leave=("escape",),
     ),
-    Picture("models", ((("M",), "1 model"), (("t",), "at a time"))),
+    Picture("models", ((("M",), "1 model"), (("t",), "requests at a time"))),
 )
 
 
