@@ -18,7 +18,8 @@ class RunControl:
     """Watches a run's commands while the context lasts, and holds the run where they say.
 
     `checkpoint()` is called before each model call. `on_stop` ends the calls under way; `on_pause` is
-    told of every change between paused (True) and running (False).
+    told of every change between paused (True) and running (False). `reserve` tells how many of the
+    `max_minutes` are kept for later, in seconds; it may be set at any time.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RunControl:
         self._on_stop = on_stop
         self._on_pause = on_pause
         self._seen = max((command.seq for command in journal.commands(run)), default=0)
+        self.reserve: Callable[[], float] = lambda: 0.0
         self._may_run = threading.Event()
         self._may_run.set()
         self._stopped = threading.Event()
@@ -63,7 +65,7 @@ class RunControl:
         self._may_run.wait()
         if self._stopped.is_set():
             raise RunStoppedError("The run was stopped.", hint=f"Go on with: promptgrad resume {self._run}")
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        if self._deadline is not None and time.monotonic() + self.reserve() > self._deadline:
             raise BudgetExhaustedError(f"the budget of {self._max_minutes:g} minutes is used up")
 
     def release_deadline(self) -> None:

@@ -41,6 +41,11 @@ def example_key(values: Mapping[str, Any], fields: Iterable[str]) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
+def input_key(values: Mapping[str, Any], inputs: Collection[str]) -> str:
+    """Return the key of what a program sees of an example; one without named `inputs` sees all of it."""
+    return example_key(values, inputs or public_fields(values))
+
+
 def public_fields(values: Mapping[str, Any]) -> list[str]:
     """Return the names of the fields that make an example what it is: all but `id` and those with a `_`."""
     return sorted(field for field in values if field != "id" and not field.startswith("_"))

@@ -85,13 +85,24 @@ class DataUsed(_Part):
     digest: str
 
 
+class CarvedTest(_Part):
+    """A test split that was taken out of train: which run first did so, by which seed, and its examples.
+
+    `examples` holds for the key of each example's inputs that of the whole example (see `engine.data`).
+    """
+
+    run: str = ""
+    seed: int = 0
+    examples: dict[str, str]
+
+
 class _Event(_Part):
     id: str
     time: float = Field(default_factory=time.time)
 
 
 class RunStarted(_Event):
-    """The run's first event: all that it depends on."""
+    """The run's first event: all that it depends on; `carved_test` where train was split for it."""
 
     kind: Literal["run_started"] = "run_started"
     run: str
@@ -104,6 +115,7 @@ class RunStarted(_Event):
     seed: int
     data: dict[str, DataUsed]
     versions: dict[str, str] = {}
+    carved_test: CarvedTest | None = None
 
 
 class RunResumed(_Event):
@@ -419,7 +431,8 @@ class RunSummary(_Part):
 
     `slices` and `test_opening` are those of the test split, `validation_slices` those of the best state on
     the validation split. `withheld` is where a program lies that gained something and failed a gate;
-    `artifact` is None then.
+    `artifact` is None then. `reflection_moved` says what became of another model that wrote the rules, if it
+    isn't what it was.
     """
 
     run: str
@@ -438,6 +451,7 @@ class RunSummary(_Part):
     test_opening: int = 0
     gates: tuple[GateResult, ...] = ()
     withheld: str | None = None
+    reflection_moved: str = ""
 
 
 class RunFinished(_Event):

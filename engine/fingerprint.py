@@ -69,6 +69,8 @@ def _data(project: Project) -> Iterator[tuple[str, str]]:
                 yield f"data.{name}", dataset_digest(load_examples(project.path(file), data.id))
             except DataError:
                 yield f"data.{name}", ABSENT
+    if data.test is None and data.test_seed:
+        yield "data.test_seed", str(data.test_seed)
     if data.slice is not None:
         yield "data.slice", _digest(data.slice.encode())
 

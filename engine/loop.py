@@ -38,7 +38,8 @@ from engine.slices import ScoredExamples
 class Optimized:
     """What the loop found: the best rules, and validation scores before and after, as a whole and by slice.
 
-    `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget.
+    `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget. If that
+    was in the middle of an epoch, the rules may be a state that was never scored: `best` is None then.
     """
 
     rules: RuleSet
@@ -89,20 +90,45 @@ class OptimizationLoop:
         self._recent: list[int] = []
         self._rules = RuleSet()
         self._best_rules = RuleSet()
+        self._closed_rules = RuleSet()
+        self._epoch = 0
         self._baseline: ScoredExamples | None = None
         self._best: ScoredExamples | None = None
 
     def run(self) -> Optimized:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
         try:
-            reason, exhausted = self._run_epochs(), False
+            return self._found(self._run_epochs(), exhausted=False)
         except BudgetExhaustedError as error:
-            reason, exhausted = error.message, True
+            return self._unscored(error.message) or self._found(error.message, exhausted=True)
+
+    def _found(self, reason: str, *, exhausted: bool) -> Optimized:
         if self._baseline is None or self._best is None:
             return Optimized(self._best_rules, None, None, reason, exhausted)
         slices = self._best.gains_over(self._baseline)
         return Optimized(
             self._best_rules, self._baseline.interval, self._best.interval, reason, exhausted, slices
+        )
+
+    def _unscored(self, reason: str) -> Optimized | None:
+        """Return the state of an epoch that the budget cut short, if the tests of its rules speak for it.
+
+        They do if it was made of the best state, by changes that were tested or decided by a person.
+        """
+        limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
+        rules = prune(self._rules, self._best_rules, limit, strategy)
+        is_proved = self._config.validate_rules or self._parts.reviewer is not None
+        if self._baseline is None or rules == self._best_rules or not is_proved:
+            return None
+        if self._closed_rules != self._best_rules:
+            return None
+        return Optimized(
+            rules,
+            self._baseline.interval,
+            None,
+            f"{reason.rstrip('.')}. That was in epoch {self._epoch}: its rules were accepted one by one, "
+            "each by its own test, and were not scored together on validation.",
+            exhausted=True,
         )
 
     def _run_epochs(self) -> str:
@@ -112,6 +138,7 @@ class OptimizationLoop:
             return "there are no validation examples"
         without_gain = 0
         for epoch in range(1, self._config.epochs + 1):
+            self._epoch = epoch
             for number in range(1, self._config.batches_per_epoch + 1):
                 self._run_batch(epoch, number)
             improved = self._close_epoch(epoch)
@@ -133,16 +160,23 @@ class OptimizationLoop:
         ]
         self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
         before = self._rules
-        self._rules, tested = parts.selector.apply(
-            proposals, before, lambda proposal: self._made(proposal, batch), (epoch, number)
+        rules, tested = parts.selector.apply(
+            proposals,
+            before,
+            lambda proposal: self._made(proposal, batch),
+            (epoch, number),
+            # Where a person decides, nothing is kept before.
+            self._keep if parts.reviewer is None else None,
         )
-        if parts.reviewer is not None:
-            self._rules = parts.reviewer.settle(before, tested)
+        self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
         if len(self._rules) > config.merge_threshold:
             self._enter("merging", epoch, number)
             self._rules = parts.merger.merge(self._rules, epoch, number)
         pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
         self._replace_rules(pruned, epoch, number, "pruned")
+
+    def _keep(self, rules: RuleSet) -> None:
+        self._rules = rules
 
     def _roll_out_batch(self, epoch: int, number: int) -> Batch:
         rng = generator(self._seed, "batch", epoch, number)
@@ -205,12 +239,14 @@ class OptimizationLoop:
         assert self._baseline is not None
         if score.interval.score > self._best.interval.score:
             self._best, self._best_rules = score, self._rules
+            self._closed_rules = self._rules
             self._report_epoch(epoch, score, "improved")
             return True
         fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
             self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
+        self._closed_rules = self._rules
         return False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:

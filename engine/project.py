@@ -77,6 +77,9 @@ class DataSection(_Section):
     test: FilePath | None = Field(
         None, description="Examples scored once, at the end; taken out of train if missing."
     )
+    test_seed: int = Field(
+        0, ge=0, description="Where test is taken out of train: another number makes a new test split."
+    )
     slice: str | None = Field(
         None, min_length=1, description="Field by which scores are also told separately."
     )

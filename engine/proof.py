@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import ceil
+from typing import Any
 
 from engine.artifacts import ArtifactContent, program_digest, save_artifact
-from engine.events import ArtifactSaved, Emit, GateResult, Interval, Phase, SplitScores
+from engine.errors import PromptGradError
+from engine.events import ArtifactSaved, Emit, GateResult, Interval, Notice, Phase, SplitScores
 from engine.gates import GateReport
 from engine.journal import Journal
 from engine.measurement import Measurement
@@ -16,19 +19,23 @@ from engine.rules import RuleSet
 from engine.run_plan import RunPlan, installed_versions
 from engine.sealed_test import measure_test_split
 
-EnterPhase = Callable[[Phase, int, int], None]
-"""Called with a phase, the program runs that it takes at the most, and those done before it."""
+EnterPhase = Callable[[str, Phase, int, int], None]
+"""Called with a place in the run, a phase, the program runs that it takes at the most, and those done."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a rule set: scores, the test split's measurement, and the gates' verdicts."""
+    """What is known of a rule set: scores, the test split's measurement, and the gates' verdicts.
+
+    `reflection_moved` says what became of the model that wrote the rules, if it isn't what it was.
+    """
 
     baseline: SplitScores = field(default_factory=SplitScores)
     optimized: SplitScores = field(default_factory=SplitScores)
     measured: Measurement = field(default_factory=Measurement)
     report: GateReport | None = None
     opening: int = 0
+    reflection_moved: str = ""
 
     @property
     def passed(self) -> bool:
@@ -60,8 +67,9 @@ class Prover:
 
     @property
     def calls(self) -> int:
-        """How many calls of the model a proof takes at the most."""
-        return self._plan.test_split.rollouts * len(self._session.program.predictors)
+        """How many calls of the model a proof takes, as far as the rollouts so far tell."""
+        per_rollout = max(len(self._session.program.predictors), self._session.runner.calls_per_rollout)
+        return ceil(self._plan.test_split.rollouts * per_rollout)
 
     def prove(
         self, rules: RuleSet, baseline: Interval, optimized: Interval | None, *, place: str = "test"
@@ -76,9 +84,13 @@ class Prover:
         plan, session = self._plan, self._session
         if not plan.test:
             plan.models.task.verify_revision()
-            return Proof(SplitScores(validation=baseline), SplitScores(validation=optimized))
+            return Proof(
+                SplitScores(validation=baseline),
+                SplitScores(validation=optimized),
+                reflection_moved=self._reflection_moved(place),
+            )
         split = plan.test_split
-        self._enter("test", split.rollouts, session.runner.performed)
+        self._enter(place, "test", split.rollouts, session.runner.performed)
         measured, opening = measure_test_split(
             self._journal,
             plan.run,
@@ -97,12 +109,28 @@ class Prover:
             measured,
             evaluate_gates(plan.gates, measured) if rules else None,
             opening,
+            self._reflection_moved(place),
         )
+
+    def _reflection_moved(self, place: str) -> str:
+        """Say it if another reflection model has come under the name; the task model alone is what counts."""
+        models = self._plan.models
+        if models.reflection is models.task:
+            return ""
+        try:
+            models.reflection.verify_revision()
+        except PromptGradError as error:
+            text = (
+                f"The reflection model: {error.message} The rules stand: they were proved on the task model."
+            )
+            self._emit(Notice(id=f"{place}/reflection", level="warning", text=text))
+            return error.message
+        return ""
 
     def save(self, rules: RuleSet, proof: Proof, *, place: str = "artifact") -> str:
         """Save the program with `rules` and its proof as an artifact, and return its folder."""
         plan, session = self._plan, self._session
-        self._enter("artifact", 0, session.runner.performed)
+        self._enter(place, "artifact", 0, session.runner.performed)
         path = save_artifact(
             plan.artifacts,
             ArtifactContent(
@@ -122,7 +150,7 @@ class Prover:
                 optimized=proof.optimized,
                 run=plan.run,
                 versions=installed_versions(),
-                details=dict(plan.details),
+                details=_details(plan, proof),
                 measurement=proof.measured,
                 gates=proof.gates,
                 test_opening=proof.opening,
@@ -130,3 +158,8 @@ class Prover:
         )
         self._emit(ArtifactSaved(id=place, path=str(path), passed=proof.passed))
         return str(path)
+
+
+def _details(plan: RunPlan, proof: Proof) -> dict[str, Any]:
+    moved = {"reflection_moved": proof.reflection_moved} if proof.reflection_moved else {}
+    return {**plan.details, **moved}

@@ -150,6 +150,7 @@ class Replay:
         self._lock = threading.Lock()
         self._under_way: dict[str, Future[Completion]] = {}
         self._spent = store.completions_paid(run)
+        self._pace = Pace()
         self._counted: set[str] = set()
         self._usage = RunUsage()
 
@@ -169,6 +170,12 @@ class Replay:
         """Return what the run has used so far."""
         with self._lock:
             return self._usage
+
+    @property
+    def seconds_per_call(self) -> float:
+        """How long the model takes for a call while it answers others beside it; 0 before the first one."""
+        with self._lock:
+            return self._pace.seconds_per_call
 
     def completion(self, key: str, request: str, ask: Callable[[], Response]) -> Completion:
         """Return the completion of that key; if it is new, `ask` for it and keep it first.
@@ -211,7 +218,8 @@ class Replay:
         kept = False
         try:
             started = time.perf_counter()
-            response = ask()
+            with self._paced():
+                response = ask()
             seconds = time.perf_counter() - started
             answer = json.dumps(response_to_dict(response))
             completion = Completion(
@@ -228,6 +236,16 @@ class Replay:
             if not kept:
                 with self._lock:
                     self._spent -= 1
+
+    @contextmanager
+    def _paced(self) -> Iterator[None]:
+        with self._lock:
+            self._pace.begin(time.perf_counter())
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pace.end(time.perf_counter())
 
     def _reserve(self) -> None:
         with self._lock:
@@ -246,6 +264,36 @@ class Replay:
                 self._usage = RunUsage(calls + 1, remembered, tokens + completion.tokens)
             else:
                 self._usage = RunUsage(calls, remembered + 1, tokens)
+
+
+@dataclass
+class Pace:
+    """How long calls take that run beside each other: the time in which any was under way, for each."""
+
+    _calls: int = 0
+    _under_way: int = 0
+    _seconds: float = 0.0
+    _since: float = 0.0
+
+    @property
+    def seconds_per_call(self) -> float:
+        """Seconds for each call that has ended; 0 if none has."""
+        return self._seconds / self._calls if self._calls else 0.0
+
+    def begin(self, now: float) -> None:
+        """Note that a call begins."""
+        self._add(now)
+        self._under_way += 1
+
+    def end(self, now: float) -> None:
+        """Note that a call has ended."""
+        self._add(now)
+        self._under_way -= 1
+        self._calls += 1
+
+    def _add(self, now: float) -> None:
+        self._seconds += now - self._since if self._under_way else 0.0
+        self._since = now
 
 
 class RecordingEngine:

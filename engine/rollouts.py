@@ -39,13 +39,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Rollout:
-    """One run of a program on one example: what it answered, the score, and its prompts' tokens."""
+    """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls."""
 
     key: str
     score: Score
     prediction: dict[str, Any] | None
     trace: str
     prompt_tokens: int = 0
+    calls: int = 0
 
 
 class RolloutRunner:
@@ -53,7 +54,7 @@ class RolloutRunner:
 
     A rollout is known by the rules that the example met, the example and the number of the repeat:
     with conditional rules, two rule sets that say the same to an example share its rollout.
-    `performed` counts the rollouts that were run and not remembered.
+    `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class RolloutRunner:
         self._modules: dict[str, dspy.Module] = {}
         self._lock = threading.Lock()
         self.performed = 0
+        self.calls = 0
         self._samples = bool(lm.kwargs.get("temperature"))
 
     def items(self, examples: Iterable[Example], split: Split) -> list[Item]:
@@ -124,6 +126,12 @@ class RolloutRunner:
         """Return whether this rollout would cost nothing."""
         return self._cache_key(rules, item, repeat) in self._known
 
+    @property
+    def calls_per_rollout(self) -> float:
+        """How many calls of the model a rollout took on average; 0 before the first one."""
+        with self._lock:
+            return self.calls / self.performed if self.performed else 0.0
+
     def close(self) -> None:
         """Give the threads back."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -143,6 +151,7 @@ class RolloutRunner:
             with self._lock:
                 self._known[key] = known
                 self.performed += 1
+                self.calls += known.calls
         return known
 
     def _module(self, rules: RuleSet) -> dspy.Module:
@@ -183,7 +192,7 @@ class RolloutRunner:
                 seconds=time.monotonic() - started,
             )
         )
-        return Rollout(item.key, score, shown, trace, used.tokens.prompt)
+        return Rollout(item.key, score, shown, trace, used.tokens.prompt, len(used.completions))
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> tuple[Any | None, str, str]:
         """Return the prediction (None if it can't be read), the trace, and why it can't be read."""

@@ -26,6 +26,7 @@ from engine.events import (
     RunResumed,
     RunStarted,
     RunSummary,
+    SplitScores,
     Status,
 )
 from engine.gates import GateReport
@@ -35,6 +36,7 @@ from engine.loop import Optimized
 from engine.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.proof import Proof, Prover
 from engine.replay import Replay
+from engine.reserve import Reserve
 from engine.review import Decisions, reviewed_rules
 from engine.rules import RuleSet
 from engine.run_plan import RunPlan, installed_versions
@@ -96,10 +98,13 @@ class _Run:
         self._began = next((event for event in events if isinstance(event, RunStarted)), self._beginning())
         self._attempt = 1 + sum(isinstance(event, RunStarted | RunResumed) for event in events)
         self._seconds_before = _worked_seconds(events)
+        self._reserve: Reserve | None = None
         self._pauses = sum(isinstance(event, RunPaused) for event in events)
 
     def execute(self) -> RunSummary:
         self._emit(self._opening())
+        if self._attempt == 1 and self._plan.carving is not None:
+            self._plan.carving.tell(self._emit)
         with self._controlled():
             try:
                 summary = self._optimize()
@@ -170,11 +175,10 @@ class _Run:
         self._refuse_other_models()
         with closing(self._session()) as session:
             prover = self._prover(session)
-            self._budget(reserve=prover.calls)
+            self._reserve = Reserve(prover, self._replay, self._control, self._plan.max_calls)
             found = session.run()
-            self._budget(reserve=0)
-            self._control.release_deadline()
-            return self._close(prover, found)
+            kept = self._reserve.release()
+            return self._close_early(prover, found, kept) if found.exhausted else self._close(prover, found)
 
     def _refuse_other_models(self) -> None:
         """Refuse to go on with other models than the run began with: what it found so far isn't theirs.
@@ -199,14 +203,37 @@ class _Run:
 
     def _close(self, prover: Prover, found: Optimized) -> RunSummary:
         """Open the test split, decide, and save the artifact if the rules have earned it."""
-        if found.baseline is None:
-            return self._summary("budget", f"{found.reason}: not even the baseline is known")
+        assert found.baseline is not None
         proof = prover.prove(found.rules, found.baseline, found.best)
         status, reason = _outcome(found, proof.report)
-        if found.exhausted and self._plan.max_calls is not None:
-            reason += f" Of {self._plan.max_calls}, {prover.calls} were kept for the test split."
-        path = prover.save(found.rules, proof) if found.rules and proof.has_gain else None
-        return self._summary(status, reason, found, proof, path)
+        return self._summary(status, reason, found, proof, self._saved(prover, found, proof))
+
+    def _close_early(self, prover: Prover, found: Optimized, kept: str) -> RunSummary:
+        """Prove what was found for the budget; without rules the test split stays sealed.
+
+        The places differ from those of the run's end, which a resume with a larger budget comes to.
+        """
+        spent = found.reason.rstrip(".")
+        if found.baseline is None:
+            return self._summary("budget", f"{spent}, and not even the baseline is known. {kept}")
+        validated = Proof(SplitScores(validation=found.baseline), SplitScores(validation=found.best))
+        if not found.rules:
+            reason = f"{spent}. No rules were proved by then, so the test split stays sealed."
+            return self._summary("budget", reason, found, validated)
+        place = f"budget/{found.rules.digest[:12]}"
+        try:
+            proof = prover.prove(found.rules, found.baseline, found.best, place=place)
+        except BudgetExhaustedError:
+            reason = f"{spent}. The rest was too little for the test split, so no artifact was saved."
+            return self._summary("budget", reason, found, validated)
+        path = self._saved(prover, found, proof, place=f"{place}/artifact")
+        lost = "" if path else " The rules gained nothing on the test split, so no artifact was saved."
+        return self._summary("budget", f"{spent}. {kept}{lost}", found, proof, path)
+
+    def _saved(
+        self, prover: Prover, found: Optimized, proof: Proof, *, place: str = "artifact"
+    ) -> str | None:
+        return prover.save(found.rules, proof, place=place) if found.rules and proof.has_gain else None
 
     def _opening(self) -> Event:
         if self._attempt > 1:
@@ -228,23 +255,12 @@ class _Run:
             seed=plan.config.seed or 0,
             data=plan.data,
             versions=installed_versions(),
+            carved_test=plan.carving.recorded_by(plan.run) if plan.carving else None,
         )
 
-    def _budget(self, reserve: int) -> None:
-        """Leave `reserve` calls of the budget for what comes after."""
-        if self._plan.max_calls is None:
-            return
-        left = self._plan.max_calls - reserve
-        if left <= 0:
-            raise BudgetExhaustedError(
-                f"{self._plan.max_calls} calls don't pay for more than the test split ({reserve} calls).",
-                hint="Give more with --max-calls, or use a smaller test split.",
-            )
-        self._replay.max_calls = left
-
-    def _enter(self, phase: Phase, remaining: int, done: int) -> None:
-        self._emit(PhaseStarted(id=f"{phase}/phase", phase=phase))
-        self._emit(ProgressEstimated(id=f"{phase}/progress", done=done, expected=done + remaining))
+    def _enter(self, place: str, phase: Phase, remaining: int, done: int) -> None:
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase))
+        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=done + remaining))
 
     def _cancel_models(self) -> None:
         self._plan.models.task.cancel()
@@ -284,12 +300,15 @@ class _Run:
             test_opening=proof.opening,
             gates=proof.gates,
             withheld=None if proof.passed else path,
+            reflection_moved=proof.reflection_moved,
         )
 
     def _finish(self, summary: RunSummary) -> None:
         self._emit(RunFinished(id=f"finished/{self._attempt}", summary=summary))
 
     def _emit(self, event: Event) -> None:
+        if self._reserve is not None:
+            self._reserve.hear(event)
         if self._journal.append(self._plan.run, event) and self._on_event is not None:
             self._on_event(event)
 
@@ -301,8 +320,6 @@ def _values(examples: Sequence[LoadedExample]) -> list[dict[str, Any]]:
 def _outcome(found: Optimized, report: GateReport | None) -> tuple[Status, str]:
     assert found.baseline is not None
     assert found.best is not None
-    if found.exhausted:
-        return "budget", found.reason
     if not found.rules:
         return "no_improvement", f"no rules scored better on validation than none; {found.reason}"
     if report is not None and not report.passed:

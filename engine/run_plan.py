@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import dspy
 
+from engine.carving import Carving
 from engine.config import PromptGradConfig
 from engine.data import LoadedExample, dataset_digest
 from engine.events import DataUsed
@@ -44,6 +45,7 @@ class RunPlan:
     max_minutes: float | None = None
     gates: Gates = field(default_factory=Gates)
     slice_field: str | None = None
+    carving: Carving | None = None
     review: Literal["none", "after", "during"] = "none"
     details: Mapping[str, Any] = field(default_factory=dict)
 

@@ -15,11 +15,16 @@ def stratified_split(labels: Sequence[Hashable], fraction: float, rng: Random) -
     `fraction` (0..1) of the examples is held out, rounded, but never none and never all of two or more.
     Labels that all differ make this a plain random split.
     """
-    size = min(max(round(fraction * len(labels)), 1), max(len(labels) - 1, 0))
+    size = held_out_size(len(labels), fraction)
     groups = _shuffled_groups(labels, rng)
     seats = _proportional_seats({label: len(members) for label, members in groups.items()}, size)
     held_out = {index for label, members in groups.items() for index in members[: seats[label]]}
     return [index for index in range(len(labels)) if index not in held_out], sorted(held_out)
+
+
+def held_out_size(n: int, fraction: float) -> int:
+    """Return how many of `n` examples `stratified_split` holds out."""
+    return min(max(round(fraction * n), 1), max(n - 1, 0))
 
 
 def draw_batch(

@@ -38,15 +38,19 @@ class RuleSelector:
         rules: RuleSet,
         made: Callable[[ParsedRule], Rule],
         place: tuple[int, int],
+        keep: Callable[[RuleSet], None] | None = None,
     ) -> tuple[RuleSet, list[Tested]]:
-        """Return `rules` after the proposals that passed, and the tests; `made` makes a proposal's rule."""
+        """Return `rules` after the proposals that passed, and the tests; `made` makes a proposal's rule.
+
+        `keep` is called with the rules after each that passed, before the next is tested.
+        """
         candidates = [_Candidate(proposal, made(proposal)) for proposal in proposals]
         if self._tester is None:
             for candidate in candidates:
                 rules = self._changed(candidate, candidate.rule, rules, place)
             return rules, []
         if self._config.rule_selection_mode == "greedy":
-            return self._greedy(candidates, rules, place, self._tester)
+            return self._greedy(candidates, rules, place, self._tester, keep)
         results = []
         for candidate in candidates:
             tested = candidate.test(rules, place, self._tester)
@@ -55,10 +59,17 @@ class RuleSelector:
             results.append(tested)
             if tested.verdict == "accepted":
                 rules = self._changed(candidate, tested.rule, rules, place)
+                if keep is not None:
+                    keep(rules)
         return rules, results
 
     def _greedy(
-        self, candidates: list[_Candidate], rules: RuleSet, place: tuple[int, int], tester: RuleTester
+        self,
+        candidates: list[_Candidate],
+        rules: RuleSet,
+        place: tuple[int, int],
+        tester: RuleTester,
+        keep: Callable[[RuleSet], None] | None,
     ) -> tuple[RuleSet, list[Tested]]:
         remaining = list(candidates)
         results: list[Tested] = []
@@ -70,6 +81,8 @@ class RuleSelector:
                 break
             best, result = max(passed, key=lambda pair: pair[1].evidence.delta)
             rules = self._changed(best, result.rule, rules, place)
+            if keep is not None:
+                keep(rules)
             remaining.remove(best)
         return rules, results
 

@@ -7,18 +7,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.data import LoadedExample, example_key, load_examples, public_fields
+from engine.carving import Carving, carve_test
+from engine.data import LoadedExample, example_key, input_key, load_examples, public_fields
 from engine.errors import DataError
 from engine.formatting import as_text
 from engine.near_duplicates import LISTED_FROM, near_duplicates
 from engine.project import Project
-from engine.sampling import stratified_split
-from engine.seeds import generator
 
-TEST_SHARE = 0.25
-"""How much of train becomes the test split of a project that has none."""
-
-_FEWEST_TO_CARVE = 8
 _FEW = 30
 _SHOWN_REPEATS = 3
 _LISTED_PAIRS = 10
@@ -28,24 +23,25 @@ _LISTED_PAIRS = 10
 class Splits:
     """The examples to learn from, to choose by, and to score once; `validation` is None if it is held out.
 
-    `is_test_carved` says that the test split was taken out of train. `warnings` are sentences.
+    `carving` tells how the test split was taken out of train, if it was. `warnings` are sentences.
     """
 
     train: tuple[LoadedExample, ...]
     validation: tuple[LoadedExample, ...] | None
     test: tuple[LoadedExample, ...]
-    is_test_carved: bool
+    carving: Carving | None
     warnings: tuple[str, ...]
 
 
 def load_splits(project: Project, inputs: Collection[str], outputs: Collection[str]) -> Splits:
     """Read the project's splits and check them against the program's `inputs` and `outputs`.
 
-    Two examples are the same if their inputs are. A missing test split is a quarter of train, stratified by
-    the expected outputs; it is the same in every run, whatever the run's seed, so that it stays unseen.
+    Two examples are the same if their inputs are. A missing test split is taken out of train, and is the
+    same in every run, so that it stays unseen (see `engine.carving`).
 
     Raises:
         DataError: a file is damaged, an example lacks a field, or an example is in two splits.
+        JournalError: the project's journal can't be read.
     """
     files = {
         "train": project.data.train,
@@ -60,16 +56,17 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
     _refuse_leakage(splits, inputs)
     warnings = _near_duplicates(splits, inputs, project.data.near_duplicate_threshold)
     warnings += [text for name, split in splits.items() for text in _repeats(name, split, inputs, outputs)]
-    is_test_carved = "test" not in splits
-    if is_test_carved:
-        splits["train"], splits["test"] = _carve_test(splits["train"], inputs, outputs)
+    carving = None if "test" in splits else carve_test(project, splits["train"], inputs, outputs)
+    if carving is not None:
+        splits["train"], splits["test"] = carving.train, carving.test
+        warnings += [carving.warning] if carving.warning else []
     warnings += _size_warnings(project, splits)
     validation = splits.get("validation")
     return Splits(
         train=tuple(splits["train"]),
         validation=None if validation is None else tuple(validation),
         test=tuple(splits["test"]),
-        is_test_carved=is_test_carved,
+        carving=carving,
         warnings=tuple(warnings),
     )
 
@@ -102,7 +99,7 @@ def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Colle
     leaks = []
     for name, examples in splits.items():
         for example in examples:
-            other, first = seen.setdefault(_content(example, inputs), (name, example))
+            other, first = seen.setdefault(input_key(example.values, inputs), (name, example))
             if other != name:
                 leaks.append((first, example))
     if not leaks:
@@ -148,7 +145,7 @@ def _repeats(
 ) -> list[str]:
     groups: dict[str, list[LoadedExample]] = defaultdict(list)
     for example in examples:
-        groups[_content(example, inputs)].append(example)
+        groups[input_key(example.values, inputs)].append(example)
     same, contradicting = [], []
     for group in groups.values():
         lines = " and ".join(str(example.line) for example in group)
@@ -170,31 +167,6 @@ def _repeats(
 def _some(lines: Sequence[str]) -> str:
     more = len(lines) - _SHOWN_REPEATS
     return "; ".join(lines[:_SHOWN_REPEATS]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _carve_test(
-    train: Sequence[LoadedExample], inputs: Collection[str], outputs: Collection[str]
-) -> tuple[list[LoadedExample], list[LoadedExample]]:
-    """Return train without the test split, and the test split; repeated examples stay together."""
-    first_of = {_content(example, inputs): example for example in reversed(train)}
-    if len(first_of) < _FEWEST_TO_CARVE:
-        raise DataError(
-            f"There is no test split, and train has only {len(first_of)} different examples to take it from.",
-            hint="Set [data] test, or add examples to train.",
-        )
-    contents = list(dict.fromkeys(_content(example, inputs) for example in train))
-    labels = [example_key(first_of[content].values, outputs) for content in contents]
-    _, held_out = stratified_split(labels, TEST_SHARE, generator(0, "test split"))
-    chosen = {contents[index] for index in held_out}
-    parts: tuple[list[LoadedExample], list[LoadedExample]] = ([], [])
-    for example in train:
-        parts[_content(example, inputs) in chosen].append(example)
-    return parts
-
-
-def _content(example: LoadedExample, inputs: Collection[str]) -> str:
-    """Return the key of what the program sees of an example."""
-    return example_key(example.values, inputs or public_fields(example.values))
 
 
 def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample]]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dspy
 
+from engine.carving import CARVED
 from engine.fingerprint import project_fingerprint
 from engine.formatting import FieldFormatter
 from engine.gate_checks import refuse_unmeasurable
@@ -101,6 +102,7 @@ def make_plan(
     """
     parts = load_parts(project)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
+    carving = parts.splits.carving
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
     return RunPlan(
@@ -120,12 +122,14 @@ def make_plan(
         rule_acceptor=build_acceptor(project),
         max_calls=budget.max_calls,
         max_minutes=budget.max_minutes,
+        carving=carving,
         gates=project.gates,
         slice_field=project.data.slice,
         review=project.review,
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": project_fingerprint(project),
+            **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
     )
 

@@ -18,6 +18,7 @@ from engine.measurement import by_slice
 from engine.power import power_text, smallest_visible_gain
 from engine.project import Project
 from engine.revision import Model, RunModels
+from engine.sampling import held_out_size
 from models import ModelSettings, Progress
 from promptgrad_tui.check_report import ModelOpened, RateMeasured, SplitFound, Told
 from promptgrad_tui.display.figures import count_text
@@ -140,10 +141,12 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
     validation = (
         f"{len(splits.validation)} validation" if splits.validation else "validation held out of train"
     )
-    test = f"{len(splits.test)} test" + (" (taken out of train)" if splits.is_test_carved else "")
+    test = f"{len(splits.test)} test" + (" (taken out of train)" if splits.carving else "")
     yield Finding(
         "ok", "data", f"{len(splits.train)} train, {validation}, {test}; no example is in two splits"
     )
+    if splits.carving and splits.carving.note:
+        yield Finding("ok", "data", splits.carving.note, field="data.test")
     for warning in splits.warnings:
         yield Finding("warn", "data", warning, field=_field_of_warning(warning))
 
@@ -274,7 +277,7 @@ def _longest_prompt(project: Project, longest: int, where: str, limit: int) -> F
 
 
 def _held_out(project: Project, parts: ProjectParts) -> int:
-    return round(len(parts.splits.train) * project.optimizer.val_holdout_fraction)
+    return held_out_size(len(parts.splits.train), project.optimizer.val_holdout_fraction)
 
 
 def _sizes(project: Project, parts: ProjectParts) -> Sizes:

@@ -17,6 +17,7 @@ from engine.events import (
     RolloutFinished,
     RulesChanged,
     RunFinished,
+    RunResumed,
     RunStarted,
     RunSummary,
     TestFinished,
@@ -68,6 +69,8 @@ class RunStory:
         match event:
             case RunStarted():
                 self.started = event
+            case RunResumed():
+                self.summary = None
             case EpochFinished():
                 self.epochs.append(event)
             case BatchScored():
@@ -114,7 +117,10 @@ class RunStory:
 
     @property
     def best_rules(self) -> tuple[Rule, ...]:
-        """The rules of the best state so far."""
+        """The rules of the best state so far; at the end, those that the run came to."""
+        if self.summary is not None and self.summary.rules:
+            known = {rule.id: rule for rules in self._rules.values() for rule in rules}
+            return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
         best = self.best_epoch
         return self._rules.get(best.rules, ()) if best else ()
 

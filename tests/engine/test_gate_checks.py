@@ -18,9 +18,7 @@ def examples(split: str, n: int, task: str = "refund") -> tuple[LoadedExample, .
     )
 
 
-SPLITS = Splits(
-    examples("train", 9), None, examples("test", 12) + examples("late", 40, "delivery"), False, ()
-)
+SPLITS = Splits(examples("train", 9), None, examples("test", 12) + examples("late", 40, "delivery"), None, ())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from engine.data import dataset_digest
 from engine.errors import DataError
+from engine.events import ModelUsed, RunStarted
+from engine.journal import Journal, journal_path
 from engine.project import load_project
 from engine.splits import Splits, load_splits
 from tests.engine.project_folders import TOML, tickets, write_lines, write_project
@@ -36,7 +38,7 @@ def test_three_files_are_three_splits_as_they_are(tmp_path: Path) -> None:
     assert splits.validation is not None
     assert splits.validation[0].values["ticket"] == "validation ticket 0"
     assert [example.line for example in splits.test] == list(range(1, 13))
-    assert not splits.is_test_carved
+    assert splits.carving is None
 
 
 def test_an_example_in_two_splits_is_refused_with_both_lines(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_a_missing_test_split_is_taken_out_of_train_in_proportion(tmp_path: Path
     examples = [{"ticket": f"t{n}", "queue": "rare" if n % 5 == 0 else "common"} for n in range(40)]
     write_lines(root / "train.jsonl", examples)
     splits = splits_of(root)
-    assert splits.is_test_carved
+    assert splits.carving is not None
     assert len(splits.test) == 10
     assert len(splits.train) == 30
     assert Counter(example.values["queue"] for example in splits.test) == {"rare": 2, "common": 8}
@@ -125,6 +127,44 @@ def test_repeated_examples_stay_on_one_side_of_the_carving(tmp_path: Path) -> No
     splits = splits_of(root)
     assert not {example.key for example in splits.train} & {example.key for example in splits.test}
     assert len(splits.test) == 15
+
+
+def test_examples_that_a_program_can_no_longer_tell_apart_are_trains_for_good(tmp_path: Path) -> None:
+    root = write_project(tmp_path, without("test =", "validation ="))
+    examples = [{"ticket": f"t{n}", "by": "web", "queue": "q"} for n in range(40)]
+    write_lines(root / "train.jsonl", examples)
+    project, both = load_project(root), ("ticket", "by")
+    first = load_splits(project, both, OUTPUTS)
+    record(root, first)
+    write_lines(root / "train.jsonl", [*examples, {**first.test[0].values, "by": "phone"}])
+    assert [e.key for e in load_splits(project, both, OUTPUTS).test] == [e.key for e in first.test]
+    # A program that doesn't read `by` sees the same ticket in both splits.
+    second = load_splits(project, ("ticket",), OUTPUTS)
+    assert [e.key for e in second.test] == [e.key for e in first.test[1:]]
+    assert any("test has lost 1 of the examples that run first took" in text for text in second.warnings)
+    record(root, second)
+    assert [e.key for e in load_splits(project, both, OUTPUTS).test] == [e.key for e in first.test[1:]]
+
+
+def record(root: Path, splits: Splits) -> None:
+    """Write splits down as a run does."""
+    assert splits.carving is not None
+    model = ModelUsed(uri="scripted:desk", revision="sha256:0")
+    started = RunStarted(
+        id="run",
+        run="first",
+        project=str(root),
+        program="",
+        model=model,
+        reflection=model,
+        base_instructions={},
+        config={},
+        seed=0,
+        data={},
+        carved_test=splits.carving.recorded_by("first"),
+    )
+    with Journal.open(journal_path(root)) as journal:
+        journal.append(journal.create_run(root).id, started)
 
 
 def test_too_few_examples_to_carve_from_are_said(tmp_path: Path) -> None:
