@@ -111,7 +111,8 @@ def _llama_cpp(told: dict[str, Any]) -> Finding:
             "fail",
             "llama.cpp",
             told["problem"],
-            "Build it for this machine: pip install --force-reinstall --no-binary :all: llama-cpp-python",
+            "Build it for this machine: "
+            "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python",
         )
     features = [name for name in _FEATURES if f" {name} = 1" in f" {told['features']}"]
     gpu = "with a GPU" if told["gpu"] else "CPU only"

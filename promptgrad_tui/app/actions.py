@@ -291,7 +291,10 @@ def keys_page(actions: Iterable[Action] = ACTIONS) -> str:
     lines = [
         "# Keys",
         "",
-        "`?` shows the keys that are valid where you are; `ctrl+p` finds any action by its name.",
+        "`?` (`f1` while you type) shows the keys that are valid now; `ctrl+p` finds any action by name.",
+        "",
+        "Other keys go into `keys.toml` in the folder `~/.config/promptgrad` (macOS: `~/Library/Application "
+        'Support/promptgrad`), a line each: `"run.pause" = "f5"`.',
         "",
     ]
     for scope, title in SCOPES.items():
