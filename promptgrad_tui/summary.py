@@ -39,6 +39,9 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     headline, colour = _HEADLINES[summary.status]
     lines = ["", terminal.style(headline, fg=colour, bold=True)]
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
+    if summary.reflection_moved:
+        moved = f"The reflection model isn't what it was: {summary.reflection_moved}"
+        lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
     lines += _scores(summary.baseline, summary.optimized)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)

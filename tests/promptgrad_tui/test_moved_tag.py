@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.journal import Journal, RunRecord, journal_path
+from engine.manifest import load_manifest
 from promptgrad_tui.job import open_project
 from promptgrad_tui.moved_models import examine_artifacts
 from tests.engine.desk import Desk
@@ -84,6 +85,22 @@ def test_a_tag_that_is_moved_back_lets_the_run_go_on(tag: Tag, tmp_path: Path) -
     assert promptgrad("-C", tmp_path, "resume", "last", "--quiet").returncode == 0
     assert len(tag.server.chats) == paid, "every answer was journaled before"
     assert last_run(tmp_path).status == "improved"
+
+
+def test_a_reflection_model_that_moves_in_a_run_is_told_and_marked(tag: Tag, tmp_path: Path) -> None:
+    tag.moves_at = " "  # any question: it moves with the first analysis
+    with desk_server() as server:
+        write_project(tmp_path, server.uri)
+        toml = tmp_path / "promptgrad.toml"
+        toml.write_text(toml.read_text().replace("[model]\n", f'[model]\nreflection = "{URI}"\n'))
+        done = promptgrad("run", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The rules stand: they were proved on the task model." in told(done)
+    summary = last_run(tmp_path).summary
+    assert summary is not None
+    assert summary.status == "improved"
+    assert "is now" in summary.reflection_moved
+    assert load_manifest(str(summary.artifact)).details["reflection_moved"] == summary.reflection_moved
 
 
 def test_an_artifact_is_refused_once_its_tag_has_moved(tag: Tag, tmp_path: Path) -> None:
