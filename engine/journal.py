@@ -190,10 +190,11 @@ class Journal:
 
         Where `kinds` are named, only events of these.
         """
-        chosen = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        wanted = json.dumps(list(kinds)) if kinds else None
         rows = self._read(
-            f"SELECT seq, json FROM events WHERE run = ? AND seq > ?{chosen} ORDER BY seq LIMIT ?",
-            (run, after, *kinds, -1 if limit is None else limit),
+            "SELECT seq, json FROM events WHERE run = ? AND seq > ?"
+            " AND (? IS NULL OR kind IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?",
+            (run, after, wanted, wanted, -1 if limit is None else limit),
         )
         return [(seq, self._event(text)) for seq, text in rows]
 
