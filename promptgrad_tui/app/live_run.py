@@ -95,7 +95,6 @@ class LiveRun:
         match event:
             case RunResumed():
                 self.finished = None
-                self.story.summary = None
                 self._spent.clear()
             case PhaseStarted():
                 self._enter(event)
