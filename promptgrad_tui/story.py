@@ -14,6 +14,7 @@ from engine.events import (
     EpochFinished,
     Event,
     Notice,
+    ReviewApplied,
     RolloutFinished,
     RulesChanged,
     RunFinished,
@@ -51,6 +52,7 @@ class RunStory:
     artifact: str | None = None
     notices: list[Notice] = field(default_factory=list)
     summary: RunSummary | None = None
+    review: ReviewApplied | None = None
     calls: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     _rules: dict[str, tuple[Rule, ...]] = field(default_factory=lambda: {RuleSet().digest: ()})
@@ -101,6 +103,8 @@ class RunStory:
                 self.notices.append(event)
             case RunFinished():
                 self.summary = event.summary
+            case ReviewApplied():
+                self.review = event
             case _:
                 pass
 
@@ -156,6 +160,7 @@ class RunStory:
                 for batch in self.batches.values()
             ],
             "test": _dumped(self.test),
+            "review": _dumped(self.review),
             "notices": [notice.text for notice in self.notices],
             "prompts": {
                 name: {"base": base, "optimized": optimized}

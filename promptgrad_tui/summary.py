@@ -100,8 +100,24 @@ def run_lines(record: RunRecord, events: Iterable[Event], terminal: Terminal) ->
     if record.summary is not None:
         lines += summary_lines(record.summary, story, terminal)
         saved = record.summary.artifact
-        return [*lines, "", f"Artifact: {shown_path(saved)}"] if saved else lines
+        lines += ["", f"Artifact: {shown_path(saved)}"] if saved else []
+        return lines + _reviewed(story, terminal)
     return lines + _unfinished(record, story, terminal)
+
+
+def _reviewed(story: RunStory, terminal: Terminal) -> list[str]:
+    """Return what the latest review made of a finished run."""
+    review = story.review
+    if review is None:
+        return []
+    title = f"Review {review.number} applied: {count_text(len(review.rules), 'rule')} kept"
+    scores = [("validation", review.validation), ("test", review.test)]
+    told = [f"  {name:<10}  {score_text(score)}" for name, score in scores if score is not None]
+    rules = [
+        row for rule in review.rules for row in wrap(one_line(rule.text), terminal.columns, "  - ", "    ")
+    ]
+    saved = [f"  Artifact: {shown_path(review.artifact)}"] if review.artifact else []
+    return ["", terminal.style(title, bold=True), *told, *rules, *saved]
 
 
 def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:

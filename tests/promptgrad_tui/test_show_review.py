@@ -1,0 +1,30 @@
+"""`promptgrad show` tells of a review that was applied after the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine.decisions import Decision, decision_key
+from engine.journal import Journal, journal_path
+from engine.run import apply_review, execute
+from tests.engine.test_run import plan
+from tests.promptgrad_tui.desk_project import promptgrad
+
+
+def test_show_ends_with_the_review(tmp_path: Path) -> None:
+    with Journal.open(journal_path(tmp_path)) as journal:
+        wanted = plan(tmp_path, journal)
+        summary = execute(wanted, journal)
+        dropped = summary.rules[0]
+        journal.decide(wanted.run, decision_key(dropped.id, 1), Decision(choice="drop").model_dump())
+        applied = apply_review(wanted, journal)
+
+    told = promptgrad("-C", tmp_path, "show", "last").stdout
+    review = told[told.index("Review 1 applied") :]
+    assert f"{len(summary.rules) - 1} rules kept" in review
+    assert dropped.text not in review
+    assert all(rule.text in review for rule in applied.rules)
+    assert Path(str(applied.artifact)).name in review
+    story = json.loads(promptgrad("-C", tmp_path, "show", "last", "--json").stdout)
+    assert story["review"]["number"] == 1
