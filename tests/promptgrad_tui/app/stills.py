@@ -57,7 +57,8 @@ class Stills:
     async def check(self, pilot: Pilot[int], name: str, *, varying: str = "") -> None:
         """Compare the screen with the still of that name and size.
 
-        What matches the pattern `varying` is another each time, a duration for instance: it isn't compared.
+        Rows in which the pattern `varying` is found are others each time, with a duration for instance: of
+        these it is compared only that they are there.
 
         Raises:
             AssertionError: it looks otherwise, or there is no still of it.
@@ -93,8 +94,7 @@ class Stills:
         parent = str(self.folder.parent)
         text = seen(pilot).replace(parent, "/tmp/desk-".ljust(len(parent), "0"))
         if varying:
-            # With the spaces after it, so that what stands to the right of it stays in its place.
-            text = re.sub(f"(?:{varying}) *", lambda found: "~".ljust(len(found[0])), text)
+            text = "\n".join("~" if re.search(varying, row) else row for row in text.split("\n"))
         return "\n".join(row.rstrip() for row in _RUN_ID.sub(_A_RUN_ID, text).rstrip("\n").split("\n")) + "\n"
 
 

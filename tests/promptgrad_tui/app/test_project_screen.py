@@ -230,7 +230,7 @@ def test_what_is_wrong_with_the_data_leads_to_the_field(project: Path) -> None:
 
     async def script(pilot: Pilot[int]) -> None:
         await pilot.press("2")
-        await until(pilot, "has the same inputs as")
+        await until(pilot, "The data could not be read.")
         await pilot.press("enter")
         await until_true(pilot, lambda _: current(pilot).startswith("data."), "a field of [data]")
 
