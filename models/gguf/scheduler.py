@@ -106,8 +106,10 @@ class Scheduler:
             self._wake.notify()
 
     def cancel_all(self) -> None:
-        """End every request at once, also in the middle of a step. From any thread."""
+        """End every request so far at once, also in the middle of a step. From any thread."""
         with self._wake:
+            for request in self._inbox:
+                request.cancel()
             self._cancel_wanted = True
             self._context.abort(True)
             self._wake.notify()
@@ -139,13 +141,13 @@ class Scheduler:
                     self._wake.wait()
                 if self._closed:
                     break
-                self._waiting.extend(self._inbox)
-                self._inbox.clear()
                 if self._cancel_wanted:
                     self._cancel_wanted = False
                     self._context.abort(False)
                     for request in [*self._waiting, *self._active]:
                         request.cancel()
+                self._waiting.extend(self._inbox)
+                self._inbox.clear()
             try:
                 self._step()
             except Exception as error:

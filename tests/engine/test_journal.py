@@ -18,6 +18,7 @@ import pytest
 from engine.errors import JournalError, RunLockedError
 from engine.events import ModelUsed, Notice, RolloutFinished, RunFinished, RunResumed, RunSummary, Tokens
 from engine.journal import Completion, Journal, journal_path
+from tests.patience import PATIENCE_SECONDS
 
 RUN = "20261121-040420-d213"
 
@@ -45,7 +46,7 @@ def spawn(program: str, path: Path, **options: object) -> subprocess.Popen[str]:
 
 def outcome(program: str, path: Path, **options: object) -> str:
     process = spawn(program, path, **options)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     return output
 
@@ -268,7 +269,7 @@ def test_processes_that_open_a_new_journal_at_once_agree(path: Path) -> None:
         spawn(f"Journal.open(path).append(run, Notice(id='{n}', text='')); print('ok')", path)
         for n in range(6)
     ]
-    assert [opener.communicate(timeout=120)[0] for opener in openers] == ["ok\n"] * 6
+    assert [opener.communicate(timeout=PATIENCE_SECONDS)[0] for opener in openers] == ["ok\n"] * 6
     with Journal.open(path, read_only=True) as journal:
         assert sorted(event.id for _, event in journal.events(RUN)) == list("012345")
 

@@ -26,6 +26,7 @@ from engine.events import Tokens
 from engine.journal import Completion, Journal, journal_path
 from engine.replay import CompletionStore, MemoryCompletions, Replay, cause_of, recording
 from engine.testing import ScriptedModel, scripted_model
+from tests.patience import PATIENCE_SECONDS
 
 RUN, LATER_RUN = "20261121-040420-d213", "20261121-050000-beef"
 
@@ -145,7 +146,7 @@ def test_equal_requests_under_way_are_run_once(store: CompletionStore) -> None:
 
     def slow(messages: list[dict[str, str]]) -> str:
         inside.set()
-        assert release.wait(60)
+        assert release.wait(PATIENCE_SECONDS)
         return echo(messages)
 
     model = scripted_model(slow)
@@ -155,7 +156,7 @@ def test_equal_requests_under_way_are_run_once(store: CompletionStore) -> None:
     threads = [threading.Thread(target=lambda: answers.append(ask(lm, "a"))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert inside.wait(60)
+    assert inside.wait(PATIENCE_SECONDS)
     release.set()
     for thread in threads:
         thread.join()

@@ -11,6 +11,7 @@ from engine.journal import Journal, journal_path
 from engine.run import apply_review, execute
 from tests.engine.desk import POLICY
 from tests.engine.test_run import events, plan
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_the_run_waits_only_while_a_decision_is_missing(tmp_path, journal):
     assert len(wanted.models.task.requests) == calls
     assert events(journal, wanted.run, RulesChanged)[-1].reason != "reviewed"
     journal.send_command(wanted.run, "stop")
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 

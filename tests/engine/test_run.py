@@ -27,6 +27,7 @@ from engine.run_plan import RunPlan
 from engine.sealed_test import openings
 from engine.testing import scripted_model
 from tests.engine.desk import POLICY, Desk, desk_model, desk_program, exact, learned, tickets
+from tests.patience import PATIENCE_SECONDS
 
 SOME = list(POLICY.items())[:3]
 
@@ -347,7 +348,7 @@ def test_a_paused_run_waits_and_goes_on(tmp_path, journal):
             paused.set()
 
     def go_on():
-        assert paused.wait(10)
+        assert paused.wait(PATIENCE_SECONDS)
         before = len(wanted.models.task.requests)
         time.sleep(0.3)
         assert len(wanted.models.task.requests) == before

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+from tests.patience import PATIENCE_SECONDS
+
 COMMIT = "c" * 40
 
 
@@ -87,4 +89,4 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.wfile.write(body[start:hold])
             self.hub.is_holding.set()
-            self.hub.go_on.wait(60)
+            self.hub.go_on.wait(PATIENCE_SECONDS)

@@ -20,6 +20,7 @@ from dspy import lm15
 from dspy.utils.exceptions import ContextWindowExceededError
 
 from models import ModelSettings, open_model
+from tests.patience import PATIENCE_SECONDS
 
 NEEDED = ("fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings")
 
@@ -40,7 +41,7 @@ def endpoint(tiny_gguf: Path) -> Iterator[str]:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
     ) as it:
         url = f"http://localhost:{port}/v1"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(url) and it.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         yield url

@@ -32,6 +32,7 @@ from models.errors import (
 from models.ollama import OllamaModel
 from models.ollama_api import is_new_enough, ollama_address
 from tests.models.ollama_server import FakeModel, OllamaServer, digest_of
+from tests.patience import PATIENCE_SECONDS
 
 
 def opened(settings: ModelSettings | None = None, **more: Any) -> OllamaModel:
@@ -216,7 +217,7 @@ def test_a_slow_answer_ends_in_a_timeout(ollama: OllamaServer) -> None:
         model.lm.num_retries = 0
         with pytest.raises(LMTimeoutError, match="timeout_seconds"):
             model.lm("hello")
-    assert ollama.hung_up.wait(10)
+    assert ollama.hung_up.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("fault", ["cut_streams", "error_in_stream", "damaged", "broken"])
@@ -419,7 +420,7 @@ def test_leaving_a_stream_cancels_the_request(ollama: OllamaServer) -> None:
         assert next(stream).type == "start"
         next(stream)
         stream.close()
-        assert ollama.hung_up.wait(10)
+        assert ollama.hung_up.wait(PATIENCE_SECONDS)
 
 
 def test_counts_are_exact_where_the_weights_lie_here(ollama: OllamaServer, tiny_gguf: Path) -> None:

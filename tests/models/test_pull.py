@@ -18,6 +18,7 @@ from models.pull import pull_model, reaches
 from tests.models.gguf_files import write_model
 from tests.models.hub_server import Hub
 from tests.models.ollama_server import OllamaServer
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_download_that_was_killed_goes_on_in_another_process(
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub")}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    assert hub.is_holding.wait(240)
+    assert hub.is_holding.wait(PATIENCE_SECONDS)
     partial: Path | None = None
     while partial is None or partial.stat().st_size < 150_000:
         partial = next((tmp_path / "hub").glob("models--team--repo/blobs/*.incomplete"), None)

@@ -14,6 +14,7 @@ from models.errors import ServerError
 from models.throughput import Throughput, recall, remember
 from models.throughput_probe import ANSWER_TOKENS, measure
 from tests.models.ollama_server import OllamaServer
+from tests.patience import PATIENCE_SECONDS
 
 MEASURED = Throughput(prompt=900.0, single=40.5, several=210.0, sequences=8, measured=1_700_000_000.0)
 
@@ -46,7 +47,7 @@ def test_a_server_gets_prompts_that_no_cache_has_and_long_answers_are_asked_for(
 
     def answer(_body: dict[str, Any]) -> str:
         if said[-1] == "Measuring: 4 answers at a time":
-            together.wait(60)
+            together.wait(PATIENCE_SECONDS)
         return long
 
     ollama.default_answer = answer

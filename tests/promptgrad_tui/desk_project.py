@@ -16,6 +16,7 @@ from engine.events import Event
 from engine.journal import Journal, journal_path
 from promptgrad_tui.cli import promptgrad as command
 from tests.engine.desk import BASE, tickets
+from tests.patience import PATIENCE_SECONDS
 
 SPLITS = {"train": 1, "validation": 2, "test": 3}
 PROMPTGRAD = str(Path(sys.executable).with_name("promptgrad"))
@@ -55,7 +56,9 @@ def promptgrad(*arguments: Any, **environment: str) -> Done:
 
 def promptgrad_process(*arguments: Any) -> Done:
     """Run the command to its end, in a process of its own."""
-    done = subprocess.run([PROMPTGRAD, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [PROMPTGRAD, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

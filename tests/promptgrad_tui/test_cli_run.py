@@ -7,6 +7,7 @@ import pytest
 
 from engine.journal import Journal, journal_path
 from tests.engine.desk import POLICY, Desk, learned
+from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import (
     PROMPTGRAD,
     last_events,
@@ -181,7 +182,7 @@ def test_an_interrupt_stops_cleanly_and_resume_goes_on(finished, tmp_path, numbe
         wait_for(project, "epoch", process)
         process.send_signal(number)
         process.send_signal(number)  # as `timeout` does: to the process, then to its group
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 130
         assert json.loads(stdout)["status"] == "stopped"
         assert "resume" in stderr
@@ -222,7 +223,7 @@ def test_a_model_that_goes_away_ends_the_run_with_3_and_resume_goes_on(finished,
         process = started("run", project, "--json")
         wait_for(project, "epoch", process)
         server.is_down = True
-        stdout, stderr = process.communicate(timeout=90)
+        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 3
         assert json.loads(stdout)["status"] == "error"
         assert "error:" in stderr
@@ -269,7 +270,7 @@ def test_two_processes_on_one_run(tmp_path):
         wait_for(project, "epoch", process)
         second = promptgrad("-C", project, "resume", "last")
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert str(process.pid) in second.stderr
 
@@ -285,7 +286,7 @@ def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
         worker = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         wait_for(tmp_path, "batch", worker)
         journal.send_command(run, "stop")
-        assert worker.wait(60) == 130, worker.stderr.read()
+        assert worker.wait(PATIENCE_SECONDS) == 130, worker.stderr.read()
         assert journal.run(run).status == "stopped"
         server.seconds = 0.0
         assert subprocess.run(command).returncode == 0

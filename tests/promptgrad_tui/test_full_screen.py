@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 PROMPTGRAD = Path(sys.executable).with_name("promptgrad")
 FULL_SCREEN = "\x1b[?1049h"
 
@@ -31,7 +33,7 @@ def in_a_terminal(term: str | None, *arguments: str) -> tuple[int, str]:
     except OSError:  # Linux's word for: nobody writes any more
         pass
     os.close(ours)
-    return process.wait(60), written.decode()
+    return process.wait(PATIENCE_SECONDS), written.decode()
 
 
 @pytest.mark.parametrize("term", ["dumb", None])

@@ -14,6 +14,7 @@ from promptgrad_tui.app.worker_process import start_worker
 from promptgrad_tui.job import Budget, create_run, open_project
 from tests.engine.desk import Desk
 from tests.models.ollama_server import FakeModel, OllamaServer
+from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import write_project
 
 
@@ -38,7 +39,7 @@ def test_a_worker_tells_what_it_waits_for(server: OllamaServer, tmp_path: Path) 
         worker = start_worker(tmp_path, run)
         wait(lambda: said().endswith("is busy"))
         journal.send_command(run, "stop")
-        assert worker.wait(60) == 130
+        assert worker.wait(PATIENCE_SECONDS) == 130
         assert said() == ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from models import demo
+from tests.patience import PATIENCE_SECONDS
 
 PROMPTGRAD = Path(sys.executable).with_name("promptgrad")
 EXIT = "exit code:"
@@ -21,7 +22,6 @@ MODEL = Path(demo.__file__).with_name("promptgrad-demo.gguf")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux isn't installed"),
     pytest.mark.skipif(not MODEL.exists(), reason="the demo model isn't built"),
 ]
@@ -49,11 +49,11 @@ class Terminal:
         """Press keys, by tmux's names."""
         self._call("send-keys", *keys)
 
-    def wait(self, text: str, seconds: float = 30) -> str:
+    def wait(self, text: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until a text is on the screen, and return the screen."""
         return self._wait(lambda screen: text in screen, text, seconds)
 
-    def wait_without(self, text: str, seconds: float = 30) -> str:
+    def wait_without(self, text: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until a text is no longer on the screen, and return the screen."""
         return self._wait(lambda screen: text not in screen, f"a screen without {text}", seconds)
 
@@ -71,7 +71,9 @@ class Terminal:
 
     def _call(self, *arguments: str) -> str:
         command = [*self._tmux, *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -88,8 +90,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_path: Path) -> None:
     folder = tmp_path / "desk"
     terminal.start([str(PROMPTGRAD), "demo", "--dir", str(folder), "--seed", "1"], tmp_path)
-    terminal.wait("1 Batches", 60)
-    terminal.wait("✓ improved", 180)
+    terminal.wait("1 Batches")
+    terminal.wait("✓ improved")
 
     for key, title, content in (
         ("2", "─ 2 Gradients ", "Said by"),
@@ -121,7 +123,7 @@ def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_pa
     terminal.type("A")
     terminal.wait("2 decisions applied")
     terminal.type("Escape")
-    terminal.wait("review 1 applied", 60)
+    terminal.wait("review 1 applied")
 
     terminal.wait_without("x Stop")
     terminal.type("q")

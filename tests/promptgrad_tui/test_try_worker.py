@@ -25,6 +25,7 @@ from promptgrad_tui.try_messages import (
     Streamed,
     TrySource,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 from tests.promptgrad_tui.try_worker_talk import CAMERA, TICKET, WEDDING, talk
@@ -169,7 +170,7 @@ def test_what_a_project_prints_is_no_reply_and_what_it_raises_is_told_with_its_l
             worker.process.send(Predict(id=4, inputs={"ticket": "loop"}))
             process = psutil.Process(worker.process.pid)
             worker.process.close()
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
 
 
 def test_a_model_that_is_gone_is_told_and_examples_can_still_be_saved(demo: Path) -> None:
@@ -200,5 +201,5 @@ def test_the_worker_ends_with_its_screen(demo: Path) -> None:
     with talk(TrySource(project=demo)) as worker:
         process = psutil.Process(worker.process.pid)
         worker.process.close()
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
     assert worker.heard[-1].kind == "ready"  # type: ignore[union-attr]

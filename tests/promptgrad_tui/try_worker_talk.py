@@ -10,9 +10,9 @@ from typing import TypeVar
 from engine.rules import Rule
 from promptgrad_tui.app.try_process import Gone, TryProcess
 from promptgrad_tui.try_messages import Answered, Failed, Predict, Ready, Reply, Side, Streamed, TrySource
+from tests.patience import PATIENCE_SECONDS
 
 R = TypeVar("R")
-_PATIENCE_SECONDS = 90.0
 
 WEDDING = Rule(text="Tickets that mention a wedding list go to events.", trigger="wedding list")
 CAMERA = Rule(text="Tickets that mention a camera crew go to press.", trigger="camera crew")
@@ -28,7 +28,7 @@ class Talk:
         self.process = TryProcess(source, self._arrived.put)
 
     def next(self) -> Reply | Gone:
-        self.heard.append(self._arrived.get(timeout=_PATIENCE_SECONDS))
+        self.heard.append(self._arrived.get(timeout=PATIENCE_SECONDS))
         return self.heard[-1]
 
     def until(self, kind: type[R]) -> R:

@@ -21,6 +21,7 @@ from demo_work import Prompt, demo_prompts
 from models import ModelSettings, open_model
 from models.gguf import GGUFModel
 from models.gguf.sampling import Grammar, TokenSampler
+from tests.patience import PATIENCE_SECONDS
 
 REQUESTS = 2000 if os.environ.get("PROMPTGRAD_SOAK") else 300
 THREADS = 64
@@ -126,7 +127,7 @@ def test_a_crowd_gets_the_serial_answers_and_leaves_nothing_behind(model: GGUFMo
     for thread in threads:
         thread.start()
     waited_for = sum(way not in ("vanished", "cancelled") for _, way, _, _ in crowd.jobs)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while crowd.finished < waited_for and time.monotonic() < deadline:
         time.sleep(0.05)
     for thread in threads:

@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 from promptgrad_tui.app.app import PromptGradApp
 from promptgrad_tui.app.recent import RecentProjects
 from promptgrad_tui.app.start_screen import StartScreen
+from tests.patience import PATIENCE_SECONDS
 
 Script = Callable[[Pilot[int]], Awaitable[None]]
 SMALL, LARGE = (80, 24), (200, 50)
-_PATIENCE_SECONDS = 60.0
 
 
 def drive(folder: Path, run: str | None, script: Script, size: tuple[int, int] = SMALL) -> PromptGradApp:
@@ -50,11 +50,16 @@ async def until(pilot: Pilot[int], text: str) -> str:
 
 
 async def until_true(
-    pilot: Pilot[int], wanted: Callable[[str], bool], name: str = "", *, seconds: float = _PATIENCE_SECONDS
+    pilot: Pilot[int], wanted: Callable[[str], bool], name: str = "", *, seconds: float = PATIENCE_SECONDS
 ) -> str:
-    """Wait until what is seen is as wanted, and return it."""
+    """Wait until what is seen is as wanted, and return it.
+
+    A title may be drawn a moment before what belongs below it, so it is looked at once more.
+    """
     deadline = time.monotonic() + seconds
     while not wanted(screen := seen(pilot)):
         assert time.monotonic() < deadline, f"{name!r} doesn't come:\n{screen}"
         await pilot.pause(0.02)
-    return screen
+    await pilot.pause(0.02)
+    settled = seen(pilot)
+    return settled if wanted(settled) else screen

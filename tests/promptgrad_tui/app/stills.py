@@ -28,7 +28,7 @@ STILLS = Path(__file__).parent / "stills"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _A_RUN_ID = "20260102-030405-abcd"
 _FIRST_EVENT = 1_767_323_045.0
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 _REST_SECONDS = 0.5
 
 

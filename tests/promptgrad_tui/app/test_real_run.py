@@ -30,7 +30,7 @@ def project(tmp_path: Path) -> Path:
 
 
 async def to_the_end(pilot: Pilot[int]) -> str:
-    return await until_true(pilot, lambda screen: ENDS.search(screen) is not None, "the end", seconds=240)
+    return await until_true(pilot, lambda screen: ENDS.search(screen) is not None, "the end")
 
 
 async def compared_with_its_baseline(pilot: Pilot[int]) -> None:
@@ -47,9 +47,7 @@ def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "No run yet")
         await pilot.press("r")
-        await until_true(
-            pilot, lambda screen: "rolled out" in screen or "1.1" in screen, "a batch", seconds=120
-        )
+        await until_true(pilot, lambda screen: "rolled out" in screen or "1.1" in screen, "a batch")
         screen = await to_the_end(pilot)
         assert "passes:" in screen
         assert re.search("accepted|rejected", screen)
@@ -65,7 +63,7 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "No run yet")
         await pilot.press("r")
-        await until_true(pilot, lambda screen: "scoring the baseline" in screen, "the baseline", seconds=120)
+        await until_true(pilot, lambda screen: "scoring the baseline" in screen, "the baseline")
         screen = pilot.app.screen
         assert isinstance(screen, RunScreen)
         worker = screen.session.worker
@@ -94,6 +92,6 @@ def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) 
         await pilot.press("A")
         await until(pilot, "1 decision applied")
         await pilot.press("escape")
-        await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review", seconds=240)
+        await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review")
 
     drive(project, None, script, LARGE)

@@ -16,6 +16,7 @@ from engine.data import load_examples
 from models.demo.project import write_demo_project
 from promptgrad_tui.app.try_screen import TryScreen
 from promptgrad_tui.try_messages import TrySource
+from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import write_project
 from tests.promptgrad_tui.model_server import desk_server
 from tests.promptgrad_tui.try_worker_talk import CAMERA, WEDDING
@@ -202,7 +203,7 @@ def test_answers_are_cancelled_and_the_worker_ends_with_the_screen(tmp_path: Pat
         await until(pilot, "cancelled")
         await pilot.press("escape")
         await until(pilot, "No run yet")
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
 
     with desk_server(seconds=3600) as server:
         write_project(tmp_path, server.uri)
