@@ -17,9 +17,11 @@ _POLL_SECONDS = 0.1
 class RunControl:
     """Watches a run's commands while the context lasts, and holds the run where they say.
 
-    `checkpoint()` is called before each model call. `on_stop` ends the calls under way; `on_pause` is
-    told of every change between paused (True) and running (False). `reserve` tells how many of the
-    `max_minutes` are kept for later, in seconds; it may be set at any time.
+    Commands up to number `heard` are left alone; without it, all that were sent before. `checkpoint()` is
+    called before each model call. `on_stop` ends the calls under way, again and again: one may have passed
+    its checkpoint and begin only after the stop. `on_pause` is told of every change between paused (True)
+    and running (False). `reserve` tells how many of the `max_minutes` are kept for later, in seconds; it may
+    be set at any time.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class RunControl:
         journal: Journal,
         run: str,
         *,
+        heard: int | None,
         max_minutes: float | None,
         on_stop: Callable[[], None],
         on_pause: Callable[[bool], None],
@@ -37,7 +40,7 @@ class RunControl:
         self._max_minutes = max_minutes
         self._on_stop = on_stop
         self._on_pause = on_pause
-        self._seen = max((command.seq for command in journal.commands(run)), default=0)
+        self._seen = journal.last_command(run) if heard is None else heard
         self.reserve: Callable[[], float] = lambda: 0.0
         self._may_run = threading.Event()
         self._may_run.set()
@@ -77,12 +80,13 @@ class RunControl:
             for command in self._journal.commands(self._run, self._seen):
                 self._seen = command.seq
                 self._obey(command.name)
+            if self._stopped.is_set():
+                self._on_stop()
 
     def _obey(self, name: str) -> None:
         if name == "stop":
             self._stopped.set()
             self._may_run.set()
-            self._on_stop()
         elif name == "pause" and self._may_run.is_set() and not self._stopped.is_set():
             self._may_run.clear()
             self._on_pause(True)

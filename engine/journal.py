@@ -255,6 +255,10 @@ class Journal:
         )
         return [Command(seq, name, json.loads(payload), when) for seq, name, payload, when in rows]
 
+    def last_command(self, run: str) -> int:
+        """Return the number of the last command sent to a run; 0 where there is none."""
+        return max((command.seq for command in self.commands(run)), default=0)
+
     def decide(self, run: str, key: str, decision: Mapping[str, Any]) -> bool:
         """Write a person's decision; False if there is one already: the first one stands."""
         return self._write(

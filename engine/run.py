@@ -43,12 +43,17 @@ from engine.run_plan import RunPlan, installed_versions
 
 
 def execute(
-    plan: RunPlan, journal: Journal, *, on_event: Callable[[Event], None] | None = None
+    plan: RunPlan,
+    journal: Journal,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    heard: int | None = None,
 ) -> RunSummary:
     """Carry a run out, or take up where it was left, and return what it came to.
 
     What happens is written to the journal, then given to `on_event`; commands found in the journal
-    pause, continue or stop the run. A run that ended before answers at once with its summary.
+    pause, continue or stop the run, if their number is above `heard`, or if they are sent from now on. A run
+    that ended before answers at once with its summary.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -58,7 +63,7 @@ def execute(
         ended = _finished(journal, plan.run)
         if ended is not None:
             return ended
-        return _Run(plan, journal, on_event).execute()
+        return _Run(plan, journal, on_event, heard).execute()
 
 
 def apply_review(
@@ -89,8 +94,15 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
 
 
 class _Run:
-    def __init__(self, plan: RunPlan, journal: Journal, on_event: Callable[[Event], None] | None) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        journal: Journal,
+        on_event: Callable[[Event], None] | None,
+        heard: int | None = None,
+    ) -> None:
         self._plan = plan
+        self._heard = heard
         self._journal = journal
         self._on_event = on_event
         self._started = time.monotonic()
@@ -144,6 +156,7 @@ class _Run:
         with RunControl(
             self._journal,
             self._plan.run,
+            heard=self._heard,
             max_minutes=self._plan.max_minutes,
             on_stop=self._cancel_models,
             on_pause=self._report_pause,

@@ -97,14 +97,17 @@ def run_job(
     record: RunRecord,
     budget: Budget | None = None,
     *,
+    heard: int | None = None,
     on_progress: Progress | None = None,
 ) -> RunSummary:
     """Carry out a run in this process, from reading its project to its last event.
 
+    It obeys commands with numbers above `heard`; without one, those that are sent from now on.
+
     Raises:
         PromptGradError: an error ended the run; its last event says so too.
     """
-    heard = max((command.seq for command in journal.commands(record.id)), default=0)
+    heard = journal.last_command(record.id) if heard is None else heard
     with ExitStack() as stack:
         try:
             plan = _prepare(journal, record, budget, on_progress, stack)
@@ -114,7 +117,7 @@ def run_job(
             raise
         from engine.run import execute
 
-        return execute(plan, journal)
+        return execute(plan, journal, heard=heard)
 
 
 def exit_code_of(summary: RunSummary) -> int:
@@ -140,7 +143,7 @@ def apply_review_job(
 
 
 def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
-    """Obey a stop that came while models were loading: the engine hears only what comes later."""
+    """Obey a stop that came while models were loading before anything else is begun."""
     if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
         raise RunStoppedError(
             "The run was stopped before it began.", hint=f"Go on with: promptgrad resume {record.id}"

@@ -24,6 +24,7 @@ from promptgrad_tui.job import Budget, apply_review_job, exit_code_of, run_job
 @click.argument("run")
 @click.option("--max-calls", type=click.IntRange(1))
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True))
+@click.option("--heard", type=int, help="The last command that isn't for this process.")
 @click.option("--apply-review", is_flag=True, help="Apply the decisions on a finished run's rules.")
 @click.pass_context
 def worker(
@@ -32,6 +33,7 @@ def worker(
     run: str,
     max_calls: int | None,
     max_minutes: float | None,
+    heard: int | None,
     apply_review: bool,
 ) -> None:
     """Carry out or resume a RUN that the journal of PROJECT knows already."""
@@ -44,7 +46,7 @@ def worker(
                 if apply_review:
                     apply_review_job(journal, record, on_progress=status.show)
                     ctx.exit(0)
-                summary = run_job(journal, record, budget, on_progress=status.show)
+                summary = run_job(journal, record, budget, heard=heard, on_progress=status.show)
         except PromptGradError as error:
             traceback.print_exc()
             ctx.exit(error.exit_code)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import PromptGradError
-from engine.journal import journal_path
+from engine.journal import Journal, journal_path
 
 _LAST_LINES = 12
 
@@ -15,10 +15,14 @@ _LAST_LINES = 12
 def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[bytes]:
     """Start the worker of a run in a session of its own; what it prints goes to the run's log.
 
+    It obeys every command that is sent from now on, also while it is still starting.
+
     Raises:
-        PromptGradError: the process can't be started, or its log can't be written.
+        PromptGradError: the process can't be started, or the journal or its log can't be used.
     """
     log = worker_log(project, run)
+    with Journal.open(journal_path(project), read_only=True) as journal:
+        options = (*options, "--heard", str(journal.last_command(run)))
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:

@@ -25,7 +25,7 @@ from engine.revision import RunModels
 from engine.run import execute
 from engine.run_plan import RunPlan
 from engine.sealed_test import openings
-from engine.testing import scripted_model
+from engine.testing import ScriptedEngine, ScriptedModel, scripted_model
 from tests.engine.desk import POLICY, Desk, desk_model, desk_program, exact, learned, tickets
 from tests.patience import PATIENCE_SECONDS
 
@@ -294,6 +294,40 @@ def test_a_run_that_is_stopped_and_resumed_ends_like_one_that_was_not(tmp_path, 
     assert other.completions_paid(run) == whole.calls
     assert [event.attempt for event in events(other, run, RunResumed)][:1] == [2]
     assert len(events(other, run, RunStarted)) == 1
+
+
+class LateEngine(ScriptedEngine):
+    """Its first call has passed the checkpoint when the run is stopped, and begins only then."""
+
+    def __init__(self, stop):
+        super().__init__(Desk().answer)
+        self.stop, self.is_first, self.cancelled = stop, threading.Lock(), threading.Semaphore(0)
+
+    def complete(self, request):
+        if self.is_first.acquire(blocking=False):
+            self.stop()
+            for cancel in ("the stop's, of the task model", "the stop's, of the reflection model", "its own"):
+                assert self.cancelled.acquire(timeout=PATIENCE_SECONDS), cancel
+            raise ConnectionError("cancelled")
+        return super().complete(request)
+
+    def cancel(self):
+        self.cancelled.release()
+
+
+def test_a_call_that_begins_just_after_a_stop_is_ended_too(tmp_path, journal):
+    run = journal.create_run(tmp_path).id
+    model = ScriptedModel(LateEngine(lambda: journal.send_command(run, "stop")))
+    assert execute(plan(tmp_path, journal, model=model, run=run), journal).status == "stopped"
+
+
+def test_commands_that_came_before_a_run_listens_are_obeyed_from_the_number_that_is_given(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    journal.send_command(wanted.run, "stop")
+    heard = journal.last_command(wanted.run)
+    journal.send_command(wanted.run, "stop")
+    assert execute(wanted, journal, heard=heard).status == "stopped"
+    assert execute(wanted, journal, heard=journal.last_command(wanted.run)).status == "improved"
 
 
 def test_a_model_that_goes_down_ends_the_run_with_an_error_and_can_be_resumed(tmp_path, journal):

@@ -16,6 +16,7 @@ from tests.engine.desk import Desk
 from tests.models.ollama_server import FakeModel, OllamaServer
 from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import write_project
+from tests.promptgrad_tui.model_server import desk_server
 
 
 @pytest.fixture
@@ -41,6 +42,18 @@ def test_a_worker_tells_what_it_waits_for(server: OllamaServer, tmp_path: Path) 
         journal.send_command(run, "stop")
         assert worker.wait(PATIENCE_SECONDS) == 130
         assert said() == ""
+
+
+def test_a_stop_is_obeyed_that_comes_before_the_worker_listens(tmp_path: Path) -> None:
+    with desk_server() as desk, Journal.open(journal_path(tmp_path)) as journal:
+        write_project(tmp_path, desk.uri)
+        run = create_run(journal, open_project(tmp_path, {}), {}, 1, Budget()).id
+        worker = start_worker(tmp_path, run)
+        journal.send_command(run, "stop")
+        assert worker.wait(PATIENCE_SECONDS) == 130
+        assert journal.run(run).status == "stopped"
+        assert start_worker(tmp_path, run).wait(PATIENCE_SECONDS) == 0
+        assert journal.run(run).status == "improved"
 
 
 def wait(is_so: Callable[[], bool]) -> None:
