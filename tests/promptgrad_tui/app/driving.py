@@ -1,4 +1,8 @@
-"""Driving the app in tests: keys in, what a person would see out."""
+"""Driving the app in tests: keys in, what a person would see out.
+
+However slow the machine is, a key is taken in before the next one is typed, and a screen is looked at when
+the app has nothing left to do. What comes from a thread, a timer or another process must still be waited for.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from textual._context import message_hook as message_hook_context_var
+from textual.message import Message
 from textual.pilot import Pilot
 
 from promptgrad_tui.app.app import PromptGradApp
@@ -16,6 +22,46 @@ from tests.patience import PATIENCE_SECONDS
 
 Script = Callable[[Pilot[int]], Awaitable[None]]
 SMALL, LARGE = (80, 24), (200, 50)
+_MOST_ROUNDS = 100
+
+
+class PatientPilot(Pilot[int]):
+    """Goes on when the app has taken in what it was told, in however many messages, and has laid it out."""
+
+    def __init__(self, app: PromptGradApp) -> None:
+        super().__init__(app)
+        self._taken_in = 0
+
+    def hear(self, message: Message) -> None:
+        """Count a message that a part of the app takes in."""
+        self._taken_in += 1
+
+    async def press(self, *keys: str) -> None:
+        """Press keys; each goes to what has the focus after the one before."""
+        for key in keys:
+            await super().press(key)
+            await self.pause()
+
+    async def pause(self, delay: float | None = None) -> None:
+        """Wait for some seconds, and until the app is at rest.
+
+        That is counted in rounds, not in time. An app that always has something to do is left at last.
+        """
+        await asyncio.sleep(delay or 0)
+        for _ in range(_MOST_ROUNDS):
+            if self.app._exit:
+                return
+            screen = self.app.screen
+            screen._on_timer_update()
+            parts = [self.app, *screen.walk_children(with_self=True)]
+            before = self._taken_in
+            await self._wait_for_screen()
+            # Each part has taken in the question whether it is done: was there anything else?
+            if self._taken_in - before <= len(parts) and not any(part.message_queue_size for part in parts):
+                return
+
+    async def _wait_for_screen(self, timeout: float = PATIENCE_SECONDS) -> bool:
+        return await super()._wait_for_screen(timeout)
 
 
 def drive(folder: Path, run: str | None, script: Script, size: tuple[int, int] = SMALL) -> PromptGradApp:
@@ -26,7 +72,10 @@ def drive(folder: Path, run: str | None, script: Script, size: tuple[int, int] =
 async def watch(folder: Path, run: str | None, script: Script, size: tuple[int, int]) -> PromptGradApp:
     """Do what `drive` does, beside others."""
     app = PromptGradApp(folder, run, recent=RecentProjects(folder / "recent.json"))
-    async with app.run_test(size=size, notifications=True) as pilot:
+    pilot = PatientPilot(app)
+    # What a script itself opens is heard too.
+    message_hook_context_var.set(pilot.hear)
+    async with app.run_test(size=size, notifications=True, message_hook=pilot.hear):
         if run is not None:
             await until_true(pilot, lambda _: not isinstance(app.screen, StartScreen), "the run")
         await script(pilot)
@@ -54,12 +103,11 @@ async def until_true(
 ) -> str:
     """Wait until what is seen is as wanted, and return it.
 
-    A title may be drawn a moment before what belongs below it, so it is looked at once more.
+    A title may be drawn before what belongs below it: what is returned was seen at rest.
     """
     deadline = time.monotonic() + seconds
+    await pilot.pause()
     while not wanted(screen := seen(pilot)):
         assert time.monotonic() < deadline, f"{name!r} doesn't come:\n{screen}"
         await pilot.pause(0.02)
-    await pilot.pause(0.02)
-    settled = seen(pilot)
-    return settled if wanted(settled) else screen
+    return screen
