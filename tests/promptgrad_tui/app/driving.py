@@ -7,6 +7,7 @@ the app has nothing left to do. What comes from a thread, a timer or another pro
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,7 +23,8 @@ from tests.patience import PATIENCE_SECONDS
 
 Script = Callable[[Pilot[int]], Awaitable[None]]
 SMALL, LARGE = (80, 24), (200, 50)
-_MOST_ROUNDS = 100
+_MOST_ROUNDS = 30
+_FRAMES = re.compile("[\u2500-\u257f]")
 
 
 class PatientPilot(Pilot[int]):
@@ -89,6 +91,11 @@ def seen(pilot: Pilot[int]) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
+def told(screen: str) -> str:
+    """Return the words of a screen without frames and line breaks, which stand elsewhere for each path."""
+    return " ".join(_FRAMES.sub(" ", screen).split())
+
+
 async def until(pilot: Pilot[int], text: str) -> str:
     """Wait until a text is on the screen, and return the screen.
 
@@ -96,6 +103,11 @@ async def until(pilot: Pilot[int], text: str) -> str:
         AssertionError: it doesn't come.
     """
     return await until_true(pilot, lambda screen: text in screen, text)
+
+
+async def until_told(pilot: Pilot[int], text: str) -> str:
+    """Wait until a text is on the screen, on one line or several, and return the words of the screen."""
+    return told(await until_true(pilot, lambda screen: text in told(screen), text))
 
 
 async def until_true(

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from promptgrad_tui.app.compare_screen import CompareScreen
 from promptgrad_tui.comparison import Comparison, read_comparison
 
-from .driving import LARGE, SMALL, drive, seen, until, until_true
+from .driving import LARGE, SMALL, drive, seen, until, until_told, until_true
 from .recorded import RULES, RecordedRun
 from .stills import Stills, save_version
 
@@ -150,8 +150,7 @@ def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) 
         await pilot.press("4", "home", "c")
         await until(pilot, "Compare artifact")
         await pilot.press("down", "down", "enter")
-        screen = await until(pilot, "/v2")
-        assert "/v1 → artifact" in screen
+        await until_true(pilot, lambda screen: "/v1 → artifact" in screen and "/v2" in screen)
         await pilot.press("4")
         await until(pilot, f"+ - {RULES[1][0]}")
         await pilot.press("escape")
@@ -198,8 +197,7 @@ def test_what_cannot_be_read_is_a_panel_with_what_to_do(recorded: RecordedRun) -
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         pilot.app.push_screen(CompareScreen(recorded.folder, "no-such-run", recorded.run))
-        screen = await until(pilot, "That didn't work")
-        assert "there is no run" in screen
+        assert "there is no run" in await until_told(pilot, "That didn't work")
         await pilot.press("escape")
         await until(pilot, "improved")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from promptgrad_tui.app.dialogs import QuestionScreen
 from tests.models.gguf_files import MODEL, write_model
 from tests.models.hub_server import Hub
 from tests.models.ollama_server import FakeModel, OllamaServer
+from tests.patience import PATIENCE_SECONDS
 
 from .driving import LARGE, SMALL, drive, seen, until, until_true
 from .recorded import RecordedRun
@@ -62,7 +64,12 @@ async def models(pilot: Pilot[int], text: str = "memory free") -> str:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "hash" in child.cmdline()]
+    """The processes that compute a hash; one that ends meanwhile is none."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            found += [child] if "hash" in child.cmdline() else []
+    return found
 
 
 @SIZES
@@ -194,6 +201,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("y")
         await until(pilot, "Downloading tiny.gguf")
         await until_true(pilot, lambda _: arrived() >= 20_000_000, "most of the file")
+    psutil.wait_procs(children(), PATIENCE_SECONDS)
         await pilot.press("q")
         await until(pilot, "Leave, and end it")
         await pilot.press("escape")

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from promptgrad_tui.app.recent import RecentProjects
 
-from .driving import drive, until, until_true
+from .driving import drive, told, until, until_told, until_true
 from .recorded import RecordedRun
 
 
@@ -47,7 +47,7 @@ def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path:
 
     async def script(pilot: Pilot[int]) -> None:
         screen = await until(pilot, "The runs can't be read now.")
-        assert "Close the program that holds it" in " ".join(screen.split())
+        assert "Close the program that holds it" in told(screen)
         assert "No run yet" not in screen
         other.close()
         await until(pilot, "1 run")
@@ -98,9 +98,9 @@ def test_a_run_that_is_not_there_is_a_panel_with_what_to_do(tmp_path: Path) -> N
     recorded = RecordedRun(tmp_path / "desk")
 
     async def script(pilot: Pilot[int]) -> None:
-        screen = await until(pilot, recorded.run)
-        assert "That didn't work" in screen
+        screen = await until_told(pilot, "That didn't work")
         assert "there is no run" in screen
+        assert recorded.run in screen
         await pilot.press("escape")
         await until(pilot, "Runs")
 
@@ -113,7 +113,7 @@ def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     recorded.journal.path.write_bytes(b"nonsense" * 1000)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "the file is no journal")
+        await until_told(pilot, "the file is no journal")
 
     drive(recorded.folder, None, script)
 
