@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.journal import RunRecord
 
 _REFRESH_SECONDS = 2.0
+_TITLE_ROWS = 3
 _NO_RUN = "No run yet: press r to start one."
 _NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
 _UNREAD = "The runs can't be read now."
@@ -135,7 +136,11 @@ class StartScreen(Screen[None]):
             rows, self._problem = table.rows, f"{error.message} {error.hint}"
         table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
         table.show(rows)
-        self.query_one(LinesView).repaint()
+        status = self.query_one(LinesView)
+        # A problem is told whole, however long the path in it is.
+        lines = len(self._title(status.inner_size.width)) if self._problem else 0
+        status.styles.height = min(lines, self.size.height // 2) if lines > _TITLE_ROWS else None
+        status.repaint()
 
     def _title(self, columns: int) -> list[Line]:
         place = line(one_line(str(self._folder)), "dim")

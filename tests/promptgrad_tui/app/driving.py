@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from rich.cells import set_cell_size
 from textual._context import message_hook as message_hook_context_var
 from textual.message import Message
 from textual.pilot import Pilot
@@ -91,9 +92,13 @@ def seen(pilot: Pilot[int]) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
-def told(screen: str) -> str:
-    """Return the words of a screen without frames and line breaks, which stand elsewhere for each path."""
-    return " ".join(_FRAMES.sub(" ", screen).split())
+def told(pilot: Pilot[int]) -> str:
+    """Return the words on the screen, or of a box before it, wherever long paths make their lines break."""
+    rows = seen(pilot).split("\n")
+    for box in pilot.app.screen.query(".box"):
+        place = box.region
+        rows = [set_cell_size(row, place.right)[place.x :] for row in rows[place.y : place.bottom]]
+    return " ".join(_FRAMES.sub(" ", " ".join(rows)).split())
 
 
 async def until(pilot: Pilot[int], text: str) -> str:
@@ -106,8 +111,9 @@ async def until(pilot: Pilot[int], text: str) -> str:
 
 
 async def until_told(pilot: Pilot[int], text: str) -> str:
-    """Wait until a text is on the screen, on one line or several, and return the words of the screen."""
-    return told(await until_true(pilot, lambda screen: text in told(screen), text))
+    """Wait until a text is told, on one line or several, and return all that is told there."""
+    await until_true(pilot, lambda _: text in told(pilot), text)
+    return told(pilot)
 
 
 async def until_true(

@@ -17,7 +17,7 @@ from engine.live_text import LiveText, live_file
 from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.table import RowTable
 
-from .driving import LARGE, SMALL, drive, seen, told, until, until_true, watch
+from .driving import LARGE, SMALL, drive, seen, until, until_told, until_true, watch
 from .recorded import RecordedRun
 
 HOSTILE = " [bold red]x[/] \x1b[2J\x1b]0;t\x07 \u202egnp.exe 日本語 e\u0301 [link=x]"
@@ -159,8 +159,7 @@ def test_q_asks_whether_the_run_goes_on(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press("q")
-        screen = await until(pilot, "the run goes on")
-        assert "type promptgrad in its folder" in told(screen)
+        assert "type promptgrad in its folder" in await until_told(pilot, "the run goes on")
         await pilot.press("g")
 
     with recorded.journal.lock_run(recorded.run):
@@ -443,8 +442,7 @@ def test_a_journal_that_another_program_holds_is_told_and_read_again_later(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await pilot.press("space")
-            screen = await until(pilot, "That didn't work")
-            assert "Close the program that holds it" in told(screen)
+            assert "Close the program that holds it" in await until_told(pilot, "That didn't work")
             await pilot.press("escape")
             await until(pilot, "running")
         await pilot.press("space")

@@ -186,7 +186,7 @@ def test_a_model_that_is_gone_is_a_clear_state_and_back_again_after_it_is_there(
     async def script(pilot: Pilot[int]) -> None:
         await pilot.app.push_screen(TryScreen(source(demo)))
         # The path may be long, and broken anywhere.
-        await until_true(pilot, lambda screen: "gone.gguf" in told(screen).replace(" ", ""), "the model")
+        await until_true(pilot, lambda _: "gone.gguf" in told(pilot).replace(" ", ""), "the model")
         assert "That didn't work" in seen(pilot)
         file.write_text(whole)
         await typed(pilot, "a wedding list")
