@@ -11,6 +11,27 @@ import pytest
 
 from .stills import Stills
 
+_OF_A_PERSON = (
+    *("PROMPTGRAD_MODELS", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
+    *("NO_COLOR", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME", "TEXTUAL", "VISUAL", "EDITOR"),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without models, caches, servers or preferences."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in _OF_A_PERSON:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    return home
+
 
 @pytest.fixture
 def stills(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stills]:

@@ -27,21 +27,6 @@ HUGE = 400 * 10**9
 """Bytes that no disk holds, in a file that takes none: long enough to be cancelled while it is hashed."""
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without models, caches or servers."""
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in ("PROMPTGRAD_MODELS", "OLLAMA_MODELS", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    return home
-
-
 @pytest.fixture
 def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
     with OllamaServer() as server:
@@ -174,6 +159,7 @@ def test_leaving_the_app_ends_the_work(folder: Path) -> None:
         await pilot.press("g")
 
     assert drive(folder, None, script).return_value == 0
+    psutil.wait_procs(children(), PATIENCE_SECONDS)
     assert children() == []
 
 
@@ -201,7 +187,6 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("y")
         await until(pilot, "Downloading tiny.gguf")
         await until_true(pilot, lambda _: arrived() >= 20_000_000, "most of the file")
-    psutil.wait_procs(children(), PATIENCE_SECONDS)
         await pilot.press("q")
         await until(pilot, "Leave, and end it")
         await pilot.press("escape")

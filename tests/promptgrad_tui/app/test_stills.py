@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
+from promptgrad_tui.app.table import RowTable
+
 from .driving import LARGE, SMALL, drive, until, until_true
 from .stills import Stills
 
@@ -35,6 +37,9 @@ SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 @SIZES
 def test_a_run_looks_as_it_should(stills: Stills, size: tuple[int, int]) -> None:
     async def script(pilot: Pilot[int]) -> None:
+        # When the artifacts come, the cursor goes to the one of this run: not after a key has moved it.
+        artifacts = pilot.app.screen.query_one("#artifacts", RowTable)
+        await until_true(pilot, lambda _: len(artifacts.rows) > 0, "the artifacts")
         for name, (keys, text) in SCREENS.items():
             await until(pilot, "improved")
             await pilot.press(*keys)
