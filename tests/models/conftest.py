@@ -7,6 +7,7 @@ import pytest
 
 from tests.models.gguf.tiny_model import write_tiny_model
 from tests.models.ollama_server import OllamaServer
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_args, **_kwargs: str(cache))
     return cache
+
+
+@pytest.fixture(autouse=True)
+def _patient_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give servers the time that a busy machine needs to say that they are there."""
+    monkeypatch.setattr("models.served.SERVER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -91,8 +91,6 @@ class Faults:
     """Cuts prompts that are too long, as old servers do whatever they are told."""
     seconds_per_piece: float = 0.0
     """Waits before each piece of an answer."""
-    seconds_to_load: float = 0.0
-    """Waits before it says anything, as with a model that must be loaded first."""
     out_of_memory: bool = False
     """Refuses to load the model."""
     largest_context: int | None = None
@@ -155,7 +153,7 @@ class OllamaServer:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count a chat request while it is under way."""
+        """Count a chat request until its answer begins: at its end its client may be a step ahead of us."""
         with self.lock:
             self.running += 1
             self.most_at_once = max(self.most_at_once, self.running)
@@ -220,8 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/api/chat" and not body["messages"]:
             self.load(model, body)
         elif self.path == "/api/chat":
-            with self.ollama.one_more():
-                self.chat(model, body)
+            self.chat(model, body)
         else:
             self.reply({"error": "not found"}, 404)
 
@@ -268,8 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.reply({"error": "the input length exceeds the context length"}, 400)
                 return
             prompt = context // 2
-        time.sleep(self.ollama.faults.seconds_to_load)
-        pieces = self.pieces(model, body)
+        with self.ollama.one_more():
+            pieces = self.pieces(model, body)
         limit = min(body["options"].get("num_predict", -1) % 2**31, context - prompt)
         cut = len(pieces) > limit
         metrics = {"prompt_eval_count": prompt, "eval_count": min(len(pieces), limit)}

@@ -74,7 +74,7 @@ class OpenAIServer:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count a chat request while it is under way."""
+        """Count a chat request until its answer begins: at its end its client may be a step ahead of us."""
         with self.lock:
             self.running += 1
             self.most_at_once = max(self.most_at_once, self.running)
@@ -121,8 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/tokenize" and self.openai.counts_tokens:
             self.reply({"tokens": list(range(len(body["content"].split())))})
         elif self.path == "/v1/chat/completions":
-            with self.openai.one_more():
-                self.chat(body)
+            self.chat(body)
         else:
             self.reply({"error": {"message": "not found"}}, 404)
 
@@ -136,10 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.openai.broken -= broken
             answers = self.openai.answers
             text = answers.popleft() if answers and not broken else self.openai.default_answer
-        time.sleep(self.openai.seconds)
+        with self.openai.one_more():
+            time.sleep(self.openai.seconds)
+            text = self.openai.answer(body) if self.openai.answer else text
         prompt = sum(len(message["content"].split()) for message in body["messages"])
-        if self.openai.answer:
-            text = self.openai.answer(body)
         if broken:
             self.reply({"error": {"message": "out of luck", "type": "server_error"}}, 500)
         elif self.openai.context_length and prompt > self.openai.context_length:

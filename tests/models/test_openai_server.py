@@ -24,6 +24,7 @@ from models.cancelled import RequestCancelledError
 from models.errors import ModelNotFoundError, ModelUriError, RevisionMovedError, ServerError
 from models.openai_server import OpenAIModel
 from tests.models.openai_server import OpenAIServer
+from tests.patience import PATIENCE_SECONDS
 
 PROPS = {
     "model_path": "/models/qwen3.gguf",
@@ -31,6 +32,9 @@ PROPS = {
     "chat_template": "{{ messages }}",
     "build_info": "b6000",
 }
+
+NEVER = 3600.0
+"""Seconds that no test lasts."""
 
 
 @pytest.fixture
@@ -236,9 +240,15 @@ def test_two_servers_share_the_load_and_survive_the_loss_of_one() -> None:
 
 
 def test_no_more_requests_are_sent_at_a_time_than_allowed() -> None:
-    settings = ModelSettings(concurrency=2)
+    settings, together = ModelSettings(concurrency=2), threading.Barrier(2)
+
+    def answer(_body: dict[str, Any]) -> str:
+        together.wait(PATIENCE_SECONDS)  # two are sent at a time
+        time.sleep(0.005)  # long enough for a third to come
+        return "yes"
+
     with (
-        OpenAIServer(seconds=0.02) as server,
+        OpenAIServer(answer=answer) as server,
         opened(server, settings=settings) as model,
         ThreadPoolExecutor(8) as threads,
     ):
@@ -295,7 +305,7 @@ def test_a_prompt_that_is_too_long_is_an_error_with_the_limit() -> None:
 
 def test_a_slow_answer_ends_in_a_timeout() -> None:
     with (
-        OpenAIServer(seconds=20) as server,
+        OpenAIServer(seconds=NEVER) as server,
         opened(server, settings=ModelSettings(timeout_seconds=0.3)) as model,
     ):
         model.lm.num_retries = 0
@@ -303,14 +313,14 @@ def test_a_slow_answer_ends_in_a_timeout() -> None:
             model.lm("hello")
 
 
-def test_cancelling_ends_requests_within_a_second() -> None:
-    with OpenAIServer(seconds=20) as server, opened(server) as model, ThreadPoolExecutor(1) as threads:
+def test_cancelling_ends_requests_at_once() -> None:
+    with OpenAIServer(seconds=NEVER) as server, opened(server) as model, ThreadPoolExecutor(1) as threads:
         running = threads.submit(model.lm, "hello")
         while not server.chats:
             time.sleep(0.01)
         model.cancel()
         with pytest.raises(RequestCancelledError):
-            running.result(timeout=1)
+            running.result(PATIENCE_SECONDS)
 
 
 def test_the_key_comes_from_the_environment_and_only_ours_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

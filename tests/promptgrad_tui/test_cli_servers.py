@@ -32,7 +32,7 @@ def move_tag_after(server: OllamaServer, answers: int) -> None:
     usual: Callable[[dict[str, Any]], str] = server.default_answer  # type: ignore[assignment]
 
     def answer(body: dict[str, Any]) -> str:
-        if len(server.chats) == answers:
+        if len(server.chats) >= answers:
             server.move_tag(NAME)
         return usual(body)
 
