@@ -20,6 +20,7 @@ from promptgrad_tui.app.try_state import Problem
 from promptgrad_tui.sanitize import fit, one_line
 from promptgrad_tui.try_messages import TryField
 
+_ROWS_OF_THE_REST, _MOST_ROWS_OF_FIELDS = 9, 12
 _FOOT = "ctrl+s  Save     tab  Next field     esc  Cancel"
 
 
@@ -79,7 +80,14 @@ class TrySaveScreen(ModalScreen[None]):
 
     def _show_told(self) -> None:
         view = self.query_one("#try-told", LinesView)
-        view.styles.height = len(self._told(self.app.size.width - 12 if self.app.size.width < 90 else 76))
+        columns, rows = self.app.size
+        told = len(self._told(columns - 12 if columns < 90 else 76))
+        view.styles.height = told
+        # What is wrong is told whole, however long a path in it is; fields can be scrolled.
+        room = rows * 9 // 10 - _ROWS_OF_THE_REST - told
+        self.query_one("#try-expected").styles.max_height = (
+            None if self.has_class("low") else max(min(room, _MOST_ROWS_OF_FIELDS), 3)
+        )
         view.repaint()
 
     def _told(self, columns: int) -> list[Line]:

@@ -18,7 +18,7 @@ from tests.models.hub_server import Hub
 from tests.models.ollama_server import FakeModel, OllamaServer
 from tests.patience import PATIENCE_SECONDS
 
-from .driving import LARGE, SMALL, drive, seen, until, until_true
+from .driving import LARGE, SMALL, drive, seen, until, until_told, until_true
 from .recorded import RecordedRun
 from .stills import Stills
 
@@ -107,7 +107,7 @@ def test_a_hash_is_computed_and_stays(folder: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await models(pilot, "press h")
         await pilot.press("down", "h")
-        await until(pilot, f"is sha256:{digest[:20]}")
+        await until_told(pilot, f"is sha256:{digest[:20]}")
         await until_true(
             pilot, lambda screen: any("Q4_K_M" in row and digest[:12] in row for row in screen.splitlines())
         )
@@ -196,7 +196,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         hub.go_on.set()
         await pull(pilot)
         await pilot.press("y")
-        await until(pilot, "Pulled: gguf:")
+        await until_told(pilot, "Pulled: gguf:")
         await until(pilot, "team/repo/tiny.gguf")
         assert [bool(start) for start in hub.ranges] == [False, True]
 

@@ -150,6 +150,8 @@ def test_an_input_is_saved_with_the_right_answer_and_refused_the_second_time(
         await typed(pilot, "web")
         await pilot.press("ctrl+s")
         await until_told(pilot, "has the same inputs already")
+        # To its end, however long the path in it is, once the note of what was saved is gone.
+        await until_told(pilot, "there is nothing to save.")
         await pilot.press("escape")
         await until(pilot, "With 2 rules")
 
