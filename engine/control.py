@@ -49,6 +49,7 @@ class RunControl:
         self._thread = threading.Thread(target=self._watch, name="run-control", daemon=True)
 
     def __enter__(self) -> Self:
+        self._obey_commands()
         self._thread.start()
         return self
 
@@ -77,11 +78,14 @@ class RunControl:
 
     def _watch(self) -> None:
         while not self._closed.wait(_POLL_SECONDS):
-            for command in self._journal.commands(self._run, self._seen):
-                self._seen = command.seq
-                self._obey(command.name)
-            if self._stopped.is_set():
-                self._on_stop()
+            self._obey_commands()
+
+    def _obey_commands(self) -> None:
+        for command in self._journal.commands(self._run, self._seen):
+            self._seen = command.seq
+            self._obey(command.name)
+        if self._stopped.is_set():
+            self._on_stop()
 
     def _obey(self, name: str) -> None:
         if name == "stop":

@@ -38,8 +38,10 @@ else:
         return True
 
 
-# Asking whether a run is locked takes the lock for microseconds; a worker must not give up over that.
-_PATIENCE_SECONDS = 0.5
+# Asking whether a run is locked takes the lock for microseconds; a worker must not give up over that. Tries
+# are counted, not seconds: on a busy machine whoever asked may wait long for the processor.
+_TRIES = 25
+_SECONDS_BETWEEN_TRIES = 0.02
 
 
 @contextmanager
@@ -58,11 +60,12 @@ def exclusive(path: Path, run: str) -> Iterator[None]:
             f"{path}: {error.strerror}.", hint="Make the folder writable for this user."
         ) from error
     try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise _locked(path, run)
-            time.sleep(0.02)
+        for _ in range(_TRIES):
+            if _try_lock(descriptor):
+                break
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        else:
+            raise _locked(path, run)
         _sign(descriptor)
         yield
     finally:

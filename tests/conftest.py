@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -8,9 +9,22 @@ from hypothesis import settings
 # Tests share the cores with other tests: threads that wait for each other must leave them to the rest.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# What a developer has set for other work changes what the tests would see.
+for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PROMPTGRAD_API_KEY", "HF_HUB_OFFLINE"):
+    os.environ.pop(_name, None)
+
 # A machine that is busy is no failure of ours: nothing here is timed.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders_apart_from_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither read nor fill the caches, settings and recent projects of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("CACHE", "CONFIG", "STATE", "DATA"):
+            patch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.mktemp("home") / kind.lower()))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

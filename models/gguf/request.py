@@ -58,6 +58,7 @@ class Request:
         """KV cells that the answer may need."""
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
+        self.result: Any = None
         self.cancelled = threading.Event()
         self.evaluated = 0
         self.reused = 0
@@ -76,10 +77,10 @@ class Request:
         self.cancelled.set()
         self.fail(RequestCancelledError("The request was cancelled."))
 
-    def succeed(self, result: Any) -> None:
+    def succeed(self) -> None:
         """Hand the result to the caller, unless it has gone."""
         with suppress(InvalidStateError):
-            self.future.set_result(result)
+            self.future.set_result(self.result)
 
     def fail(self, error: BaseException) -> None:
         """Hand an error to the caller, unless it has gone."""
@@ -87,7 +88,7 @@ class Request:
             self.future.set_exception(error)
 
     def absorb(self, rows: Logits, likeliest: Sequence[int], candidates: Candidates) -> bool:
-        """Take the logits of this step's outputs; True when the request is finished."""
+        """Take the logits of this step's outputs; True when the request is finished and `result` is set."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -112,7 +113,7 @@ class Scoring(Request):
             self._scores.append(log_probabilities(row)[self._targets[len(self._scores)]])
         if self.prefilling:
             return False
-        self.succeed(self._scores)
+        self.result = self._scores
         return True
 
 
@@ -175,7 +176,7 @@ class Generation(Request):
             self._emit(len(self._text))
         text = self._text.decode("utf-8", "replace")
         choices = tuple(self._choices)
-        self.succeed(Completion(text, reason, len(self.tokens), self.reused, len(self.generated), choices))
+        self.result = Completion(text, reason, len(self.tokens), self.reused, len(self.generated), choices)
         return True
 
     def _grammar_is_complete(self, piece: bytes, candidates: Candidates) -> bool:

@@ -270,7 +270,10 @@ class Scheduler:
             if not request.cancelled.is_set():
                 self._counts.tokens_decoded += isinstance(request, Generation)
                 if request.absorb(logits[rows], likeliest[rows], self._candidates):
-                    self._finish(request)
+                    try:
+                        self._finish(request)
+                    finally:
+                        request.succeed()  # last: whoever has the answer finds its place free
 
     def _recover(self, spans: list[_Span], result: int) -> None:
         """Undo a step that didn't finish."""

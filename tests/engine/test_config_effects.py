@@ -1,5 +1,6 @@
 """Each field of PromptGradConfig, by what it changes in a run."""
 
+import itertools
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from engine.events import (
 from engine.optimizer import OptimizationSession
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, Desk, desk_model, desk_program, exact, learned, replayed, tickets
+from tests.patience import PATIENCE_SECONDS
 
 
 def run(desk=None, *, metric=exact, model=None, train=None, validation=None, program=None, **config):
@@ -69,13 +71,16 @@ def test_batch_size():
 @pytest.mark.parametrize("workers", [1, 4])
 def test_max_workers(workers):
     active, most, lock = 0, 0, threading.Lock()
+    calls, together = itertools.count(1), threading.Barrier(workers)
 
     def script(messages):
         nonlocal active, most
         with lock:
             active += 1
             most = max(most, active)
-        time.sleep(0.005)
+        if next(calls) <= workers:
+            together.wait(PATIENCE_SECONDS)  # as many as may come, come at once
+        time.sleep(0.005)  # long enough for one more
         with lock:
             active -= 1
         return '{"queue": "general"}'

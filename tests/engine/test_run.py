@@ -273,9 +273,15 @@ def test_a_finished_run_answers_at_once(tmp_path, journal):
 def test_a_run_that_is_stopped_and_resumed_ends_like_one_that_was_not(tmp_path, journal):
     whole = execute(plan(tmp_path, journal), journal)
     other = Journal.open(tmp_path / "other.sqlite")
-    model = desk_model()
+    model, cancelled = desk_model(), threading.Event()
     run = other.create_run(tmp_path).id
     stopped_at = [40, 150, 260]
+
+    def cancel():
+        model.engine.cancel()
+        cancelled.set()
+
+    model.cancel = cancel
     for limit in stopped_at:
         seen = 0
 
@@ -283,8 +289,9 @@ def test_a_run_that_is_stopped_and_resumed_ends_like_one_that_was_not(tmp_path, 
             nonlocal seen
             seen += isinstance(event, RolloutFinished)
             if seen == limit:
+                cancelled.clear()
                 other.send_command(run, "stop")
-                time.sleep(0.3)
+                assert cancelled.wait(PATIENCE_SECONDS)
 
         summary = execute(plan(tmp_path, other, model=model, run=run), other, on_event=count)
         if summary.status == "stopped":
@@ -372,26 +379,24 @@ def test_minutes_end_a_run_cleanly(tmp_path, journal):
 
 def test_a_paused_run_waits_and_goes_on(tmp_path, journal):
     wanted = plan(tmp_path, journal)
-    paused = threading.Event()
+    paused, asked = threading.Event(), []
 
     def pause_once(event):
         if isinstance(event, EpochFinished) and event.epoch == 0:
             journal.send_command(wanted.run, "pause")
-            time.sleep(0.3)
+            assert paused.wait(PATIENCE_SECONDS)
+            threading.Thread(target=go_on).start()
         if isinstance(event, RunPaused):
             paused.set()
 
     def go_on():
-        assert paused.wait(PATIENCE_SECONDS)
-        before = len(wanted.models.task.requests)
-        time.sleep(0.3)
-        assert len(wanted.models.task.requests) == before
+        for _ in range(2):
+            asked.append(len(wanted.models.task.requests))
+            time.sleep(0.3)
         journal.send_command(wanted.run, "continue")
 
-    thread = threading.Thread(target=go_on)
-    thread.start()
     assert execute(wanted, journal, on_event=pause_once).status == "improved"
-    thread.join()
+    assert asked[0] == asked[1] < len(wanted.models.task.requests)
 
 
 def test_two_processes_on_one_run(tmp_path, journal):

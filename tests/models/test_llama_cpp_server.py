@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -32,25 +31,31 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def endpoint(tiny_gguf: Path) -> Iterator[str]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        port = free_port()
+        command = [sys.executable, "-m", "llama_cpp.server", "--model", str(tiny_gguf)]
+        command += ["--model_alias", "tiny", "--port", str(port), "--n_ctx", "1024", "--n_threads", "1"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
+            url = f"http://localhost:{port}/v1"
+            while not answers(url) and it.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if it.poll() is None or time.monotonic() > deadline:
+                yield url
+                it.terminate()
+                return
+        # It has ended: another program was given the port meanwhile.
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(tiny_gguf), "--model_alias", "tiny"]
-    command += ["--port", str(port), "--n_ctx", "1024", "--n_threads", "1"]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
-    ) as it:
-        url = f"http://localhost:{port}/v1"
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not answers(url) and it.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.1)
-        yield url
-        it.terminate()
+        return int(free.getsockname()[1])
 
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/models", timeout=1, trust_env=False).is_success
+        return httpx.get(f"{url}/models", timeout=PATIENCE_SECONDS, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 

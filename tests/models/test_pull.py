@@ -27,6 +27,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with Hub(files) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+            monkeypatch.setenv(name, str(int(PATIENCE_SECONDS)))
+            monkeypatch.setattr(huggingface_hub.constants, name, int(PATIENCE_SECONDS))
         yield hub
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from asking import ask, ask_all, request
+from asking import ask, ask_all, chosen, parting_margin, request
 from conftest import Open
 from llama_cpp import Llama
 from tiny_model import write_tiny_mamba, write_tiny_model
@@ -132,21 +133,25 @@ def test_a_recurrent_model_goes_on_from_the_state_that_prompts_share(tmp_path: P
     path = write_tiny_mamba(tmp_path / "mamba.gguf")
     texts = prompts(30)
     serial = open_tiny(path, sequences=1)
-    alone = [ask(serial, text).text for text in texts]
+    alone = [chosen(serial, text) for text in texts]
 
     model = open_tiny(path)
-    among = ask_all(model, texts)
+    with ThreadPoolExecutor(16) as pool:
+        among = list(pool.map(partial(chosen, model), texts))
 
-    assert len(set(alone)) > 10
-    assert among == alone
+    margins = [margin for pair in zip(alone, among, strict=True) if (margin := parting_margin(*pair))]
+    assert len(set(map(tuple, alone))) > 10
+    assert len(margins) <= 2
+    assert max(margins, default=0.0) < 0.02  # Ties
     assert model.statistics().prompt_tokens_reused > 0
 
 
-def test_cancel_ends_everything_at_once_and_the_model_goes_on(open_tiny: Open) -> None:
-    model = open_tiny(sequences=4)
+def test_cancel_ends_everything_at_once_and_the_model_goes_on(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_model(tmp_path / "endless.gguf", context=65_536, ends=False)
+    model = open_tiny(path, sequences=4, context_length=65_536)
     expected = ask(model, "Again?").text
     with ThreadPoolExecutor(12) as pool:
-        futures = [pool.submit(ask, model, f"{i} {TRUNK}", max_tokens=1200) for i in range(12)]
+        futures = [pool.submit(ask, model, f"{i} {TRUNK}", max_tokens=12_000) for i in range(12)]
         while model.statistics().active < 2:
             time.sleep(0.001)
         while not all(map(Future.done, futures)):
@@ -154,10 +159,7 @@ def test_cancel_ends_everything_at_once_and_the_model_goes_on(open_tiny: Open) -
             time.sleep(0.001)
         errors = [future.exception() for future in futures]
 
-    # On a busy machine the four that began first may have come to their end before.
-    cancelled = [error for error in errors if isinstance(error, RequestCancelledError)]
-    assert len(cancelled) >= 8
-    assert set(errors) - set(cancelled) <= {None}
+    assert {type(error) for error in errors} == {RequestCancelledError}
     assert ask(model, "Again?").text == expected
     assert model.statistics().active == model.statistics().waiting == 0
 
