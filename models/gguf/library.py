@@ -264,7 +264,7 @@ class NativeContext:
         params.n_seq_max = sequences + self._twins
         params.n_batch = max(batch_size, params.n_seq_max)
         params.n_ubatch = min(params.n_batch, 512)
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads = params.n_threads_batch = self._threads = threads
         params.kv_unified = True
         params.swa_full = True
         params.no_perf = True
@@ -280,6 +280,12 @@ class NativeContext:
         self.memory = llama.llama_get_memory(self.handle)
         self.batch = Batch(batch_size, twins=self._twins)
         self._n_vocab = model.n_vocab
+
+    def use_threads(self, threads: int) -> None:
+        """Let the next steps have so many threads."""
+        if threads != self._threads:
+            self._threads = threads
+            llama.llama_set_n_threads(self.handle, threads, threads)
 
     def decode(self, count: int) -> int:
         """Evaluate the first tokens of the batch; 0, NO_ROOM, ABORTED, or below 0 for a fatal error."""

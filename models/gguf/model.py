@@ -25,6 +25,7 @@ from models.gguf.sampling import Sampling
 from models.gguf.scheduler import Scheduler, Statistics
 from models.gguf.snapshot_cache import SnapshotCache
 from models.gguf.template import ChatTemplate, thinking_switches
+from models.gguf.thread_choice import ThreadChoice
 from models.gguf.tuning import tuned
 from models.settings import ModelSettings
 
@@ -201,12 +202,13 @@ class GGUFModel:
         wanted = self.context_length + sequences * min(self.context_length, _CELLS_PER_SEQUENCE)
         affordable = max(memory - held * per_sequence, 0) // per_token if per_token else wanted
         cells = max(self.context_length, min(affordable, wanted))
+        threads = settings.threads or usual.threads
         self._context = NativeContext(
             self._model,
             cells=cells,
             sequences=held,
             batch_size=settings.batch_size,
-            threads=settings.threads or usual.threads,
+            threads=threads,
         )
         cache = self._make_cache(cells, held)
         return Scheduler(
@@ -215,6 +217,7 @@ class GGUFModel:
             cache,
             sequences=min(sequences, held),
             mixes=self._model.on_gpu,
+            threads=None if settings.threads or self._model.on_gpu else ThreadChoice(threads),
         )
 
     def _bytes_per_token_and_sequence(self) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from models.gguf.prompt_cache import PromptCache
 from models.gguf.request import Generation, Request
 from models.gguf.sampling import Candidates
 from models.gguf.snapshot_cache import SnapshotCache
+from models.gguf.thread_choice import ThreadChoice
 
 _WINDOW = 64
 """Waiting requests that are looked at for the one that shares most."""
@@ -72,9 +73,11 @@ class Scheduler:
         *,
         sequences: int,
         mixes: bool,
+        threads: ThreadChoice | None = None,
     ) -> None:
         """Start the thread.
 
+        `threads` chooses how many threads each step has; without it the context's own stay.
         `mixes` lets answers and prompts share steps, which a GPU likes. On a CPU llama.cpp's attention works
         on blocks of 64 tokens at everything that any of them attends to: answers of many sequences among
         prompts make each block attend to all, and a step of both costs more than one of each.
@@ -83,6 +86,7 @@ class Scheduler:
         self._cache = cache
         self._max_active = sequences
         self._mixes = mixes
+        self._threads = threads
         self._candidates = Candidates(model.n_vocab)
         self._waiting: deque[Request] = deque()
         self._active: list[Request] = []
@@ -162,9 +166,14 @@ class Scheduler:
         spans, count, outputs = self._compose()
         if not spans:
             return
-        before_decode = time.perf_counter()
+        before_decode, cpu_before = time.perf_counter(), time.thread_time()
         result = self._context.decode(count)
-        after_decode = time.perf_counter()
+        after_decode, cpu_after = time.perf_counter(), time.thread_time()
+        if self._threads is not None and result == 0:
+            self._threads.stepped(
+                after_decode - before_decode, cpu_after - cpu_before, count, answers=not spans[-1].prefill
+            )
+            self._context.use_threads(self._threads.threads)
         if result == 0:
             self._cache.passed(count)
             self._advance(spans, outputs)

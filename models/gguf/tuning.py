@@ -63,7 +63,7 @@ def _try(model: NativeModel, usual: Tuning) -> Tuning:
         if _step_seconds(context, 1) > _SHORT_STEP_SECONDS:
             return usual
         threads = _fastest_threads(context, usual.threads)
-        llama.llama_set_n_threads(context.handle, threads, threads)
+        context.use_threads(threads)
         per_token = {rows: _step_seconds(context, rows) / rows for rows in _TRIED_SEQUENCES}
     finally:
         context.close()
@@ -75,7 +75,7 @@ def _fastest_threads(context: NativeContext, cores: int) -> int:
     taken = dict.fromkeys(sorted({1, max(1, cores // 2), cores}), float("inf"))
     for _ in range(_REPEATS):  # in turn, so that a busy moment hits all alike
         for threads in taken:
-            llama.llama_set_n_threads(context.handle, threads, threads)
+            context.use_threads(threads)
             taken[threads] = min(taken[threads], _step_seconds(context, SEQUENCES, repeats=1))
     best = min(taken, key=lambda threads: taken[threads])
     return best if taken[best] < _WORTH_IT * taken[cores] else cores
