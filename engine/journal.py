@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 
 from engine import run_lock
 from engine.errors import JournalError
-from engine.events import Event, RunFinished, RunSummary, Tokens, event_adapter
+from engine.events import Event, ReviewApplied, RunFinished, RunSummary, SplitScores, Tokens, event_adapter
 from engine.journal_file import open_for_reading, open_for_writing, readable_errors
 
 
@@ -37,7 +37,8 @@ class RunRecord:
     """One run: what was asked for and how it stands.
 
     `options` is what the run was started with and a resume needs again. `status` is a summary's status,
-    "running" while a process works on the run, or "interrupted". Times are in Unix seconds.
+    "running" while a process works on the run, or "interrupted". `review` is the last one that was applied
+    after it. Times are in Unix seconds.
     """
 
     id: str
@@ -47,6 +48,21 @@ class RunRecord:
     status: str = "interrupted"
     last_event: float | None = None
     summary: RunSummary | None = None
+    review: ReviewApplied | None = None
+
+    @property
+    def optimized(self) -> SplitScores:
+        """The scores of the result, as the last review left it."""
+        if self.review is not None:
+            return SplitScores(validation=self.review.validation, test=self.review.test)
+        return self.summary.optimized if self.summary is not None else SplitScores()
+
+    @property
+    def n_rules(self) -> int | None:
+        """How many rules the result has, as the last review left it; None while there is none."""
+        if self.review is not None:
+            return len(self.review.rules)
+        return len(self.summary.rules) if self.summary is not None else None
 
 
 @dataclass(frozen=True)
@@ -141,10 +157,12 @@ class Journal:
     def runs(self) -> list[RunRecord]:
         """Return all runs, the oldest first."""
         rows = self._read(
-            "SELECT r.id, r.project, r.created, r.options, e.kind, l.time, e.json FROM runs r"
+            "SELECT r.id, r.project, r.created, r.options, e.kind, l.time, e.json, v.json FROM runs r"
             " LEFT JOIN events l ON l.seq = (SELECT max(seq) FROM events WHERE run = r.id)"
             " LEFT JOIN events e ON e.seq = (SELECT max(seq) FROM events WHERE run = r.id"
             " AND kind IN ('run_started', 'run_resumed', 'run_finished'))"
+            " LEFT JOIN events v ON v.seq = (SELECT max(seq) FROM events WHERE run = r.id"
+            " AND id BETWEEN 'review/' AND 'review0' AND kind = 'review_applied')"
             " ORDER BY r.created, r.id"
         )
         return [self._record(row) for row in rows]
@@ -166,7 +184,7 @@ class Journal:
         raise JournalError(f"{self.path}: there is no run {run!r}.", hint=f"The latest runs: {known}")
 
     def _record(self, row: tuple[Any, ...]) -> RunRecord:
-        run, project, created, options, kind, last_event, text = row
+        run, project, created, options, kind, last_event, text, review = row
         summary = None
         if kind == "run_finished":
             finished = self._event(text)
@@ -174,7 +192,9 @@ class Journal:
         status: str = summary.status if summary else "interrupted"
         if self.is_running(run):
             status = "running"
-        return RunRecord(run, project, created, json.loads(options), status, last_event, summary)
+        applied = self._event(review) if review else None
+        reviewed = applied if isinstance(applied, ReviewApplied) else None
+        return RunRecord(run, project, created, json.loads(options), status, last_event, summary, reviewed)
 
     def append(self, run: str, event: Event) -> bool:
         """Write an event; False if this run has an event of the same id already (a replay)."""

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 from dspy.lm15 import Request, Response, materialize_response
 
 Hear: TypeAlias = Callable[[str], None]
-"""Called with all of an answer's text so far, each time that there is more of it."""
+"""Called with all of an answer's text so far, each time that there is more of it.
+
+An empty line stands between what a model thinks and what it answers."""
 
 _hear: ContextVar[Hear | None] = ContextVar("hear", default=None)
 
@@ -35,11 +37,14 @@ def ask(engine: Any, request: Request) -> Response:
 
 
 def _told(events: Iterator[Any], hear: Hear) -> Iterator[Any]:
-    text = ""
+    text = kind = ""
     try:
         for event in events:
             if event.type == "delta" and event.delta.type in ("text", "thinking"):
+                # Where a model ends to think and begins to answer, there is nothing between the two.
+                text += "\n\n" if text and event.delta.type != kind else ""
                 text += event.delta.text
+                kind = event.delta.type
                 hear(text)
             yield event
     finally:

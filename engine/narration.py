@@ -23,15 +23,14 @@ def narrate(event: Event) -> str:
             return f"baseline: {interval_text(event.validation)} on validation"
         case EpochFinished():
             score = interval_text(event.validation)
-            return f"epoch {event.epoch}: {score} with {event.n_rules} rules, {event.outcome}"
+            rules, outcome = _count(event.n_rules, "rule"), event.outcome.replace("_", " ")
+            return f"epoch {event.epoch}: {score} with {rules}, {outcome}"
         case BatchScored():
-            return (
-                f"epoch {event.epoch}, batch {event.batch}: {event.score:.2f}, {len(event.failures)} failures"
-            )
+            place = f"epoch {event.epoch}, batch {event.batch}"
+            return f"{place}: {event.score:.2f}, {_count(len(event.failures), 'failure')}"
         case ConsensusReached():
-            return (
-                f"{event.passes} analyses agree on {len(event.kept)} proposals, {len(event.dropped)} dropped"
-            )
+            agreed = _count(len(event.kept), "proposal")
+            return f"{event.passes} analyses agree on {agreed}, {len(event.dropped)} dropped"
         case ValidationFinished():
             return f"{event.verdict}: {event.action} {event.rule.text!r} ({_gain(event)}; {event.reason})"
         case RulesChanged(reason="merged" | "pruned" | "rolled_back"):
@@ -49,6 +48,10 @@ def narrate(event: Event) -> str:
 def interval_text(interval: Interval) -> str:
     """Return a score with its interval and the number of examples."""
     return f"{interval.score:.3f} [{interval.low:.3f}, {interval.high:.3f}] (n = {interval.n})"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _gain(event: ValidationFinished) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.config import PromptGradConfig
 from engine.events import Phase
@@ -71,7 +71,11 @@ class Workload:
 
 
 class Forecast:
-    """Calls done, and calls expected in all, at each turn of a run."""
+    """Calls done, and calls expected in all, at each turn of a run.
+
+    What the tests of a batch cost is learned from the batches of the run itself: as the prompt gets better,
+    fewer rules are proposed. The last batch counts for half, the one before for a quarter, and so on.
+    """
 
     def __init__(
         self, config: PromptGradConfig, validation: int, test: int, done: Callable[[], int] = lambda: 0
@@ -79,8 +83,25 @@ class Forecast:
         self._config = config
         self._workload = Workload.of(config, validation, test)
         self._done = done
+        self._tests = float(self._workload.validation)
+        self._batch: tuple[int, int] | None = None
+        self._begun: int | None = None
+        self._tested = 0
 
     def at(self, phase: Phase, epoch: int, batch: int) -> tuple[int, int]:
         """Return (calls done, calls expected in all) at the beginning of `phase`."""
         done = self._done()
-        return done, done + self._workload.remaining(self._config, phase, epoch, batch)
+        self._learn(phase, (epoch, batch), done)
+        workload = replace(self._workload, validation=round(self._tests))
+        return done, done + workload.remaining(self._config, phase, epoch, batch)
+
+    def _learn(self, phase: Phase, batch: tuple[int, int], done: int) -> None:
+        if self._begun is not None:
+            self._tested += done - self._begun
+            self._begun = None
+        if phase == "validation":
+            self._begun = done
+        elif phase in ("rollouts", "epoch"):
+            if self._batch is not None:
+                self._tests = (self._tests + self._tested) / 2
+            self._batch, self._tested = (batch if phase == "rollouts" else None), 0

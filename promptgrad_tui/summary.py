@@ -127,11 +127,12 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
     for record in records:
         summary = record.summary
         scores = (
-            [_change(summary, "validation"), _change(summary, "test"), str(len(summary.rules))]
+            [_change(record, "validation"), _change(record, "test"), str(record.n_rules)]
             if summary is not None and summary.baseline.validation is not None
             else ["-", "-", "-"]
         )
-        lines.append(row(record.id, record.status, *scores))
+        is_reviewed = record.review is not None and record.status != "running"
+        lines.append(row(record.id, "reviewed" if is_reviewed else record.status, *scores))
     return lines
 
 
@@ -146,8 +147,9 @@ def resume_hint(run: str, project: Path) -> str:
     return f"Go on with: {command_text('resume', run, project)}"
 
 
-def _change(summary: RunSummary, split: str) -> str:
-    before, after = getattr(summary.baseline, split), getattr(summary.optimized, split)
+def _change(record: RunRecord, split: str) -> str:
+    baseline = record.summary.baseline if record.summary else SplitScores()
+    before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
     return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"

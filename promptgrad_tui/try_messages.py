@@ -17,22 +17,22 @@ Side: TypeAlias = Literal["base", "optimized"]
 Place: TypeAlias = Literal["open", "predict", "cancel", "save"]
 
 
-class _Message(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class _Message(_Part):
     def line(self) -> bytes:
         """Return the message as it is sent."""
         return self.model_dump_json().encode() + b"\n"
 
 
-class TrySource(BaseModel):
+class TrySource(_Part):
     """What is tried: an artifact, or a project with rules that the screen brings; without them its base.
 
     `title` is where the rules come from, for a person. `overrides`, `config` (the fields of
     `PromptGradConfig`) and `program` (its digest) are those of the run that the rules come from.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: Path
     title: str = ""
@@ -73,14 +73,12 @@ class Save(_Message):
     expected: dict[str, str]
 
 
-class TryField(BaseModel):
+class TryField(_Part):
     """An input, or a field that an example holds besides them.
 
     `type` is "text", or the name of the type that is written as JSON. `is_long` says that a line is too
     little for it, `choices` are all its values where there are few, `suggestion` is what it may begin with.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     type: str = "text"
@@ -128,13 +126,11 @@ class Streamed(_Message):
     text: str
 
 
-class TriedRule(BaseModel):
+class TriedRule(_Part):
     """A rule and what it had to do with an input: whether it was in the prompt, and how far its trigger fits.
 
     `overlap` is the share (0..1) of the trigger's words that the input has; it `fires` from a limit on.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     trigger: str

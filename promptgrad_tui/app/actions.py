@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -88,6 +88,24 @@ def key_text(key: str) -> str:
     return _NAMES.get(key, key)
 
 
+def _panes(scope: Scope, *panes: tuple[str, str], one: str = "pane") -> Iterator[Action]:
+    """Yield the actions that go to each pane of a screen by its number, to the next and to the one before."""
+    for number, (label, help_) in enumerate(panes, 1):
+        yield Action(scope, f"pane({number})", str(number), label, help_)
+    yield Action(scope, "next_pane", "tab", f"Next {one}", f"Go to the next {one}.")
+    yield Action(
+        scope, "previous_pane", "shift+tab", f"{one.capitalize()} before", f"Go to the {one} before."
+    )
+
+
+def _moves(scope: Scope, verb: str) -> Iterator[Action]:
+    """Yield the actions that move by a line or a page."""
+    yield Action(scope, "up", "up,k", "Up", f"{verb} up.")
+    yield Action(scope, "down", "down,j", "Down", f"{verb} down.")
+    yield Action(scope, "page_up", "pageup,ctrl+b", "Page up", f"{verb} up by a page.")
+    yield Action(scope, "page_down", "pagedown,ctrl+f", "Page down", f"{verb} down by a page.")
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
@@ -109,16 +127,17 @@ ACTIONS: tuple[Action, ...] = (
         True,
     ),
     Action("start", "demo", "d", "Demo", "Write the demo project into a new folder and run it.", True),
-    Action("start", "new_project", "i", "New project", "Write a new project into a folder.", True),
+    Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
-    Action("run", "pane(1)", "1", "Batches", "Focus the batches."),
-    Action("run", "pane(2)", "2", "Gradients", "Focus the gradients."),
-    Action("run", "pane(3)", "3", "Validation", "Focus the validation of rules."),
-    Action("run", "pane(4)", "4", "Artifacts", "Focus the artifacts."),
-    Action("run", "pane(5)", "5", "Scores", "Show the chart of scores alone."),
-    Action("run", "next_pane", "tab", "Next pane", "Go to the next pane."),
-    Action("run", "previous_pane", "shift+tab", "Previous pane", "Go to the pane before."),
+    *_panes(
+        "run",
+        ("Batches", "Focus the batches."),
+        ("Gradients", "Focus the gradients."),
+        ("Validation", "Focus the validation of rules."),
+        ("Artifacts", "Focus the artifacts."),
+        ("Scores", "Show the chart of scores alone."),
+    ),
     Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
     Action("run", "pause", "space", "Pause", "Pause the run, or let it go on.", True),
     Action("run", "stop", "x", "Stop", "Stop the run, after a question; it can be resumed.", True),
@@ -126,15 +145,17 @@ ACTIONS: tuple[Action, ...] = (
         "run", "resume", "R", "Resume", "Go on with a run that ended early; nothing is paid for twice.", True
     ),
     Action("run", "review", "v", "Review", "Judge the rules one by one.", True),
-    Action("run", "prompt", "p", "Prompt", "Show the instructions with the best rules, as a diff."),
+    Action("run", "prompt", "p", "Prompt", "Show the instructions with the rules, as a diff."),
     Action(
         "run", "scores", "s", "Slices", "Show the scores of the result and each epoch, with slices.", True
     ),
     Action("run", "log", "L", "Log", "Show what happened, line by line."),
-    Action("run", "try", "t", "Try", "Type inputs and see the answers with the best rules.", True),
+    Action("run", "try", "t", "Try", "Type inputs and see the answers with the rules.", True),
     Action(
         "run", "compare", "c", "Compare", "Compare the run, or the artifact under the cursor, with another."
     ),
+    Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
+    Action("detail", "step(-1)", "K", "Before", "Show the row before.", True),
     Action("log", "worker_output", "o", "Output", "Show what the run's process printed last.", True),
     Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
     Action("review", "keep", "a", "Keep", "Keep the rule.", True),
@@ -158,11 +179,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "try",
         "run",
-        "ctrl+r,f5,ctrl+j,ctrl+enter",
+        "enter,ctrl+r,f5,ctrl+enter",
         "Answer",
-        "Answer the input with and without the rules; in a box of one line, enter does it too.",
+        "Answer the input with and without the rules; ctrl+j breaks a line.",
         True,
-        "ctrl+r f5 ctrl+enter",
+        "enter ctrl+r f5",
     ),
     Action("try", "save", "ctrl+s", "Save", "Save the input and the right answer for training.", True),
     Action("try", "cancel", "escape", "Cancel", "End the answers under way.", True),
@@ -181,25 +202,28 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare", "swap", "w", "Swap", "Exchange before and after.", True),
     Action("compare", "another", "c", "Another", "Compare with another run or artifact.", True),
     Action("compare", "reload", "r", "Reload", "Read again what was measured."),
-    Action("compare", "pane(1)", "1", "Examples", "Focus the list of examples."),
-    Action("compare", "pane(2)", "2", "Example", "Focus the example."),
-    Action("compare", "pane(3)", "3", "Scores", "Focus the scores, slices and rules."),
-    Action("compare", "pane(4)", "4", "Prompt", "Focus the prompt's diff."),
-    Action("compare", "next_pane", "tab", "Next pane", "Go to the next pane.", True),
-    Action("compare", "previous_pane", "shift+tab", "Previous pane", "Go to the pane before."),
+    *_panes(
+        "compare",
+        ("Examples", "Focus the list of examples."),
+        ("Example", "Focus the example."),
+        ("Scores", "Focus the scores, slices and rules."),
+        ("Prompt", "Focus the prompt's diff."),
+    ),
     Action("compare", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them."),
     Action("models", "hash", "h", "Hash", "Compute the model's exact revision; remembered.", True),
     Action("models", "measure", "t", "Throughput", "Measure its tokens per second; remembered.", True),
     Action("models", "pull", "p", "Pull", "Download a model, after a question: this reaches out.", True),
     Action("models", "free", "f", "Free", "Take the model out of memory; nothing is deleted.", True),
-    Action("models", "cancel", "x", "Cancel", "End the work under way.", True),
+    Action("models", "cancel", "x", "Cancel", "End the work under way; what waits begins then.", True),
     Action("models", "reload", "r", "Reload", "Look around on this machine again."),
-    Action("project", "pane(1)", "1", "Settings", "Show the settings."),
-    Action("project", "pane(2)", "2", "Data", "Show splits, slices and what is wrong with them."),
-    Action("project", "pane(3)", "3", "Model", "Choose a model."),
-    Action("project", "pane(4)", "4", "Estimate", "Show how many calls, tokens and minutes a run takes."),
-    Action("project", "next_pane", "tab", "Next page", "Go to the next page."),
-    Action("project", "previous_pane", "shift+tab", "Previous page", "Go to the page before."),
+    *_panes(
+        "project",
+        ("Settings", "Show the settings."),
+        ("Data", "Show splits, slices and what is wrong with them."),
+        ("Model", "Choose a model."),
+        ("Estimate", "Show how many calls, tokens and minutes a run takes."),
+        one="page",
+    ),
     Action(
         "project",
         "save",
@@ -213,7 +237,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "project", "check", "c", "Measure", "Check everything and measure the model with a few calls.", True
     ),
-    Action("project", "edit_outside", "e", "Edit in $EDITOR", "Open the project file in $EDITOR.", True),
+    Action("project", "edit_outside", "e", "Editor", "Open the project file in $EDITOR.", True),
     Action("project", "undo_all", "U", "Undo all", "Take all changes back."),
     Action("project", "leave_screen", "escape", "Back", "Go back; asks about changes that aren't saved."),
     Action("project", "leave", "q", "Quit", "Leave; asks about changes that aren't saved.", True),
@@ -248,17 +272,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("form", "cancel", "escape", "Cancel", "Leave the field as it was.", True),
     Action("picker", "reflection", "w", "For gradients", "Let the model write the gradients.", True),
-    Action("table", "up", "up,k", "Up", "Move up."),
-    Action("table", "down", "down,j", "Down", "Move down."),
-    Action("table", "page_up", "pageup,ctrl+b", "Page up", "Move up by a page."),
-    Action("table", "page_down", "pagedown,ctrl+f", "Page down", "Move down by a page."),
+    *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
-    Action("table", "open", "enter", "Open", "Open the row."),
-    Action("text", "up", "up,k", "Up", "Scroll up."),
-    Action("text", "down", "down,j", "Down", "Scroll down."),
-    Action("text", "page_up", "pageup,ctrl+b", "Page up", "Scroll up by a page."),
-    Action("text", "page_down", "pagedown,ctrl+f", "Page down", "Scroll down by a page."),
+    Action("table", "open", "enter", "Open", "Open the row.", True),
+    *_moves("text", "Scroll"),
     Action("text", "first", "home,g", "Top", "Go to the top."),
     Action("text", "last", "end,G", "Bottom", "Go to the bottom."),
 )
@@ -283,28 +301,3 @@ def bindings(*scopes: Scope) -> list[BindingType]:
         )
         for action in of_scope(*scopes)
     ]
-
-
-def keys_page(actions: Iterable[Action] = ACTIONS) -> str:
-    """Return the documentation's page of keys, as Markdown."""
-    known = list(actions)
-    lines = [
-        "# Keys",
-        "",
-        "`?` (`f1` while you type) shows the keys that are valid now; `ctrl+p` finds any action by name.",
-        "",
-        "Other keys go into `keys.toml` in the folder `~/.config/promptgrad` (macOS: `~/Library/Application "
-        'Support/promptgrad`), a line each: `"run.pause" = "f5"`.',
-        "",
-    ]
-    for scope, title in SCOPES.items():
-        rows = [action for action in known if action.scope == scope]
-        if rows:
-            lines += [f"## {title}", "", "| Key | Action | Name in a keymap |", "|---|---|---|"]
-            lines += [f"| {_keys_cell(action)} | {action.help} | `{action.id}` |" for action in rows]
-            lines.append("")
-    return "\n".join(lines)
-
-
-def _keys_cell(action: Action) -> str:
-    return " ".join(f"`{key}`" for key in action.shown.split())

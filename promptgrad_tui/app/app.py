@@ -18,14 +18,12 @@ from textual import work
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
-from textual.screen import Screen
 
 from engine.errors import PromptGradError
-from promptgrad_tui.app.actions import SCOPES, bindings
-from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.dialogs import Choice, InputScreen, PanelScreen, QuestionScreen, error_panel
 from promptgrad_tui.app.keymap import read_keymap
-from promptgrad_tui.app.palette import ActionsProvider, valid_actions
+from promptgrad_tui.app.palette import ActionsProvider, help_lines, valid_actions
 from promptgrad_tui.app.recent import RecentProjects
 from promptgrad_tui.app.start_screen import StartScreen
 from promptgrad_tui.app.table import RowTable
@@ -103,10 +101,14 @@ class PromptGradApp(App[int]):
         return self._journal
 
     def open_project(self, folder: Path) -> None:
-        """Go to the start page of another project."""
-        self.folder, self._journal = folder, None
+        """Go to the start page of another project; from there one may go back to this one."""
+        self._turn_to(folder)
         self._recent.remember(folder)
-        self.switch_screen(StartScreen(folder, self._recent))
+        self.push_screen(StartScreen(folder, self._recent))
+
+    def _turn_to(self, folder: Path) -> None:
+        if folder != self.folder:
+            self.folder, self._journal = folder, None
 
     def on_start_screen_chosen(self, message: StartScreen.Chosen) -> None:
         """Open a run."""
@@ -202,7 +204,8 @@ class PromptGradApp(App[int]):
 
     def action_help(self) -> None:
         """Show the keys that are valid now."""
-        self.push_screen(PanelScreen("Keys that are valid here", list(_help_lines(self.screen))))
+        actions = list(valid_actions(self.screen))
+        self.push_screen(PanelScreen("Keys that are valid here", lambda width: help_lines(actions, width)))
 
     def action_search(self) -> None:
         """Ask for a text and go to where it is."""
@@ -240,6 +243,10 @@ class PromptGradApp(App[int]):
         self.copy_to_clipboard(text)
         self.notify(f"Copied {len(text):,} characters.", timeout=2)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply."""
+        return action != "models" or self._models is None or self._models not in self.screen_stack
+
     def action_models(self) -> None:
         """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
         from promptgrad_tui.app.models_screen import NAME, ModelsScreen
@@ -252,11 +259,13 @@ class PromptGradApp(App[int]):
             self.push_screen(NAME)
 
     def action_leave_screen(self) -> None:
-        """Go back to the screen before, or ask whether to leave."""
+        """Go back to the screen before; who presses it once too often on the way back is not thrown out."""
         if len(self.screen_stack) > 2:
             self.pop_screen()
+            if isinstance(self.screen, StartScreen):
+                self._turn_to(self.screen.folder)
         else:
-            self.action_leave()
+            self.notify("This is the first screen: q leaves.", timeout=2)
 
     def action_leave(self) -> None:
         """Leave; a run that is under way goes on or is stopped, as a person says; a download is ended."""
@@ -269,8 +278,9 @@ class PromptGradApp(App[int]):
 
         def answered(value: str | None) -> None:
             if value == "stop" and session is not None:
-                session.send_command("stop")
-            if value:
+                self.notify("Stopping the run ...")
+                self._stop_and_leave(session)
+            elif value:
                 self.exit(0)
 
         text = f"{work}\n\n" if work else ""
@@ -284,22 +294,20 @@ class PromptGradApp(App[int]):
             ]
         self.push_screen(QuestionScreen("Leave?", text.rstrip(), choices), answered)
 
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _stop_and_leave(self, session: RunSession) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            session.send_command("stop")
+        except PromptGradError as error:
+            self.call_from_thread(self.show_error, error)
+        else:
+            self.call_from_thread(self.exit, 0)
+
     def _watched(self) -> RunSession | None:
         """Return the run that is on one of the screens, if one is."""
         sessions = (getattr(screen, "session", None) for screen in self.screen_stack)
         return next((session for session in sessions if session is not None), None)
-
-
-def _help_lines(screen: Screen[object]) -> list[Line]:
-    lines: list[Line] = []
-    scope = None
-    # What is special about a place is what a person looks for: the keys of every place come last.
-    for action in sorted(valid_actions(screen), key=lambda action: action.scope == "app"):
-        if action.scope != scope:
-            scope = action.scope
-            lines += [(), line(SCOPES[scope], "strong")]
-        lines.append(((f"  {action.shown:<16}", "accent"), (action.help, "")))
-    return lines[1:]
 
 
 def _last_words(error: Exception) -> str:

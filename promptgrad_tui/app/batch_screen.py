@@ -10,7 +10,7 @@ from textual.screen import Screen
 from engine.formatting import as_text
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import BLANK, Line, error_bars, joined, line
-from promptgrad_tui.app.details import DetailScreen
+from promptgrad_tui.app.details import Detail, show_row
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_rows import BatchRow, RolloutRow
 from promptgrad_tui.app.session import RunSession
@@ -78,9 +78,11 @@ class BatchScreen(Screen[None]):
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         """Open a rollout."""
-        row: RolloutRow = event.row
+        show_row(self.app, event.table, self._detail, grows=False)
+
+    def _detail(self, row: RolloutRow) -> Detail:
         title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout of {row.example}"
-        self.app.push_screen(DetailScreen(title, lambda width: rollout_lines(self._session, row, width)))
+        return title, lambda width: rollout_lines(self._session, row, width)
 
     def _show(self) -> None:
         rows = [row for row in self._rows if not (self._only_failures and row.is_success)]

@@ -43,6 +43,16 @@ def joined(lines: Iterable[Line], gap: str = "  ") -> Line:
     return tuple(result)
 
 
+def joined_within(lines: Iterable[Line], columns: int) -> Line:
+    """Return as many of the lines as fit into `columns` cells as one; where it is tight, nearer together."""
+    parts = [runs for runs in lines if plain(runs)]
+    for gap in ("   ", "  "):
+        whole = joined(parts, gap)
+        if cell_len(plain(whole)) <= columns:
+            return whole
+    return joined_within(parts[:-1], columns) if len(parts) > 1 else whole
+
+
 def fitted(runs: Line, columns: int, *, right: bool = False) -> Line:
     """Return a line of exactly `columns` terminal cells: cut with an ellipsis, or filled with spaces."""
     if columns <= 0:

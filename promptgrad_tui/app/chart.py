@@ -12,6 +12,9 @@ from promptgrad_tui.app.cells import BLANK, Line, Tone, line
 
 _AXIS = 6
 _COMING_AND_GOING = 1
+_TICKS = (5, 10, 20, 50)
+_ROWS_APART = 1.5
+LEGEND = "\u25cf epoch  \u25c6 best  \u2717 rolled back  \u00b7\u00b7 baseline"
 _SPACE: tuple[str, Tone] = (" ", "")
 
 
@@ -37,7 +40,8 @@ def score_chart(data: ChartData, columns: int, rows: int) -> list[Line]:
         return [line(" The baseline is being scored." if not data.epochs else "", "dim")]
     canvas = _Canvas(data, columns - _AXIS, height)
     canvas.draw()
-    lines = [(*_tick(canvas, row), *canvas.row(row)) for row in range(height)]
+    ticks = canvas.ticks()
+    lines = [((ticks.get(row, "").ljust(_AXIS), "dim"), *canvas.row(row)) for row in range(height)]
     return [*lines, canvas.changes_line(), canvas.epoch_names()]
 
 
@@ -103,8 +107,12 @@ class _Canvas:
         share = (score - self.low) / ((self.high - self.low) or 1.0)
         return round((1 - min(max(share, 0.0), 1.0)) * (self.height - 1))
 
-    def score_of(self, row: int) -> float:
-        return self.high - row / max(self.height - 1, 1) * (self.high - self.low)
+    def ticks(self) -> dict[int, str]:
+        """Round scores at the rows nearest to them, as many as stand apart."""
+        rows_of_one = (self.height - 1) / ((self.high - self.low) or 1.0)
+        step = next((step for step in _TICKS if step / 100 * rows_of_one >= _ROWS_APART), _TICKS[-1])
+        scores = (count / 100 for count in range(0, 101, step))
+        return {self.row_of(score): f"{score:.2f}" for score in scores if self.low <= score <= self.high}
 
     def row(self, row: int) -> Line:
         marks = (self._marks.get((row, column), _SPACE) for column in range(self.width))
@@ -130,12 +138,6 @@ class _Canvas:
             column = min(max(self.column_of(epoch) - len(name) // 2, 0), self.width - len(name))
             names[column] = [(name, "" if epoch in known else "dim")]
         return (("epoch ".ljust(_AXIS), "dim"), *_placed(names, self.width - 1))
-
-
-def _tick(canvas: _Canvas, row: int) -> Line:
-    if row % 3 and row != canvas.height - 1:
-        return line(" " * _AXIS)
-    return line(f"{canvas.score_of(row):.2f}".ljust(_AXIS), "dim")
 
 
 def _placed(texts: Mapping[int, list[tuple[str, Tone]]], width: int) -> Line:

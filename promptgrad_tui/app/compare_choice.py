@@ -57,9 +57,9 @@ def candidates(project: Path) -> list[Candidate]:
         Candidate(
             record.id,
             "run",
-            f"{record.id}  {record.status.replace('_', ' ')}",
+            f"{record.id}  {record.status.replace('_', ' ')}{', reviewed' if record.review else ''}",
             record.created,
-            record.summary.optimized if record.summary else SplitScores(),
+            record.optimized,
         )
         for record in read_runs(project)
     ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 
+from rich.cells import cell_len
+
 from engine.events import Interval, KeptRule
-from promptgrad_tui.app.cells import Line, Tone, fitted, interval_bar, joined, line
-from promptgrad_tui.app.compare_state import FILTERS, CompareState
+from promptgrad_tui.app.cells import Line, Tone, fitted, interval_bar, joined, line, plain
+from promptgrad_tui.app.compare_state import FILTERS, CompareState, Filter
 from promptgrad_tui.app.details import fact, heading, paragraph
 from promptgrad_tui.app.stories import diff_lines, success_mark
 from promptgrad_tui.changes import CHANGES, Answer, Change, ExampleChange, HeldOut
@@ -45,11 +47,22 @@ def title_lines(state: CompareState) -> list[Line]:
     return [names, joined(told)]
 
 
-def filter_line(state: CompareState) -> Line:
-    """Return the filters with how many examples each lets through; the one that is set in brackets."""
+def filter_line(state: CompareState, columns: int) -> Line:
+    """Return the filters with how many examples each lets through; the one that is set in brackets.
+
+    Where there is no room for all of them, those that let nothing through are left out.
+    """
+    whole = _filters(state, FILTERS)
+    if cell_len(plain(whole)) <= columns:
+        return whole
+    counts = state.counts()
+    return _filters(state, [name for name in FILTERS if counts[name] or name == state.filter])
+
+
+def _filters(state: CompareState, names: Iterable[Filter]) -> Line:
     counts = state.counts()
     runs: list[tuple[str, Tone]] = [(f" {state.split}: ", "dim")]
-    for name in FILTERS:
+    for name in names:
         text = f"{name} {counts[name]}"
         is_set = name == state.filter
         runs.append((f"[{text}]" if is_set else f" {text} ", "strong" if is_set else "dim"))

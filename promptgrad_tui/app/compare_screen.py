@@ -17,7 +17,7 @@ from textual.widget import Widget
 from engine.errors import PromptGradError
 from engine.journal import Journal
 from promptgrad_tui.app.actions import bindings
-from promptgrad_tui.app.cells import Line, Tone, line
+from promptgrad_tui.app.cells import Line, line
 from promptgrad_tui.app.compare_lines import (
     MARKS,
     example_lines,
@@ -27,8 +27,9 @@ from promptgrad_tui.app.compare_lines import (
     title_lines,
 )
 from promptgrad_tui.app.compare_state import CompareState
-from promptgrad_tui.app.details import DetailScreen, heading
+from promptgrad_tui.app.details import Detail, heading, show_row
 from promptgrad_tui.app.key_bar import KeyBar
+from promptgrad_tui.app.pane_tabs import PaneTabs
 from promptgrad_tui.app.stories import completion_lines
 from promptgrad_tui.app.table import Column, RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
@@ -72,10 +73,10 @@ class CompareScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the panes."""
         yield LinesView(lambda *_: self._title(), id="compare-title", classes="title two-lines")
-        yield LinesView(lambda *_: [self._tabs()], id="compare-tabs")
+        yield PaneTabs(list(_TITLES.values()), lambda: _PANES.index(self._front), id="compare-tabs")
         with Container(id="compare"):
             with Container(id="compare-left"):
-                yield LinesView(lambda *_: self._filters(), id="compare-filters")
+                yield LinesView(lambda width, _: self._filters(width), id="compare-filters")
                 yield RowTable(
                     _COLUMNS,
                     _paint,
@@ -151,18 +152,8 @@ class CompareScreen(Screen[None]):
             return [line(" Compare", "strong"), line(" Reading what was measured \u2026", "dim")]
         return title_lines(self._state)
 
-    def _filters(self) -> list[Line]:
-        return [filter_line(self._state)] if self._state else []
-
-    def _tabs(self) -> Line:
-        runs: list[tuple[str, Tone]] = []
-        for number, name in enumerate(_PANES, 1):
-            is_front = name == self._front
-            runs += [
-                (f" {number} ", "accent" if is_front else "dim"),
-                (f"{_TITLES[name]} ", "strong" if is_front else "dim"),
-            ]
-        return tuple(runs)
+    def _filters(self, columns: int) -> list[Line]:
+        return [filter_line(self._state, columns)] if self._state else []
 
     def on_row_table_moved(self) -> None:
         """Show the example under the cursor."""
@@ -170,9 +161,10 @@ class CompareScreen(Screen[None]):
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         """Show an example with the exact prompts and the raw answers."""
-        change: ExampleChange = event.row
-        title = f"Example {change.name}"
-        self.app.push_screen(DetailScreen(title, lambda width: self._all_of(change, width)))
+        show_row(self.app, event.table, self._detail, grows=False)
+
+    def _detail(self, change: ExampleChange) -> Detail:
+        return f"Example {change.name}", lambda width: self._all_of(change, width)
 
     def _all_of(self, change: ExampleChange, columns: int) -> list[Line]:
         lines = example_lines(change, columns)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from rich.cells import cell_len, chop_cells
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.screen import Screen
 
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import Line, Tone, line
 from promptgrad_tui.app.key_bar import KeyBar
+from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.sanitize import one_line, visible, wrap
 
@@ -18,16 +20,42 @@ _REFRESH_SECONDS = 0.3
 _ALIGNED_FROM = 48
 
 
+Detail: TypeAlias = tuple[str, Callable[[int], list[Line]]]
+"""A title, and what makes the lines of a text for a width in cells."""
+
+
+def show_row(app: App[Any], table: RowTable[Any], describe: Callable[[Any], Detail], *, grows: bool) -> None:
+    """Show everything about the row under a table's cursor; one may go on to the rows around it."""
+
+    def step(rows: int) -> Detail | None:
+        before = table.cursor
+        table.move_to(before + rows)
+        return describe(table.current) if table.cursor != before else None
+
+    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step))
+
+
 class DetailScreen(Screen[None]):
-    """Shows one text under a title; one that `grows` is made anew while it is on the screen."""
+    """Shows one text under a title; one that `grows` is made anew while it is on the screen.
+
+    `step` gives another text that belongs so many rows further, or None where there is none.
+    """
 
     BINDINGS = bindings("detail")
 
-    def __init__(self, title: str, make: Callable[[int], list[Line]], *, grows: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        make: Callable[[int], list[Line]],
+        *,
+        grows: bool = False,
+        step: Callable[[int], Detail | None] | None = None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._make = make
         self._grows = grows
+        self._step = step
 
     def compose(self) -> ComposeResult:
         """Make the title and the text."""
@@ -42,6 +70,18 @@ class DetailScreen(Screen[None]):
         view.focus()
         if self._grows:
             self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply."""
+        return action != "step" or self._step is not None
+
+    def action_step(self, rows: int) -> None:
+        """Show another row."""
+        found = self._step(rows) if self._step is not None else None
+        if found is not None:
+            self._title, self._make = found
+            self.query_one(LinesView).repaint()
+            self.query_one(TextView).show(self._make)
 
 
 def heading(text: str) -> list[Line]:

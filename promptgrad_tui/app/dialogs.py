@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +17,9 @@ from engine.errors import PromptGradError
 from promptgrad_tui.app.cells import Line, Tone, line
 from promptgrad_tui.app.toned import TextView
 from promptgrad_tui.sanitize import wrap
+
+_WIDEST, _BESIDE_LINES = 84, 7
+"""A large box in cells, and what of it is border, padding and scrollbar."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,10 @@ class PanelScreen(ModalScreen[None]):
         Binding("escape,enter,q,question_mark", "dismiss(None)", "Close"),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line], *, tone: Tone = "") -> None:
+    def __init__(self, title: str, make: Callable[[int], list[Line]], *, tone: Tone = "") -> None:
         super().__init__()
         self._title = title
-        self._lines = lines
+        self._make = make
         self._tone = tone
 
     def compose(self) -> ComposeResult:
@@ -84,22 +87,27 @@ class PanelScreen(ModalScreen[None]):
             yield Static("esc  Close", markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
-        """Show the lines, in a box as high as they need."""
+        """Show the lines."""
         view = self.query_one(TextView)
-        view.show(lambda _width: list(self._lines))
+        view.show(self._make)
         view.focus()
-        self.query_one(".box").styles.height = len(self._lines) + 8
 
     def on_resize(self, event: events.Resize) -> None:
-        """Leave out what only gives air where there are few rows."""
+        """Make the box as high as its lines need; leave out what only gives air where there are few rows."""
         self.set_class(event.size.height < 16, "tiny")
+        columns = min(_WIDEST, event.size.width * 95 // 100) - _BESIDE_LINES
+        self.query_one(".box").styles.height = len(self._make(columns)) + 8
 
 
 def error_panel(error: PromptGradError) -> PanelScreen:
     """Return the panel that tells an error and what to do about it."""
-    lines = [line(text) for text in wrap(error.message, 72)]
-    if error.hint:
-        lines += [(), *(line(text, "accent") for text in wrap(error.hint, 72))]
+
+    def lines(columns: int) -> list[Line]:
+        told = [line(text) for text in wrap(error.message, columns)]
+        return (
+            [*told, (), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else told
+        )
+
     return PanelScreen("That didn't work", lines, tone="bad")
 
 

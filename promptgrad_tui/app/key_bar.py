@@ -11,11 +11,18 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from promptgrad_tui.app.actions import ACTIONS, key_text
+from promptgrad_tui.app.actions import ACTIONS, Scope, key_text
 from promptgrad_tui.app.cells import Line, Tone
 from promptgrad_tui.app.toned import LinesView
 
-_IN_BAR = [action.id for action in sorted(ACTIONS, key=lambda action: action.scope == "app") if action.footer]
+_LAST: tuple[Scope, ...] = ("app", "table")
+_IN_BAR = [
+    action.id
+    for action in sorted(
+        ACTIONS, key=lambda action: _LAST.index(action.scope) if action.scope in _LAST else -1
+    )
+    if action.footer
+]
 """A screen's own actions first, those of all screens after them."""
 
 _FIRST_SCREENS = 2
@@ -82,7 +89,7 @@ class KeyBar(LinesView):
 
 
 def _texts(binding: Binding) -> tuple[str, str]:
-    return f" {key_text(binding.key)}", f" {binding.description}  "
+    return f" {key_text(binding.key)}", f" {binding.description} "
 
 
 def _width(binding: Binding) -> int:

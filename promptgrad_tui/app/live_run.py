@@ -31,7 +31,10 @@ from engine.live_text import LivePass
 from engine.narration import narrate
 from engine.rules import ParsedRule, Rule, RuleSet
 from promptgrad_tui.app.live_rows import BatchRow, GradientRow, LogRow, Place, RolloutRow, TestRow
+from promptgrad_tui.app.shared_start import shared_start
+from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.display.progress import Progress
+from promptgrad_tui.sanitize import one_line
 from promptgrad_tui.story import RunStory
 
 RunState: TypeAlias = Literal["waiting", "running", "paused", "lost", "finished"]
@@ -41,7 +44,11 @@ _RATE_SECONDS = 10.0
 
 @dataclass
 class LiveRun:
-    """All that a screen knows of a run; `apply` takes events in their order, each once."""
+    """All that a screen knows of a run; `apply` takes events in their order, each once.
+
+    `rule_start` is what many of its rules begin with; `has_begun_review` says that a review after its end is
+    being applied.
+    """
 
     story: RunStory = field(default_factory=RunStory)
     progress: Progress = field(default_factory=Progress)
@@ -50,6 +57,8 @@ class LiveRun:
     tests: dict[tuple[int, int, str, str], TestRow] = field(default_factory=dict)
     rollouts: list[RolloutRow] = field(default_factory=list)
     log: list[LogRow] = field(default_factory=list)
+    rule_start: str = ""
+    has_begun_review: bool = False
     finished: RunFinished | None = None
     rule_changes: int = 0
     pause_reason: str = ""
@@ -77,6 +86,8 @@ class LiveRun:
     def apply(self, seq: int, event: Event) -> None:
         """Take in one event with its number in the journal."""
         self.last_seq = seq
+        is_end = isinstance(event, RunResumed | RunFinished | ReviewApplied)
+        self.has_begun_review = self.finished is not None and not is_end
         self.last_time = event.time
         self.first_time = self.first_time or event.time
         self.progress.apply(event)
@@ -87,7 +98,7 @@ class LiveRun:
         self.story.apply(event)
         self._take(seq, event)
         text = narrate(event)
-        if text or isinstance(event, RunStarted | RunResumed | RunPaused | RunFinished):
+        if text or isinstance(event, RunStarted | RunResumed | RunPaused | RunFinished | ReviewApplied):
             level = getattr(event, "level", "info")
             self.log.append(LogRow(seq, event.time, event.kind, text or _plain_words(event), level))
 
@@ -148,6 +159,17 @@ class LiveRun:
         passes |= {row.place: row for row in self.gradients[head:] if row.place}
         rows = [passes[place] for place in sorted(passes) if place[:2] == (here.epoch, here.batch)]
         return [*self.gradients[:head], *rows]
+
+    @property
+    def rules_now(self) -> tuple[Rule, ...]:
+        """The rules as they stand: those of the run so far, of its result, or of the last review of that."""
+        is_over = self.finished is not None or self.review is not None
+        return self.result_rules if is_over else self.story.current_rules
+
+    @property
+    def result_rules(self) -> tuple[Rule, ...]:
+        """The rules of the best state so far, or what the last review of the run made of them."""
+        return self.review.rules if self.review is not None else self.story.best_rules
 
     def analysis(self, place: tuple[int, int, int]) -> GradientRow | None:
         """Return the line of an analysis pass: as it was read in the end, or as it is being written."""
@@ -213,6 +235,7 @@ class LiveRun:
             self.tests.setdefault(
                 key, TestRow(event.epoch, event.batch, proposal.action, self._rule(proposal, event))
             )
+        self.rule_start = shared_start(one_line(row.rule.text) for row in self.tests.values())
         self.gradients += [_dropped_row(event, dropped) for dropped in event.dropped]
 
     def _rule(self, proposal: ParsedRule, event: ConsensusReached) -> Rule:
@@ -326,5 +349,7 @@ def _plain_words(event: Event) -> str:
             return f"paused: {event.reason}"
         case RunFinished():
             return f"{event.summary.status.replace('_', ' ')}: {event.summary.reason}"
+        case ReviewApplied():
+            return f"review {event.number} applied: {count_text(len(event.rules), 'rule')} now"
         case _:
             return event.kind

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import Line, Tone, line
-from promptgrad_tui.app.details import DetailScreen, verbatim
+from promptgrad_tui.app.details import Detail, DetailScreen, show_row, verbatim
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_rows import LogRow
 from promptgrad_tui.app.session import RunSession
@@ -52,9 +52,10 @@ class LogScreen(Screen[None]):
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         """Show all that an event says."""
-        row: LogRow = event.row
-        title = f"Event {row.seq}, {row.kind}"
-        self.app.push_screen(DetailScreen(title, lambda width: event_lines(self._session, row.seq, width)))
+        show_row(self.app, event.table, self._detail, grows=False)
+
+    def _detail(self, row: LogRow) -> Detail:
+        return f"Event {row.seq}, {row.kind}", lambda width: event_lines(self._session, row.seq, width)
 
     def action_worker_output(self) -> None:
         """Show what the worker printed last."""

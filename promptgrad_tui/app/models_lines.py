@@ -146,7 +146,7 @@ def job_lines(job: Job) -> list[Line]:
         line(f"{rough_duration_text(left)} left" if left and is_timed else "", "dim"),
         line("x cancels", "dim"),
     ]
-    return [joined(parts), line(one_line(job.text or f"{job.work}: {job.name}"), "accent")]
+    return [joined(parts), line(one_line(job.text or str(job)), "accent")]
 
 
 def description_lines(told: Mapping[str, Any], columns: int) -> list[Line]:

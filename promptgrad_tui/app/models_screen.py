@@ -6,7 +6,6 @@ that a download goes on; leaving the app ends it, and the next one resumes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.models_details import ModelDetails
 from promptgrad_tui.app.models_lines import COLUMNS, fact_lines, inventory_line, job_lines, paint
 from promptgrad_tui.app.models_state import Inventory, Job, ModelRow, Work
+from promptgrad_tui.app.models_work import Outcome, Task, WorkQueue
 from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.display.model_text import speed_text
-from promptgrad_tui.display.progress_lines import ProgressLine
 from promptgrad_tui.sanitize import one_line, wrap
 
 NAME = "models"
@@ -49,8 +48,7 @@ class ModelsScreen(Screen[None]):
         self._folder = folder
         self._inventory = Inventory()
         self._is_reading = False
-        self._job: Job | None = None
-        self._process: CommandProcess | None = None
+        self._queue = WorkQueue(self._progressed, self._ended)
         self._told: tuple[str, Tone] = ("", "")
         self._shown_uri = ""
 
@@ -61,19 +59,21 @@ class ModelsScreen(Screen[None]):
     @property
     def work_lost_by_leaving(self) -> str:
         """What is under way and ends with the app, told to a person; empty if nothing is."""
-        if self._job is None:
+        job, waiting = self._queue.job, self._queue.waiting
+        if job is None:
             return ""
-        name = one_line(self._job.name)
-        if self._job.work == "pull":
-            return f"The download of {name} ends; the next one goes on where it was."
-        return f"{_WORK[self._job.work]} {name} ends before it is done."
+        name = one_line(job.name)
+        lost = f"{_WORK.get(job.work, '')} {name} ends before it is done."
+        if job.work == "pull":
+            lost = f"The download of {name} ends; the next one goes on where it was."
+        return f"{lost}\nNot begun: {', '.join(map(str, waiting))}." if waiting else lost
 
     def compose(self) -> ComposeResult:
         """Make the status, the table and the facts beside it."""
         yield LinesView(lambda width, _height: self._status(width), id="status")
         with Horizontal(id="models"):
             table: RowTable[ModelRow] = RowTable(
-                COLUMNS, paint, empty="Looking around ...", follow=False, classes="pane"
+                COLUMNS, paint, empty="Looking around \u2026", follow=False, classes="pane"
             )
             table.border_title = "Models"
             yield table
@@ -95,14 +95,16 @@ class ModelsScreen(Screen[None]):
         self.set_class(event.size.height < 14, "tiny")
 
     def _status(self, columns: int) -> list[Line]:
-        head = joined([line("Models", "strong"), inventory_line(self._inventory)], "   ")
-        if self._job is not None:
-            return [head, *job_lines(self._job)]
+        waiting = ", ".join(map(str, self._queue.waiting))
+        parts = [line("Models", "strong"), line(f"then: {waiting}" if waiting else "", "accent")]
+        head = joined([*parts, inventory_line(self._inventory)], "   ")
+        if self._queue.job is not None:
+            return [head, *job_lines(self._queue.job)]
         text, tone = self._told
         if not text and (row := self._current) is not None and row.model.problem:
             text, tone = f"! {row.model.problem}", "warn"
         elif not text and self._is_reading:
-            text, tone = "Looking around ...", "dim"
+            text, tone = "Looking around \u2026", "dim"
         return [head, *(line(part, tone) for part in wrap(text, columns))]
 
     def _repaint(self) -> None:
@@ -162,14 +164,12 @@ class ModelsScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply to the model under the cursor."""
         if action == "cancel":
-            return self._job is not None
+            return self._queue.job is not None
         if action not in _WORKING or not self.is_mounted:
             return True
         row = self._current
-        if self._job is not None or (row is None and action != "pull"):
-            return False
         if row is None or action == "pull":
-            return True
+            return action == "pull"
         applies = {"hash": row.is_file, "measure": True, "free": row.can_be_freed}
         return applies[action] and (not row.model.problem or action == "free")
 
@@ -237,8 +237,7 @@ class ModelsScreen(Screen[None]):
 
     def action_cancel(self) -> None:
         """End the work under way."""
-        if self._process is not None:
-            self._process.cancel()
+        self._queue.cancel()
 
     def _begin(
         self,
@@ -249,38 +248,29 @@ class ModelsScreen(Screen[None]):
         *,
         name: str = "",
     ) -> None:
-        if self._job is not None:
-            self.notify("Something is under way: wait for it, or cancel it with x.", severity="warning")
+        job = Job(work, name or (row.model.name if row else ""), row.model.size if row else 0)
+        if self._queue.has(job):
+            self.notify(f"{job} is under way or waits already.", severity="warning", markup=False)
             return
-        size = row.model.size if row else 0
-        self._job = Job(work, name or (row.model.name if row else ""), size)
-        self._told = ("", "")
-        self._process = CommandProcess(
-            ["models", *arguments, "--json", "--json-progress"], self._folder, self._take
-        )
-        self.run_worker(self._work(self._job, self._process, tell), group="work", exit_on_error=False)
+        self._queue.add(Task(job, self._folder, arguments, tell))
+        if self._queue.job is None:
+            self._told = ("", "")
+            self.run_worker(self._queue.run(), group="work", exit_on_error=False)
+        else:
+            self.notify(f"{job} begins after {self._queue.job}.", markup=False)
+            self._repaint()
+
+    def _progressed(self) -> None:
         self.refresh_bindings()
         self._repaint()
 
-    def _take(self, progress: ProgressLine) -> None:
-        if self._job is not None:
-            self._job.take(progress, time.monotonic())
-            self._repaint()
-
-    async def _work(self, job: Job, process: CommandProcess, tell: Callable[[Any], str]) -> None:
-        try:
-            told = await process.run()
-        except PromptGradError as error:
-            self._told = (f"! {error.message}", "bad")
-            self.app.push_screen(error_panel(error))
-        else:
-            ended = "cancelled; the next one goes on where it was" if job.work == "pull" else "cancelled"
-            if process.is_cancelled:
-                self._told = (f"{job.work} of {one_line(job.name)}: {ended}", "warn")
-            else:
-                self._told = (one_line(tell(told)), "good")
-        finally:
-            self._job, self._process = None, None
+    def _ended(self, outcome: Outcome) -> None:
+        tone: Tone = "bad" if outcome.error else "good" if outcome.is_done else "warn"
+        self._told = (outcome.text, tone)
+        if outcome.error is not None:
+            self.app.push_screen(error_panel(outcome.error))
+        elif self._queue.waiting:
+            self.notify(outcome.text, markup=False)
         self.refresh_bindings()
         self.action_reload()
 

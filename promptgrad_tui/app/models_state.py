@@ -9,8 +9,10 @@ from typing import Any, Literal
 from models.found import FoundModel
 from promptgrad_tui.display.pace import Pace
 from promptgrad_tui.display.progress_lines import ProgressLine
+from promptgrad_tui.sanitize import one_line
 
 Work = Literal["hash", "pull", "measure", "free"]
+_NOUNS: dict[Work, str] = {"hash": "hash", "pull": "download", "measure": "measurement", "free": "release"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class Job:
     text: str = ""
     done: float = 0.0
     pace: Pace = field(default_factory=Pace)
+
+    def __str__(self) -> str:
+        """What is done to which model, in a few words."""
+        return f"{_NOUNS[self.work]} of {one_line(self.name)}"
 
     def take(self, progress: ProgressLine, now: float) -> None:
         """Take in a line of progress that came at a time in seconds."""

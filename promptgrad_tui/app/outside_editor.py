@@ -1,10 +1,11 @@
-"""A file in the person's own editor, with the terminal lent to it meanwhile."""
+"""A file or a text in the person's own editor, with the terminal lent to it meanwhile."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,16 @@ def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
     except OSError as error:
         raise PromptGradError(f"{editor[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
     return done.returncode == 0
+
+
+def edit_text_outside(app: App[Any], text: str) -> str | None:
+    """Let a person edit a text in their editor, and return it; None if that failed.
+
+    Raises:
+        PromptGradError: the terminal can't be lent, or there is no such editor.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rule.txt"
+        file.write_text(text, encoding="utf-8")
+        is_edited = edit_outside(app, file)
+        return file.read_text(encoding="utf-8", errors="replace") if is_edited else None

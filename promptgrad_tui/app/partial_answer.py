@@ -24,7 +24,8 @@ class PartialAnalysis:
 
 def read_partial(text: str) -> PartialAnalysis:
     """Return what an answer says so far."""
-    start = text.find("{")
+    # A model's thinking may stand before its answer, with braces of its own.
+    start = max(text.find("{"), text.rfind("\n\n{"))
     try:
         found = from_json(text[start:], allow_partial="trailing-strings") if start >= 0 else None
     except ValueError:

@@ -58,7 +58,7 @@ class ModelPicker(Container):
         table: RowTable[ModelRow] = RowTable(
             (Column("Used for", width=10), *COLUMNS),
             self._paint,
-            empty="Looking around ...",
+            empty="Looking around \u2026",
             follow=False,
             classes="pane findings",
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from textual import events
 from textual.app import ComposeResult
@@ -21,32 +20,27 @@ from engine.errors import ProjectError, PromptGradError
 from engine.project import PROJECT_FILE
 from engine.toml_lines import Place
 from promptgrad_tui.app.actions import bindings
-from promptgrad_tui.app.cells import Line, joined, line
+from promptgrad_tui.app.cells import Line, joined, line, plain
 from promptgrad_tui.app.command_process import CommandProcess
-from promptgrad_tui.app.details import fact, paragraph
 from promptgrad_tui.app.dialogs import Choice, QuestionScreen
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.models_state import Inventory
 from promptgrad_tui.app.outside_editor import edit_outside
+from promptgrad_tui.app.pane_tabs import tabs_line
 from promptgrad_tui.app.project_check_view import CheckView
+from promptgrad_tui.app.project_checks import ProjectChecks, Upto
 from promptgrad_tui.app.project_draft import ProjectDraft
 from promptgrad_tui.app.project_fields import FormField
 from promptgrad_tui.app.project_form import ProjectForm
-from promptgrad_tui.app.project_lines import broken_lines, estimate_lines, split_lines, standing_line
+from promptgrad_tui.app.project_lines import broken_lines, standing_line
 from promptgrad_tui.app.project_models import ModelPicker
 from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
-from promptgrad_tui.check_report import CheckReport, RateMeasured
-from promptgrad_tui.display.progress_lines import ProgressLine
-from promptgrad_tui.estimate import PlannedCalls, planned_calls
 from promptgrad_tui.estimate_text import range_text
 from promptgrad_tui.findings import Finding
 from promptgrad_tui.sanitize import one_line
 
-Upto = Literal["data", "rate"]
-
 _PANES = ("settings", "data", "model", "estimate")
-_OF_DATA = ("project", "program", "data", "test", "gates", "metric")
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -65,19 +59,21 @@ class ProjectScreen(Screen[None]):
         self._broken: tuple[ProjectError, str] | None = None
         self._has_moved = False
         self._pane = "settings"
-        self._report = CheckReport()
-        self._rate: RateMeasured | None = None
-        self._doing = ""
+        self._checks = ProjectChecks(folder, self._show_checked)
         self._has_looked_for_models = False
 
     def compose(self) -> ComposeResult:
         """Make the title and a page for each part."""
-        yield LinesView(lambda *_: self._title(), classes="title two-lines")
+        yield LinesView(lambda width, _: self._title(width), classes="title two-lines")
         with ContentSwitcher(initial="settings", id="project"):
             yield ProjectForm(id="settings")
-            yield CheckView("Splits", self._data_facts, id="data")
-            yield ModelPicker(self._role_of, self._rate_of, id="model")
-            yield CheckView("What a run takes", self._estimate_facts, id="estimate")
+            yield CheckView("Splits", lambda width: self._checks.data_lines(self._draft, width), id="data")
+            yield ModelPicker(self._role_of, self._checks.rate_of, id="model")
+            yield CheckView(
+                "What a run takes",
+                lambda width: self._checks.estimate_lines(self._draft, width),
+                id="estimate",
+            )
             yield TextView(id="broken", classes="pane")
         yield KeyBar()
 
@@ -97,19 +93,18 @@ class ProjectScreen(Screen[None]):
 
     # What is shown
 
-    def _title(self) -> list[Line]:
-        parts = [line(f" {one_line(self._file.parent.name)}", "strong")]
-        for number, name in enumerate(_PANES, 1):
-            is_front = name == self._pane and self._draft is not None
-            parts.append(line(f"{number} {name.capitalize()}", "accent" if is_front else "dim"))
+    def _title(self, columns: int) -> list[Line]:
+        name = line(f" {one_line(self._file.parent.name)}", "strong")
+        front = _PANES.index(self._pane) if self._draft is not None else -1
+        tabs = tabs_line([pane.capitalize() for pane in _PANES], front, columns - len(plain(name)))
         if self._draft is None:
-            return [joined(parts), line(" can't be read", "bad")]
+            return [joined([name, tabs]), line(" can't be read", "bad")]
         standing = [((" ", ""), *standing_line(self._draft, has_moved=self._has_moved))]
-        if self._doing:
-            standing.append(line(one_line(self._doing), "dim"))
-        elif (calls := self._calls()) is not None:
+        if self._checks.doing:
+            standing.append(line(one_line(self._checks.doing), "dim"))
+        elif (calls := self._checks.calls(self._draft)) is not None:
             standing.append(line(f"{range_text(calls.few, calls.many)} calls", "dim"))
-        return [joined(parts), joined(standing, "   ")]
+        return [joined([name, tabs]), joined(standing, "   ")]
 
     def _show(self) -> None:
         """Draw everything anew."""
@@ -118,54 +113,11 @@ class ProjectScreen(Screen[None]):
         self._show_checked()
 
     def _show_checked(self) -> None:
-        findings = self._report.findings
-        self.query_one("#data", CheckView).show([found for found in findings if found.subject in _OF_DATA])
-        self.query_one("#estimate", CheckView).show(
-            [
-                found
-                for found in findings
-                if found.level == "fail" or found.subject not in (*_OF_DATA, "estimate")
-            ]
-        )
+        self.query_one("#data", CheckView).show(self._checks.of_data)
+        self.query_one("#estimate", CheckView).show(self._checks.of_the_rest)
         self.query_one(ModelPicker).repaint()
         self.query_one(LinesView).repaint()
         self.refresh_bindings()
-
-    def _data_facts(self, columns: int) -> list[Line]:
-        if not self._report.splits:
-            return paragraph(self._doing or "The data could not be read.", columns, "dim")
-        return [*split_lines(self._report, columns), *self._unsaved_note(columns)]
-
-    def _estimate_facts(self, columns: int) -> list[Line]:
-        if self._draft is not None and self._draft.project is None:
-            return paragraph("Something is wrong with the settings: press s to go there.", columns, "bad")
-        rate = self._rate
-        lines = estimate_lines(self._calls(), rate, columns)
-        if not lines:
-            return paragraph(self._doing or "There is no estimate without the data.", columns, "dim")
-        task = self._task_uri
-        if rate is not None and task is not None and rate.uri != task:
-            lines += fact("", f"The model is {task} now: c measures again.", columns, "warn")
-        return [*lines, *self._unsaved_note(columns)]
-
-    def _unsaved_note(self, columns: int) -> list[Line]:
-        draft = self._draft
-        sections = ("program", "data", "metric")
-        if draft is None or not any(place[0] in sections for place in draft.edits):
-            return []
-        return paragraph("These are the data of the saved file; s saves the changes.", columns, "warn")
-
-    def _calls(self) -> PlannedCalls | None:
-        """Return the planned calls of the draft, on splits of the sizes that were found."""
-        project = self._draft.project if self._draft is not None else None
-        if project is None or self._report.sizes is None:
-            return None
-        return planned_calls(project.optimizer, self._report.sizes, is_timed=project.gates.ask_latency)
-
-    @property
-    def _task_uri(self) -> str | None:
-        project = self._draft.project if self._draft is not None else None
-        return project.model.task if project is not None else None
 
     def _role_of(self, uri: str) -> str:
         """Return what the draft uses a model for."""
@@ -175,10 +127,6 @@ class ProjectScreen(Screen[None]):
         if uri == project.model.task:
             return "task"
         return "gradients" if uri == project.model.reflection else ""
-
-    def _rate_of(self, uri: str) -> RateMeasured | None:
-        """Return what a check has measured of a model."""
-        return self._rate if self._rate is not None and self._rate.uri == uri else None
 
     # The file
 
@@ -398,24 +346,7 @@ class ProjectScreen(Screen[None]):
         self._check("rate")
 
     def _check(self, upto: Upto) -> None:
-        self.run_worker(self._run_check(upto), group="check", exclusive=True, exit_on_error=False)
-
-    async def _run_check(self, upto: Upto) -> None:
-        self._take_step(ProgressLine("Looking at the data ..." if upto == "data" else "Measuring ..."))
-        arguments = ["check", "--json", "--json-progress", *(["--no-model"] if upto == "data" else [])]
-        process = CommandProcess(arguments, self._file.parent, self._take_step)
-        try:
-            told = await process.run()
-            self._report = CheckReport.model_validate(told)
-        except PromptGradError as error:
-            self._report = CheckReport(findings=(Finding.of("project", error),))
-        self._rate = self._report.rate or self._rate
-        self._doing = ""
-        self._show_checked()
-
-    def _take_step(self, step: ProgressLine) -> None:
-        self._doing = f"{step.text} {step.done:.0%}" if step.done else step.text
-        self._show_checked()
+        self.run_worker(self._checks.run(upto), group="check", exclusive=True, exit_on_error=False)
 
     def _look_for_models(self) -> None:
         self._has_looked_for_models = True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from textual import events, work
@@ -14,16 +12,15 @@ from textual.screen import Screen
 
 from engine.decisions import decision_key
 from engine.errors import PromptGradError
-from engine.rules import Rule, RuleSet, render_instructions
 from promptgrad_tui.app.actions import bindings
-from promptgrad_tui.app.cells import Line, Tone, interval_bar, joined, line
-from promptgrad_tui.app.decisions import RuleChoice, RuleDecision, written_decisions
-from promptgrad_tui.app.details import fact, heading
+from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.decisions import RuleDecision, written_decisions
 from promptgrad_tui.app.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.app.edit_screen import EditScreen
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_rows import TestRow
-from promptgrad_tui.app.outside_editor import edit_outside
+from promptgrad_tui.app.outside_editor import edit_text_outside
+from promptgrad_tui.app.review_lines import COLUMNS, apply_text, evidence_lines, paint, title_line
 from promptgrad_tui.app.review_state import (
     ReviewItem,
     ReviewState,
@@ -32,25 +29,10 @@ from promptgrad_tui.app.review_state import (
     rule_from_text,
 )
 from promptgrad_tui.app.session import RunSession
-from promptgrad_tui.app.stories import diff_lines, rule_test_lines
-from promptgrad_tui.app.table import Column, RowTable
+from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.display.figures import count_text
-from promptgrad_tui.sanitize import one_line
 
-_COLUMNS = (
-    Column("", width=12),
-    Column("Gain", width=6, right=True),
-    Column("", width=15, from_width=75),
-    Column("Rule", share=1),
-)
-_CHOICES: dict[RuleChoice | None, tuple[str, Tone]] = {
-    None: ("\u00b7 undecided", "dim"),
-    "keep": ("\u2713 keep", "good"),
-    "drop": ("\u2717 drop", "bad"),
-    "edit": ("\u270e edit", "accent"),
-    "merge": ("\u2295 merge", "accent"),
-}
 _EDITING = "One rule; its trigger on a line of its own. The edit is tested before it counts."
 _REFRESH_SECONDS = 1.0
 
@@ -65,14 +47,16 @@ class ReviewScreen(Screen[None]):
         self._session = session
         self._state = ReviewState()
         self._tests: dict[str, TestRow] = {}
+        self._earlier: Mapping[int, Mapping[str, RuleDecision]] = {}
+        self._rules_now: frozenset[str] = frozenset()
         self._shown: tuple[str, RuleDecision | None] | None = None
 
     def compose(self) -> ComposeResult:
         """Make the queue and the evidence."""
-        yield LinesView(lambda *_: [self._title()], classes="title")
+        yield LinesView(lambda width, _: [title_line(self._session, self._state, width)], classes="title")
         with Container(id="review"):
             queue = RowTable(
-                _COLUMNS, self._paint, empty="No rule has passed a test yet.", id="queue", classes="pane"
+                COLUMNS, self._paint, empty="No rule has passed a test yet.", id="queue", classes="pane"
             )
             queue.can_focus = False
             queue.border_title = "Rules"
@@ -103,9 +87,18 @@ class ReviewScreen(Screen[None]):
         except PromptGradError as error:
             self._session.problem = error.message
             written = {}
-        self._state.take_applied(written_decisions(written, self._tests, self._number))
+        self._rules_now = frozenset(rule.id for rule in self._session.live.rules_now)
+        decided = [written_decisions(written, self._tests, number) for number in range(self._number + 1)]
+        self._state.take_applied(decided.pop())
+        self._earlier = dict(enumerate(decided))
         self._state.add(_item(row) for row in self._tests.values())
         self._draw()
+
+    def on_row_table_moved(self, event: RowTable.Moved) -> None:
+        """Go to the rule on which the mouse was clicked."""
+        if event.row is not None and event.row.id != self._state.current_id:
+            self._state.go_to(event.row.id)
+            self._draw()
 
     def _draw(self) -> None:
         state = self._state
@@ -120,70 +113,16 @@ class ReviewScreen(Screen[None]):
             self.query_one("#evidence", TextView).show(self._evidence, keep_place=not is_other_rule)
         self.refresh_bindings()
 
-    def _title(self) -> Line:
-        state = self._state
-        position, count = state.position
-        counts = state.counts()
-        parts = [line(f" Review [{position}/{count}]", "strong")]
-        for choice, (word, tone) in _CHOICES.items():
-            if counts[choice]:
-                parts.append(line(f"{counts[choice]} {word[2:]}", tone))
-        if state.order != "arrival":
-            parts.append(line(f"sorted by {state.order}", "dim"))
-        if state.filter:
-            parts.append(line(f"filter: {one_line(state.filter)}", "warn"))
-        if state.is_changed:
-            parts.append(line("not applied yet", "warn"))
-        return joined(parts, "   ")
-
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
-        state = self._state
-        decision = state.decision(item.id)
-        word, tone = _CHOICES[decision.choice if decision else None]
-        mark = "\u25cf" if item.id in state.applied else ""
-        evidence = item.rule.evidence
-        bar: Line = ()
-        if evidence is not None and widths[2]:
-            bar = interval_bar(evidence.delta, evidence.low, evidence.high, widths[2], scale=0.5)
-        text = decision.text if decision and decision.text else item.rule.text
-        note = " \u270d" if state.note(item.id) else ""
-        sign = "- " if item.action == "remove" else ""
-        return (
-            line(f"{word}{mark}", tone),
-            line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn"),
-            bar,
-            line(f"{sign}{one_line(text)}{note}", "dim" if decision and decision.choice == "drop" else ""),
-        )
+        is_in, start = item.id in self._rules_now, self._session.live.rule_start
+        return paint(self._state, item, widths, is_in=is_in, start=start)
 
     def _evidence(self, columns: int) -> list[Line]:
-        item, state = self._state.current, self._state
+        item = self._state.current
         if item is None:
             return [line("  Rules appear here once their tests are over.", "dim")]
-        decision = state.decision(item.id)
-        lines: list[Line] = []
-        if decision is not None and decision.text:
-            lines += fact("your text", decision.text, columns, "accent")
-            lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
-        if state.note(item.id):
-            lines += fact("your note", state.note(item.id), columns, "accent")
-        row = self._tests[item.id]
-        lines += rule_test_lines(self._session, row, columns)
-        return [*lines, *heading("The prompt with it"), *self._prompt(row, decision, columns)]
-
-    def _prompt(self, row: TestRow, decision: RuleDecision | None, columns: int) -> list[Line]:
-        started = self._session.live.story.started
-        before = self._session.live.rules_of(row.before)
-        if started is None or before is None:
-            return [line("  not known", "dim")]
-        name = row.rule.predictor or next(iter(started.base_instructions))
-        base = started.base_instructions.get(name, "")
-        rules = RuleSet(before)
-        rule = _decided(row.rule, decision)
-        after = rules.removing(rule) if row.action == "remove" else rules.adding(rule)
-        old, new = (
-            render_instructions(base, some.for_predictor(row.rule.predictor)) for some in (rules, after)
-        )
-        return diff_lines(old, new, columns)
+        earlier = {number: found[item.id] for number, found in self._earlier.items() if item.id in found}
+        return evidence_lines(self._session, self._state, self._tests[item.id], earlier, columns)
 
     def _is_reviewed(self, row: TestRow) -> bool:
         """Whether a test's change is put to a person: removals only while the run can still undo them."""
@@ -196,6 +135,11 @@ class ReviewScreen(Screen[None]):
         live = self._session.live
         return 1 + live.reviews_applied if live.finished else 0
 
+    @property
+    def _is_left(self) -> bool:
+        """Whether decisions on a run that is over were written, and their review was not applied."""
+        return self._number > 0 and bool(self._state.applied)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply now."""
         state = self._state
@@ -206,7 +150,7 @@ class ReviewScreen(Screen[None]):
             case "redo":
                 return state.can_redo
             case "apply":
-                return state.is_changed
+                return (state.is_changed or self._is_left) and not self._session.is_applying
             case "merge":
                 return state.merge_partner() is not None
             case "keep" | "drop" | "edit" | "edit_outside" | "note":
@@ -241,21 +185,14 @@ class ReviewScreen(Screen[None]):
         text = self._editable()
         if not text:
             return
-        edited = self._from_editor(text)
+        try:
+            edited = edit_text_outside(self.app, text)
+        except PromptGradError as error:
+            self.notify(f"{error.message} Press e instead.", severity="error", markup=False)
+            return
         if edited is not None:
             self._state.edit(*rule_from_text(edited))
             self._draw()
-
-    def _from_editor(self, text: str) -> str | None:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "rule.txt"
-            file.write_text(text, encoding="utf-8")
-            try:
-                is_edited = edit_outside(self.app, file)
-            except PromptGradError as error:
-                self.notify(f"{error.message} Press e instead.", severity="error", markup=False)
-                return None
-            return file.read_text(encoding="utf-8", errors="replace") if is_edited else None
 
     def _editable(self) -> str:
         item = self._state.current
@@ -355,21 +292,14 @@ class ReviewScreen(Screen[None]):
     def action_apply(self) -> None:
         """Ask, then write all decisions to the journal."""
         decisions = self._state.ready()
-        counts = self._state.counts()
-        words = [
-            f"{counts[choice]} {_CHOICES[choice][0][2:]}" for choice in _CHOICES if choice and counts[choice]
-        ]
-        text = f"{', '.join(words)}."
-        if counts[None]:
-            left = "they stay as the run left them" if self._number else "the run waits where it needs them"
-            text += f"\n{count_text(counts[None], 'rule')} undecided: {left}."
-        text += "\nA decision that is applied stands."
 
         def answered(value: str | None) -> None:
             if value == "apply":
                 self._write(decisions)
 
-        choices = [Choice("A", f"Apply {count_text(len(decisions), 'decision')}", "apply")]
+        text = apply_text(self._state, is_over=self._number > 0)
+        count = len(decisions) + (len(self._state.applied) if self._is_left else 0)
+        choices = [Choice("A", f"Apply {count_text(count, 'decision')}", "apply")]
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 
     def _write(self, decisions: Sequence[RuleDecision]) -> None:
@@ -392,12 +322,13 @@ class ReviewScreen(Screen[None]):
         except PromptGradError as error:
             self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
         else:
-            self.app.call_from_thread(self._saved, len(decisions))
+            self.app.call_from_thread(self._saved, len(decisions), is_to_be_applied)
 
-    def _saved(self, count: int) -> None:
+    def _saved(self, count: int, is_over: bool) -> None:
         if self.is_attached:
             self._look()
-        self.notify(f"{count_text(count, 'decision')} applied.")
+        what_next = " The result is scored anew: see Artifacts." if is_over else ""
+        self.notify(f"{count_text(count, 'decision')} applied.{what_next}")
 
 
 def _item(row: TestRow) -> ReviewItem:
@@ -406,9 +337,3 @@ def _item(row: TestRow) -> ReviewItem:
     rule = row.rule.model_copy(update={"evidence": evidence})
     verdict = finished.verdict if finished else "queued"
     return ReviewItem(rule, row.action, verdict, (row.epoch, row.batch), evidence.delta if evidence else 0.0)
-
-
-def _decided(rule: Rule, decision: RuleDecision | None) -> Rule:
-    if decision is None or not decision.text:
-        return rule
-    return rule.model_copy(update={"text": decision.text, "trigger": decision.trigger})

@@ -180,6 +180,10 @@ class ReviewState:
         """Go to the rule before; of the undecided ones, also to those at the end."""
         self._step(-1, only_undecided=only_undecided)
 
+    def go_to(self, rule: str) -> None:
+        """Go to a rule."""
+        self.current_id = rule
+
     def sort(self) -> None:
         """Go on to the next order."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]

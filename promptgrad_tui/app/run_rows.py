@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.events import SplitScores
 from engine.journal import Journal, RunRecord, journal_path
-from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.cells import Line, Tone, line
 from promptgrad_tui.app.status import ENDS
 from promptgrad_tui.display.figures import duration_text
 
@@ -33,19 +33,26 @@ def paint(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
     """Return a run's cells on the start page."""
     summary = row.summary
     baseline = summary.baseline if summary else SplitScores()
-    optimized = summary.optimized if summary else SplitScores()
     return (
         line(row.id, "strong"),
-        (ENDS.get(row.status, ("\u25b6 running", "accent")),),
-        _change(baseline, optimized, "validation"),
-        _change(baseline, optimized, "test"),
-        line(str(len(summary.rules)) if summary else ""),
+        (state(row),),
+        _change(baseline, row.optimized, "validation"),
+        _change(baseline, row.optimized, "test"),
+        line("" if row.n_rules is None else str(row.n_rules)),
         line(f"{summary.calls:,}" if summary else "", "dim"),
         line(duration_text(summary.seconds) if summary else "", "dim"),
         line(
             time.strftime("%Y-%m-%d %H:%M", time.localtime(row.last_event)) if row.last_event else "", "dim"
         ),
     )
+
+
+def state(row: RunRecord) -> tuple[str, Tone]:
+    """Return how a run stands, in a sign and a word or two, with its tone."""
+    if row.status not in ENDS:
+        return ("\u25b6 reviewing" if row.summary else "\u25b6 running", "accent")
+    word, tone = ENDS[row.status]
+    return (f"{word}, reviewed" if row.review else word, tone)
 
 
 def _change(before: SplitScores, after: SplitScores, split: str) -> Line:

@@ -31,14 +31,30 @@ class RunSession:
         self.project = Path(record.project)
         self.options = record.options
         self.live = LiveRun()
+        self.is_read = False
         self.is_running = False
         self.problem = ""
         self.worker = worker
+        self._reviewing = 0
 
     @property
     def is_starting(self) -> bool:
         """Whether a worker was started from here and has not taken up the run yet."""
         return self.worker is not None and not self.is_running and self.worker.poll() is None
+
+    @property
+    def is_applying(self) -> bool:
+        """Whether a process makes the rules of a run that is over what was decided on them."""
+        if self.live.finished is None or not (self.is_running or self.is_starting):
+            return False
+        # Told by who began it here, and by what is written where it was begun elsewhere.
+        return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
+
+    @property
+    def has_failed_to_apply(self) -> bool:
+        """Whether the worker that was to apply a review has ended, and isn't known to have done so."""
+        is_over = self.worker is not None and self.worker.poll() is not None and not self.is_running
+        return is_over and self._reviewing > self.live.reviews_applied
 
     @property
     def has_failed_to_start(self) -> bool:
@@ -47,14 +63,23 @@ class RunSession:
 
     def status(self) -> Status:
         """Return how the run stands at this moment."""
-        return Status(self.live, self.is_running, time.time(), self.options, self.problem, self.is_starting)
+        return Status(
+            self.live,
+            self.is_running,
+            time.time(),
+            self.options,
+            self.problem,
+            self.is_starting,
+            self.is_applying,
+            self.is_read,
+        )
 
     @property
     def can_resume(self) -> bool:
         """Whether the run ended before its end and no process works on it."""
         finished = self.live.finished
         ended_early = finished is None or finished.summary.status in ("budget", "stopped", "error")
-        return not self.is_running and not self.is_starting and ended_early
+        return self.is_read and not self.is_running and not self.is_starting and ended_early
 
     def resume(self) -> None:
         """Start the run's worker again.
@@ -62,6 +87,7 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
+        self._reviewing = 0
         self.worker = start_worker(self.project, self.run)
 
     def send_command(self, name: str) -> None:
@@ -93,6 +119,7 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
+        self._reviewing = self.live.reviews_applied + 1
         self.worker = start_worker(self.project, self.run, "--apply-review")
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:

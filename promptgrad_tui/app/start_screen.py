@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
@@ -20,7 +21,7 @@ from promptgrad_tui.app.cells import Line, joined, line
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.recent import PROJECT_FILE, RecentProjects
 from promptgrad_tui.app.table import Column, RowTable
-from promptgrad_tui.app.toned import LinesView
+from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.sanitize import one_line, wrap
 
 if TYPE_CHECKING:
@@ -28,14 +29,15 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 2.0
 _TITLE_ROWS = 3
+_FACTS_FROM_ROWS = 20
 _NO_RUN = "No run yet: press r to start one."
 _NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
 _UNREAD = "The runs can't be read now."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
-    Column("Status", width=18),
+    Column("Status", width=20),
     Column("Validation", width=15, from_width=60),
-    Column("Test", width=15),
+    Column("Test", width=15, from_width=60),
     Column("Rules", width=5, right=True, from_width=90),
     Column("Calls", width=7, right=True, from_width=90),
     Column("Time", width=12, right=True, from_width=110),
@@ -81,19 +83,23 @@ class StartScreen(Screen[None]):
 
     def __init__(self, folder: Path, recent: RecentProjects) -> None:
         super().__init__()
-        self._folder = folder
+        self.folder = folder
         self._recent = recent
         self._problem = ""
+        self._told: RunRecord | None = None
 
     @property
     def has_project(self) -> bool:
         """Whether the folder holds a project."""
-        return (self._folder / PROJECT_FILE).is_file()
+        return (self.folder / PROJECT_FILE).is_file()
 
     def compose(self) -> ComposeResult:
         """Make the title and one table."""
         yield LinesView(lambda width, _: self._title(width), id="status")
         yield self._runs_table() if self.has_project else self._projects_table()
+        facts = TextView(id="run-facts", classes="pane")
+        facts.can_focus = False
+        yield facts
         yield KeyBar()
 
     def _runs_table(self) -> RowTable[RunRecord]:
@@ -111,6 +117,10 @@ class StartScreen(Screen[None]):
         self.query_one(RowTable).focus()
         self.set_interval(_REFRESH_SECONDS, self._keep_up)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what there is no room for."""
+        self.set_class(event.size.height < _FACTS_FROM_ROWS, "low")
+
     def on_screen_resume(self) -> None:
         """Bring the table up to date, after the screen itself is there."""
         self.call_after_refresh(self._keep_up)
@@ -127,7 +137,7 @@ class StartScreen(Screen[None]):
         rows: Sequence[RunRecord | ProjectRow]
         try:
             if self.has_project:
-                rows = read_runs(self._folder)[::-1]
+                rows = read_runs(self.folder)[::-1]
             else:
                 rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
             self._problem = ""
@@ -141,9 +151,25 @@ class StartScreen(Screen[None]):
         lines = len(self._title(status.inner_size.width)) if self._problem else 0
         status.styles.height = min(lines, self.size.height // 2) if lines > _TITLE_ROWS else None
         status.repaint()
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        from promptgrad_tui.app.run_facts import fact_lines
+
+        row, view = self.query_one(RowTable).current, self.query_one(TextView)
+        self.set_class(self.has_project and row is not None, "has-run")
+        if self.has_project and row is not None and row != self._told:
+            is_other = self._told is None or self._told.id != row.id
+            self._told = row
+            view.border_title = one_line(row.id)
+            view.show(lambda width: fact_lines(row, width), keep_place=not is_other)
+
+    def on_row_table_moved(self) -> None:
+        """Tell of the run under the cursor."""
+        self._show_facts()
 
     def _title(self, columns: int) -> list[Line]:
-        place = line(one_line(str(self._folder)), "dim")
+        place = line(one_line(str(self.folder)), "dim")
         if self._problem:
             problem = wrap(self._problem, columns, "  ", "! ")
             return [line(part, "bad") for part in problem]
@@ -156,7 +182,7 @@ class StartScreen(Screen[None]):
         rows = self.query_one(RowTable).rows
         running = sum(row.status == "running" for row in rows)
         return [
-            joined([line("PromptGrad", "strong"), line(one_line(self._folder.name), "accent"), place]),
+            joined([line("PromptGrad", "strong"), line(one_line(self.folder.name), "accent"), place]),
             joined(
                 [
                     line(f"{len(rows)} run{'' if len(rows) == 1 else 's'}"),
@@ -194,7 +220,7 @@ class StartScreen(Screen[None]):
         from promptgrad_tui.app.try_source import source_of_project
 
         try:
-            source = source_of_project(self._folder, self.query_one(RowTable).current)
+            source = source_of_project(self.folder, self.query_one(RowTable).current)
         except PromptGradError as error:
             self.app.show_error(error)  # type: ignore[attr-defined]
         else:
@@ -206,7 +232,7 @@ class StartScreen(Screen[None]):
 
         row = self.query_one(RowTable).current
         if row is not None:
-            compare_with_another(self.app, self._folder, row.id)
+            compare_with_another(self.app, self.folder, row.id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply."""

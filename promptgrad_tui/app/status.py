@@ -8,7 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from engine.events import Interval, ReviewApplied, RunSummary
-from promptgrad_tui.app.cells import Line, Tone, fitted, joined, line, plain, progress_bar
+from promptgrad_tui.app.cells import Line, Tone, fitted, joined, joined_within, line, plain, progress_bar
 from promptgrad_tui.app.live_run import LiveRun, RunState
 from promptgrad_tui.display.figures import count_text, duration_text, rough_duration_text
 from promptgrad_tui.sanitize import one_line
@@ -35,7 +35,10 @@ ENDS: dict[str, tuple[str, Tone]] = {
 
 @dataclass(frozen=True)
 class Status:
-    """A run, and what isn't in its events: whether a process works on it, the time, and its options."""
+    """A run, and what isn't in its events: whether a process works on it, the time, and its options.
+
+    Until the journal has been read for the first time, nothing is known of the run.
+    """
 
     run: LiveRun
     is_running: bool
@@ -43,10 +46,14 @@ class Status:
     options: dict[str, Any]
     problem: str = ""
     is_starting: bool = False
+    is_applying: bool = False
+    is_read: bool = True
 
 
 def state_of(status: Status) -> tuple[str, Tone]:
     """Return how the run stands, in a sign and a word or two, with its tone."""
+    if status.is_applying:
+        return _STATES["running"]
     if status.is_starting:
         return _STATES["waiting"]
     state = status.run.state(is_running=status.is_running)
@@ -57,17 +64,19 @@ def state_of(status: Status) -> tuple[str, Tone]:
 
 def status_lines(status: Status, columns: int) -> list[Line]:
     """Return three lines: state and progress, cost and speed, model and seed."""
-    return [_progress(status, columns), joined(_cost(status), "   "), joined(_identity(status), "   ")]
+    return [
+        _progress(status, columns),
+        joined_within(_cost(status), columns),
+        joined_within(_identity(status), columns),
+    ]
 
 
 def _progress(status: Status, columns: int) -> Line:
+    if not status.is_read:
+        return line("\u25cb reading the journal", "accent")
     progress, state = status.run.progress, state_of(status)
-    if status.run.finished is not None and not status.is_starting:
-        summary = status.run.finished.summary
-        if status.run.review is not None:
-            return joined([(state,), *_reviewed(status.run.review)], "   ")
-        reason = line(one_line(summary.reason.split("\n")[0]))
-        return joined([(state,), *_result(summary), reason], "   ")
+    if status.run.finished is not None and (status.is_applying or not status.is_starting):
+        return _end(status, status.run.finished.summary, columns)
     head = joined([(state,), line(_doing(status))], "   ")
     if not progress.expected or status.is_starting:
         return head
@@ -77,6 +86,21 @@ def _progress(status: Status, columns: int) -> Line:
     if len(plain(bar)) >= _SHORTEST_BAR:
         return joined([head, joined([bar, tail], " ")], "   ")
     return joined([fitted(head, min(_width(head), columns - _width(tail) - 2)), tail])
+
+
+def _end(status: Status, summary: RunSummary, columns: int) -> Line:
+    run, state = status.run, state_of(status)
+    if status.is_applying:
+        doing = f"applying review {run.reviews_applied + 1}"
+        waits = _waits_for(status)
+        return joined_within([(state,), line(f"{doing}: {waits}" if waits else doing)], columns)
+    if run.review is not None:
+        return joined_within([(state,), *_reviewed(run.review)], columns)
+    reason = line(one_line(summary.reason.split("\n")[0]))
+    whole = joined([(state,), *_result(summary), reason], "   ")
+    # Why it ended is news where it did not end by itself.
+    is_news = summary.status not in ("improved", "no_improvement")
+    return whole if is_news else joined_within([(state,), *_result(summary), reason], columns)
 
 
 def _result(summary: RunSummary) -> list[Line]:
@@ -108,11 +132,17 @@ def _width(runs: Line) -> int:
     return cell_len(plain(runs))
 
 
-def _doing(status: Status) -> str:
+def _waits_for(status: Status) -> str:
     said = status.run.waits_for
     # The next event shows that the wait is over; what a killed process said last stays behind it.
     if said is not None and said.time > status.run.last_time and (status.is_starting or status.is_running):
         return one_line(str(said))
+    return ""
+
+
+def _doing(status: Status) -> str:
+    if waits := _waits_for(status):
+        return waits
     if status.is_starting or not status.run.last_seq:
         return "the model is being loaded"
     if status.run.state(is_running=status.is_running) == "paused":
@@ -166,12 +196,10 @@ def _identity(status: Status) -> list[Line]:
     if started is None:
         return []
     short = started.model.revision.rpartition(":")[2][:12]
-    review = status.run.review
-    rules = len(review.rules if review else status.run.story.current_rules)
     return [
         line(one_line(started.model.uri)),
         line(short, "dim"),
         line(f"seed {started.seed}", "dim"),
-        line(f"{count_text(rules, 'rule')} now", "dim"),
+        line(f"{count_text(len(status.run.rules_now), 'rule')} now", "dim"),
         line(started.run, "dim"),
     ]

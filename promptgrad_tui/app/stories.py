@@ -10,7 +10,7 @@ from engine.events import RolloutFinished
 from engine.formatting import as_text
 from engine.journal import Completion
 from engine.live_text import LivePass
-from engine.rules import ParsedRule
+from engine.rules import ParsedRule, RuleSet, render_instructions
 from promptgrad_tui.app.cells import WRITING, Line, Tone, fitted, interval_bar, line
 from promptgrad_tui.app.details import fact, heading, paragraph, verbatim
 from promptgrad_tui.app.live_rows import GradientRow, RolloutRow, TestRow
@@ -219,11 +219,18 @@ def _suggesting(session: RunSession, row: TestRow, columns: int) -> list[Line]:
 
 
 def prompt_lines(session: RunSession, columns: int) -> list[Line]:
-    """Return each predictor's instructions with the best rules, as a diff against the frozen base."""
+    """Return each predictor's instructions with the rules as they stand, as a diff to the frozen base."""
+    live = session.live
+    if live.story.started is None:
+        return [line("  The run hasn't begun.", "dim")]
+    rules = RuleSet(live.rules_now)
     lines: list[Line] = []
-    for name, (base, optimized) in session.live.story.prompts().items():
+    if not rules:
+        lines = paragraph("No rule has been kept so far: this is the frozen base.", columns, "dim")
+    for name, base in live.story.started.base_instructions.items():
+        optimized = render_instructions(base, rules.for_predictor(name))
         lines += [*heading(f"Instructions of {name}"), *diff_lines(base, optimized, columns)]
-    return lines or [line("  The run hasn't begun.", "dim")]
+    return lines
 
 
 def diff_lines(before: str, after: str, columns: int) -> list[Line]:

@@ -163,8 +163,11 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a second click opens the row."""
-        row = event.y - 1 + round(self.scroll_y)
-        if event.y < 1 or row >= len(self._rows):
+        place = event.get_content_offset(self)
+        if place is None or place.y < 1:
+            return
+        row = place.y - 1 + round(self.scroll_y)
+        if row >= len(self._rows):
             return
         if event.chain == 2:
             self.action_open()

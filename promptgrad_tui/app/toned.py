@@ -139,10 +139,6 @@ class TextView(TonedView, can_focus=True):
         width = self.inner_size.width
         if width > 0:
             self._lines = self._make(width)
-            if len(self._lines) > self.inner_size.height and not self.show_vertical_scrollbar:
-                # A scrollbar is about to come, and must not cover the ends of lines.
-                width -= self.styles.scrollbar_size_vertical
-                self._lines = self._make(width)
             self.virtual_size = Size(width, len(self._lines))
             self.refresh()
 

@@ -26,8 +26,21 @@ class FieldLine(Input):
         self.replace(" ".join(_shown(event.text).split("\n")), *self.selection)
 
 
+_BREAKS = ("ctrl+j", "shift+enter", "alt+enter")
+"""Keys that break a line, as far as a terminal can tell them from enter."""
+
+
 class FieldArea(TextArea):
-    """A text of several lines; from its first or last line the arrows go on to what lies around it."""
+    """A text of several lines; enter, and the arrows at its ends, are for what lies around it."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key in _BREAKS:
+            event.stop()
+            event.prevent_default()
+            self.insert("\n")
+        elif event.key == "enter":
+            # What the class above makes of it, a line break, is not done; it goes on to the screen.
+            event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

@@ -9,7 +9,7 @@ from promptgrad_tui.display.figures import count_text, tokens_text
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.try_messages import Answered, Side, TriedRule
 
-_WAITING: Line = line("  Type an input; ctrl+r answers it.", "dim")
+_WAITING: Line = line("  Type an input; enter answers it.", "dim")
 
 
 def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:

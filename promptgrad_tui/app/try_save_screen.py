@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from promptgrad_tui.app.cells import Line
 from promptgrad_tui.app.toned import LinesView
@@ -29,7 +29,7 @@ class TrySaveScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
-        Binding("ctrl+s,ctrl+j", "save", "Save"),
+        Binding("ctrl+s,enter", "save", "Save"),
     ]
 
     def __init__(
@@ -103,6 +103,11 @@ class TrySaveScreen(ModalScreen[None]):
             )
             for name, text in self._inputs.items()
         ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Save, as enter does in a box of several lines."""
+        event.stop()
+        self.action_save()
 
     def action_save(self) -> None:
         """Ask for the example to be kept."""

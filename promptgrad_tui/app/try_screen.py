@@ -32,12 +32,14 @@ from promptgrad_tui.try_messages import (
     Reply,
     Save,
     Saved,
+    TryField,
     TrySource,
 )
 
 _SIDE_BY_SIDE_FROM = 70
 _DRAWINGS_PER_SECOND = 20
 _BASE = "Base instructions"
+_FIRST = "Input"
 _UNDER_WAY = (
     "A run of this project is under way. If it is interrupted, it can't be resumed once its data has changed."
 )
@@ -72,7 +74,9 @@ class TryScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the title, room for the inputs, and both answers."""
         yield LinesView(lambda *_: self._title(), classes="title two-lines")
-        yield VerticalScroll(id="try-inputs", can_focus=False)
+        with VerticalScroll(id="try-inputs", can_focus=False):
+            # Which fields there are isn't known before the program is built: a person may type meanwhile.
+            yield field_box(TryField(name=_FIRST, is_long=True))
         yield TextView(id="try-problem", classes="pane")
         with Horizontal(id="try-answers"):
             yield TextView(id="base", classes="pane answer")
@@ -83,6 +87,7 @@ class TryScreen(Screen[None]):
         """Start the worker."""
         self.query_one("#base").border_title = _BASE
         self.query_one("#try-problem").border_title = "That didn't work"
+        self._boxes[0].focus()
         self.set_interval(1 / _DRAWINGS_PER_SECOND, self._draw_news)
         self._start()
 
@@ -138,9 +143,17 @@ class TryScreen(Screen[None]):
     async def _show_fields(self, described: Described) -> None:
         if [box.name for box in self._boxes] == [field.name for field in described.inputs]:
             return
-        place = self.query_one("#try-inputs")
-        await place.remove_children()
-        await place.mount(*(field_box(field) for field in described.inputs))
+        place, typed = self.query_one("#try-inputs"), self._inputs
+        for box in self._boxes:
+            # Hidden, not removed: between the two a text area can't be drawn.
+            box.remove_class("field")
+            box.display = False
+        texts = [typed.get(field.name, "") for field in described.inputs]
+        texts[:1] = [typed.get(_FIRST, texts[0])] if texts else []
+        boxes = [field_box(field, text) for field, text in zip(described.inputs, texts, strict=True)]
+        await place.mount(*boxes)
+        for box, text in zip(boxes, texts, strict=True):
+            set_text(box, text)
         if self.is_current and self._boxes:
             self._boxes[0].focus()
 
@@ -192,7 +205,7 @@ class TryScreen(Screen[None]):
         return lines
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answer: in a box of one line enter means that."""
+        """Answer, as enter does in a box of several lines."""
         event.stop()
         self.action_run()
 

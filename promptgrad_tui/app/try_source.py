@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from engine.events import ReviewApplied, RunStarted
 from engine.journal import Journal, RunRecord, journal_path
 from engine.rules import Rule, RuleSet
+from promptgrad_tui.app.run_rows import SCREEN_WAITS_SECONDS
 from promptgrad_tui.story import RunStory
 from promptgrad_tui.try_messages import TrySource
 
@@ -23,9 +24,9 @@ def source_of_artifact(project: Path, artifact: Path) -> TrySource:
 
 
 def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = ()) -> TrySource:
-    """Try a run's best rules so far, or those of its last review; decisions that aren't applied count too."""
+    """Try a run's rules as they stand; decisions that aren't applied count too."""
     live = session.live
-    rules = RuleSet(live.review.rules if live.review else live.story.best_rules)
+    rules = RuleSet(live.rules_now)
     known = {row.rule.id: row.rule for row in live.tests.values()}
     titles = [f"run {session.run}"] + (["as reviewed"] if live.review else [])
     for decision in decisions:
@@ -37,14 +38,14 @@ def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = (
 
 
 def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
-    """Try a run's best rules, or those of its last review; without a run the base instructions alone.
+    """Try a run's rules as they stand; without a run the base instructions alone.
 
     Raises:
         JournalError: the journal can't be read.
     """
     if run is None:
         return TrySource(project=folder)
-    with Journal.open(journal_path(folder), read_only=True) as journal:
+    with Journal.open(journal_path(folder), read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
         # Only what names rules: to read a long run whole would take seconds.
         found = {
             kind: [event for name, event in journal.events_of_kind(kind) if name == run.id]
@@ -53,7 +54,8 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
     reviews = [event for event in found["review_applied"] if isinstance(event, ReviewApplied)]
     story = RunStory.of([*found["run_started"], *found["rules"], *found["epoch"]])
     title = f"run {run.id}{' as reviewed' if reviews else ''}"
-    rules = RuleSet(reviews[-1].rules if reviews else story.best_rules)
+    is_over = run.status != "running"
+    rules = RuleSet(reviews[-1].rules if reviews else story.best_rules if is_over else story.current_rules)
     return _source(folder, title, rules, run.options, story.started)
 
 

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 from dspy.clients.call_result import response_to_dict
-from dspy.lm15 import Config, Message, Request
+from dspy.clients.engines.base import StreamEvent
+from dspy.lm15 import (
+    Config,
+    Message,
+    Request,
+    StreamDeltaEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+)
 
 from engine.listening import ask, listening
 from models import LocalModel, open_model
@@ -37,3 +48,23 @@ def test_a_heard_answer_is_the_same_as_an_unheard_one(
     assert json.dumps(response_to_dict(listened)) == json.dumps(response_to_dict(unheard))
     assert heard[-1] == listened.message.text
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(heard))
+
+
+class Thinker:
+    """An engine whose model thinks before it answers."""
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        yield StreamStartEvent(model="thinker")
+        for piece in ("Is it ", "{this}?"):
+            yield StreamDeltaEvent(delta=ThinkingDelta(text=piece, part_index=0))
+        for piece in ('{"analysis": ', '"It is."}'):
+            yield StreamDeltaEvent(delta=TextDelta(text=piece, part_index=1))
+        yield StreamEndEvent(finish_reason="stop", usage=Usage())
+
+
+def test_what_a_model_thinks_and_what_it_answers_are_heard_apart() -> None:
+    heard: list[str] = []
+    with listening(heard.append):
+        ask(Thinker(), Request(model="thinker", messages=(Message.user("Why?"),)))
+    assert heard[1] == "Is it {this}?"
+    assert heard[-1] == 'Is it {this}?\n\n{"analysis": "It is."}'

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from engine.rules import ParsedRule
 from promptgrad_tui.app.cells import Line, line, tail
 from promptgrad_tui.app.live_rows import GradientRow
 from promptgrad_tui.app.partial_answer import read_partial
+from promptgrad_tui.app.shared_start import telling_part
 from promptgrad_tui.app.table import Column
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.sanitize import one_line
@@ -16,8 +19,8 @@ COLUMNS = (Column("Batch", width=5), Column("Said by", width=7), Column("Analyse
 EMPTY = "Analyses of failures come in here, pass by pass."
 
 
-def paint(row: GradientRow, widths: Sequence[int]) -> Sequence[Line]:
-    """Return a row's cells."""
+def paint(row: GradientRow, widths: Sequence[int], start: str = "") -> Sequence[Line]:
+    """Return a row's cells; `start` is what most rules begin with, left out where there is little room."""
     if row.kind == "batch":
         return (line(f"{row.epoch}.{row.batch}", "strong"), line(""), _heading(row))
     if row.live is not None:
@@ -29,7 +32,7 @@ def paint(row: GradientRow, widths: Sequence[int]) -> Sequence[Line]:
             line(f"pass {row.analysis.number + 1}" if row.analysis else "", "dim"),
             _analysis(row),
         )
-    return (line(""), _said_by(row), _proposal(row))
+    return (line(""), _said_by(row), _proposal(row, widths[-1], start))
 
 
 def name(row: GradientRow) -> str:
@@ -69,12 +72,14 @@ def _said_by(row: GradientRow) -> Line:
     return line(f"{row.proposal.support}x {row.proposal.confidence:.0%}", "dim")
 
 
-def _proposal(row: GradientRow) -> Line:
+def _proposal(row: GradientRow, columns: int, start: str) -> Line:
     if row.proposal is None:
         return line("")
+    reason = f"  ({one_line(row.reason)})" if row.kind == "dropped" else ""
+    text = telling_part(one_line(row.proposal.text), start, columns, beside=2 + cell_len(reason))
     if row.kind == "kept":
-        return ((f"{sign(row.proposal)} ", "good"), (one_line(row.proposal.text), ""))
-    return (("\u2717 ", "bad"), (one_line(row.proposal.text), "dim"), (f"  ({one_line(row.reason)})", "warn"))
+        return ((f"{sign(row.proposal)} ", "good"), (text, ""))
+    return (("\u2717 ", "bad"), (text, "dim"), (reason, "warn"))
 
 
 def sign(proposal: ParsedRule) -> str:

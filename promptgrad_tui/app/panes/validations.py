@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from promptgrad_tui.app.cells import BLANK, Line, Tone, interval_bar, line
 from promptgrad_tui.app.live_rows import TestRow
+from promptgrad_tui.app.shared_start import telling_part
 from promptgrad_tui.app.table import Column
 from promptgrad_tui.sanitize import one_line
 
@@ -31,8 +32,12 @@ VERDICTS: dict[str, tuple[str, Tone]] = {
 SIGNS = {"add": "+", "remove": "-", "merge": "\u2295"}
 
 
-def paint(row: TestRow, widths: Sequence[int]) -> Sequence[Line]:
-    """Return a test's cells; a running test shows the gain so far, in a rough interval."""
+def paint(row: TestRow, widths: Sequence[int], start: str = "") -> Sequence[Line]:
+    """Return a test's cells; a running test shows the gain so far, in a rough interval.
+
+    `start` is what most rules begin with: where there is little room, it is left out.
+    """
+    text = telling_part(one_line(row.rule.text), start, widths[-1], beside=2)
     return (
         line(f"{row.epoch}.{row.batch}", "strong"),
         (VERDICTS[row.state],),
@@ -40,7 +45,7 @@ def paint(row: TestRow, widths: Sequence[int]) -> Sequence[Line]:
         _gain(row),
         _bar(row, widths[4]),
         line(str(row.finished.evidence.calls) if row.finished and row.finished.evidence else "", "dim"),
-        ((f"{SIGNS[row.action]} ", "dim"), (one_line(row.rule.text), "")),
+        ((f"{SIGNS[row.action]} ", "dim"), (text, "")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from engine.data import example_key, public_fields
@@ -21,6 +21,7 @@ from engine.events import (
     ModelUsed,
     PhaseStarted,
     ProgressEstimated,
+    ReviewApplied,
     RolloutFinished,
     RulesChanged,
     RunFinished,
@@ -81,7 +82,8 @@ _EFFECTS = {text: 0.13 for text, _ in RULES[:3]} | {text: 0.03 for text, _ in RU
 class RecordedRun:
     """Writes a run into a journal, event by event, as an engine would; a seed makes it reproducible.
 
-    `clock` gives the time of each event; `hostile` makes data and answers that try to act on a terminal.
+    `clock` gives the time of each event; `hostile` makes data and answers that try to act on a terminal;
+    `rules` are what its analyses propose, each with its trigger.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class RecordedRun:
         hostile: str = "",
         clock: Callable[[], float] = time.time,
         with_completions: bool = True,
+        rules: Sequence[tuple[str, str]] = RULES,
     ) -> None:
         self.folder = folder
         self._rng = random.Random(seed)
@@ -117,7 +120,7 @@ class RecordedRun:
         self.journal = Journal.open(journal_path(folder))
         self.run = self.journal.create_run(folder, {"seed": 7, "budget": {"max_calls": None}}).id
         self._rules = RuleSet()
-        self._pool = list(RULES)
+        self._pool = list(rules)
         self._known: dict[tuple[str, str], float] = {}
         self._done = 0
         self._expected = 800
@@ -131,6 +134,21 @@ class RecordedRun:
             if (until is not None and isinstance(event, until)) or number == count:
                 break
         return number
+
+    def accepted_rules(self) -> tuple[Rule, ...]:
+        """Return the rules that the run has kept so far."""
+        return self._rules.rules
+
+    def write_review(self, *rules: Rule) -> None:
+        """Write that a review was applied after the run, and left `rules`, or the first one."""
+        score = Interval(score=0.8125, n=40, low=0.7, high=0.9)
+        kept = rules or self._rules.rules[:1]
+        self.journal.append(
+            self.run,
+            ReviewApplied(
+                id="review/1", time=self._clock(), number=1, rules=kept, validation=score, test=score
+            ),
+        )
 
     def events(self) -> Iterator[Event]:
         """Yield the run's events in order."""

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from promptgrad_tui.app.actions import ACTIONS, SCOPES, keys_page, of_scope
+from promptgrad_tui.app.actions import ACTIONS, SCOPES, of_scope
 from promptgrad_tui.app.app import PromptGradApp
 from promptgrad_tui.app.batch_screen import BatchScreen
 from promptgrad_tui.app.compare_screen import CompareScreen
+from promptgrad_tui.app.details import DetailScreen
 from promptgrad_tui.app.keymap import read_keymap
+from promptgrad_tui.app.keys_page import keys_page
 from promptgrad_tui.app.log_screen import LogScreen
 from promptgrad_tui.app.models_screen import ModelsScreen
 from promptgrad_tui.app.project_form import ProjectForm
@@ -28,6 +30,7 @@ OWNERS = {
     "start": (StartScreen,),
     "run": (RunScreen,),
     "batch": (BatchScreen,),
+    "detail": (DetailScreen,),
     "review": (ReviewScreen,),
     "compare": (CompareScreen,),
     "log": (LogScreen,),

@@ -43,6 +43,12 @@ def test_the_best_epoch_and_one_that_was_rolled_back_are_told_by_their_marks() -
     assert [text.count(mark) for mark in "●◆✗"] == [2, 1, 1]
 
 
+def test_the_axis_tells_round_scores() -> None:
+    lines = drawn(ChartData([epoch(0, 0.41), epoch(1, 0.83)], [], 2, 3), rows=20)
+    ticks = [line[:5].strip() for line in lines[:-2] if line[:5].strip()]
+    assert ticks == ["0.90", "0.80", "0.70", "0.60", "0.50", "0.40", "0.30"]
+
+
 def test_rules_that_came_and_went_stand_between_their_epochs() -> None:
     changes = [(change(1), 2), (change(3), -1)]
     lines = drawn(ChartData([epoch(0, 0.4), epoch(1, 0.8)], changes, 1, 3))

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from promptgrad_tui.app.compare_screen import CompareScreen
+from promptgrad_tui.app.toned import TextView
 from promptgrad_tui.comparison import Comparison, read_comparison
 
 from .driving import LARGE, SMALL, drive, seen, until, until_told, until_true
@@ -213,3 +215,17 @@ def test_it_looks_as_it_should(stills: Stills, size: tuple[int, int]) -> None:
         await stills.check(pilot, "compare-scores")
 
     drive(stills.folder, stills.run, script, size)
+
+
+@pytest.mark.parametrize("width", [110, 117, 120, 131])
+def test_no_text_is_cut_at_its_right_end(recorded: RecordedRun, width: int) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_compare(pilot)
+        await until(pilot, "Instructions of predict")
+        for keys in ((), ("f",), ("F",), ("z",), ("z",)):
+            await pilot.press(*keys)
+            for view in pilot.app.screen.query(TextView):
+                widest = max((cell_len(row) for row in view.text.split("\n")), default=0)
+                assert widest <= max(view.inner_size.width, 0) or not view.inner_size.width, view.id
+
+    drive(recorded.folder, recorded.run, script, (width, 35))

@@ -140,6 +140,33 @@ def test_a_hash_shows_its_rate_and_can_be_cancelled(folder: Path) -> None:
     drive(folder, None, script)
 
 
+def test_work_that_is_asked_for_meanwhile_waits_and_begins_after(folder: Path) -> None:
+    path = write_model(folder / "huge.gguf")
+    with path.open("r+b") as file:
+        file.truncate(HUGE)
+    other = write_model(folder / "tiny.gguf")
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await models(pilot, "huge")
+        await pilot.press("down", "h")
+        await until(pilot, "Hashing huge.gguf")
+        await pilot.press("h")
+        await until(pilot, "hash of huge is under way or waits already")
+        await pilot.press("down", "h")
+        await until(pilot, "then: hash of tiny")
+        assert len(children()) == 1
+        await pilot.press("q")
+        await until(pilot, "Not begun: hash of tiny.")
+        await pilot.press("escape")
+        await until(pilot, "then: hash of tiny")
+        await pilot.press("x")
+        await until(pilot, f"is sha256:{digest[:20]}")
+        assert "then:" not in seen(pilot)
+
+    drive(folder, None, script, LARGE)
+
+
 def test_leaving_the_app_ends_the_work(folder: Path) -> None:
     path = write_model(folder / "huge.gguf")
     with path.open("r+b") as file:

@@ -20,6 +20,8 @@ from promptgrad_tui.app.partial_answer import PartialAnalysis, read_partial
         ('```json\n{"analysis": "Fen', PartialAnalysis("Fen")),
         ("Let me think {of it", PartialAnalysis(raw="Let me think {of it")),
         ('{"analysis": 3, "add": "none"}', PartialAnalysis()),
+        ("Is it {this}?", PartialAnalysis(raw="Is it {this}?")),
+        ('Is it {this}?\n\n{"analysis": "It is', PartialAnalysis("It is")),
     ],
 )
 def test_an_answer_is_read_as_far_as_it_is_written(text: str, wanted: PartialAnalysis) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from engine.events import Notice
 from promptgrad_tui.app.review_screen import ReviewScreen
 
 from .driving import LARGE, SMALL, drive, seen, until, until_true
@@ -149,3 +151,72 @@ def test_in_a_tiny_terminal_the_rule_and_its_evidence_are_both_in_sight(recorded
         assert "Drop the rule." in screen
 
     drive(recorded.folder, recorded.run, script, (40, 10))
+
+
+def test_a_click_goes_to_a_rule(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        second = screen._state.visible()[1]
+        await pilot.click("#queue", offset=(20, 3))
+        await until(pilot, "Review [2/")
+        await until(pilot, f"add           {second.rule.text}")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_the_next_review_knows_the_one_before(recorded: RecordedRun) -> None:
+    first, second = recorded.accepted_rules()[:2]
+    decisions = {"keep": first, "drop": second}
+    for choice, rule in decisions.items():
+        decision = {"choice": choice, "text": "", "trigger": "", "note": "Too broad."}
+        recorded.journal.decide(recorded.run, f"review/1/{rule.id}", decision)
+    recorded.write_review(first)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        rows = [line for line in seen(pilot).splitlines() if "undecided   " in line]
+        assert ["  in  " in row for row in rows[:2]] == [True, False]
+        assert "review 1      keep; Too broad." in seen(pilot)
+        screen._state.go_to(second.id)
+        await until(pilot, "review 1      drop; Too broad.")
+        await pilot.press("a")
+        await until(pilot, "1 keep")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_while_a_review_is_applied_it_is_told_and_nothing_else_is(recorded: RecordedRun) -> None:
+    # What comes after the end of a run belongs to a review.
+    recorded.journal.append(recorded.run, Notice(id="review/1/notice", text="Scored anew."))
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "applying review 1")
+        await pilot.press("v")
+        await until(pilot, "applying \u2026")
+        await pilot.press("a")
+        screen = await until(pilot, "1 keep")
+        assert "A Apply" not in screen
+        lock.close()
+        await until(pilot, "not applied yet")
+        await until(pilot, "A Apply")
+
+    with ExitStack() as lock:
+        lock.enter_context(recorded.journal.lock_run(recorded.run))
+        drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_review_that_cannot_be_applied_is_told_and_may_be_tried_again(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("a", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        screen = await until(pilot, "The review could not be applied")
+        assert "Its last words" in screen
+        await pilot.press("escape")
+        screen = await until(pilot, "not applied yet")
+        assert "A Apply" in screen
+        await pilot.press("A")
+        await until(pilot, "Apply 1 decision")
+
+    drive(recorded.folder, recorded.run, script, LARGE)

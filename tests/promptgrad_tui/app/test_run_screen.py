@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from engine.events import BatchScored, PhaseStarted, RolloutFinished
+from engine.events import BatchScored, PhaseStarted, RolloutFinished, RulesChanged
 from engine.journal import Journal
 from engine.live_status import StatusFile, status_file
 from engine.live_text import LiveText, live_file
@@ -18,7 +18,7 @@ from promptgrad_tui.app.run_screen import RunScreen
 from promptgrad_tui.app.table import RowTable
 
 from .driving import LARGE, SMALL, drive, seen, until, until_told, until_true, watch
-from .recorded import RecordedRun
+from .recorded import RULES, RecordedRun
 
 HOSTILE = " [bold red]x[/] \x1b[2J\x1b]0;t\x07 \u202egnp.exe 日本語 e\u0301 [link=x]"
 
@@ -211,7 +211,7 @@ def test_a_terminal_may_become_tiny_and_large_again(recorded: RecordedRun) -> No
         await until_true(pilot, lambda screen: "improved" in screen and "2 Gradients ─" not in screen)
         await pilot.press("4")
         screen = await until(pilot, "▸4 Artifacts  5")
-        assert "esc Back   ? Help   q Quit" in screen, "how to go on is told however small it is"
+        assert "esc Back  ? Help  q Quit" in screen, "how to go on is told however small it is"
         await pilot.resize_terminal(10, 3)
         await pilot.pause()
         await pilot.resize_terminal(*LARGE)
@@ -515,7 +515,7 @@ def test_without_colours_everything_is_told_by_marks(
         await pilot.press("3", "home", "down")
         screen = await until(pilot, "┏━ 3 Validation ")
         (chosen,) = [line for line in screen.split("\n") if "▸1.1" in line]
-        assert "Write the queue" in chosen
+        assert "capitals (1.1)" in chosen
         assert "✗ rejected" in screen
         assert "✓ accepted" in screen
         if size == SMALL:
@@ -526,3 +526,99 @@ def test_without_colours_everything_is_told_by_marks(
         assert all(len(set(colour.get_truecolor())) == 1 for colour in colours), "shades of grey alone"
 
     drive(recorded.folder, recorded.run, script, size)
+
+
+def test_rules_that_begin_alike_are_told_apart_where_there_is_little_room(tmp_path: Path) -> None:
+    things = ("refund", "parcel", "password", "invoice", "crash", "magazine", "wedding", "camera", "tea pot")
+    rules = [(f"Tickets in which somebody mentions a {thing} go to returns.", thing) for thing in things]
+    recorded = RecordedRun(tmp_path / "desk", epochs=3, rules=[*rules, *rules])
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("3", "home")
+        screen = await until_true(pilot, lambda screen: screen.count("+ …") > 3)
+        assert "refund go to" in screen
+        await pilot.press("2", "home")
+        await until(pilot, "+ Tickets in which somebody mentions a refund go to returns.")
+
+    drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_the_prompt_is_shown_with_the_rules_as_they_stand(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write(count=3)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, "No rule has been kept so far")
+        recorded.write(until=RulesChanged)
+        await until(pilot, f"+ - {RULES[0][0]}")
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_to_leave_and_stop_waits_for_the_journal_without_keeping_the_screen(recorded: RecordedRun) -> None:
+    recorded.write(count=200)
+    path = recorded.journal.path
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await pilot.press("q")
+            await until(pilot, "Leave, and stop the run")
+            await pilot.press("s")
+            await until(pilot, "Stopping the run")
+            await pilot.press("question_mark")
+            await until(pilot, "Keys that are valid here")
+            other.execute("ROLLBACK")
+        await until_true(pilot, lambda _: recorded.journal.last_command(recorded.run) > 0, "the command")
+
+    with recorded.journal.lock_run(recorded.run):
+        app = drive(recorded.folder, recorded.run, script, SMALL)
+    assert app.return_value == 0
+
+
+def test_the_mouse_goes_to_rows_and_panes_and_opens_by_two_clicks(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "▸3.3")
+        await pilot.click("#batches", offset=(10, 3))
+        await until(pilot, "▸1.2")
+        await pilot.click("#batches", offset=(10, 1))
+        await until(pilot, "▸1.2")
+        await pilot.click("#tabs", offset=(30, 0))
+        await until(pilot, "▸3 Validation")
+        await pilot.click("#tabs", offset=(2, 0))
+        await until(pilot, "▸1 Batches")
+        await pilot.click("#batches", offset=(10, 2), times=2)
+        await until(pilot, "Batch 1.1")
+
+    drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_from_an_opened_row_one_goes_on_to_the_next(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("1", "home", "enter")
+        await until(pilot, "Batch 1.1")
+        table = pilot.app.screen.query_one(RowTable)
+        names = [row.example for row in table.rows]
+        await pilot.press("enter")
+        await until(pilot, f"rollout of {names[0]}")
+        await pilot.press("K")
+        await until(pilot, f"rollout of {names[0]}")
+        await pilot.press("J", "J")
+        await until(pilot, f"rollout of {names[2]}")
+        await pilot.press("K")
+        await until(pilot, f"rollout of {names[1]}")
+        await pilot.press("escape")
+        await until(pilot, "Batch 1.1")
+        assert table.cursor == 1
+
+    drive(recorded.folder, recorded.run, script, SMALL)

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from promptgrad_tui.app.recent import RecentProjects
 
 from .driving import drive, until, until_told, until_true
-from .recorded import RecordedRun
+from .recorded import RULES, RecordedRun
 
 
 def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
@@ -78,6 +78,10 @@ def test_elsewhere_it_shows_recent_projects(tmp_path: Path) -> None:
         assert "Demo" in screen
         await pilot.press("enter")
         await until(pilot, recorded.run)
+        await pilot.press("escape")
+        await until(pilot, "There is no promptgrad.toml in this folder.")
+        await pilot.press("enter")
+        await until(pilot, recorded.run)
 
     drive(elsewhere, None, script)
 
@@ -131,3 +135,56 @@ def test_recent_projects_forget_what_is_gone_and_survive_nonsense(tmp_path: Path
     assert recent.folders() == [tmp_path / "one"]
     recent.file.write_text("{nonsense")
     assert recent.folders() == []
+
+
+def test_a_review_that_was_applied_is_told_with_what_it_came_to(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    recorded.write_review()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "improved, reviewed")
+        row = next(line for line in screen.splitlines() if recorded.run in line)
+        assert row.count("→ 0.812") == 2
+        screen = await until(pilot, "review 1")
+        assert "validation 0.812 [0.700, 0.900]" in screen
+        assert "│ 1 rule " in screen
+        assert RULES[0][0] in screen
+
+    drive(recorded.folder, None, script, (110, 30))
+
+
+def test_escape_once_too_often_does_not_leave(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("escape", "escape", "escape")
+        await until(pilot, "q leaves")
+        await pilot.press("enter")
+        await until(pilot, "1 Batches")
+        await pilot.press("q")
+
+    assert drive(recorded.folder, recorded.run, script).return_value == 0
+
+
+def test_the_keys_of_all_screens_are_told_in_80_columns(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "1 run")
+        for key in ("r Run", "p Project", "i New", "c Compare", "M Models", "? Help", "q Quit"):
+            assert key in screen.splitlines()[-1]
+        await pilot.press("enter")
+        screen = await until(pilot, "v Review")
+        assert "M Models" in screen.splitlines()[-1]
+        assert "z Zoom" not in screen, "one pane is alone already"
+        await pilot.press("question_mark")
+        screen = await until(pilot, "Keys that are valid here")
+        assert "Go back to the screen before" not in screen
+        shown = screen.split("Keys that are valid here")[1].split("esc  Close")[0]
+        assert "\u2026" not in shown, "no sentence is cut"
+
+    drive(recorded.folder, None, script)

@@ -98,6 +98,23 @@ def test_an_input_asked_before_the_model_is_there_is_answered_once_it_is(demo: P
     drive(demo, None, script)
 
 
+def test_what_is_typed_before_the_fields_are_known_is_kept_and_enter_answers(demo: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = TryScreen(source(demo))
+        await pilot.app.push_screen(screen)
+        await until(pilot, "\u2500 Input ")
+        await typed(pilot, "q: we share a wedding list")
+        screen = await until(pilot, "\u2500 ticket ")
+        assert "q: we share a wedding list" in screen
+        await pilot.press("ctrl+j", *"OK", "enter")
+        screen = await until(pilot, "1 of 2 rules fit")
+        rows = screen.splitlines()
+        place = next(number for number, row in enumerate(rows) if "q: we share a wedding list" in row)
+        assert "OK" in rows[place + 1]
+
+    drive(demo, None, script)
+
+
 def test_inputs_of_the_session_come_back_and_the_draft_is_kept(demo: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await opened(pilot, source(demo))
