@@ -6,6 +6,7 @@ PromptGradError                 what happened, to which thing, and what to do
 ├── DataError                   an example file: file, line, fix                  exit 2
 ├── MetricError                 a metric that raised or returned no score         exit 2
 ├── JournalError                the run's file can't be written or read           exit 1
+│   ├── NoRunError              no journal yet, or no run of that name            exit 2
 │   └── RunLockedError          another process works on this run
 ├── ArtifactError               a damaged artifact, or one for another program    exit 2
 │   └── RevisionMismatchError   an artifact proved on another model revision
@@ -57,6 +58,12 @@ class MetricError(PromptGradError):
 
 class JournalError(PromptGradError):
     """The journal can't be written or read; what it already holds is safe."""
+
+
+class NoRunError(JournalError):
+    """There is no journal, or no run of that name in it."""
+
+    exit_code = 2
 
 
 class RunLockedError(JournalError):

@@ -22,9 +22,13 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from engine import run_lock
-from engine.errors import JournalError
+from engine.errors import JournalError, NoRunError
 from engine.events import Event, ReviewApplied, RunFinished, RunSummary, SplitScores, Tokens, event_adapter
 from engine.journal_file import open_for_reading, open_for_writing, readable_errors
+from engine.relocation import relocated
+
+_FOLDERS = ("artifact", "withheld")
+"""What of a summary is a folder in the project."""
 
 
 def journal_path(project: Path) -> Path:
@@ -180,8 +184,8 @@ class Journal:
             return found[0]
         known = ", ".join(record.id for record in (found or runs)[-5:]) or "none"
         if found:
-            raise JournalError(f"{run!r} could mean {len(found)} runs.", hint=f"Type more of it: {known}")
-        raise JournalError(f"{self.path}: there is no run {run!r}.", hint=f"The latest runs: {known}")
+            raise NoRunError(f"{run!r} could mean {len(found)} runs.", hint=f"Type more of it: {known}")
+        raise NoRunError(f"{self.path}: there is no run {run!r}.", hint=f"The latest runs: {known}")
 
     def _record(self, row: tuple[Any, ...]) -> RunRecord:
         run, project, created, options, kind, last_event, text, review = row
@@ -194,7 +198,21 @@ class Journal:
             status = "running"
         applied = self._event(review) if review else None
         reviewed = applied if isinstance(applied, ReviewApplied) else None
-        return RunRecord(run, project, created, json.loads(options), status, last_event, summary, reviewed)
+        place = self._place_of(project)
+        if summary and place != project:
+            saved = {name: relocated(getattr(summary, name), project, place) for name in _FOLDERS}
+            summary = summary.model_copy(update=saved)
+        if reviewed and place != project:
+            artifact = relocated(reviewed.artifact, project, place)
+            reviewed = reviewed.model_copy(update={"artifact": artifact})
+        return RunRecord(run, place, created, json.loads(options), status, last_event, summary, reviewed)
+
+    def _place_of(self, project: str) -> str:
+        """Return where the project lies now: around the journal, for it may have been moved with it."""
+        folder = self.path.parent.parent
+        if self.path != journal_path(folder) or folder.resolve() == Path(project).resolve():
+            return project
+        return str(folder)
 
     def append(self, run: str, event: Event) -> bool:
         """Write an event; False if this run has an event of the same id already (a replay)."""

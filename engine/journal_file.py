@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import JournalError
+from engine.errors import JournalError, NoRunError
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x50475544
@@ -102,11 +102,12 @@ def open_for_reading(path: Path, busy_seconds: float | None = None) -> sqlite3.C
     Raises:
         JournalError: there is no journal, it is damaged, or was made by a later version.
     """
-    if not path.is_file():
-        raise JournalError(
-            f"{path}: there is no journal here.", hint="A project gets one with its first run."
-        )
     with readable_errors(path):
+        if not path.is_file() or path.stat().st_size == 0:
+            raise NoRunError(
+                f"{path}: there is no journal here.",
+                hint="A project gets one with its first run; `promptgrad -C DIR` works in another project.",
+            )
         connection = _connect(f"{path.as_uri()}?{_reading_mode(path)}", busy_seconds)
         try:
             _check(connection, path)

@@ -408,7 +408,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _message(error: BaseException) -> str:
-    return getattr(error, "message", "") or str(error) or type(error).__name__
+    text: str = getattr(error, "message", "") or str(error) or type(error).__name__
+    said, _, _ = text.partition("\n\n  To fix:")  # DSPy's advice, which isn't for the users of ours
+    return said.rstrip()
 
 
 def _tokens(usage: Usage) -> Tokens:

@@ -77,7 +77,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (mean + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * sqrt(binary / size + z * z / (4 * size * size))
-    return Interval(score=mean, n=n, low=max(0.0, centre - half), high=min(1.0, centre + half))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(score=mean, n=n, low=min(low, mean), high=max(high, mean))  # but for rounding, they hold
 
 
 def gain_interval(baseline: Sequence[float], optimized: Sequence[float]) -> Interval:

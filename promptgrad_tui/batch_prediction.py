@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.data_files import read_rows
 from engine.errors import ArtifactError, ContextOverflowError, DataError
 from engine.manifest import PROGRAM, load_manifest
+from promptgrad_tui.output_file import refuse_unwritable
 from promptgrad_tui.prediction import serving
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
 
     Raises:
         DataError: `source` can't be read, a row lacks an input, or `target` holds something else.
+        ProjectError: `target` can't be written.
         ArtifactError, ModelError: see `predict`.
     """
     program_hash = load_manifest(artifact).files[PROGRAM]
+    refuse_unwritable(target)
     with serving(artifact, folder) as (module, program):
         from promptgrad_tui.program import program_fields
 

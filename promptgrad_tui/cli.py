@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -137,6 +138,9 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
+    # A stream that was closed before the start (`>&-`) is None: what goes there is dropped.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can't show a character gets its code: that is no reason to fail.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -157,6 +161,11 @@ def show_error(error: PromptGradError) -> None:
 
 
 def _unexpected(error: Exception) -> PromptGradError:
+    if isinstance(error, OSError) and error.strerror:
+        return PromptGradError(
+            f"{error.filename or 'The output'} can't be used: {error.strerror}.",
+            hint="Correct that and try again; `promptgrad --debug ...` shows where it happened.",
+        )
     return PromptGradError(
         f"Something went wrong that should not: {type(error).__name__}: {error}",
         hint="Run it again as `promptgrad --debug ...` and report what that shows.",

@@ -11,7 +11,7 @@ def write_demo(folder: Path | None, seed: int) -> Path:
     """Write the demo project into `folder`, by default the next free ./promptgrad-demo, and return it.
 
     Raises:
-        ProjectError: the folder holds a project already.
+        ProjectError: the folder holds a project already, or can't be written.
     """
     from models.demo.project import write_demo_project
 
@@ -20,6 +20,10 @@ def write_demo(folder: Path | None, seed: int) -> Path:
         write_demo_project(target, seed)
     except FileExistsError as error:
         raise ProjectError(str(error), hint="Give a new folder with --dir, or run what is there.") from None
+    except OSError as error:
+        raise ProjectError(
+            f"{target} can't be written: {error.strerror or error}.", hint="Choose another folder with --dir."
+        ) from error
     return target
 
 

@@ -124,7 +124,8 @@ def _llama_cpp(told: dict[str, Any]) -> Finding:
         "llama.cpp",
         f"{text}; its AMX code was broken by the compiler and is not used",
         "For faster prompts build it with GCC 12.4, 13.3 or later, or around the compiler's fault: "
-        "CXXFLAGS='-fno-tree-dse -fno-dse' pip install --force-reinstall --no-cache-dir llama-cpp-python",
+        "FLAGS='-fno-tree-dse -fno-dse -mno-avx512fp16'; CFLAGS=$FLAGS CXXFLAGS=$FLAGS "
+        "pip install --force-reinstall --no-binary llama-cpp-python --no-cache-dir llama-cpp-python",
     )
 
 

@@ -16,7 +16,7 @@ from engine.project import PROJECT_FILE
 from engine.release_gate import evaluate_gates
 from promptgrad_tui.job import open_project
 from promptgrad_tui.junit import junit_xml
-from promptgrad_tui.prediction import project_of
+from promptgrad_tui.prediction import folder_of, project_of
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.terminal import Terminal
 
@@ -52,9 +52,9 @@ def judge(artifact: Path, folder: Path) -> Judged:
 
 
 def _gates(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Gates:
-    for place in (*artifact.resolve().parents, folder):
-        if (place / PROJECT_FILE).is_file():
-            return open_project(place, {}).gates
+    place = folder_of(artifact, folder)
+    if (place / PROJECT_FILE).is_file():
+        return open_project(place, {}).gates
     try:
         return project_of(manifest, artifact, folder).gates
     except ProjectError:

@@ -32,6 +32,7 @@ from engine.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.job import open_project
 from promptgrad_tui.planning import ProjectParts, load_parts
+from promptgrad_tui.prediction import folder_of
 from promptgrad_tui.serving import adapter_of
 
 
@@ -168,7 +169,7 @@ class _Setting:
 def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
     """Open all that a measurement needs; without a URI the model is the artifact's own, and verified."""
     manifest = load_manifest(artifact)
-    project = open_project(folder, {} if uri is None else {"model.task": uri})
+    project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
     parts = load_parts(project)
     if program_digest(parts.program) != manifest.program:
         raise ArtifactError(

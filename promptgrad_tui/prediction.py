@@ -90,9 +90,14 @@ def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Proj
             hint="It was saved from Python: load it there, with load_artifact(path, lm, program=...).",
         )
     project = Project.model_validate(manifest.details["project"])
-    around = [parent for parent in artifact.resolve().parents if (parent / PROJECT_FILE).is_file()]
-    project._root = around[0] if around else folder.resolve()
+    project._root = folder_of(artifact, folder)
     return project
+
+
+def folder_of(artifact: Path, folder: Path) -> Path:
+    """Return the folder of the project that an artifact lies in, else `folder`."""
+    around = (parent for parent in artifact.resolve().parents if (parent / PROJECT_FILE).is_file())
+    return next(around, folder.resolve())
 
 
 def field_types(program: dspy.Module) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from engine.project import Project
 from engine.revision import Model, RunModels
 from engine.sampling import held_out_size
 from models import ModelSettings, Progress
+from promptgrad_tui.blank_fields import blank_fields
 from promptgrad_tui.check_report import ModelOpened, RateMeasured, SplitFound, Told
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.estimate import PlannedCalls, Sizes, planned_calls
@@ -149,6 +150,7 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
         yield Finding("ok", "data", splits.carving.note, field="data.test")
     for warning in splits.warnings:
         yield Finding("warn", "data", warning, field=_field_of_warning(warning))
+    yield from blank_fields(splits, (*parts.fields.inputs, *parts.fields.outputs))
 
 
 def _field_of_warning(warning: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import ProjectError
 from engine.journal import Journal, RunRecord, journal_path
 from engine.manifest import load_manifest
 from engine.project import Project
@@ -17,6 +16,7 @@ from promptgrad_tui.headless import Output, start
 from promptgrad_tui.job import Budget, open_project
 from promptgrad_tui.junit import junit_xml, skipped_junit_xml
 from promptgrad_tui.moved_models import revision_now
+from promptgrad_tui.output_file import refuse_unwritable, write_output
 from promptgrad_tui.report import markdown_report, run_report
 from promptgrad_tui.report.markdown import escaped
 from promptgrad_tui.terminal import Terminal
@@ -36,6 +36,7 @@ def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
     Raises:
         PromptGradError: the project, its model or the run failed.
     """
+    refuse_unwritable(files.report, files.junit)
     project = open_project(folder, {})
     terminal = Terminal.stdout()
     with StatusLine(Terminal.stderr()) as status:
@@ -66,8 +67,8 @@ def _write_unchanged(project: Project, standing: Standing, files: Files) -> str:
         "Nothing to do: program, data, metric, gates and model revision are those of the "
         f"{kind}, {shown_path(str(standing.path))}."
     )
-    _write(files.report, f"# {escaped(project.name)}: unchanged\n\n{escaped(text)}\n")
-    _write(files.junit, skipped_junit_xml(project.name, "unchanged", text))
+    write_output(files.report, f"# {escaped(project.name)}: unchanged\n\n{escaped(text)}\n")
+    write_output(files.junit, skipped_junit_xml(project.name, "unchanged", text))
     return text
 
 
@@ -79,14 +80,5 @@ def _write_result(
     assert summary is not None, "a run that start() returned from has ended"
     made = summary.artifact or summary.withheld
     compared = comparison_blocks(before, load_manifest(made)) if before and made else ()
-    _write(files.report, markdown_report(report, *compared))
-    _write(files.junit, junit_xml(project.name, summary.gates, seconds=summary.seconds))
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ProjectError(
-            f"{file} can't be written: {error.strerror}.", hint="Choose another path."
-        ) from error
+    write_output(files.report, markdown_report(report, *compared))
+    write_output(files.junit, junit_xml(project.name, summary.gates, seconds=summary.seconds))

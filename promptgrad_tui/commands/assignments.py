@@ -15,6 +15,10 @@ def assignments(form: str) -> Callable[[click.Context, click.Parameter, tuple[st
         for name, equals, _ in pairs:
             if not equals or not name.strip():
                 raise click.BadParameter(f"{name!r} is not of the form {form}.", ctx, parameter)
+        names = [name.strip() for name, _, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise click.BadParameter(f"{name!r} is given twice.", ctx, parameter)
         return {name.strip(): value for name, _, value in pairs}
 
     return read

@@ -8,9 +8,8 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.paths import OUTPUT_FILE
 from promptgrad_tui.commands.run import budget_options
-
-_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.command(
@@ -22,10 +21,15 @@ _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 @click.argument("project", required=False, type=click.Path(path_type=Path))
 @budget_options
 @click.option(
-    "--report", type=_FILE, default="report.md", show_default=True, metavar="FILE", help="The report."
+    "--report", type=OUTPUT_FILE, default="report.md", show_default=True, metavar="FILE", help="The report."
 )
 @click.option(
-    "--junit", type=_FILE, default="junit.xml", show_default=True, metavar="FILE", help="The gates' verdicts."
+    "--junit",
+    type=OUTPUT_FILE,
+    default="junit.xml",
+    show_default=True,
+    metavar="FILE",
+    help="The gates' verdicts.",
 )
 @click.pass_obj
 def ci_command(

@@ -8,6 +8,7 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.paths import ARTIFACT, OUTPUT_FILE
 from promptgrad_tui.terminal import Terminal
 
 FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
@@ -38,11 +39,11 @@ differs and why.
         "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to promptfoo --out promptfooconfig.yaml",
     ],
 )
-@click.argument("artifact", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("artifact", type=ARTIFACT)
 @click.option("--to", "to", type=click.Choice(FORMATS), required=True, help="The format.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=OUTPUT_FILE,
     metavar="FILE",
     help="Write to FILE instead of stdout.",
 )
@@ -50,10 +51,11 @@ differs and why.
 def export_command(context: CommandContext, artifact: Path, to: str, out: Path | None) -> None:
     """Write an artifact in a format."""
     from promptgrad_tui.exporting import export_artifact
+    from promptgrad_tui.output_file import write_output
 
     text = export_artifact(artifact, to, context.project)
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(text, nl=not text.endswith("\n"))
         return
-    out.write_text(text, encoding="utf-8", newline="\n")
+    write_output(out, text)
     Terminal.stderr().line(f"Wrote {out}")

@@ -8,9 +8,8 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.paths import ARTIFACT
 from promptgrad_tui.terminal import Terminal
-
-ARTIFACT = click.Path(file_okay=False, exists=True, path_type=Path)
 
 
 @click.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.terminal import Terminal
 
 if TYPE_CHECKING:
-    from engine.journal import Journal
+    from engine.journal import Journal, RunRecord
 
 RUN_HELP = "RUN is a run's id, a part of it, or `last`."
 
@@ -32,17 +32,40 @@ def reading(context: CommandContext) -> Iterator[Journal]:
     "runs",
     short_help="List the project's runs.",
     cls=Command,
-    examples=["promptgrad -C promptgrad-demo runs"],
+    examples=["promptgrad -C promptgrad-demo runs", "promptgrad runs --json | jq '.[-1].status'"],
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @click.pass_obj
-def runs_command(context: CommandContext) -> None:
+def runs_command(context: CommandContext, as_json: bool) -> None:
     """List the project's runs, the oldest first."""
     from promptgrad_tui.summary import runs_lines
 
     terminal = Terminal.stdout()
     with reading(context) as journal:
-        for line in runs_lines(journal.runs(), terminal):
-            terminal.line(line)
+        runs = journal.runs()
+    if as_json:
+        terminal.line(json.dumps([_run_json(record) for record in runs], indent=2))
+        return
+    for line in runs_lines(runs, terminal):
+        terminal.line(line)
+
+
+def _run_json(record: RunRecord) -> dict[str, Any]:
+    """Return a run as JSON-ready data: its result is the one that the last review left."""
+    summary, review = record.summary, record.review
+    baseline = summary.baseline.model_dump(mode="json") if summary else None
+    artifact = review.artifact if review else summary.artifact if summary else None
+    return {
+        "run": record.id,
+        "status": record.status,
+        "created": record.created,
+        "last_event": record.last_event,
+        "baseline": baseline,
+        "optimized": record.optimized.model_dump(mode="json") if summary else None,
+        "rules": record.n_rules,
+        "reviewed": review is not None,
+        "artifact": artifact,
+    }
 
 
 @click.command(

@@ -9,7 +9,7 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.gate import ARTIFACT
+from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE
 from promptgrad_tui.terminal import Terminal
 
 
@@ -52,7 +52,7 @@ def transfer_command(context: CommandContext, artifact: Path, uri: str, as_json:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    type=INPUT_FILE,
     metavar="FILE",
     help="New labelled examples.",
 )

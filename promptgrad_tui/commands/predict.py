@@ -11,6 +11,7 @@ import click
 from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
 from promptgrad_tui.terminal import Terminal
 
 
@@ -24,7 +25,7 @@ from promptgrad_tui.terminal import Terminal
         "promptgrad predict artifacts/desk/1f0c5a2b77aa/v1 --file new.jsonl --out answers.jsonl",
     ],
 )
-@click.argument("artifact", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("artifact", type=ARTIFACT)
 @click.option(
     "--input",
     "inputs",
@@ -36,14 +37,14 @@ from promptgrad_tui.terminal import Terminal
 @click.option(
     "--file",
     "source",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    type=INPUT_FILE,
     metavar="IN",
     help="Answer each row of a file (.jsonl, .json, .csv or .parquet); needs --out.",
 )
 @click.option(
     "--out",
     "target",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     metavar="OUT",
     help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
 )

@@ -9,7 +9,7 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.gate import ARTIFACT
+from promptgrad_tui.commands.paths import ARTIFACT
 from promptgrad_tui.terminal import Terminal
 
 

@@ -9,9 +9,8 @@ import click
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.history import RUN_HELP, reading
+from promptgrad_tui.commands.paths import OUTPUT_FILE
 from promptgrad_tui.terminal import Terminal
-
-_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.command(
@@ -22,8 +21,8 @@ _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
     examples=["promptgrad report last --html report.html", "promptgrad report last --markdown report.md"],
 )
 @click.argument("run")
-@click.option("--html", type=_FILE, metavar="FILE", help="Write one self-contained HTML file.")
-@click.option("--markdown", type=_FILE, metavar="FILE", help="Write Markdown.")
+@click.option("--html", type=OUTPUT_FILE, metavar="FILE", help="Write one self-contained HTML file.")
+@click.option("--markdown", type=OUTPUT_FILE, metavar="FILE", help="Write Markdown.")
 @click.pass_obj
 def report_command(context: CommandContext, run: str, html: Path | None, markdown: Path | None) -> None:
     """Write the report of a RUN: scores, rules with their evidence, slices, examples, prompt, cost.
@@ -31,6 +30,7 @@ def report_command(context: CommandContext, run: str, html: Path | None, markdow
     The HTML file needs no network and no other file, reads well in print and in a screen reader,
     and holds the examples and answers of the test split: mind whom you send it to.
     """
+    from promptgrad_tui.output_file import write_output
     from promptgrad_tui.report import html_report, markdown_report, run_report
 
     if html is None and markdown is None:
@@ -40,5 +40,5 @@ def report_command(context: CommandContext, run: str, html: Path | None, markdow
         report = run_report(record, (event for _, event in journal.events(record.id)))
     for file, write in ((html, html_report), (markdown, markdown_report)):
         if file is not None:
-            file.write_text(write(report), encoding="utf-8", newline="\n")
+            write_output(file, write(report))
             Terminal.stderr().line(f"Wrote {file}")

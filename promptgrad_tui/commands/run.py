@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.paths import INPUT_FILE
 
 if TYPE_CHECKING:
     from promptgrad_tui.job import Budget
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 SEED = click.IntRange(0, 2**31 - 1)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def _finite(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):  # no bound holds for NaN
+        raise click.BadParameter(f"{value} is no number of minutes.", ctx, parameter)
+    return value
 
 
 def output_options(command: Decorated) -> Decorated:
@@ -41,6 +49,7 @@ def budget_options(command: Decorated) -> Decorated:
         "--max-minutes",
         type=click.FloatRange(0, min_open=True),
         metavar="MINUTES",
+        callback=_finite,
         help="End after this many minutes.",
     )
     return calls(minutes(command))
@@ -69,7 +78,7 @@ def budget_options(command: Decorated) -> Decorated:
 @click.option(
     "--from",
     "base",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    type=INPUT_FILE,
     metavar="FILE",
     help="Start from the instructions in FILE: a text, or a DSPy state (.json).",
 )

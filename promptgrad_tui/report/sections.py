@@ -121,12 +121,14 @@ def _rule_row(report: RunReport, number: int, rule: KeptRule, scale: float) -> t
     test = report.test_of(rule)
     return (
         str(number),
-        join(
+        element(
+            "div",
             element("strong", rule.text),
             element("span", f"Applies to: {rule.trigger}", class_="detail") if rule.trigger else None,
             element("span", f"Corrects the step {rule.predictor}", class_="detail")
             if len(report.prompts) > 1
             else None,
+            class_="long",
         ),
         _effect(test, scale),
         f"{len(test.fixed)} / {len(test.broken)}" if test else "",
@@ -137,7 +139,7 @@ def _rule_row(report: RunReport, number: int, rule: KeptRule, scale: float) -> t
 def _test_row(test: ValidationFinished, scale: float) -> tuple[Content, ...]:
     action = "" if test.action == "add" else f"{test.action}: "
     return (
-        f"{action}{test.rule.text}",
+        element("div", f"{action}{test.rule.text}", class_="long"),
         _effect(test, scale),
         f"{len(test.fixed)} / {len(test.broken)}",
         join(test.verdict.replace("_", " "), element("span", test.reason, class_="detail")),

@@ -1,11 +1,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from engine.journal import Journal, journal_path
-from tests.promptgrad_tui.desk_project import promptgrad, promptgrad_process, write_project
+from tests.promptgrad_tui.desk_project import PROMPTGRAD, promptgrad, promptgrad_process, write_project
 
 COMMANDS = ["demo", "init", "check", "run", "resume", "runs", "show", "events", "predict", "models", "doctor"]
 
@@ -65,6 +66,7 @@ def test_an_error_of_ours_is_told_as_one(monkeypatch, tmp_path):
 def test_unknown_options_are_usage_errors():
     assert promptgrad("run", "--epochs", "3").returncode == 2
     assert promptgrad("run", "--set", "epochs").returncode == 2
+    assert promptgrad("run", "--max-minutes", "nan").returncode == 2
     assert promptgrad("nonsense").returncode == 2
 
 
@@ -76,8 +78,44 @@ def test_colours_only_where_they_are_wanted(tmp_path):
 
 def test_a_project_without_runs_says_so(tmp_path):
     done = promptgrad("-C", tmp_path, "runs")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "there is no journal here" in done.stderr
+    assert "-C DIR" in done.stderr
+
+
+def test_a_journal_that_was_never_written_is_none(tmp_path):
+    path = journal_path(tmp_path)
+    path.parent.mkdir()
+    path.touch()
+    done = promptgrad("-C", tmp_path, "runs")
+    assert done.returncode == 2
+    assert "there is no journal here" in done.stderr
+    with Journal.open(path) as journal:
+        journal.create_run(tmp_path)
+    assert "interrupted" in promptgrad("-C", tmp_path, "runs").stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_error(closed):
+    done = subprocess.run(f"{PROMPTGRAD} --version {closed}", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_the_output_is_said(tmp_path):
+    with Journal.open(journal_path(tmp_path)) as journal:
+        journal.create_run(tmp_path)
+    command = f"{PROMPTGRAD} -C {tmp_path} runs > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "error: The output can't be used: No space left on device." in done.stderr
+
+
+def test_the_same_name_twice_is_refused():
+    done = promptgrad("run", "--set", "optimizer.epochs=1", "--set", "optimizer.epochs=2")
+    assert done.returncode == 2
+    assert "'optimizer.epochs' is given twice" in done.stderr
 
 
 def test_set_names_a_field_that_is_unknown(tmp_path):

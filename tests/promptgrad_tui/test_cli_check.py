@@ -44,6 +44,19 @@ def test_a_run_lies_between_the_least_and_the_most(server, tmp_path):
     assert calls.least <= result(promptgrad("run", project, "--json", "-q"))["calls"] <= calls.many
 
 
+def test_fields_that_hold_nothing_are_named_with_their_line(server, tmp_path):
+    file = write_project(tmp_path, server.uri) / "data" / "train.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[16]["queue"], rows[20]["queue"], rows[3]["ticket"] = None, " ", ""
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    told = result(promptgrad("check", tmp_path, "--no-model", "--json"))
+    warned = [finding["text"] for finding in told["findings"] if "is empty in" in finding["text"]]
+    assert warned == [
+        f"The field 'ticket' is empty in {file}, line 4.",
+        f"The field 'queue' is empty in {file}, line 17, and in 1 more.",
+    ]
+
+
 def test_the_check_for_programs(server, tmp_path):
     done = promptgrad("check", write_project(tmp_path, server.uri), "--json", "--json-progress")
     told = result(done)
@@ -164,6 +177,7 @@ def test_the_doctor_says_what_a_broken_compiler_costs(monkeypatch, tmp_path):
     assert done.returncode == 0
     assert ("warn", "llama.cpp") in findings(done)
     assert "CXXFLAGS" in done.stdout
+    assert "-mno-avx512fp16" in done.stdout
 
 
 def test_the_doctor_finds_a_damaged_journal(healthy_machine, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from engine.data import example_key, public_fields
 from engine.events import CarvedTest, Notice, RolloutFinished, RunStarted
+from engine.journal import Journal, journal_path
 from engine.manifest import load_manifest
 from tests.engine.desk import tickets
 from tests.promptgrad_tui.desk_project import Done, last_events, promptgrad, result, write_project
@@ -43,6 +44,11 @@ def replace_in_project(root: Path, old: str, new: str) -> None:
     file = root / "promptgrad.toml"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
+
+
+def artifact_of(root: Path) -> Path:
+    [artifact] = root.glob("artifacts/*/*/v1")
+    return artifact
 
 
 def train(root: Path) -> list[dict[str, Any]]:
@@ -169,6 +175,35 @@ def test_sizes_in_a_check_are_those_of_the_run(root: Path) -> None:
     splits = {split["name"]: split["examples"] for split in told["splits"]}
     assert (splits["train"], splits["test"]) == (data["train"].n, data["test"].n) == (65, 15)
     assert told["sizes"]["test"] == 15
+
+
+def test_a_transfer_measures_on_the_split_that_was_taken_out_of_train(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    artifact, kept = artifact_of(root), started(root).data["test"]
+    write_train(root, [*tickets(20, seed=9), *reversed(train(root))])
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with desk_server(name="another") as other:
+        told = result(promptgrad("transfer", artifact, "--to", other.uri, "--json"))
+    assert told["optimized"]["n"] == kept.n == 15
+    assert told["gain"]["score"] > 0
+    with Journal.open(journal_path(root), read_only=True) as journal:
+        opened = [event for _, event in journal.events_of_kind("test_opened")]
+    assert [event.purpose for event in opened] == ["release", "transfer"]
+    assert [event.data for event in opened] == [kept, kept]
+
+
+def test_a_recheck_knows_the_split_that_was_taken_out_of_train(root: Path) -> None:
+    artifact, carved = artifact_of(root), set(record(root).examples.values())
+    tested = [example for example in train(root) if key_of(example) in carved]
+    file = root / "new.jsonl"
+    file.write_text("".join(json.dumps(example) + "\n" for example in [*tested, *tickets(25, seed=11)]))
+    told = result(promptgrad("recheck", artifact, "--data", file, "--json"))
+    assert len(tested) == 15
+    assert told["seen"] == 15
+    assert told["scores"][0]["released"]["n"] == 15
+    assert told["scores"][0]["new"]["n"] == 40
+    assert told["recompile"] is False
 
 
 def ci(root: Path) -> Done:

@@ -138,3 +138,25 @@ def test_a_phone_scrolls_tables_and_not_the_page(page: Page, file: Path) -> None
     page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
     page.open(file)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+WORDS_CUT = """
+[...document.querySelectorAll("#rules ~ .scroll .long, tbody th")].flatMap(cell => {
+  const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode();
+  if (!text || text.data.length > 200) return [];
+  return [...text.data.matchAll(/\\b[A-Za-z]{2,12}\\b/g)].filter(word => {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return new Set([...range.getClientRects()].map(box => box.top)).size > 1;
+  }).map(word => word[0]);
+})
+"""
+
+
+def test_words_stay_whole_on_a_narrow_screen_and_the_page_is_no_wider_than_it(page: Page, file: Path) -> None:
+    page.call("Emulation.setDeviceMetricsOverride", width=360, height=800, deviceScaleFactor=1, mobile=True)
+    page.open(file)
+    assert page.evaluate("document.querySelectorAll('.long').length") > 0
+    assert page.evaluate(WORDS_CUT) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
