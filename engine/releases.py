@@ -61,8 +61,18 @@ def cell_name(program: str, revision: str, template: str | None) -> str:
 
 
 def root_of(artifact: Path) -> Path:
-    """Return the folder of all artifacts, in which `artifact` lies as name/revision/version."""
-    return artifact.resolve().parents[2]
+    """Return the folder of all artifacts, in which `artifact` lies as name/revision/version.
+
+    Raises:
+        ArtifactError: it lies elsewhere, or is damaged.
+    """
+    folder = artifact.resolve()
+    if folder.parent.name != _short(load_manifest(artifact).model.digest):
+        raise ArtifactError(
+            f"{artifact} doesn't lie where it was saved: artifacts/NAME/REVISION/VERSION.",
+            hint="Put it back there: what is current is written down beside the artifacts.",
+        )
+    return folder.parents[2]
 
 
 def load_releases(root: Path) -> Releases:

@@ -259,7 +259,7 @@ def test_a_run_is_named_by_a_part_of_its_id(finished):
     name = result(done)["run"]
     assert promptgrad("-C", root, "events", name[-4:]).stdout
     missing = promptgrad("-C", root, "show", "nothing-like-it")
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert name in missing.stderr
 
 
