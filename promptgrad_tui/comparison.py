@@ -15,6 +15,7 @@ from engine.slices import ScoredExamples
 from engine.statistics import gain_interval
 from promptgrad_tui.changes import Change, ExampleChange, HeldOut, example_changes
 from promptgrad_tui.compared import SPLITS, ComparedProgram, program_of_artifact, program_of_run
+from promptgrad_tui.prediction import folder_of
 from promptgrad_tui.project_examples import ProjectExamples
 
 BASELINE = "baseline"
@@ -160,12 +161,13 @@ def read_comparison(project: Path, before: str, after: str) -> Comparison:
     if BASELINE in (before, after):
         other = after if before == BASELINE else before
         known[BASELINE] = _read_program(project, other, is_baseline=True)
-    return compare(known[before], known[after], ProjectExamples.of(project))
+    places = (folder_of(Path(name), project) for name in (after, before) if Path(name).is_dir())
+    return compare(known[before], known[after], ProjectExamples.of(next(places, project)))
 
 
 def _read_program(project: Path, name: str, *, is_baseline: bool = False) -> ComparedProgram:
     for folder in (Path(name), project / name):
         if folder.is_dir():
-            return program_of_artifact(folder, project, is_baseline=is_baseline)
+            return program_of_artifact(folder, folder_of(folder, project), is_baseline=is_baseline)
     with Journal.open(journal_path(project), read_only=True) as journal:
         return program_of_run(journal, journal.run(name), is_baseline=is_baseline)

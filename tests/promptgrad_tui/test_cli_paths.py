@@ -124,3 +124,14 @@ def test_a_project_that_was_moved_goes_on_where_it_is(tmp_path):
     )
     [run] = result(promptgrad("-C", third, "runs", "--json"))
     assert Path(run["artifact"]).is_dir()
+
+
+def test_an_artifact_is_compared_from_anywhere_with_its_projects_journal(made, monkeypatch, tmp_path):
+    root, artifact = made
+    asked = ("compare", "baseline", artifact, "--json")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = result(promptgrad(*asked))
+    assert elsewhere["notes"] == []
+    assert elsewhere["examples"][0]["fields"]["ticket"]
+    monkeypatch.chdir(root)
+    assert result(promptgrad(*asked)) == elsewhere
