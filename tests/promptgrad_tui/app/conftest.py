@@ -18,10 +18,9 @@ _OF_A_PERSON = (
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without models, caches, servers or preferences."""
-    home = tmp_path / "home"
-    home.mkdir()
+    home = tmp_path_factory.mktemp("home")
     for name in _OF_A_PERSON:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
