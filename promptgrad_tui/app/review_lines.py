@@ -19,7 +19,7 @@ from promptgrad_tui.sanitize import one_line
 
 COLUMNS = (
     Column("Decision", width=12),
-    Column("Now", width=3, from_width=60),
+    Column("Now", width=3, from_width=44),
     Column("Gain", width=6, right=True),
     Column("", width=15, from_width=75),
     Column("Rule", share=1),
