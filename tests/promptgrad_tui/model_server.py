@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from typing import Any
 
 from engine.testing import words
 from tests.engine.desk import Desk
+from tests.patience import PATIENCE_SECONDS
 
 
 class DeskServer(ThreadingHTTPServer):
     """Answers `/v1/chat/completions` as the desk would; `calls` counts the answers it gave.
 
-    While `is_down` is set it answers 503; it takes `seconds` for each answer. `name` is its model's.
+    While `is_down` is set it answers 503; it takes `seconds` for each answer. `name` is its model's. After as
+    many answers as `answers` says it holds what it is asked until `release()`, and answers 503 to that.
     """
 
     daemon_threads = True
@@ -27,9 +30,25 @@ class DeskServer(ThreadingHTTPServer):
         self.desk = desk
         self.seconds = seconds
         self.name = name
+        self.answers = math.inf
         self.is_down = False
         self.calls = 0
         self.lock = threading.Lock()
+        self._released = threading.Event()
+
+    def release(self) -> None:
+        """Answer all that is asked from now on."""
+        self.answers = math.inf
+        self._released.set()
+
+    def will_answer(self) -> bool:
+        """Whether a call gets an answer; one that is held is told so once it is let go."""
+        with self.lock:
+            self.answers -= 1
+            is_held = self.answers < 0
+        if is_held:
+            self._released.wait(PATIENCE_SECONDS)
+        return not (is_held or self.is_down)
 
     @property
     def uri(self) -> str:
@@ -54,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             self._send(404, {"error": {"message": "no such path"}})
             return
-        if self.server.is_down:
+        if not self.server.will_answer():
             self._send(503, {"error": {"message": "the model is down"}})
             return
         time.sleep(self.server.seconds)

@@ -15,6 +15,7 @@ from tests.models.gguf_files import MODEL, write_model
 from tests.models.hub_server import Hub
 from tests.models.ollama_server import FakeModel, OllamaServer
 from tests.models.openai_server import OpenAIServer
+from tests.patience import PATIENCE_SECONDS
 
 from .app.recorded import RecordedRun
 from .desk_project import Done, promptgrad
@@ -40,6 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("OLLAMA_HOST", NOBODY)
+    monkeypatch.setattr("models.served.SERVER_SECONDS", PATIENCE_SECONDS)
     return home
 
 

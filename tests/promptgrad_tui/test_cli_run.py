@@ -1,7 +1,9 @@
+import itertools
 import json
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -35,6 +37,21 @@ def finished(tmp_path_factory):
         write_project(root, server.uri)
         done = promptgrad_process("run", root, "--json")
         yield root, done, server
+
+
+@contextmanager
+def busy_server(finished, kind):
+    """A server that holds its answers in the midst of a run, after the run's first event of a kind."""
+    root, _, _ = finished
+    with desk_server() as server:
+        server.answers = calls_until(last_events(root), kind) + 10
+        yield server
+
+
+def calls_until(events, kind):
+    """How many calls a run had paid for at its first event of a kind."""
+    before = itertools.takewhile(lambda event: event.kind != kind, events)
+    return len({key for event in before for key in getattr(event, "completions", ())})
 
 
 def test_json_is_one_object_on_stdout_and_progress_goes_to_stderr(finished):
@@ -176,7 +193,7 @@ def test_a_budget_ends_a_run_and_a_larger_one_goes_on(finished, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_cleanly_and_resume_goes_on(finished, tmp_path, number):
     _, whole, _ = finished
-    with desk_server(seconds=0.05) as server:
+    with busy_server(finished, "epoch") as server:
         project = write_project(tmp_path, server.uri)
         process = started("run", project, "--json")
         wait_for(project, "epoch", process)
@@ -186,14 +203,14 @@ def test_an_interrupt_stops_cleanly_and_resume_goes_on(finished, tmp_path, numbe
         assert process.returncode == 130
         assert json.loads(stdout)["status"] == "stopped"
         assert "resume" in stderr
-        server.seconds = 0.0
+        server.release()
         resumed = promptgrad("-C", project, "resume", "last", "--json")
         assert outcome(result(resumed)) == outcome(result(whole))
 
 
 def test_a_second_interrupt_ends_at_once_and_the_story_can_be_told(finished, tmp_path):
     _, whole, _ = finished
-    with desk_server(seconds=0.05) as server:
+    with busy_server(finished, "validation") as server:
         project = write_project(tmp_path, server.uri)
         process = started("run", project)
         wait_for(project, "validation", process)
@@ -204,7 +221,7 @@ def test_a_second_interrupt_ends_at_once_and_the_story_can_be_told(finished, tmp
         assert "accepted" in told
         assert "promptgrad -C" in told.splitlines()[-1]
         assert "interrupted" in promptgrad("-C", project, "runs").stdout
-        server.seconds = 0.0
+        server.release()
         resumed = promptgrad("-C", project, "resume", "last", "--json")
         assert outcome(result(resumed)) == outcome(result(whole))
         assert "Resumed" in resumed.stderr
@@ -213,21 +230,17 @@ def test_a_second_interrupt_ends_at_once_and_the_story_can_be_told(finished, tmp
 
 def test_a_model_that_goes_away_ends_the_run_with_3_and_resume_goes_on(finished, tmp_path):
     _, whole, _ = finished
-    with desk_server(seconds=0.05) as server:
+    with busy_server(finished, "epoch") as server:
         project = write_project(tmp_path, server.uri)
-        (project / "promptgrad.toml").write_text(
-            (project / "promptgrad.toml")
-            .read_text()
-            .replace("[optimizer]", "timeout_seconds = 1\n[optimizer]")
-        )
         process = started("run", project, "--json")
         wait_for(project, "epoch", process)
         server.is_down = True
+        server.release()
         stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 3
         assert json.loads(stdout)["status"] == "error"
         assert "error:" in stderr
-        server.is_down, server.seconds = False, 0.0
+        server.is_down = False
         resumed = promptgrad("-C", project, "resume", "last", "--json")
         assert outcome(result(resumed)) == outcome(result(whole))
 
@@ -263,8 +276,8 @@ def test_a_run_is_named_by_a_part_of_its_id(finished):
     assert name in missing.stderr
 
 
-def test_two_processes_on_one_run(tmp_path):
-    with desk_server(seconds=0.05) as server:
+def test_two_processes_on_one_run(finished, tmp_path):
+    with busy_server(finished, "epoch") as server:
         project = write_project(tmp_path, server.uri)
         process = started("run", project)
         wait_for(project, "epoch", process)
@@ -279,7 +292,7 @@ def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
     _, whole, _ = finished
     from promptgrad_tui.job import Budget, create_run, open_project
 
-    with desk_server(seconds=0.05) as server, Journal.open(journal_path(tmp_path)) as journal:
+    with busy_server(finished, "batch") as server, Journal.open(journal_path(tmp_path)) as journal:
         project = open_project(write_project(tmp_path, server.uri), {})
         run = create_run(journal, project, {}, None, Budget()).id
         command = [sys.executable, "-m", "promptgrad_tui.worker", str(tmp_path), run]
@@ -288,7 +301,7 @@ def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
         journal.send_command(run, "stop")
         assert worker.wait(PATIENCE_SECONDS) == 130, worker.stderr.read()
         assert journal.run(run).status == "stopped"
-        server.seconds = 0.0
+        server.release()
         assert subprocess.run(command).returncode == 0
         summary = journal.run(run).summary.model_dump(mode="json")
     assert outcome(summary) == outcome(result(whole))

@@ -212,9 +212,9 @@ def test_another_revision_is_measured_and_never_served(desk: tuple[Path, Path]) 
     transferred = result(promptgrad("-C", root, "transfer", artifact, "--to", moved, "--json"))
     manifest = load_manifest(artifact)
     assert manifest.optimized.test is not None
-    assert transferred["optimized"] == manifest.optimized.test.model_dump(), (
-        "the same weights answer the same"
-    )
+    there, here = transferred["optimized"], manifest.optimized.test
+    assert there["n"] == here.n
+    assert there["score"] == pytest.approx(here.score, abs=2 / here.n), "the same weights, but for a tie"
     assert transferred["test_opening"] == 2
     row = result(promptgrad("-C", root, "matrix", "--json"))[-1]
     assert (row["kind"], row["model"]["uri"], row["loadable"]) == ("transfer", moved, False)

@@ -16,6 +16,7 @@ SMALL = ("--set", "optimizer.epochs=1", "--set", "optimizer.batches_per_epoch=2"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(3600),  # it starts some twenty processes, one after another
     pytest.mark.skipif(not demo_model_path().exists(), reason="the demo model was not made: make demo-model"),
 ]
 

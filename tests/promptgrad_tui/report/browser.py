@@ -31,6 +31,8 @@ class Page:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Log", "Runtime", "Accessibility"):
             self.call(f"{domain}.enable")
+        while self.evaluate("document.readyState") != "complete":
+            pass  # else the blank page's load could be taken for that of the file
 
     def open(self, file: Path) -> None:
         """Load a file and wait until it is there."""
