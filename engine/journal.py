@@ -236,6 +236,14 @@ class Journal:
         )
         return [(seq, self._event(text)) for seq, text in rows]
 
+    def last_time(self, run: str, before: int | None = None) -> float | None:
+        """Return the time of a run's last event, or of the last one with a number below `before`."""
+        row = self._read(
+            "SELECT time FROM events WHERE run = ? AND (? IS NULL OR seq < ?) ORDER BY seq DESC LIMIT 1",
+            (run, before, before),
+        )
+        return row[0][0] if row else None
+
     def events_of_kind(self, kind: str) -> list[tuple[str, Event]]:
         """Return the events of one kind in all runs, in order, each with its run."""
         rows = self._read("SELECT run, json FROM events WHERE kind = ? ORDER BY seq", (kind,))

@@ -38,6 +38,9 @@ CREATE TABLE decisions(
 );
 """
 
+# Runs are listed, and openings of a test split counted, among all the rollouts of a project.
+_BY_KIND = "CREATE INDEX IF NOT EXISTS events_by_kind ON events(kind, run, seq)"
+
 _DISK_FULL = "Free some space, then resume the run: what was written before is safe."
 _NO_ACCESS = "Make the folder writable for this user, or move the project to one that is."
 _BUSY = "Close the program that holds it (a database browser, a backup), then resume the run."
@@ -169,6 +172,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(_BY_KIND)
         # SQLite opens a read-only file without a word: only a write shows that it is one.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")

@@ -74,6 +74,15 @@ def journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
+def test_the_last_event_of_all_and_before_another_one_tell_their_time(journal: Journal) -> None:
+    assert journal.last_time(RUN) is None
+    for number in (1, 2, 3):
+        journal.append(RUN, Notice(id=f"notice/{number}", text="", time=float(number)))
+    third = journal.events(RUN)[-1][0]
+    assert (journal.last_time(RUN), journal.last_time(RUN, before=third)) == (3.0, 2.0)
+    assert journal.last_time(RUN, before=1) is None
+
+
 def test_an_event_of_the_same_id_is_written_once(journal: Journal) -> None:
     assert journal.append(RUN, notice(1))
     assert not journal.append(RUN, Notice(id="notice/1", text="again"))
