@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-import traceback
 from collections.abc import Callable
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
-from engine.data import example_key, public_fields
+from pydantic import ValidationError
+
+from engine.data import example_key, example_name, public_fields
 from engine.errors import MetricError, PromptGradError
 from engine.score import Example, Metric, Score
+from engine.user_calls import raised_at
 
 _TRACES = frozenset({"trace", "pred_name", "pred_trace"})
 _HINT = (
@@ -65,7 +66,7 @@ class _CoercedMetric:
         except Exception as error:
             raise MetricError(
                 f"The metric {self._name} raised {type(error).__name__} on the example {_named(example)}: "
-                f"{error} ({_raised_at(error)}).",
+                f"{_said(error)} ({raised_at(error)}).",
                 hint="A metric has to score every prediction, also a wrong or incomplete one.",
             ) from error
         try:
@@ -127,13 +128,12 @@ def _in_range(value: Any) -> float:
 
 
 def _named(example: Example) -> str:
-    return str(example.get("id") or example_key(example, public_fields(example)))
+    return example_name(example, example_key(example, public_fields(example)))
 
 
-def _raised_at(error: Exception) -> str:
-    """Return the last line of the metric's own file that was on the way to `error`."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]
-    if not frames:
-        return "at its call"
-    last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
-    return f"{Path(last.filename).name}, line {last.lineno}"
+def _said(error: Exception) -> str:
+    """Return an error's message; that of a `Score` out of range in one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))} = {first['input']!r}: {first['msg']}"

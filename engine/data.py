@@ -26,12 +26,18 @@ class LoadedExample:
     @property
     def name(self) -> str:
         """The example's id as text, or its key if it has none."""
-        return str(self.values.get("id", self.key))
+        return example_name(self.values, self.key)
 
     @property
     def where(self) -> str:
         """File and line, as an error names them."""
         return f"{shown(self.file)}, line {self.line}"
+
+
+def example_name(values: Mapping[str, Any], key: str) -> str:
+    """Return what a person calls an example: its id as text, or its key if it has none."""
+    name = values.get("id")
+    return key if name is None else str(name)
 
 
 def example_key(values: Mapping[str, Any], fields: Iterable[str]) -> str:
@@ -80,8 +86,7 @@ def _example(path: Path, line: int, values: Any, id_field: str | None) -> Loaded
         )
     if not values:
         raise DataError(f"{where}: the example has no fields.", hint="Remove it, or give it its fields.")
-    for field, value in values.items():
-        _refuse_unusable(where, field, value)
+    _refuse_unusable(where, "", values)
     if id_field is not None and id_field != "id":
         if id_field not in values:
             raise DataError(
@@ -94,30 +99,36 @@ def _example(path: Path, line: int, values: Any, id_field: str | None) -> Loaded
 def _refuse_unusable(where: str, field: str, value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise DataError(f"{where}: the field {field!r} is {value}.", hint="Write null, or a number.")
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{where}: the field {field!r} holds half a character (a lone surrogate).",
-                hint="Write the file as UTF-8 again, from its source.",
-            ) from None
+    if isinstance(value, str):
+        _refuse_half_characters(where, field, value)
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_unusable(where, f"{field}.{key}", item)
+            name = f"{field}.{key}" if field else key
+            _refuse_half_characters(where, name, key)
+            _refuse_unusable(where, name, item)
     if isinstance(value, list):
         for number, item in enumerate(value):
             _refuse_unusable(where, f"{field}[{number}]", item)
 
 
+def _refuse_half_characters(where: str, field: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where}: the field {field!r} holds half a character (a lone surrogate).",
+            hint="Write the file as UTF-8 again, from its source.",
+        ) from None
+
+
 def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
     seen: dict[str, LoadedExample] = {}
     for example in examples:
-        if (name := example.values.get("id")) is None:
+        if example.values.get("id") is None:
             continue
-        first = seen.setdefault(json.dumps(name, sort_keys=True), example)
+        first = seen.setdefault(example.name, example)
         if first is not example:
             raise DataError(
-                f"{example.where}: the id {name!r} is already that of line {first.line}.",
+                f"{example.where}: the id {example.values['id']!r} is already that of line {first.line}.",
                 hint="Give each example of a file its own id.",
             )

@@ -84,6 +84,10 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         raise DataError(
             f"{shown(path)}, line {first_line}: nested too deeply.", hint="Flatten the example."
         ) from None
+    except ValueError:  # Python refuses to read integers of more than 4,300 digits
+        raise DataError(
+            f"{shown(path)}, line {first_line}: a number has too many digits.", hint="Write it as text."
+        ) from None
 
 
 def _json_hint(path: Path) -> str:
@@ -163,7 +167,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{shown(path)}, line {line}: no CSV: {error}.", hint="Look for a quote that is never closed."
+            f"{shown(path)}, line {line}: no CSV: {error}.",
+            hint="Look for a quote that is never closed. Longer texts can be had from JSONL.",
         ) from None
 
 

@@ -20,12 +20,14 @@ def project_fingerprint(project: Project) -> dict[str, str]:
     """Return what the project's program, data and metric are, each under its name in `promptgrad.toml`.
 
     Data are known by their examples, so a file that is only written otherwise stays the same; Python files
-    by their bytes, and with them the project's files that they import.
+    by their bytes, and with them the project's files that they import. Base instructions in [optimizer] that
+    replace the program's own are a part of it.
     """
     return dict(
         [
             *_section("program", project.program.model_dump(mode="json", exclude_unset=True)),
             *_code(project, "program.python", project.program.python),
+            *_base(project),
             *_data(project),
             *_section("metric", project.metric.model_dump(mode="json", exclude_unset=True)),
             *_code(project, "metric.python", project.metric.python),
@@ -54,6 +56,11 @@ def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[
         return
     for path in project_code(project, reference):
         yield f"{name} ({_shown(project, path)})", _digest(path.read_bytes()) if path.is_file() else ABSENT
+
+
+def _base(project: Project) -> Iterator[tuple[str, str]]:
+    if project.optimizer.base_prompt_source != "module":
+        yield "optimizer.base_prompt_source", _digest(project.optimizer.base_prompt_source.encode())
 
 
 def _shown(project: Project, path: Path) -> str:

@@ -37,10 +37,7 @@ class FrozenProgram:
             )
         self._module = module.deepcopy()
         self.predictors: tuple[str, ...] = tuple(steps)
-        self.base: dict[str, str] = {
-            name: step.signature.instructions if base_prompt_source == "module" else base_prompt_source
-            for name, step in steps.items()
-        }
+        self.base = base_instructions(module, base_prompt_source)
         self.inputs: frozenset[str] | None = _input_fields(module, steps)
 
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
@@ -74,6 +71,28 @@ class FrozenProgram:
         if self.inputs is None:
             return dict(example)
         return {key: value for key, value in example.items() if key in self.inputs}
+
+
+def base_instructions(module: dspy.Module, base_prompt_source: str) -> dict[str, str]:
+    """Return the frozen instructions of each predictor: its own for "module", else the text that is given."""
+    return {
+        name: step.signature.instructions if base_prompt_source == "module" else base_prompt_source
+        for name, step in module.named_predictors()
+    }
+
+
+def refuse_own_models(program: dspy.Module) -> None:
+    """Refuse a program whose steps ask an LM of their own: nobody could say which model was measured.
+
+    Raises:
+        ProjectError: a step brings an LM.
+    """
+    own = [name for name, step in program.named_predictors() if step.lm is not None]
+    if own:
+        raise ProjectError(
+            f"The program's step {own[0]!r} asks an LM of its own.",
+            hint="Take it out of the program: [model] task in promptgrad.toml names the model that answers.",
+        )
 
 
 def _input_fields(module: dspy.Module, steps: Mapping[str, Any]) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from engine.conditional import RuleSelection
-from engine.data import example_key, public_fields
+from engine.data import example_key, example_name, public_fields
 from engine.errors import ProjectError, PromptGradError
 from engine.events import Emit, RolloutFinished
 from engine.program import FrozenProgram, trace_text
@@ -204,6 +204,12 @@ class RolloutRunner:
             return None, trace_text(module, trace), f"The answer could not be read: {_answer_of(error)}"
         except Exception as error:
             raise _explained(error, item) from error
+        if not hasattr(prediction, "items"):
+            raise ProjectError(
+                f"The program returned {type(prediction).__name__} on the example "
+                f"{example_name(item.values, item.key)}, and not a prediction.",
+                hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
+            )
         return prediction, trace_text(module, trace), ""
 
 
@@ -221,7 +227,7 @@ def _results(futures: Sequence[Future[Rollout]]) -> list[Rollout]:
 
 def _explained(error: Exception, item: Item) -> PromptGradError:
     """Return the error as one made for people; it names the example."""
-    where = item.values.get("id") or item.key
+    where = example_name(item.values, item.key)
     known = cause_of(error)
     if known is not None:
         known.add_note(f"example {where}")

@@ -34,6 +34,7 @@ from engine.journal import Journal
 from engine.live_text import LiveText, live_file
 from engine.loop import Optimized
 from engine.optimizer import OptimizationSession, PromptGradOptimizer
+from engine.program import base_instructions, refuse_own_models
 from engine.proof import Proof, Prover
 from engine.replay import Replay
 from engine.reserve import Reserve
@@ -88,7 +89,8 @@ def apply_review(
 
 
 def _finished(journal: Journal, run: str) -> RunSummary | None:
-    summaries = [event.summary for _, event in journal.events(run) if isinstance(event, RunFinished)]
+    finished = journal.events(run, kinds=["run_finished"])
+    summaries = [event.summary for _, event in finished if isinstance(event, RunFinished)]
     done = [summary for summary in summaries if summary.status in ("improved", "no_improvement")]
     return done[-1] if done else None
 
@@ -106,12 +108,13 @@ class _Run:
         self._journal = journal
         self._on_event = on_event
         self._started = time.monotonic()
-        events = [event for _, event in journal.events(plan.run)]
-        self._began = next((event for event in events if isinstance(event, RunStarted)), self._beginning())
-        self._attempt = 1 + sum(isinstance(event, RunStarted | RunResumed) for event in events)
-        self._seconds_before = _worked_seconds(events)
+        starts = journal.events(plan.run, kinds=["run_started", "run_resumed"])
+        began = (event for _, event in starts if isinstance(event, RunStarted))
+        self._began = next(began, self._beginning())
+        self._attempt = 1 + len(starts)
+        self._seconds_before = _worked_seconds(journal, plan.run, starts)
         self._reserve: Reserve | None = None
-        self._pauses = sum(isinstance(event, RunPaused) for event in events)
+        self._pauses = len(journal.events(plan.run, kinds=["paused"]))
 
     def execute(self) -> RunSummary:
         self._emit(self._opening())
@@ -167,6 +170,7 @@ class _Run:
 
     def _session(self) -> OptimizationSession:
         plan = self._plan
+        refuse_own_models(plan.program)
         optimizer = PromptGradOptimizer(
             plan.metric, plan.config, example_formatter=plan.formatter, rule_acceptor=plan.rule_acceptor
         )
@@ -255,7 +259,6 @@ class _Run:
 
     def _beginning(self) -> RunStarted:
         plan = self._plan
-        steps = dict(plan.program.named_predictors())
         return RunStarted(
             id="run",
             run=plan.run,
@@ -263,7 +266,7 @@ class _Run:
             program=program_digest(plan.program),
             model=ModelUsed.of(plan.models.task),
             reflection=ModelUsed.of(plan.models.reflection),
-            base_instructions={name: step.signature.instructions for name, step in steps.items()},
+            base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
             config=asdict(plan.config),
             seed=plan.config.seed or 0,
             data=plan.data,
@@ -344,12 +347,10 @@ def _outcome(found: Optimized, report: GateReport | None) -> tuple[Status, str]:
     return "improved", found.reason
 
 
-def _worked_seconds(events: Sequence[Event]) -> float:
-    """Seconds that earlier processes worked on the run, by the times of their events."""
-    total, began, last = 0.0, None, 0.0
-    for event in events:
-        if isinstance(event, RunStarted | RunResumed):
-            total += last - began if began is not None else 0.0
-            began = event.time
-        last = event.time
-    return total + (last - began if began is not None else 0.0)
+def _worked_seconds(journal: Journal, run: str, starts: Sequence[tuple[int, Event]]) -> float:
+    """Seconds that earlier processes worked on the run: from each one's start to its last event."""
+    nexts = [*(number for number, _ in starts[1:]), None]
+    return sum(
+        (journal.last_time(run, before=later) or event.time) - event.time
+        for (_, event), later in zip(starts, nexts, strict=False)  # no start, nothing after it
+    )

@@ -14,6 +14,7 @@ from engine.coercion import as_metric
 from engine.errors import ProjectError
 from engine.formatting import ExampleFormatter
 from engine.metrics import built_in_metric
+from engine.program import refuse_own_models
 from engine.project import ProgramSection, Project
 from engine.score import Metric
 from engine.selection import RuleAcceptor
@@ -155,6 +156,7 @@ def _built_in_python(project: Project, reference: str) -> dspy.Module:
         )
     if not hasattr(type(made), "forward"):
         raise ProjectError(f"{reference} has no forward().", hint="Define what the module does in forward().")
+    refuse_own_models(made)
     return made
 
 

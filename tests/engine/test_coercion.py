@@ -160,3 +160,20 @@ def test_an_error_of_ours_passes_through() -> None:
 def test_a_built_in_function_without_a_signature_is_taken_as_it_is() -> None:
     with pytest.raises(MetricError, match="The metric max raised"):
         scored(max)
+
+
+def test_a_score_out_of_range_is_told_in_a_line() -> None:
+    def metric(example: Any, prediction: Any) -> Score:
+        return Score(1.5, True)
+
+    with pytest.raises(MetricError) as caught:
+        scored(metric)
+    assert caught.value.message.startswith(
+        "The metric metric raised ValidationError on the example T-7: "
+        "value = 1.5: Input should be less than or equal to 1 (test_coercion.py, line"
+    )
+
+
+def test_an_id_of_zero_is_a_name() -> None:
+    with pytest.raises(MetricError, match="on the example 0"):
+        as_metric(lambda example, prediction: None)({"id": 0, "a": 1}, RIGHT)

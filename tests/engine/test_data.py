@@ -139,6 +139,13 @@ def test_parquet_without_pyarrow_says_what_to_install(
         ("a.jsonl", '{"a": 1}\n{"b": [1, NaN]}\n', "line 2: the field 'b[1]' is nan"),
         ("a.jsonl", '{"a": {"b": 1e999}}\n', "line 1: the field 'a.b' is inf"),
         ("a.jsonl", '{"a": "\\ud83d"}\n', "line 1: the field 'a' holds half a character"),
+        ("a.jsonl", '{"a": {"b\\ud83d": 1}}\n', "line 1: the field 'a.b\\ud83d' holds half a character"),
+        ("a.jsonl", '{"a": 1}\n{"a": ' + "9" * 5000 + "}\n", "line 2: a number has too many digits"),
+        (
+            "a.jsonl",
+            '{"id": 1, "a": 1}\n{"id": "1", "a": 2}\n',
+            "line 2: the id '1' is already",
+        ),
         ("a.jsonl", '{"id": 1, "a": 1}\n\n{"id": 1, "a": 2}\n', "line 3: the id 1 is already that of line 1"),
         ("a.jsonl", "", "holds no examples"),
         ("a.jsonl", "\n \n", "holds no examples"),
@@ -217,3 +224,9 @@ def test_a_dataset_digest_depends_on_content_and_order(tmp_path: Path) -> None:
     assert dataset_digest(one).startswith("sha256:")
     assert dataset_digest(one) != dataset_digest(one[::-1])
     assert dataset_digest(one) != dataset_digest(one[:1])
+
+
+def test_an_example_is_called_by_its_id_or_else_by_its_key(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"id": 0, "a": 1}\n{"id": null, "a": 2}\n{"a": 3}\n')
+    zero, null, none = load_examples(path)
+    assert (zero.name, null.name, none.name) == ("0", null.key, none.key)

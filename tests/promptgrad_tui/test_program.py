@@ -232,3 +232,16 @@ def test_hooks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         build_formatter(project(tmp_path, top='example_formatter = "hooks.py:Half"\n', hooks_py=HOOKS))
     with pytest.raises(ProjectError, match="can't be called with one rule"):
         build_acceptor(project(tmp_path, top='rule_acceptor = "hooks.py:accept_nothing"\n'))
+
+
+def test_a_program_with_an_lm_of_its_own_is_refused(tmp_path: Path) -> None:
+    code = """
+import dspy
+
+def build():
+    program = dspy.Predict("ticket -> queue")
+    program.set_lm(dspy.LM("openai/gpt-5"))
+    return program
+"""
+    made = project(tmp_path, 'python = "desk.py:build"', desk_py=code)
+    assert "'self' asks an LM of its own" in refused(made)

@@ -1,0 +1,39 @@
+"""Calls of a user's own functions: what they raise becomes an error that names the function and its line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import ProjectError, PromptGradError
+
+_OURS = Path(__file__).parent
+
+
+@contextmanager
+def calling(what: str) -> Iterator[None]:
+    """Turn whatever a user's function raises into a `ProjectError`; `what` says which function it is."""
+    try:
+        yield
+    except PromptGradError:
+        raise
+    except Exception as error:
+        raise ProjectError(
+            f"The {what} raised {type(error).__name__}: {error} ({raised_at(error)}).",
+            hint="Correct its code; --debug shows where it was raised.",
+        ) from error
+
+
+def raised_at(error: Exception) -> str:
+    """Return the last line of the user's own file that was on the way to `error`."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent != _OURS and Path(frame.filename).name != "contextlib.py"
+    ]
+    if not frames:
+        return "at its call"
+    last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"
