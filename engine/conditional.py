@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import dspy
@@ -28,7 +27,7 @@ class RuleSelection:
 class ConditionalProgram(dspy.Module):
     """A program that picks its rules for each input when it is called.
 
-    Its state (`save`, `load`) is the base program's: rules and selection belong to the constructor.
+    Its state (`save`, `load`) and LM are the base program's: rules and selection belong to the constructor.
     """
 
     def __init__(self, module: dspy.Module, rules: RuleSet, top_k: int, min_overlap: float) -> None:
@@ -36,16 +35,16 @@ class ConditionalProgram(dspy.Module):
         self.base = module
         self._rules = rules
         self._select = RuleSelection(top_k, min_overlap)
-        frozen = FrozenProgram(module)
-        self._program_for = lru_cache(maxsize=256)(frozen.with_rules)
-        self._take_inputs = frozen.take_inputs
 
     def forward(self, **inputs: Any) -> Any:
         """Run the base program with the rules that concern `inputs`."""
-        return self._program_for(self._select(self._rules, self._take_inputs(inputs)))(**inputs)
+        return self._program_for(inputs)(**inputs)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ConditionalProgram:
-        """Return an independent copy; the rules are immutable and shared."""
-        return ConditionalProgram(
-            self.base.deepcopy(), self._rules, self._select.top_k, self._select.min_overlap
-        )
+    async def aforward(self, **inputs: Any) -> Any:
+        """Run the base program with the rules that concern `inputs`, without blocking."""
+        return await self._program_for(inputs).acall(**inputs)
+
+    def _program_for(self, inputs: Mapping[str, Any]) -> dspy.Module:
+        # Made of the base as it is now: it may have been given another state, demonstrations or an LM.
+        program = FrozenProgram(self.base)
+        return program.with_rules(self._select(self._rules, program.take_inputs(inputs)))

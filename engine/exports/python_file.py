@@ -64,8 +64,16 @@ class ConditionalProgram(dspy.Module):
 
     def forward(self, **inputs: Any) -> Any:
         """Run the program with the rules that concern `inputs`."""
+        return self.program_for(inputs)(**inputs)
+
+    async def aforward(self, **inputs: Any) -> Any:
+        """Run the program with the rules that concern `inputs`, without blocking."""
+        return await self.program_for(inputs).acall(**inputs)
+
+    def program_for(self, inputs: Mapping[str, Any]) -> dspy.Module:
+        """Return the program with the rules that concern `inputs`."""
         known = inputs if INPUTS is None else {key: inputs[key] for key in inputs if key in INPUTS}
-        return self.with_rules(select_rules(RULES, known, TOP_K, MIN_OVERLAP))(**inputs)
+        return self.with_rules(select_rules(RULES, known, TOP_K, MIN_OVERLAP))
 
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return the program with these rules after its instructions."""

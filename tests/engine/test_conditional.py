@@ -1,6 +1,9 @@
+import asyncio
+
 import dspy
 
 from engine.conditional import ConditionalProgram
+from engine.replay import MemoryCompletions, Replay
 from engine.rules import Rule, RuleSet
 from tests.engine.desk import BASE, desk_model, desk_program, learned
 
@@ -41,3 +44,33 @@ def test_its_state_is_the_base_programs(tmp_path):
 def test_a_copy_keeps_its_rules():
     copy = ConditionalProgram(desk_program(), RULES, top_k=1, min_overlap=0.5).deepcopy()
     assert learned(asked(copy, "a visa and a drone")) == {"drone"}
+
+
+def test_it_asks_the_lm_that_it_was_given():
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+    own = desk_model()
+    program.set_lm(own.lm)
+    with dspy.context(lm=desk_model().lm, adapter=dspy.JSONAdapter()):
+        program(ticket="a drone")
+    assert len(own.requests) == 1
+
+
+def test_a_state_that_is_loaded_counts():
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+    other = ConditionalProgram(dspy.Predict(dspy.Signature("ticket -> queue", "Be quick.")), RULES, 5, 0.5)
+    program.load_state(other.dump_state())
+    assert "Be quick." in asked(program, "a drone")
+    assert learned(asked(program, "a drone")) == {"drone"}
+
+
+def test_it_can_be_awaited():
+    model = desk_model()
+    lm = Replay(MemoryCompletions(), "test").lm(model)
+    program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
+
+    async def answer():
+        with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+            return await program.acall(ticket="a drone")
+
+    assert asyncio.run(answer()).queue == "aviation"
+    assert learned(model.requests[0].system) == {"drone"}
