@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -12,71 +12,86 @@ from engine.errors import ConfigError
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
+HIGHEST_TEMPERATURE = 2.0
+"""What DSPy and the servers take at most."""
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class _Fields:
-    epochs: Count = Field(3, description="Training epochs.")
-    batches_per_epoch: Count = Field(3, description="Batches per epoch; each is analysed once.")
-    batch_size: Count = Field(10, description="Examples per batch.")
-    max_workers: Count = Field(10, description="Threads that run the program at the same time.")
-    num_val_runs: Count = Field(1, description="Validation runs per epoch, averaged.")
-    verbose: bool = Field(True, description="Log progress.")
-    seed: int | None = Field(None, description="Seed of all sampling; none draws one.")
+    epochs: Count = Field(default=3, description="Training epochs.")
+    batches_per_epoch: Count = Field(default=3, description="Batches per epoch; each is analysed once.")
+    batch_size: Count = Field(default=10, description="Examples per batch.")
+    max_workers: Count = Field(default=10, description="Threads that run the program at the same time.")
+    num_val_runs: Count = Field(default=1, description="Validation runs per epoch, averaged.")
+    verbose: bool = Field(default=True, description="Log progress.")
+    seed: int | None = Field(default=None, description="Seed of all sampling; none draws one.")
     val_holdout_fraction: float = Field(
-        0.2,
+        default=0.2,
         gt=0.0,
         lt=1.0,
         description="Share of the training examples held out when no validation set is given.",
     )
-    max_local_rules: Count = Field(15, description="More rules than this are pruned.")
-    merge_threshold: Count = Field(8, description="More rules than this are merged where they are similar.")
-    early_stop_patience: Count = Field(2, description="Stop after this many epochs without improvement.")
-    rollback_threshold: Fraction = Field(
-        0.05, description="A fall below the baseline by more than this brings back the best state."
+    max_local_rules: Count = Field(default=15, description="More rules than this are pruned.")
+    merge_threshold: Count = Field(
+        default=8, description="More rules than this are merged where they are similar."
     )
-    failure_threshold: Fraction = Field(0.5, description="Scores below this are failures.")
-    validate_rules: bool = Field(True, description="Test each rule by itself before it is applied.")
-    rule_validation_examples: int = Field(15, ge=2, description="Examples in a rule's paired test.")
+    early_stop_patience: Count = Field(
+        default=2, description="Stop after this many epochs without improvement."
+    )
+    rollback_threshold: Fraction = Field(
+        default=0.05, description="A fall below the baseline by more than this brings back the best state."
+    )
+    failure_threshold: Fraction = Field(default=0.5, description="Scores below this are failures.")
+    validate_rules: bool = Field(default=True, description="Test each rule by itself before it is applied.")
+    rule_validation_examples: int = Field(default=15, ge=2, description="Examples in a rule's paired test.")
     rule_validation_min_delta: float = Field(
-        0.01, ge=-1.0, le=1.0, description="Smallest gain that is accepted."
+        default=0.01, ge=-1.0, le=1.0, description="Smallest gain that is accepted."
     )
     rule_validation_mode: Literal["delta", "auto"] = Field(
-        "delta", description='"delta": a fixed threshold. "auto": the 95 % interval must lie above 0.'
+        default="delta", description='"delta": a fixed threshold. "auto": the 95 % interval must lie above 0.'
     )
     rule_selection_mode: Literal["default", "greedy"] = Field(
-        "default", description='"default": each rule by itself. "greedy": forward selection.'
+        default="default", description='"default": each rule by itself. "greedy": forward selection.'
     )
     rule_pruning_strategy: Literal["rollback", "delta"] = Field(
-        "rollback",
+        default="rollback",
         description='"rollback": back to the best state. "delta": keep the rules with the largest gain.',
     )
-    conditional_rules: bool = Field(False, description="Apply a rule only to the inputs its trigger fits.")
+    conditional_rules: bool = Field(
+        default=False, description="Apply a rule only to the inputs its trigger fits."
+    )
     rule_trigger_top_k: Count = Field(
-        5, description="Rules applied to one input at most, in conditional mode."
+        default=5, description="Rules applied to one input at most, in conditional mode."
     )
-    rule_trigger_min_overlap: Fraction = Field(0.1, description="Least overlap of trigger and input.")
-    stratified_sampling: bool = Field(True, description="Draw batches across error types.")
-    gradient_consensus: bool = Field(True, description="Keep what a majority of analysis passes proposes.")
-    gradient_samples: Count = Field(3, description="Analysis passes per batch.")
+    rule_trigger_min_overlap: Fraction = Field(default=0.1, description="Least overlap of trigger and input.")
+    stratified_sampling: bool = Field(default=True, description="Draw batches across error types.")
+    gradient_consensus: bool = Field(
+        default=True, description="Keep what a majority of analysis passes proposes."
+    )
+    gradient_samples: Count = Field(default=3, description="Analysis passes per batch.")
     gradient_temperature_base: float = Field(
-        0.7, ge=0.0, le=2.0, description="Temperature of the first pass."
+        default=0.7, ge=0.0, le=HIGHEST_TEMPERATURE, description="Temperature of the first pass."
     )
-    gradient_temperature_step: float = Field(0.15, ge=0.0, le=1.0, description="Added for each further pass.")
-    gradient_max_tokens: Count = Field(4000, description="Longest answer of an analysis, in tokens.")
-    gradient_failure_display_limit: Count = Field(5, description="Failures shown to an analysis.")
+    gradient_temperature_step: float = Field(
+        default=0.15, ge=0.0, le=1.0, description="Added for each further pass, up to a temperature of 2."
+    )
+    gradient_max_tokens: Count = Field(default=4000, description="Longest answer of an analysis, in tokens.")
+    gradient_failure_display_limit: Count = Field(default=5, description="Failures shown to an analysis.")
     base_prompt_source: str = Field(
-        "module", min_length=1, description='"module", or the base instructions themselves.'
+        default="module", min_length=1, description='"module", or the base instructions themselves.'
     )
 
 
 class PromptGradConfig(_Fields):
     """The optimizer's hyperparameters; a value out of range is a `ConfigError` that names the field."""
 
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _readable(error) from None
+    if not TYPE_CHECKING:  # type checkers and editors shall see the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _readable(error) from None
 
 
 def _readable(error: ValidationError) -> ConfigError:

@@ -45,8 +45,8 @@ def agree(passes: Sequence[Sequence[ParsedRule]], existing: RuleSet) -> Consensu
     Proposals are one if `means_same` says so of every two of them. The wording closest to the others is
     kept, with the number of distinct passes as `support`, and with (support + 1) / (passes + 2) as
     `confidence`: the chance that one more pass would make it too, if nothing was known before (Laplace's
-    rule of succession). So one pass of one never looks certain. A removal refers to a rule by its text.
-    The order is by support, then by first appearance.
+    rule of succession). So one pass of one never looks certain. A removal refers to a rule by its text,
+    and by its trigger if it has one. The order is by support, then by first appearance.
     """
     clusters: list[_Cluster] = []
     dropped: list[DroppedProposal] = []
@@ -83,7 +83,8 @@ def means_same(one: ParsedRule, other: ParsedRule) -> bool:
     if one.action != other.action or not _same_predictor(one.predictor, other.predictor):
         return False
     if one.action == "remove":
-        return _normalised(one.text) == _normalised(other.text)
+        same_trigger = one.trigger == other.trigger or not (one.trigger and other.trigger)
+        return same_trigger and _normalised(one.text) == _normalised(other.text)
     if _normalised(one.text) == _normalised(other.text):
         return True
     triggers = _meaning(one.trigger), _meaning(other.trigger)

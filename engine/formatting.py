@@ -6,7 +6,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from engine.errors import ProjectError
 from engine.score import Example, Score
+from engine.user_calls import calling
 
 
 @runtime_checkable
@@ -20,6 +22,37 @@ class ExampleFormatter(Protocol):
     def format_context(self, example: Example) -> str:
         """Return an example that was answered rightly."""
         ...
+
+
+class CheckedFormatter:
+    """A user's formatter; what it raises, or returns that is no text, is a `ProjectError` that names it."""
+
+    def __init__(self, formatter: ExampleFormatter) -> None:
+        if not isinstance(formatter, ExampleFormatter):
+            raise ProjectError(
+                f"{formatter!r} is no example formatter.",
+                hint="It needs format_for_gradient(example, score) and format_context(example).",
+            )
+        self._formatter = formatter
+
+    def format_for_gradient(self, example: Example, score: Score) -> str:
+        """Return the user's text of a failed example."""
+        with calling("example formatter"):
+            return _text(self._formatter.format_for_gradient(example, score))
+
+    def format_context(self, example: Example) -> str:
+        """Return the user's text of an example that was answered rightly."""
+        with calling("example formatter"):
+            return _text(self._formatter.format_context(example))
+
+
+def _text(returned: object) -> str:
+    if not isinstance(returned, str):
+        raise ProjectError(
+            f"The example formatter returned {type(returned).__name__}, which is no text.",
+            hint="Both of its methods return a str.",
+        )
+    return returned
 
 
 class FieldFormatter:

@@ -16,7 +16,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from engine.config import PromptGradConfig
+from engine.config import HIGHEST_TEMPERATURE, PromptGradConfig
 from engine.consensus import Consensus, agree
 from engine.errors import ContextOverflowError
 from engine.events import AnalysisFinished, ConsensusReached, DroppedProposal, Emit, Notice
@@ -96,11 +96,16 @@ class GradientWriter:
             try:
                 return self._consensus(batch, rules, inputs, passes)
             except ContextOverflowError as error:
+                failures, then = (
+                    (f"{shown} failures", "Showing fewer.")
+                    if shown > 1
+                    else ("a single failure", "The batch teaches nothing.")
+                )
                 self._emit(
                     Notice(
                         id=f"epoch{batch.epoch}/batch{batch.number}/overflow/{shown}",
                         level="warning",
-                        text=f"An analysis of {shown} failures doesn't fit: {error.message} Showing fewer.",
+                        text=f"An analysis of {failures} doesn't fit: {error.message} {then}",
                     )
                 )
         return Consensus(kept=(), dropped=())
@@ -144,7 +149,8 @@ class GradientWriter:
 
     def _analyse(self, batch: Batch, rules: RuleSet, inputs: dict[str, str], number: int) -> list[ParsedRule]:
         config = self._config
-        temperature = config.gradient_temperature_base + number * config.gradient_temperature_step
+        warmer = config.gradient_temperature_base + number * config.gradient_temperature_step
+        temperature = min(warmer, HIGHEST_TEMPERATURE)
         lm = self._lm.copy(
             temperature=temperature,
             max_tokens=config.gradient_max_tokens,

@@ -215,14 +215,16 @@ class OptimizationLoop:
         return rollout.score.error_type or "failure"
 
     def _made(self, proposal: ParsedRule, batch: Batch) -> Rule:
-        existing = next((rule for rule in self._rules if rule.text == proposal.text), None)
-        if proposal.action == "remove" and existing is not None:
-            return existing
+        predictor = proposal.predictor or self._parts.program.predictors[0]
+        said = (proposal.text, proposal.trigger, predictor)
+        for rule in self._rules:
+            if proposal.action == "remove" and (rule.text, rule.trigger, rule.predictor) == said:
+                return rule
         failed = batch.failures(self._config.failure_threshold)
         return Rule(
             text=proposal.text,
             trigger=proposal.trigger,
-            predictor=proposal.predictor or self._parts.program.predictors[0],
+            predictor=predictor,
             rationale=proposal.rationale,
             confidence=proposal.confidence,
             support=proposal.support,

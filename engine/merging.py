@@ -8,6 +8,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 from rapidfuzz import fuzz
 
+from engine.errors import ContextOverflowError
 from engine.events import Emit, Notice, RulesChanged
 from engine.prompts import merge_inputs
 from engine.replay import cause_of
@@ -67,16 +68,14 @@ class RuleMerger:
             with dspy.context(lm=lm, adapter=self._adapter, trace=None):
                 answer = self._predict(**merge_inputs(group))
         except AdapterParseError:
-            self._emit(
-                Notice(
-                    id=f"epoch{epoch}/batch{batch}/unmerged/{RuleSet(group).digest}",
-                    level="warning",
-                    text=f"{len(group)} similar rules stay apart: the model's merged rule could not be read.",
-                )
-            )
+            self._tell_unmerged(group, epoch, batch, "the model's merged rule could not be read.")
             return None
         except Exception as error:
-            raise cause_of(error) or error from error
+            cause = cause_of(error) or error
+            if not isinstance(cause, ContextOverflowError):
+                raise cause from error
+            self._tell_unmerged(group, epoch, batch, cause.message)
+            return None
         text = " ".join(answer.text.split())
         if not text:
             return None
@@ -91,6 +90,15 @@ class RuleMerger:
             batch=batch,
             suggested_by=tuple(dict.fromkeys(key for rule in group for key in rule.suggested_by)),
             merged_from=tuple(rule.id for rule in group),
+        )
+
+    def _tell_unmerged(self, group: Sequence[Rule], epoch: int, batch: int, why: str) -> None:
+        self._emit(
+            Notice(
+                id=f"epoch{epoch}/batch{batch}/unmerged/{RuleSet(group).digest}",
+                level="warning",
+                text=f"{len(group)} similar rules stay apart: {why}",
+            )
         )
 
 

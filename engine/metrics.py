@@ -167,7 +167,8 @@ def _token_f1(expected: Any, got: Any, threshold: float) -> Score:
     if value >= threshold:
         return Score(value, True)
     missing = list((Counter(wanted) - Counter(found)).elements())
-    feedback = f'Expected "{as_text(expected)}"; the answer lacks: {" ".join(missing)}.'
+    wrong = f"lacks: {' '.join(missing)}" if missing else f'says more than that: "{as_text(got)}"'
+    feedback = f'Expected "{as_text(expected)}"; the answer {wrong}.'
     return Score(value, False, feedback, "no overlap" if not shared else "partial overlap")
 
 

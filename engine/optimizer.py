@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +16,15 @@ from engine.conditional import ConditionalProgram, RuleSelection
 from engine.config import PromptGradConfig
 from engine.errors import DataError, ProjectError
 from engine.events import Emit, Event, Interval
-from engine.formatting import ExampleFormatter, FieldFormatter, as_text
+from engine.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.gradients import GradientWriter
 from engine.leakage import QuotationIndex
 from engine.live_text import LiveText
 from engine.loop import LoopParts, OptimizationLoop, Optimized
 from engine.merging import RuleMerger
-from engine.narration import narrate
 from engine.program import FrozenProgram
 from engine.progress import Forecast
+from engine.progress_log import logged, shown_on_stderr
 from engine.review import Decisions, Reviewer
 from engine.rollouts import Item, RolloutRunner
 from engine.rule_tests import RuleTester
@@ -32,10 +32,8 @@ from engine.rules import RuleSet
 from engine.sampling import stratified_split
 from engine.score import Example, Metric
 from engine.seeds import generator
-from engine.selection import RuleAcceptor, RuleSelector, accept_by_default
+from engine.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.statistics import mean_interval
-
-_log = logging.getLogger("promptgrad")
 
 
 def _ignore(event: Event) -> None:
@@ -62,8 +60,8 @@ class PromptGradOptimizer(Teleprompter):
         if base_prompt_source != "module":
             self.config = replace(self.config, base_prompt_source=base_prompt_source)
         self.metric = as_metric(metric, success_from=self.config.failure_threshold)
-        self.example_formatter = example_formatter
-        self.rule_acceptor = rule_acceptor or accept_by_default
+        self.example_formatter = CheckedFormatter(example_formatter) if example_formatter else None
+        self.rule_acceptor = checked(rule_acceptor) if rule_acceptor else accept_by_default
 
     def optimize(
         self,
@@ -73,17 +71,17 @@ class PromptGradOptimizer(Teleprompter):
     ) -> dspy.Module:
         """Return `module` with base instructions and the learned corrections.
 
-        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too.
+        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too. With
+        `verbose`, progress goes to the logger `promptgrad`, and to stderr where no logging is set up.
 
         Raises:
             DataError: there are too few examples to learn and to validate.
+            MetricError, ProjectError: a function that was passed in raised.
             ModelUnavailableError: the model stopped answering.
         """
         session = OptimizationSession(self, module, train_examples, val_examples, task_lm=_configured_lm())
-        try:
+        with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             return session.program_with(session.run().rules)
-        finally:
-            session.close()
 
     def compile(
         self,
@@ -134,7 +132,7 @@ class OptimizationSession:
         config = optimizer.config
         self.config = config
         self.seed = config.seed if config.seed is not None else random.randrange(2**31)
-        self.emit = _narrated(emit) if config.verbose else emit
+        self.emit = logged(emit) if config.verbose else emit
         self.program = FrozenProgram(module, config.base_prompt_source)
         self._optimizer = optimizer
         self._reflection_lm = reflection_lm or task_lm
@@ -252,13 +250,3 @@ def _configured_lm() -> dspy.LM:
             hint='Call dspy.configure(lm=open_model("demo").lm), or configure any other dspy.LM.',
         )
     return lm
-
-
-def _narrated(emit: Emit) -> Emit:
-    def narrating(event: Event) -> None:
-        line = narrate(event)
-        if line:
-            _log.info(line)
-        emit(event)
-
-    return narrating

@@ -119,6 +119,8 @@ class RuleTester:
             if evidence.delta >= 0:
                 return "accepted", "the merged rule does no worse"
             return "rejected", "the merged rule does worse"
+        if self._config.rule_selection_mode == "greedy" and evidence.delta <= 0:
+            return "rejected", "it doesn't raise the score"
         least = self._config.rule_validation_min_delta
         if self._config.rule_validation_mode == "delta":
             if evidence.delta >= least:

@@ -8,6 +8,7 @@ from engine.config import PromptGradConfig
 from engine.events import Emit, RulesChanged
 from engine.rule_tests import Change, RuleTester, Tested
 from engine.rules import ParsedRule, Rule, RuleSet
+from engine.user_calls import calling
 
 RuleAcceptor = Callable[[ParsedRule], bool]
 
@@ -17,6 +18,16 @@ _REMOVAL_CONFIDENCE = 0.75
 def accept_by_default(proposal: ParsedRule) -> bool:
     """Accept additions freely, and removals only with high confidence."""
     return proposal.action == "add" or proposal.confidence >= _REMOVAL_CONFIDENCE
+
+
+def checked(acceptor: RuleAcceptor) -> RuleAcceptor:
+    """Return a user's acceptor; what it raises is a `ProjectError` that names it."""
+
+    def accept(proposal: ParsedRule) -> bool:
+        with calling("rule acceptor"):
+            return bool(acceptor(proposal))
+
+    return accept
 
 
 class RuleSelector:

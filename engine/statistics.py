@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, log, sqrt
+from math import exp, fsum, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -70,7 +70,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     if not values:
         raise ValueError("An interval needs at least one score.")
     n = len(values)
-    mean = float(np.mean(values))
+    mean = fsum(values) / n  # the same in every order: equal states must tie
     binary = mean * (1 - mean)
     variance = (n * float(np.var(values)) + 2 * binary) / (n + 2)
     size = n * binary / variance if variance > 0 else n

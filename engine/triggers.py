@@ -72,7 +72,7 @@ def _every_word(trigger: str) -> tuple[frozenset[str], ...]:
     return (words,) if words else ()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)  # a validation split's inputs: each test of a rule looks at all of them
 def _word_set(text: str) -> frozenset[str]:
     return frozenset(content_words(text)) | frozenset(
         stem(token.text) for token in tokens(text) if not token.unspaced

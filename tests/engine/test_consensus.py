@@ -145,6 +145,13 @@ def test_a_removal_refers_to_a_rule_by_its_text():
     assert [drop.reason for drop in result.dropped] == ["no rule says this"]
 
 
+def test_a_removal_tells_rules_apart_that_differ_by_their_trigger_alone():
+    existing = RuleSet([Rule(text="Answer 5.", trigger=trigger) for trigger in ("gift", "visa")])
+    gift, visa = (ParsedRule(action="remove", text="Answer 5.", trigger=name) for name in ("gift", "visa"))
+    (kept,) = agree([[gift], [visa], [visa]], existing).kept
+    assert (kept.trigger, kept.support) == ("visa", 2)
+
+
 def test_rules_for_different_predictors_differ():
     one, other = add(LOYALTY.text, "gift card", "route"), add(LOYALTY.text, "gift card", "reply")
     assert agree([[one], [other]], NONE).kept == ()

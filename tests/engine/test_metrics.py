@@ -110,6 +110,8 @@ def test_token_f1_is_the_harmonic_mean_of_precision_and_recall() -> None:
     assert scored.value == pytest.approx(2 * 2 / (3 + 3))
     assert (scored.is_success, scored.error_type) == (False, "partial overlap")
     assert scored.feedback.endswith("the answer lacks: blue.")
+    verbose = score("token_f1", "red", "red or green or blue")
+    assert verbose.feedback == 'Expected "red"; the answer says more than that: "red or green or blue".'
     assert score("token_f1", "red", "blue").error_type == "no overlap"
     assert score("token_f1", "red green", "green red red") == Score(0.8, True)
     assert score("token_f1", "", "").value == 1.0

@@ -1,9 +1,14 @@
+import logging
+
 import dspy
 import pytest
+from dspy.lm15 import ContextLengthError
 
 from engine import ParsedRule, PromptGradConfig, PromptGradOptimizer, Score
 from engine.errors import ConfigError, DataError, ModelUnavailableError, ProjectError
+from engine.events import AnalysisFinished, Notice, RulesChanged
 from engine.gradients import Batch
+from engine.optimizer import OptimizationSession
 from engine.rollouts import Item, Rollout
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, learned, tickets
@@ -24,6 +29,25 @@ def optimize(desk=None, *, config=None, program=None, train=None, validation=Non
 
 def instructions(module):
     return module.signature.instructions
+
+
+def events_of(script, *, program=None, **config):
+    """What happens in an optimization by a model that answers from `script`."""
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(**{"seed": 1, "verbose": False, **config}))
+    events = []
+    session = OptimizationSession(
+        optimizer,
+        program or desk_program(),
+        tickets(60, 1),
+        tickets(60, 2),
+        task_lm=scripted_model(script).lm,
+        emit=events.append,
+    )
+    try:
+        session.run()
+    finally:
+        session.close()
+    return events
 
 
 def test_it_learns_the_hidden_policy():
@@ -106,6 +130,52 @@ def test_an_example_formatter_writes_what_an_analysis_sees():
     assert any("FINE Case" in analysis for analysis in analyses)
 
 
+class BrokenFormatter:
+    def format_for_gradient(self, example, score):
+        return example["no such field"]
+
+    def format_context(self, example):
+        return ""
+
+
+class SilentFormatter:
+    def format_for_gradient(self, example, score):
+        return None
+
+    def format_context(self, example):
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("formatter", "problem"),
+    [
+        (BrokenFormatter(), r"formatter raised KeyError: 'no such field' \(test_optimizer.py, line \d+\)"),
+        (SilentFormatter(), "formatter returned NoneType, which is no text"),
+        (object(), "is no example formatter"),
+    ],
+)
+def test_an_example_formatter_that_fails_is_named(formatter, problem):
+    with pytest.raises(ProjectError, match=problem):
+        optimize(example_formatter=formatter)
+
+
+def test_a_rule_acceptor_that_fails_is_named():
+    def acceptor(rule):
+        raise LookupError("what rule?")
+
+    problem = r"rule acceptor raised LookupError: what rule\? \(test_optimizer.py, line \d+\)"
+    with pytest.raises(ProjectError, match=problem):
+        optimize(rule_acceptor=acceptor)
+
+
+def test_progress_is_printed_where_no_logging_is_set_up(monkeypatch, capsys):
+    logger = logging.getLogger("promptgrad")
+    monkeypatch.setattr(logger, "propagate", False)  # pytest has set up logging
+    optimize(config={"verbose": True, "epochs": 1})
+    assert capsys.readouterr().err.startswith("baseline: 0.")
+    assert logger.handlers == []
+
+
 def test_a_quoted_training_example_is_no_rule():
     story = "my drone fell into the sea and the shop says that it was my own fault"
     train = [{"ticket": f"{story} {number}", "queue": "aviation"} for number in range(20)]
@@ -175,6 +245,20 @@ def test_a_program_that_raises_names_the_example():
         optimize(program=Broken())
 
 
+@pytest.mark.parametrize(("made", "kind"), [(lambda answer: None, "NoneType"), (str, "str")])
+def test_a_program_that_returns_no_prediction_is_told_so(made, kind):
+    class Forgetful(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.step = desk_program()
+
+        def forward(self, ticket):
+            return made(self.step(ticket=ticket))
+
+    with pytest.raises(ProjectError, match=rf"returned {kind} on the example [12]-\d+, and not a prediction"):
+        optimize(program=Forgetful())
+
+
 class TwoSteps(dspy.Module):
     """Names the topic, then routes by it."""
 
@@ -238,3 +322,46 @@ def test_an_analysis_sees_the_most_frequent_kind_of_failure_first():
 
     failures = batch(["b", "a", "c", "c", "a", "c"]).failures(0.5)
     assert [rollout.score.error_type for _, rollout in failures] == ["c", "c", "c", "a", "a", "b"]
+
+
+def test_many_passes_are_never_hotter_than_a_model_takes():
+    found = events_of(Desk().answer, epochs=1, gradient_samples=12)
+    heat = {event.temperature for event in found if isinstance(event, AnalysisFinished)}
+    assert max(heat) == 2.0
+    assert min(heat) == 0.7
+
+
+def test_rules_that_dont_fit_a_merging_stay_apart():
+    desk = Desk()
+
+    def script(messages):
+        if "the merged rule" in messages[0]["content"]:
+            raise ContextLengthError("900 tokens don't fit")
+        return desk.answer(messages)
+
+    found = events_of(script, epochs=1, merge_threshold=1)
+    notices = [event.text for event in found if isinstance(event, Notice)]
+    assert any("similar rules stay apart: 900 tokens don't fit" in text for text in notices)
+    assert len([event for event in found if isinstance(event, RulesChanged)][-1].rules) == len(POLICY)
+
+
+def test_a_removal_removes_the_rule_of_the_step_that_it_names():
+    def script(messages):
+        proposals = [
+            {"text": "Be brief.", "trigger": "", "predictor": "name"},
+            {"text": "Be brief.", "trigger": "", "predictor": "route"},
+        ]
+        if "`topic` (str)" in messages[0]["content"].split("output fields")[1]:
+            return '{"topic": "things"}'
+        return Desk(proposals=proposals, removals=(2,)).answer(messages)
+
+    found = events_of(script, program=TwoSteps(), epochs=1, batches_per_epoch=2, validate_rules=False)
+    left = next(event for event in found if isinstance(event, RulesChanged) and event.reason == "removed")
+    assert [rule.predictor for rule in left.rules] == ["name"]
+
+
+def test_greedy_selection_keeps_nothing_that_gains_nothing():
+    proposals = [{"text": "Tickets that mention zeppelin go to aviation.", "trigger": "zeppelin"}]
+    config = {"epochs": 1, "rule_validation_min_delta": 0.0, "rule_selection_mode": "greedy"}
+    rules = [e for e in events_of(Desk(proposals=proposals).answer, **config) if isinstance(e, RulesChanged)]
+    assert rules == []

@@ -177,3 +177,9 @@ def test_a_large_test_split_takes_little_memory() -> None:
     tracemalloc.stop()
     assert 0.05 < gain.low < 0.06 < gain.high < 0.07
     assert peak < 200e6
+
+
+def test_equal_scores_have_equal_means_in_every_order() -> None:
+    scores = [0.1, 0.2, 1 / 3, 2 / 3, 0.7, 1.0, 0.0] * 6
+    means = {mean_interval(Random(seed).sample(scores, len(scores))).score for seed in range(200)}
+    assert len(means) == 1
