@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import ceil
 from typing import Any, Literal
 
@@ -60,12 +61,12 @@ class Measurement(_Part):
         """The optimized program's mean score on the test split."""
         return self._after.interval
 
-    @property
+    @cached_property
     def gain(self) -> Interval:
         """The mean gain on the test split, from paired scores."""
         return gain_interval(self._before.scores, self._after.scores)
 
-    @property
+    @cached_property
     def slices(self) -> dict[str, SliceScores]:
         """The scores of each slice, by its value; empty without slices."""
         return self._after.gains_over(self._before)
@@ -97,9 +98,9 @@ class Measurement(_Part):
         """The share of answers that could not be read, 0..1."""
         return sum(example.is_unparseable for example in self.tested) / len(self.tested)
 
-    def example(self, name: str) -> MeasuredExample | None:
-        """Return the example of that id or key, if it was measured."""
-        return next((example for example in self.examples if name in (example.name, example.key)), None)
+    def named(self, name: str) -> list[MeasuredExample]:
+        """Return the measured examples of that id or key: ids may begin anew in each split's file."""
+        return [example for example in self.examples if name in (example.name, example.key)]
 
     @property
     def _before(self) -> ScoredExamples:

@@ -88,18 +88,12 @@ def _latency_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
 
 def _must_pass(name: str, measured: Measurement) -> GateResult:
     gate = f"must_pass.{name}"
-    example = measured.example(name)
-    if example is None:
+    named = measured.named(name)
+    if not named:
         return _unmeasured(gate, "at least", 1.0, f"no example {name!r} was measured; run again")
-    detail = "answered right" if example.is_success else f"answered wrong (score {example.optimized:g})"
-    return GateResult(
-        gate=gate,
-        value=float(example.is_success),
-        comparison="at least",
-        bound=1.0,
-        passed=example.is_success,
-        detail=detail,
-    )
+    wrong = next((example for example in named if not example.is_success), None)
+    detail = f"answered wrong (score {wrong.optimized:g})" if wrong else "answered right"
+    return _at_least(gate, float(wrong is None), 1.0, detail)
 
 
 def _no_worse(gate: str, gain: Interval, margin: float) -> GateResult:

@@ -139,26 +139,38 @@ def roll_back(root: Path, cell: str) -> Switch:
     """
     with _locked(root):
         releases = load_releases(root)
-        current = releases.current.get(cell)
-        made = [switch for switch in releases.history if switch.cell == cell and switch.artifact == current]
-        if not made:
+        standing = _standing(releases, cell)
+        if not standing:
             raise ArtifactError(f"Nothing is current in {cell}.", hint="Promote an artifact first.")
-        target = made[-1].previous
-        if target is None:
+        *earlier, current = standing
+        if not earlier:
             raise ArtifactError(
                 f"Nothing was current in {cell} before {current}.", hint="Promote another artifact instead."
             )
+        *before, target = earlier
         load_manifest(root / target)
-        before = [switch for switch in releases.history if switch.cell == cell and switch.artifact == target]
         switch = Switch(
             time=_now(),
             action="rollback",
             cell=cell,
             artifact=target,
-            previous=before[-1].previous if before else None,
+            previous=before[-1] if before else None,
         )
         _write(root, releases, switch)
         return switch
+
+
+def _standing(releases: Releases, cell: str) -> list[str]:
+    """Return the artifacts whose promotions in a cell were not rolled back, in order; the last is current."""
+    standing: list[str] = []
+    for switch in releases.history:
+        if switch.cell != cell:
+            continue
+        if switch.action == "promote":
+            standing.append(switch.artifact)
+        else:
+            standing = standing[:-1] or [switch.artifact]
+    return standing
 
 
 def _write(root: Path, releases: Releases, switch: Switch) -> None:

@@ -115,9 +115,10 @@ def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     Raises:
         JournalError: nothing was decided since the last review was applied.
     """
-    events = [event for _, event in journal.events(run)]
+    kinds = ["review_applied", "rules", "run_finished", "validation"]
+    events = [event for _, event in journal.events(run, kinds=kinds)]
     number = 1 + sum(isinstance(event, ReviewApplied) for event in events)
-    known = _tested_rules(events)
+    known = _known_rules(events)
     decisions = {
         rule_id: Decision.model_validate(found)
         for rule_id in known
@@ -144,8 +145,9 @@ def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     return rules, number
 
 
-def _tested_rules(events: Sequence[Event]) -> dict[str, Rule]:
-    """Every rule that a run tested, with its evidence: that of the test it passed, if it passed one."""
+def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:
+    """Every rule that a run had or tested, with the evidence of the test it passed, or of its last one."""
+    had = {rule.id: rule for e in events if isinstance(e, RulesChanged) for rule in e.rules}
     tests = [e for e in events if isinstance(e, ValidationFinished) and e.action != "remove"]
     ordered = sorted(tests, key=lambda event: event.verdict == "accepted")
-    return {event.rule.id: event.rule.model_copy(update={"evidence": event.evidence}) for event in ordered}
+    return had | {e.rule.id: e.rule.model_copy(update={"evidence": e.evidence}) for e in ordered}

@@ -132,6 +132,15 @@ def test_examples_of_other_splits_count_for_must_pass_only() -> None:
     assert verdicts(Gates(must_pass=("t-1",)), both)["must_pass.t-1"]
 
 
+def test_each_example_of_a_name_must_pass() -> None:
+    test, validation = (
+        MeasuredExample(key=split, name="7", split=split, baseline=0, optimized=right, is_success=right)
+        for split, right in (("test", True), ("validation", False))
+    )
+    assert verdicts(Gates(must_pass=("7",)), Measurement(examples=(test,)))["must_pass.7"]
+    assert not verdicts(Gates(must_pass=("7",)), Measurement(examples=(test, validation)))["must_pass.7"]
+
+
 def test_slices_by_values_that_are_no_text() -> None:
     assert by_slice([{"vip": True}, {"vip": False}, {"vip": True}, {}], "vip") == {"false": 1, "true": 2}
 

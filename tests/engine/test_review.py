@@ -116,6 +116,15 @@ def test_a_second_review_starts_where_the_first_ended(tmp_path, journal):
     assert len(applied.rules) == len(summary.rules) - 2
 
 
+def test_rules_that_were_never_tested_can_be_dropped(tmp_path, journal):
+    wanted = plan(tmp_path, journal, config={"epochs": 1, "validate_rules": False})
+    summary = execute(wanted, journal)
+    decide(journal, wanted.run, summary.rules[0].id, 1, choice="drop")
+    applied = apply_review(wanted, journal)
+    assert [rule.id for rule in applied.rules] == [rule.id for rule in summary.rules[1:]]
+    assert applied.rules[0].batch == summary.rules[1].batch
+
+
 def test_nothing_decided_is_an_error(tmp_path, journal):
     wanted = plan(tmp_path, journal)
     execute(wanted, journal)
