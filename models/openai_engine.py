@@ -13,14 +13,19 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 from dspy.clients.engines.litellm_errors import to_lm15_error
 
+from models.local import Messages
 from models.openai_api import API_KEY
 from models.server_engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
 from models.settings import ModelSettings
+from models.token_counts import EstimatedCounter, count_prompt
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
 
 COOLDOWN_SECONDS = 5.0
 """How long an endpoint that failed gets no requests; shorter than DSPy's retries take."""
+
+_LEAST_ROOM = 8
+"""The share of the context, one in so many, that an answer may ask for however long its prompt seems."""
 
 
 class OpenAIEngine(ServerEngine):
@@ -33,12 +38,15 @@ class OpenAIEngine(ServerEngine):
         settings: ModelSettings,
         *,
         schema_in_json_object: bool,
+        context_length: int | None,
     ) -> None:
         super().__init__(f"{name} at {', '.join(endpoints)}", settings)
         self._name = name
         self._endpoints = len(endpoints)
         self._settings = settings
         self._schema_in_json_object = schema_in_json_object
+        self._context_length = context_length
+        self._estimate = EstimatedCounter()
         self._router = _router(endpoints, name, settings)
 
     async def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
@@ -110,10 +118,11 @@ class OpenAIEngine(ServerEngine):
         config, settings = request.config, self._settings
         if config.logprobs is not None:
             raise lm15.UnsupportedFeatureError("Log-probabilities can't be had from this server here.")
+        messages = chat_messages(request)
         arguments: dict[str, Any] = {
             "model": self._name,
-            "messages": chat_messages(request),
-            "max_tokens": chosen(config.max_tokens, settings.max_tokens),
+            "messages": messages,
+            "max_tokens": self._room_for(messages, chosen(config.max_tokens, settings.max_tokens)),
             "temperature": chosen(config.temperature, settings.temperature),
             "top_p": chosen(config.top_p, settings.top_p),
             "seed": chosen(config.seed, settings.seed),
@@ -130,6 +139,13 @@ class OpenAIEngine(ServerEngine):
         if wanted := self._response_format(request):
             arguments["response_format"] = wanted
         return arguments
+
+    def _room_for(self, messages: Messages, asked: int) -> int:
+        """Return how long an answer may be: vLLM refuses what with the prompt exceeds its context."""
+        if self._context_length is None:
+            return asked
+        room = self._context_length - count_prompt(self._estimate, messages)
+        return min(asked, max(room, self._context_length // _LEAST_ROOM))
 
     def _thinks(self, config: lm15.Config) -> bool:
         return self._settings.think if config.reasoning is None else not config.reasoning.is_off

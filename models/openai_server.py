@@ -29,16 +29,18 @@ class OpenAIModel(ServerModel):
     def __init__(self, target: OpenAIUri, settings: ModelSettings, answers: ServerAnswers) -> None:
         self._target = target
         self._server_counter = _ServerCounter(answers)
+        known_length = settings.context_length or answers.context_length
         super().__init__(
             f"openai:{','.join(target.endpoints)}#{target.name}",
             answers.revision,
             settings,
-            context_length=settings.context_length or answers.context_length or DEFAULT_CONTEXT,
+            context_length=known_length or DEFAULT_CONTEXT,
             engine=OpenAIEngine(
                 target.endpoints,
                 target.name,
                 settings,
                 schema_in_json_object=answers.takes_schema_in_json_object,
+                context_length=known_length,
             ),
             counter=self._server_counter,
         )

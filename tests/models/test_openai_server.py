@@ -203,6 +203,17 @@ def test_what_vllm_tells_is_used() -> None:
         assert model.count_tokens("one two three") >= 3
 
 
+def test_vllm_is_asked_for_no_more_than_its_context_holds() -> None:
+    with OpenAIServer(owned_by="vllm", entry={"max_model_len": 2048}) as server, opened(server) as model:
+        once(model, "hello", max_tokens=4000)
+        once(model, "word " * 1900, max_tokens=4000)
+        once(model, "hello", max_tokens=20)
+    short, long, modest = (body["max_tokens"] for body in server.chats)
+    assert 1900 < short < 2048
+    assert 0 < long < 300
+    assert modest == 20
+
+
 def test_a_larger_context_is_no_other_model() -> None:
     meta = {"n_params": 600_000_000, "size": 400_000_000}
     with (
