@@ -200,11 +200,10 @@ class Journal:
         reviewed = applied if isinstance(applied, ReviewApplied) else None
         place = self._place_of(project)
         if summary and place != project:
-            saved = {name: relocated(getattr(summary, name), project, place) for name in _FOLDERS}
+            saved = {name: relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
             summary = summary.model_copy(update=saved)
         if reviewed and place != project:
-            artifact = relocated(reviewed.artifact, project, place)
-            reviewed = reviewed.model_copy(update={"artifact": artifact})
+            reviewed = reviewed.model_copy(update={"artifact": relocated(reviewed.artifact, Path(place))})
         return RunRecord(run, place, created, json.loads(options), status, last_event, summary, reviewed)
 
     def _place_of(self, project: str) -> str:

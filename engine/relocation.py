@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def relocated(path: str | None, before: str, now: str) -> str | None:
-    """Return where a path that lay in the folder `before` lies in the folder `now`; others stay."""
-    if path is None or not Path(path).is_relative_to(before):
+def relocated(path: str | None, project: Path) -> str | None:
+    """Return where a folder of the project lies now that the project is in `project`; unknown ones stay."""
+    if path is None or Path(path).is_relative_to(project):
         return path
-    return str(Path(now) / Path(path).relative_to(before))
+    parts = Path(path).parts
+    tails = (project.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return next((str(tail) for tail in tails if tail.is_dir()), path)

@@ -175,7 +175,7 @@ def test_commands_and_decisions_reach_the_worker(path: Path, journal: Journal) -
 
 
 def test_a_run_tells_how_it_stands(journal: Journal) -> None:
-    run = journal.create_run("/projects/desk", {"seed": 3}).id
+    run = journal.create_run(journal.path.parent.parent, {"seed": 3}).id
     assert journal.run(run).status == "interrupted"
     with journal.lock_run(run):
         assert journal.run(run).status == "running"
@@ -185,7 +185,7 @@ def test_a_run_tells_how_it_stands(journal: Journal) -> None:
     journal.append(run, RunFinished(id="finished", time=77.0, summary=summary))
     record = journal.run(run)
     assert (record.status, record.summary, record.last_event) == ("improved", summary, 77.0)
-    assert (record.project, record.options) == ("/projects/desk", {"seed": 3})
+    assert (Path(record.project), record.options) == (journal.path.parent.parent, {"seed": 3})
     journal.append(run, RunResumed(id="resumed/2", attempt=2))
     assert journal.run(run).status == "interrupted"
 
