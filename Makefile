@@ -8,8 +8,9 @@ BIN    := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/promptgrad demo
 
+# What fails is tried once more, and named: real models, processes and terminals share the machine with others.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --reruns 1 -rR
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
