@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.cells import set_cell_size
 from textual._context import message_hook as message_hook_context_var
+from textual._context import visible_screen_stack
 from textual.message import Message
 from textual.pilot import Pilot
 
@@ -88,6 +89,9 @@ async def watch(folder: Path, run: str | None, script: Script, size: tuple[int, 
 def seen(pilot: Pilot[int]) -> str:
     """Return what is on the screen, as text."""
     screens = [screen for screen in pilot.app.screen_stack if screen.is_current]
+    # What lies below a box is drawn anew with it: Textual forgets it when it draws the box alone.
+    visible_screen_stack.set(pilot.app._background_screens)
+    screens[-1]._set_dirty()
     strips = screens[-1]._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips)
 

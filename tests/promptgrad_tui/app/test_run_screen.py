@@ -540,7 +540,7 @@ def test_rules_that_begin_alike_are_told_apart_where_there_is_little_room(tmp_pa
         screen = await until_true(pilot, lambda screen: screen.count("+ …") > 3)
         assert "refund go to" in screen
         await pilot.press("2", "home")
-        await until(pilot, "+ Tickets in which somebody mentions a refund go to returns.")
+        await until(pilot, "+ …in which somebody mentions a refund go to returns.")
 
     drive(recorded.folder, recorded.run, script, SMALL)
 
