@@ -26,6 +26,8 @@ from .recorded import BASE, RULES, RecordedRun
 
 STILLS = Path(__file__).parent / "stills"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_CUT_RUN_ID = re.compile(r"\d{8}-[\da-f-]*(?=[╭│╰])")
+"""One of which a box before it has left the beginning."""
 _A_RUN_ID = "20260102-030405-abcd"
 _FIRST_EVENT = 1_767_323_045.0
 _PATIENCE_SECONDS = 60.0
@@ -93,9 +95,10 @@ class Stills:
     def _plain(self, pilot: Pilot[int], varying: str) -> str:
         parent = str(self.folder.parent)
         text = seen(pilot).replace(parent, "/tmp/desk-".ljust(len(parent), "0"))
+        text = _CUT_RUN_ID.sub(lambda cut: _A_RUN_ID[: len(cut[0])], _RUN_ID.sub(_A_RUN_ID, text))
         if varying:
             text = "\n".join("~" if re.search(varying, row) else row for row in text.split("\n"))
-        return "\n".join(row.rstrip() for row in _RUN_ID.sub(_A_RUN_ID, text).rstrip("\n").split("\n")) + "\n"
+        return "\n".join(row.rstrip() for row in text.rstrip("\n").split("\n")) + "\n"
 
 
 def write_transfer(journal: Journal, artifact: Path, *, time: float) -> None:
