@@ -27,6 +27,16 @@ def _folders_apart_from_the_users(tmp_path_factory: pytest.TempPathFactory) -> I
         yield
 
 
+@pytest.fixture(autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """Undo what a command in this process sets: a later test's own processes would inherit it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the stills of the screens be written anew."""
     parser.addoption(

@@ -60,6 +60,11 @@ class TonedView(ScrollView):
         foreground = background + (self.colors[3] if colour.a == 0 else colour)
         return Style(color=foreground.rich_color, bgcolor=background.rich_color, bold=bold)
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Let a scrollbar that appears stand where the view is: Textual tells it of later moves only."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     @property
     def inner_size(self) -> Size:
         """The size of what can be drawn, in cells."""

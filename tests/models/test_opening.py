@@ -131,13 +131,15 @@ def test_all_that_is_promised_can_be_imported() -> None:
 
 def test_two_models_at_a_time_have_a_scheduler_and_a_budget_each(tiny_gguf: Path) -> None:
     budget = SMALL.model_copy(update={"kv_memory": 1, "context_length": 256})
+    # Both are sure of what they say to this, whatever else a step evaluates: 1.1 logits between two tokens.
+    text = "Tickets that mention a camera crew go to press."
     with (
         open_model("demo", settings=budget) as task,
         open_model(f"gguf:{tiny_gguf}", settings=SMALL) as other,
     ):
-        expected = [task.lm("Where is my parcel?"), other.lm("Where is my parcel?")]
+        expected = [task.lm(text), other.lm(text)]
         with ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(lambda model: model.lm("Where is my parcel?"), [task, other] * 20))
+            answers = list(threads.map(lambda model: model.lm(text), [task, other] * 20))
         assert answers == expected * 20
         assert isinstance(task, GGUFModel)
         assert isinstance(other, GGUFModel)
@@ -147,7 +149,7 @@ def test_two_models_at_a_time_have_a_scheduler_and_a_budget_each(tiny_gguf: Path
             2**20, 256 * per_token
         )
         other.cancel()
-        assert task.lm("Where is my parcel?") == expected[0]
+        assert task.lm(text) == expected[0]
 
 
 def test_two_models_that_do_not_fit_together_are_refused_before_either_is_read(
