@@ -13,9 +13,9 @@ from engine.events import Interval, KeptRule, SliceScores
 from engine.journal import Journal, journal_path
 from engine.slices import ScoredExamples
 from engine.statistics import gain_interval
+from promptgrad_tui.artifact_project import folder_of
 from promptgrad_tui.changes import Change, ExampleChange, HeldOut, example_changes
 from promptgrad_tui.compared import SPLITS, ComparedProgram, program_of_artifact, program_of_run
-from promptgrad_tui.prediction import folder_of
 from promptgrad_tui.project_examples import ProjectExamples
 
 BASELINE = "baseline"

@@ -10,9 +10,10 @@ from engine.events import RunStarted
 from engine.journal import Journal, RunRecord, journal_path
 from engine.matrix import Entry
 from engine.project import Project
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.display.event_lines import shown_path
 from promptgrad_tui.headless import Output, resume, start
-from promptgrad_tui.job import Budget, open_project, unfinished_runs
+from promptgrad_tui.job import open_project, unfinished_runs
 from promptgrad_tui.moved_models import is_proved_on, revision_now
 from promptgrad_tui.project_matrix import project_matrix
 from promptgrad_tui.terminal import Terminal

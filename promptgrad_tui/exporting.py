@@ -12,8 +12,8 @@ from models.gguf_header import read_header, shards
 from models.revision import ModelRevision
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.uri import DemoUri, GGUFUri, ModelUri, OllamaUri, OpenAIUri, parse_uri
+from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.offline import import_dspy_offline
-from promptgrad_tui.prediction import project_of
 
 if TYPE_CHECKING:
     from engine.exports import ExportSource, Serving

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptgrad_tui.job import Budget
+    from promptgrad_tui.budget import Budget
 
 
 def has_screen() -> bool:

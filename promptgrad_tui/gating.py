@@ -14,9 +14,9 @@ from engine.manifest import ArtifactManifest, load_manifest, load_measurement
 from engine.power import opening_text
 from engine.project import PROJECT_FILE
 from engine.release_gate import evaluate_gates
+from promptgrad_tui.artifact_project import folder_of, project_of
 from promptgrad_tui.job import open_project
 from promptgrad_tui.junit import junit_xml
-from promptgrad_tui.prediction import folder_of, project_of
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.terminal import Terminal
 

@@ -11,10 +11,11 @@ from engine.errors import PromptGradError, RunStoppedError
 from engine.events import RunSummary
 from engine.journal import Journal, RunRecord, journal_path
 from engine.live_status import LiveStatus
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.display.follower import Follower
 from promptgrad_tui.display.plain import PlainDisplay
 from promptgrad_tui.interrupts import Interrupts
-from promptgrad_tui.job import Budget, create_run, exit_code_of, open_project, run_job
+from promptgrad_tui.job import create_run, exit_code_of, open_project, run_job
 from promptgrad_tui.story import RunStory
 from promptgrad_tui.summary import next_lines, summary_lines
 from promptgrad_tui.terminal import Terminal

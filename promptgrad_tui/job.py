@@ -19,26 +19,11 @@ from engine.journal import Journal, RunRecord
 from engine.project import Project, load_project
 from models.local import Progress
 from models.settings import ModelSettings
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.offline import import_dspy_offline, logging_to
 
 if TYPE_CHECKING:
     from engine.run_plan import RunPlan
-
-
-class Budget(BaseModel):
-    """What a run may use; None is without limit."""
-
-    model_config = ConfigDict(frozen=True)
-
-    max_calls: int | None = None
-    max_minutes: float | None = None
-
-    def or_else(self, other: Budget) -> Budget:
-        """Return this budget with what it leaves open taken from `other`."""
-        return Budget(
-            max_calls=self.max_calls if self.max_calls is not None else other.max_calls,
-            max_minutes=self.max_minutes if self.max_minutes is not None else other.max_minutes,
-        )
 
 
 class RunOptions(BaseModel):

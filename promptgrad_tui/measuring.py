@@ -30,9 +30,9 @@ from engine.rollouts import RolloutRunner
 from engine.rules import RuleSet
 from engine.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
+from promptgrad_tui.artifact_project import folder_of
 from promptgrad_tui.job import open_project
 from promptgrad_tui.planning import ProjectParts, load_parts
-from promptgrad_tui.prediction import folder_of
 from promptgrad_tui.serving import adapter_of
 
 

@@ -10,10 +10,10 @@ from engine.manifest import ArtifactManifest
 from engine.matrix import Entry, read_matrix
 from engine.project import Project
 from models import ModelRevision, ModelSettings, Progress, read_revision
+from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.display.event_lines import shown_path
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.findings import Finding
-from promptgrad_tui.prediction import project_of
 
 
 def revision_now(project: Project, uri: str, on_progress: Progress | None = None) -> ModelRevision:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dspy
 
@@ -19,6 +18,7 @@ from engine.run_plan import RunPlan
 from engine.score import Metric
 from engine.splits import Splits, load_splits
 from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.program import (
     ProgramFields,
     build_acceptor,
@@ -28,9 +28,6 @@ from promptgrad_tui.program import (
     check_metric_field,
     program_fields,
 )
-
-if TYPE_CHECKING:
-    from promptgrad_tui.job import Budget
 
 
 @dataclass(frozen=True)

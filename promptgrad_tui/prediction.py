@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.errors import ArtifactError, DataError, ModelUnavailableError
-from engine.manifest import ArtifactManifest, load_manifest
-from engine.project import PROJECT_FILE, Project
+from engine.errors import DataError, ModelUnavailableError
+from engine.manifest import load_manifest
+from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.offline import import_dspy_offline
 
 if TYPE_CHECKING:
@@ -80,24 +80,6 @@ def serving(artifact: Path, folder: Path) -> Iterator[tuple[dspy.Module, dspy.Mo
     settings = ModelSettings(**project.model.options)
     with open_model(project.model.task, settings=settings, project_dir=project.root) as model:
         yield load_artifact(artifact, model, program=program), program
-
-
-def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Project:
-    """Return the project as it was when the artifact was made, in the folder where it is now."""
-    if "project" not in manifest.details:
-        raise ArtifactError(
-            f"{artifact} doesn't say how its program is built.",
-            hint="It was saved from Python: load it there, with load_artifact(path, lm, program=...).",
-        )
-    project = Project.model_validate(manifest.details["project"])
-    project._root = folder_of(artifact, folder)
-    return project
-
-
-def folder_of(artifact: Path, folder: Path) -> Path:
-    """Return the folder of the project that an artifact lies in, else `folder`."""
-    around = (parent for parent in artifact.resolve().parents if (parent / PROJECT_FILE).is_file())
-    return next(around, folder.resolve())
 
 
 def field_types(program: dspy.Module) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from engine import artifacts
 from engine.errors import ArtifactError
 from engine.manifest import MANIFEST, ArtifactManifest, load_manifest
 from engine.revision import ModelRevision
-from promptgrad_tui.prediction import project_of
+from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.program import build_program
 
 _ADAPTERS = {"JSONAdapter": dspy.JSONAdapter, "ChatAdapter": dspy.ChatAdapter}

@@ -17,8 +17,8 @@ from engine.project import Project
 from engine.revision import ModelRevision
 from engine.rules import RuleSet
 from engine.triggers import FIRES_AT, example_text, trigger_overlap
+from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.job import open_project
-from promptgrad_tui.prediction import project_of
 from promptgrad_tui.program import build_program
 from promptgrad_tui.serving import adapter_of
 from promptgrad_tui.try_messages import Side, TriedRule, TrySource

@@ -15,8 +15,9 @@ import click
 from engine.errors import PromptGradError
 from engine.journal import Journal, journal_path
 from engine.live_status import StatusFile, status_file
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.interrupts import Interrupts
-from promptgrad_tui.job import Budget, apply_review_job, exit_code_of, run_job
+from promptgrad_tui.job import apply_review_job, exit_code_of, run_job
 
 
 @click.command()

@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from engine.errors import PromptGradError
 from engine.events import SplitScores
 from engine.matrix import read_matrix
 from promptgrad_tui.app.cells import Line, line
-from promptgrad_tui.app.compare_screen import CompareScreen
 from promptgrad_tui.app.run_rows import read_runs
 from promptgrad_tui.app.table import Column, RowTable
-from promptgrad_tui.comparison import BASELINE
 from promptgrad_tui.sanitize import one_line
 
 _COLUMNS = (
@@ -109,27 +106,6 @@ class ChoiceScreen(ModalScreen[Candidate]):
         """Compare with the row."""
         event.stop()
         self.dismiss(event.row)
-
-
-def compare_with_another(app: App[Any], project: Path, name: str) -> None:
-    """Ask what to compare the run or artifact called `name` with, and show it; the older comes before."""
-    try:
-        known = candidates(project)
-    except PromptGradError as error:
-        app.show_error(error)  # type: ignore[attr-defined]
-        return
-    own = next((candidate for candidate in known if candidate.name == name), None)
-    if own is None:
-        return
-
-    def chosen(other: Candidate | None) -> None:
-        if other is not None:
-            before, after = sorted((own, other), key=lambda candidate: candidate.created)
-            app.push_screen(CompareScreen(project, before.name, after.name))
-
-    baseline = Candidate(BASELINE, "baseline", "without rules", float("-inf"), SplitScores())
-    others = [baseline, *(candidate for candidate in known if candidate is not own)]
-    app.push_screen(ChoiceScreen(f"Compare {own.kind} {one_line(own.title)} with", others), chosen)
 
 
 def _paint(row: Candidate, _widths: Sequence[int]) -> Sequence[Line]:

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.errors import PromptGradError
+from engine.events import SplitScores
 from engine.journal import Journal
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import Line, line
+from promptgrad_tui.app.compare_choice import Candidate, ChoiceScreen, candidates
 from promptgrad_tui.app.compare_lines import (
     MARKS,
     example_lines,
@@ -257,14 +260,33 @@ class CompareScreen(Screen[None]):
 
     def action_another(self) -> None:
         """Compare with another run or artifact."""
-        from promptgrad_tui.app.compare_choice import compare_with_another
-
         name = next(name for name in reversed(self._names) if name != BASELINE)
         compare_with_another(self.app, self._project, name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply."""
         return self._state is not None and self._state.has_other_split if action == "split" else True
+
+
+def compare_with_another(app: App[Any], project: Path, name: str) -> None:
+    """Ask what to compare the run or artifact called `name` with, and show it; the older comes before."""
+    try:
+        known = candidates(project)
+    except PromptGradError as error:
+        app.show_error(error)  # type: ignore[attr-defined]
+        return
+    own = next((candidate for candidate in known if candidate.name == name), None)
+    if own is None:
+        return
+
+    def chosen(other: Candidate | None) -> None:
+        if other is not None:
+            before, after = sorted((own, other), key=lambda candidate: candidate.created)
+            app.push_screen(CompareScreen(project, before.name, after.name))
+
+    baseline = Candidate(BASELINE, "baseline", "without rules", float("-inf"), SplitScores())
+    others = [baseline, *(candidate for candidate in known if candidate is not own)]
+    app.push_screen(ChoiceScreen(f"Compare {own.kind} {one_line(own.title)} with", others), chosen)
 
 
 def _paint(row: ExampleChange, _widths: Sequence[int]) -> Sequence[Line]:

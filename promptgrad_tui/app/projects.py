@@ -15,7 +15,7 @@ from engine.journal import Journal, journal_path
 from promptgrad_tui.app.worker_process import start_worker
 
 if TYPE_CHECKING:
-    from promptgrad_tui.job import Budget
+    from promptgrad_tui.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def begin_run(
     Raises:
         PromptGradError: the project is wrong, or the journal or the process can't be used.
     """
-    from promptgrad_tui.job import Budget, create_run, open_project
+    from promptgrad_tui.budget import Budget
+    from promptgrad_tui.job import create_run, open_project
 
     overrides = overrides or {}
     project = open_project(folder, overrides)

@@ -223,7 +223,7 @@ class RunScreen(Screen[None]):
 
     def action_compare(self) -> None:
         """Compare the run, or the artifact under the cursor, with another."""
-        from promptgrad_tui.app.compare_choice import compare_with_another
+        from promptgrad_tui.app.compare_screen import compare_with_another
 
         artifact = self._panes.chosen_artifact
         compare_with_another(self.app, self.session.project, str(artifact or self.session.run))

@@ -228,7 +228,7 @@ class StartScreen(Screen[None]):
 
     def action_compare(self) -> None:
         """Compare the run under the cursor with another."""
-        from promptgrad_tui.app.compare_choice import compare_with_another
+        from promptgrad_tui.app.compare_screen import compare_with_another
 
         row = self.query_one(RowTable).current
         if row is not None:

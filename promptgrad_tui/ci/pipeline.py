@@ -8,12 +8,13 @@ from pathlib import Path
 from engine.journal import Journal, RunRecord, journal_path
 from engine.manifest import load_manifest
 from engine.project import Project
+from promptgrad_tui.budget import Budget
 from promptgrad_tui.ci.comparison import comparison_blocks
 from promptgrad_tui.ci.standing import Standing, standing_artifact
 from promptgrad_tui.display.event_lines import shown_path
 from promptgrad_tui.display.status_line import StatusLine
 from promptgrad_tui.headless import Output, start
-from promptgrad_tui.job import Budget, open_project
+from promptgrad_tui.job import open_project
 from promptgrad_tui.junit import junit_xml, skipped_junit_xml
 from promptgrad_tui.moved_models import revision_now
 from promptgrad_tui.output_file import refuse_unwritable, write_output

@@ -290,7 +290,8 @@ def test_two_processes_on_one_run(finished, tmp_path):
 
 def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
     _, whole, _ = finished
-    from promptgrad_tui.job import Budget, create_run, open_project
+    from promptgrad_tui.budget import Budget
+    from promptgrad_tui.job import create_run, open_project
 
     with busy_server(finished, "batch") as server, Journal.open(journal_path(tmp_path)) as journal:
         project = open_project(write_project(tmp_path, server.uri), {})

@@ -11,7 +11,8 @@ import pytest
 from engine.journal import Journal, journal_path
 from engine.live_status import read_status, status_file
 from promptgrad_tui.app.worker_process import start_worker
-from promptgrad_tui.job import Budget, create_run, open_project
+from promptgrad_tui.budget import Budget
+from promptgrad_tui.job import create_run, open_project
 from tests.engine.desk import Desk
 from tests.models.ollama_server import FakeModel, OllamaServer
 from tests.patience import PATIENCE_SECONDS
