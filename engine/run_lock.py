@@ -27,6 +27,28 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_locked(descriptor: int) -> bool:
+        return not _try_lock(descriptor)
+
+elif sys.platform == "linux":
+    import fcntl
+    import struct
+
+    # A lock of an open file, as `flock` makes one, but others may ask about it without taking it.
+    _FLOCK = struct.Struct("hhqqi")
+    _ALL_OF_IT = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _ALL_OF_IT)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _is_locked(descriptor: int) -> bool:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _ALL_OF_IT)
+        return bool(_FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
+
 else:
     import fcntl
 
@@ -37,9 +59,12 @@ else:
             return False
         return True
 
+    def _is_locked(descriptor: int) -> bool:
+        return not _try_lock(descriptor)
 
-# Asking whether a run is locked takes the lock for microseconds; a worker must not give up over that. Tries
-# are counted, not seconds: on a busy machine whoever asked may wait long for the processor.
+
+# Where asking whether a run is locked takes the lock for microseconds, a worker must not give up over that.
+# Tries are counted, not seconds: on a busy machine whoever asked may wait long for the processor.
 _TRIES = 25
 _SECONDS_BETWEEN_TRIES = 0.02
 
@@ -88,7 +113,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _try_lock(descriptor)
+        return _is_locked(descriptor)
     finally:
         os.close(descriptor)
 
