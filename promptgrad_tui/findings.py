@@ -18,8 +18,8 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 class Finding:
     """One thing that was looked at; `advice` says what to do where it is not fine.
 
-    `exit_code` is what a command ends with if this is the worst that it found; `field` is the dotted key of
-    the project file that it is about.
+    `exit_code` is what a command ends with over a failure, and 0 for what is none; `field` is the dotted key
+    of the project file that it is about.
     """
 
     level: Level
@@ -28,6 +28,10 @@ class Finding:
     advice: str = ""
     exit_code: int = 1
     field: str = ""
+
+    def __post_init__(self) -> None:
+        if self.level != "fail":
+            object.__setattr__(self, "exit_code", 0)
 
     @classmethod
     def of(cls, subject: str, error: PromptGradError, field: str = "") -> Self:
@@ -47,7 +51,7 @@ def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
 
 def exit_code_of(findings: Iterable[Finding]) -> int:
     """Return the exit code of the first failure, or 0."""
-    return next((finding.exit_code for finding in findings if finding.level == "fail"), 0)
+    return next((finding.exit_code for finding in findings if finding.exit_code), 0)
 
 
 def finding_lines(finding: Finding, terminal: Terminal) -> list[str]:

@@ -82,6 +82,7 @@ def test_a_check_and_the_doctor_print_findings(made):
     examined = result(promptgrad("-C", root, "doctor", "--json"))
     for finding in (*checked["findings"], *examined["findings"]):
         assert set(finding) == {"level", "subject", "text", "advice", "field", "exit_code"}
+        assert (finding["exit_code"] > 0) == (finding["level"] == "fail")
 
 
 def test_every_command_with_json_stands_on_the_page():
