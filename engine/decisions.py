@@ -6,7 +6,8 @@ review during a run; each review after it has the next number.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,7 +15,10 @@ from engine.rules import Rule
 
 
 class Decision(BaseModel):
-    """What a person decided on one rule. An edit brings the new text and trigger, and is tested again."""
+    """What a person decided on one rule. An edit brings the new text and trigger, and is tested again.
+
+    `merged` are the ids of the rules that a merge makes one of: an edit of the first, and the others dropped.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,12 +26,21 @@ class Decision(BaseModel):
     text: str = ""
     trigger: str = ""
     note: str = ""
+    merged: tuple[str, ...] = ()
 
-    def of(self, rule: Rule) -> Rule:
-        """Return `rule` as decided: edited where this is an edit, and with the note."""
+    def of(self, rule: Rule, known: Mapping[str, Rule]) -> Rule:
+        """Return `rule` as decided: edited where this is an edit, and with the note, else with its own.
+
+        `known` are the rules by their ids: a merged rule was suggested by all that suggested its parts.
+        """
+        note = self.note or rule.note
         if self.choice != "edit":
-            return rule.model_copy(update={"note": self.note})
-        changes = {"text": self.text, "trigger": self.trigger, "note": self.note, "evidence": None}
+            return rule.model_copy(update={"note": note})
+        changes: dict[str, Any] = {"text": self.text, "trigger": self.trigger, "note": note, "evidence": None}
+        if self.merged:
+            parts = [known[part] for part in self.merged if part in known]
+            keys = dict.fromkeys(key for part in parts for key in part.suggested_by)
+            changes |= {"merged_from": self.merged, "suggested_by": tuple(keys)}
         return rule.model_copy(update=changes)
 
 

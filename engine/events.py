@@ -208,7 +208,10 @@ class ConsensusReached(_Event):
 
 
 class ValidationStarted(_Event):
-    """A rule's paired test begins."""
+    """A rule's paired test begins; `before` are the ids of the rules that the program has without the change.
+
+    Journals of earlier versions don't say `before`.
+    """
 
     kind: Literal["validation_started"] = "validation_started"
     epoch: int
@@ -216,6 +219,7 @@ class ValidationStarted(_Event):
     action: Literal["add", "remove", "merge"]
     rule: Rule
     n: int
+    before: tuple[str, ...] | None = None
 
 
 class ValidationFinished(_Event):
@@ -402,6 +406,7 @@ class KeptRule(_Part):
     n: int = 0
     epoch: int
     batch: int
+    note: str = ""
 
     @classmethod
     def of(cls, rule: Rule) -> KeptRule:
@@ -418,6 +423,7 @@ class KeptRule(_Part):
             n=evidence.n if evidence else 0,
             epoch=rule.epoch,
             batch=rule.batch,
+            note=rule.note,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.decisions import Decision, decision_key
@@ -71,8 +71,9 @@ class Reviewer:
             )
         )
         rules = before
+        known = {key: result.rule for key, result in open_changes.items()}
         for rule_id, result in open_changes.items():
-            rules = self._applied(result, self._decisions.wait_for(rule_id), rules)
+            rules = self._applied(result, self._decisions.wait_for(rule_id), rules, known)
         self._emit(
             RulesChanged(
                 id=f"{place}/reviewed",
@@ -85,12 +86,14 @@ class Reviewer:
         )
         return rules
 
-    def _applied(self, result: Tested, decision: Decision, rules: RuleSet) -> RuleSet:
+    def _applied(
+        self, result: Tested, decision: Decision, rules: RuleSet, known: Mapping[str, Rule]
+    ) -> RuleSet:
         if decision.choice == "drop":
             return rules
         if result.change.action == "remove":
             return rules.removing(result.rule)
-        rule = decision.of(result.rule)
+        rule = decision.of(result.rule, known)
         if decision.choice == "edit":
             place = (result.change.epoch, result.change.batch)
             return add_edited(rule, rules, place, self._tester, self._emit)
@@ -135,19 +138,30 @@ def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     ][-1]
     choices = {rule.id: "keep" for rule in left} | {key: d.choice for key, d in decisions.items()}
     rules = RuleSet(
-        decisions[key].of(known[key]) if key in decisions else known[key]
+        decisions[key].of(known[key], known) if key in decisions else known[key]
         for key, choice in choices.items()
         if choice == "keep"
     )
     for key, decision in decisions.items():
         if decision.choice == "edit":
-            rules = add_edited(decision.of(known[key]), rules, (known[key].epoch, number), tester, emit)
+            rules = add_edited(
+                decision.of(known[key], known), rules, (known[key].epoch, number), tester, emit
+            )
     return rules, number
 
 
 def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:
-    """Every rule that a run had or tested, with the evidence of the test it passed, or of its last one."""
-    had = {rule.id: rule for e in events if isinstance(e, RulesChanged) for rule in e.rules}
+    """Every rule that a run had or tested, with the evidence of the test it passed, or of its last one.
+
+    With the evidence, each has the latest note that a person wrote on it.
+    """
+    sets = [e.rules for e in events if isinstance(e, RulesChanged | ReviewApplied)]
+    had = {rule.id: rule for rules in sets for rule in rules}
+    notes = {rule.id: rule.note for rules in sets for rule in rules if rule.note}
     tests = [e for e in events if isinstance(e, ValidationFinished) and e.action != "remove"]
     ordered = sorted(tests, key=lambda event: event.verdict == "accepted")
-    return had | {e.rule.id: e.rule.model_copy(update={"evidence": e.evidence}) for e in ordered}
+    tested = {e.rule.id: e.rule.model_copy(update={"evidence": e.evidence}) for e in ordered}
+    return {
+        key: rule.model_copy(update={"note": notes.get(key, rule.note)})
+        for key, rule in (had | tested).items()
+    }

@@ -88,6 +88,7 @@ class RuleTester:
                 action=change.action,
                 rule=change.rule,
                 n=len(items),
+                before=tuple(rule.id for rule in change.before),
             )
         )
         calls = sum(

@@ -113,9 +113,7 @@ def _reviewed(story: RunStory, terminal: Terminal) -> list[str]:
     title = f"Review {review.number} applied: {count_text(len(review.rules), 'rule')} kept"
     scores = [("validation", review.validation), ("test", review.test)]
     told = [f"  {name:<10}  {score_text(score)}" for name, score in scores if score is not None]
-    rules = [
-        row for rule in review.rules for row in wrap(one_line(rule.text), terminal.columns, "  - ", "    ")
-    ]
+    rules = [row for rule in review.rules for row in _rule(rule, "  - ", terminal)]
     saved = [f"  Artifact: {shown_path(review.artifact)}"] if review.artifact else []
     return ["", terminal.style(title, bold=True), *told, *rules, *saved]
 
@@ -199,9 +197,16 @@ def _rules(rules: Sequence[KeptRule | Rule], terminal: Terminal) -> list[str]:
         return []
     lines = ["", terminal.style(f"{count_text(len(rules), 'rule')} kept", bold=True)]
     for number, rule in enumerate(rules, 1):
-        lines += wrap(one_line(rule.text), terminal.columns, "     ", f"  {number:>2} ")
-        lines += wrap(evidence_text(rule), terminal.columns, "     ", "     ")
+        lines += _rule(rule, f"  {number:>2} ", terminal)
+        lines += wrap(evidence_text(rule), terminal.columns, "     ")
     return lines
+
+
+def _rule(rule: KeptRule | Rule, first: str, terminal: Terminal) -> list[str]:
+    """Return what a rule says, and the note that a person wrote on it."""
+    indent = " " * len(first)
+    lines = wrap(one_line(rule.text), terminal.columns, indent, first)
+    return lines + (wrap(f"note: {one_line(rule.note)}", terminal.columns, indent) if rule.note else [])
 
 
 def evidence_text(rule: KeptRule | Rule) -> str:

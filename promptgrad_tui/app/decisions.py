@@ -29,11 +29,12 @@ class RuleDecision:
 
     def for_engine(self) -> Decision:
         """Return the decision as the engine knows it: a merge edits its first rule and drops the others."""
-        if self.choice == "keep" or self.choice == "drop":
-            return Decision(choice=self.choice, note=self.note)
-        if self.choice == "merge" and self.rule != self.merged[0]:
-            return Decision(choice="drop", note=self.note)
-        return Decision(choice="edit", text=self.text, trigger=self.trigger, note=self.note)
+        choice = self.choice
+        if choice == "merge":
+            choice = "edit" if self.rule == self.merged[0] else "drop"
+        return Decision(
+            choice=choice, text=self.text, trigger=self.trigger, note=self.note, merged=self.merged
+        )
 
 
 def written_decisions(
@@ -45,7 +46,8 @@ def written_decisions(
         payload = written.get(decision_key(rule, number))
         if payload is not None:
             decision = Decision.model_validate(payload)
+            choice: RuleChoice = "merge" if decision.merged else decision.choice
             found[rule] = RuleDecision(
-                rule, decision.choice, decision.text, decision.trigger, note=decision.note
+                rule, choice, decision.text, decision.trigger, decision.merged, decision.note
             )
     return found

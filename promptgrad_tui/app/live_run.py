@@ -72,6 +72,7 @@ class LiveRun:
     last_time: float = 0.0
     _of_example: dict[str, list[RolloutRow]] = field(default_factory=dict)
     _digests: dict[str, tuple[Rule, ...]] = field(default_factory=lambda: {RuleSet().digest: ()})
+    _known: dict[str, Rule] = field(default_factory=dict)
     _current: RuleSet = field(default_factory=RuleSet)
     _batch: BatchRow | None = None
     _gradient: GradientRow | None = None
@@ -124,6 +125,7 @@ class LiveRun:
             case RulesChanged():
                 self._current = RuleSet(event.rules)
                 self._digests[event.digest] = event.rules
+                self._known |= {rule.id: rule for rule in event.rules}
                 self.rule_changes += 1
                 if event.reason == "reviewed":
                     self.awaited = ()
@@ -254,16 +256,17 @@ class LiveRun:
         key = (event.epoch, event.batch, event.action, event.rule.text)
         row = self.tests.setdefault(key, TestRow(event.epoch, event.batch, event.action, event.rule))
         row.rule, row.state, row.n, row.started_seq, row.seen = event.rule, "running", event.n, seq, {}
-        row.before, row.after = self._current.digest, self._after(event).digest
+        before = self._before(event)
+        row.before, row.after = before.digest, _after(event, before).digest
+        self._digests.setdefault(before.digest, before.rules)
+        self._known[event.rule.id] = event.rule
         self._test = row
 
-    def _after(self, event: ValidationStarted) -> RuleSet:
-        if event.action == "remove":
-            return self._current.removing(event.rule)
-        if event.action == "add":
-            return self._current.adding(event.rule)
-        merged = [rule for rule in self._current if rule.id in event.rule.merged_from]
-        return self._current.replacing(merged, event.rule)
+    def _before(self, event: ValidationStarted) -> RuleSet:
+        # In a review a rule is tested beside those that a person has kept, which the program never had.
+        if event.before is None or any(rule not in self._known for rule in event.before):
+            return self._current
+        return RuleSet(self._known[rule] for rule in event.before)
 
     def _finish_test(self, seq: int, event: ValidationFinished) -> None:
         key = (event.epoch, event.batch, event.action, event.rule.text)
@@ -329,6 +332,15 @@ class LiveRun:
         if not is_running:
             return "lost"
         return "paused" if self.progress.is_waiting else "running"
+
+
+def _after(event: ValidationStarted, before: RuleSet) -> RuleSet:
+    if event.action == "remove":
+        return before.removing(event.rule)
+    if event.action == "add":
+        return before.adding(event.rule)
+    merged = [rule for rule in before if rule.id in event.rule.merged_from]
+    return before.replacing(merged, event.rule)
 
 
 def _writing_row(live: LivePass) -> GradientRow:

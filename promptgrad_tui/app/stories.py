@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 from engine.events import RolloutFinished
@@ -23,6 +24,7 @@ from promptgrad_tui.display.figures import gain_text
 from promptgrad_tui.sanitize import one_line
 
 _CHANGED_EXAMPLES = 20
+_SAME_GAIN = 1e-9
 
 
 def rollout_lines(session: RunSession, row: RolloutRow, columns: int) -> list[Line]:
@@ -140,6 +142,8 @@ def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Lin
     lines = fact(row.action, row.rule.text, columns, "strong")
     if row.rule.trigger:
         lines += fact("trigger", row.rule.trigger, columns)
+    if row.rule.note:
+        lines += fact("note", row.rule.note, columns)
     lines += fact("verdict", word, columns, tone)
     finished = row.finished
     if finished is None:
@@ -151,6 +155,10 @@ def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Lin
         lines += fact("gain", f"{gain} on {evidence.n} examples, {evidence.calls} calls", columns)
         bar = interval_bar(evidence.delta, evidence.low, evidence.high, max(min(columns - 18, 60), 10))
         lines.append((("                ", ""), *bar))
+        if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
+            lines += fact(
+                "", "weighted: examples on which its trigger fires were drawn first", columns, "dim"
+            )
     if row.rule.rationale:
         lines += fact("why", row.rule.rationale, columns, "dim")
     lines += _changed_examples(session, row, "Fixed by it", finished.fixed, columns)

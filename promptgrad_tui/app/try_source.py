@@ -32,7 +32,7 @@ def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = (
     for decision in decisions:
         rule = known.get(decision.rule)
         if rule is not None:
-            rules = _decided(rules, rule, decision)
+            rules = _decided(rules, rule, decision, known)
             titles[1:] = ["with your decisions"]
     return _source(session.project, " ".join(titles), rules, session.options, live.story.started)
 
@@ -72,11 +72,11 @@ def _source(
     )
 
 
-def _decided(rules: RuleSet, rule: Rule, decision: RuleDecision) -> RuleSet:
+def _decided(rules: RuleSet, rule: Rule, decision: RuleDecision, known: Mapping[str, Rule]) -> RuleSet:
     said = decision.for_engine()
     if said.choice == "drop":
         return rules.removing(rule)
     if said.choice == "edit":
-        edited = said.of(rule)
+        edited = said.of(rule, known)
         return rules.replacing([rule], edited) if rule in rules else rules.adding(edited)
     return rules if rule in rules else rules.adding(rule)

@@ -156,15 +156,19 @@ def _rules(report: RunReport) -> Iterator[str]:
 def _rule_row(rule: KeptRule, test: ValidationFinished | None) -> list[str]:
     evidence = test.evidence if test else None
     if test is None or evidence is None:
-        return [escaped(rule.text), escaped(rule.trigger) or "every input", "not tested", "", "", ""]
+        return [_rule_text(rule), escaped(rule.trigger) or "every input", "not tested", "", "", ""]
     return [
-        escaped(rule.text),
+        _rule_text(rule),
         escaped(rule.trigger) or "every input",
         escaped(gain_text(evidence.delta, evidence.low, evidence.high)),
         str(evidence.n),
         str(len(test.fixed)),
         str(len(test.broken)),
     ]
+
+
+def _rule_text(rule: KeptRule) -> str:
+    return escaped(f"{rule.text} (note: {rule.note})" if rule.note else rule.text)
 
 
 def _changes(report: RunReport) -> Iterator[str]:

@@ -125,6 +125,7 @@ def _rule_row(report: RunReport, number: int, rule: KeptRule, scale: float) -> t
             "div",
             element("strong", rule.text),
             element("span", f"Applies to: {rule.trigger}", class_="detail") if rule.trigger else None,
+            element("span", f"Note: {rule.note}", class_="detail") if rule.note else None,
             element("span", f"Corrects the step {rule.predictor}", class_="detail")
             if len(report.prompts) > 1
             else None,

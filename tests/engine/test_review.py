@@ -6,7 +6,7 @@ import pytest
 from engine.artifacts import load_manifest
 from engine.decisions import Decision, decision_key
 from engine.errors import JournalError
-from engine.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished
+from engine.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished, ValidationStarted
 from engine.journal import Journal, journal_path
 from engine.run import apply_review, execute
 from tests.engine.desk import POLICY
@@ -114,6 +114,26 @@ def test_a_second_review_starts_where_the_first_ended(tmp_path, journal):
     assert applied.number == 2
     assert not {first.id, second.id} & {rule.id for rule in applied.rules}
     assert len(applied.rules) == len(summary.rules) - 2
+
+
+def test_a_merge_carries_what_its_parts_were_suggested_by_and_a_note_outlives_reviews(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    summary = execute(wanted, journal)
+    known = {rule.id: rule for e in events(journal, wanted.run, RulesChanged) for rule in e.rules}
+    first, second, noted, dropped = [known[rule.id] for rule in summary.rules][:4]
+    merged = (first.id, second.id)
+    text = f"{first.text} {second.text}"
+    decide(journal, wanted.run, first.id, 1, choice="edit", text=text, merged=merged)
+    decide(journal, wanted.run, second.id, 1, choice="drop", merged=merged)
+    decide(journal, wanted.run, noted.id, 1, choice="keep", note="seen")
+    (made,) = [rule for rule in apply_review(wanted, journal).rules if rule.text == text]
+    assert made.merged_from == merged
+    assert set(made.suggested_by) == {*first.suggested_by, *second.suggested_by}
+    test = next(e for e in events(journal, wanted.run, ValidationStarted) if e.rule.id == made.id)
+    assert set(test.before) == {rule.id for rule in summary.rules} - set(merged)
+    decide(journal, wanted.run, dropped.id, 2, choice="drop")
+    notes = {rule.id: rule.note for rule in apply_review(wanted, journal).rules}
+    assert notes[noted.id] == "seen"
 
 
 def test_rules_that_were_never_tested_can_be_dropped(tmp_path, journal):

@@ -13,6 +13,7 @@ from engine.events import (
     ValidationFinished,
     ValidationStarted,
 )
+from engine.rules import RuleSet
 from promptgrad_tui.app.live_run import LiveRun
 
 from .recorded import RecordedRun
@@ -91,6 +92,22 @@ def test_a_batch_knows_its_rollouts_the_failures_first(recorded: RecordedRun) ->
     assert {row.example for row in rows} == set(batch.scored.examples)
     successes = [row.is_success for row in rows]
     assert successes == sorted(successes)
+
+
+def test_an_edit_is_compared_with_the_rules_that_it_was_tested_beside(recorded: RecordedRun) -> None:
+    recorded.write()
+    dropped, *left = recorded.accepted_rules()
+    edited = left.pop().model_copy(update={"text": "Edited."})
+    started = ValidationStarted(
+        id="edit", epoch=1, batch=1, action="add", rule=edited, n=1, before=tuple(rule.id for rule in left)
+    )
+    recorded.journal.append(recorded.run, started)
+    live = live_of(recorded)
+    test = live.tests[1, 1, "add", "Edited."]
+    assert (test.before, test.after) == (RuleSet(left).digest, RuleSet([*left, edited]).digest)
+    rules = live.rules_of(test.before)
+    assert rules is not None
+    assert dropped.id not in {rule.id for rule in rules}
 
 
 def test_before_and_after_a_rule_are_the_rollouts_of_its_two_rule_sets(recorded: RecordedRun) -> None:
