@@ -112,9 +112,9 @@ def error_panel(error: PromptGradError) -> PanelScreen:
 
 
 class InputScreen(ModalScreen[str]):
-    """Asks for one line of text; escape gives nothing."""
+    """Asks for one line of text, which may be empty; escape gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from engine.events import ReviewApplied
 from engine.rules import Rule, RuleSet, render_instructions
 from promptgrad_tui.app.cells import Line, Tone, interval_bar, joined_within, line
 from promptgrad_tui.app.decisions import RuleChoice, RuleDecision
@@ -107,13 +108,45 @@ def evidence_lines(
     if decision is not None and decision.text:
         lines += fact("your text", decision.text, columns, "accent")
         lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
+    if decision is not None and (told := _edit_test(session, row.rule, decision)):
+        lines += fact("its test", told, columns)
     if note := state.note(row.rule.id):
         lines += fact("your note", note, columns, "accent")
     for number, before in earlier.items():
-        note = f"; {before.note}" if before.note else ""
-        lines += fact(f"review {number}" if number else "in the run", f"{word(before.choice)}{note}", columns)
+        lines += _earlier_lines(session, row.rule, number, before, columns)
     lines += rule_test_lines(session, row, columns)
     return [*lines, *heading("The prompt with it"), *_prompt(session, row, decision, columns)]
+
+
+def _earlier_lines(
+    session: RunSession, rule: Rule, number: int, decision: RuleDecision, columns: int
+) -> list[Line]:
+    choice, note = word(decision.choice), decision.note
+    name = f"review {number}" if number else "in the run"
+    if not decision.text:
+        return fact(name, f"{choice}; {note}" if note else choice, columns)
+    lines = fact(name, f"{choice}: {decision.text}", columns)
+    for told in (_edit_test(session, rule, decision), note):
+        lines += fact("", told, columns) if told else []
+    return lines
+
+
+def _edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> str:
+    """Return what the test of an edit said, or nothing where it wasn't tested."""
+    test = edit_test(session, rule, decision)
+    if test is None or test.finished is None:
+        return ""
+    counts = "doesn't count" if test.finished.verdict == "rejected" else "counts"
+    return f"{counts}: {test.finished.reason}"
+
+
+def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRow | None:
+    """Return the latest test of the rule that an edit or a merge made of `rule`."""
+    if not decision.text:
+        return None
+    edited = decided_rule(rule, decision).id
+    tests = reversed(session.live.tests.values())
+    return next((test for test in tests if test.rule.id == edited and test.finished), None)
 
 
 def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, columns: int) -> list[Line]:
@@ -124,16 +157,36 @@ def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, co
     name = row.rule.predictor or next(iter(started.base_instructions))
     base = started.base_instructions.get(name, "")
     rules = RuleSet(before)
-    rule = _decided(row.rule, decision)
+    rule = decided_rule(row.rule, decision)
     after = rules.removing(rule) if row.action == "remove" else rules.adding(rule)
     old, new = (render_instructions(base, some.for_predictor(row.rule.predictor)) for some in (rules, after))
     return diff_lines(old, new, columns)
 
 
-def _decided(rule: Rule, decision: RuleDecision | None) -> Rule:
+def decided_rule(rule: Rule, decision: RuleDecision | None) -> Rule:
+    """Return a rule as it says after a decision."""
     if decision is None or not decision.text:
         return rule
     return rule.model_copy(update={"text": decision.text, "trigger": decision.trigger})
+
+
+def applied_text(
+    session: RunSession,
+    review: ReviewApplied,
+    tests: Mapping[str, TestRow],
+    decisions: Mapping[str, RuleDecision],
+) -> str:
+    """Return what came of a review of a run that is over; `decisions` are those of it."""
+    scores = [("validation", review.validation), ("test", review.test)]
+    told = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
+    text = f"Review {review.number} is applied: {', '.join(told)}."
+    edited = [edit_test(session, tests[rule].rule, decision) for rule, decision in decisions.items()]
+    failed = {
+        test.rule.id for test in edited if test and test.finished and test.finished.verdict == "rejected"
+    }
+    if failed:
+        text += f" {count_text(len(failed), 'edit')} failed the test: not counted."
+    return text
 
 
 def apply_text(state: ReviewState, *, is_over: bool) -> str:
@@ -144,6 +197,10 @@ def apply_text(state: ReviewState, *, is_over: bool) -> str:
     if counts[None]:
         left = "they stay as the run left them" if is_over else "the run waits where it needs them"
         text += f"\n{count_text(counts[None], 'rule')} undecided: {left}."
+    if counts["edit"] or counts["merge"]:
+        text += "\nEdits are tested first: one that fails doesn't count, and its old rule is out too."
     if is_over:
-        text += "\nThe result is evaluated anew, and saved as another version."
+        return (
+            f"{text}\nThe result is scored anew, and saved as another version. A later review may change it."
+        )
     return f"{text}\nA decision that is applied stands."

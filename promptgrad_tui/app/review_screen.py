@@ -20,7 +20,15 @@ from promptgrad_tui.app.edit_screen import EditScreen
 from promptgrad_tui.app.key_bar import KeyBar
 from promptgrad_tui.app.live_rows import TestRow
 from promptgrad_tui.app.outside_editor import edit_text_outside
-from promptgrad_tui.app.review_lines import COLUMNS, apply_text, evidence_lines, paint, title_line
+from promptgrad_tui.app.review_draft import DraftFile, ReviewDraft
+from promptgrad_tui.app.review_lines import (
+    COLUMNS,
+    applied_text,
+    apply_text,
+    evidence_lines,
+    paint,
+    title_line,
+)
 from promptgrad_tui.app.review_state import (
     ReviewItem,
     ReviewState,
@@ -34,6 +42,7 @@ from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.display.figures import count_text
 
 _EDITING = "One rule; its trigger on a line of its own. The edit is tested before it counts."
+_NO_RULE = "Rules appear here once their tests are over."
 _REFRESH_SECONDS = 1.0
 
 
@@ -49,15 +58,18 @@ class ReviewScreen(Screen[None]):
         self._tests: dict[str, TestRow] = {}
         self._earlier: Mapping[int, Mapping[str, RuleDecision]] = {}
         self._rules_now: frozenset[str] = frozenset()
-        self._shown: tuple[str, RuleDecision | None] | None = None
+        self._n_judged = 0
+        self._shown: tuple[str, RuleDecision | None, str, int, int] | None = None
+        self._file = DraftFile.of_run(session.journal.path, session.run)
+        self._draft = self._file.read()
+        self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
+        self._applied = session.live.reviews_applied
 
     def compose(self) -> ComposeResult:
         """Make the queue and the evidence."""
         yield LinesView(lambda width, _: [title_line(self._session, self._state, width)], classes="title")
         with Container(id="review"):
-            queue = RowTable(
-                COLUMNS, self._paint, empty="No rule has passed a test yet.", id="queue", classes="pane"
-            )
+            queue = RowTable(COLUMNS, self._paint, empty="No rule.", id="queue", classes="pane")
             queue.can_focus = False
             queue.border_title = "Rules"
             yield queue
@@ -79,7 +91,9 @@ class ReviewScreen(Screen[None]):
 
     def _look(self) -> None:
         """Take in tests that are over, and decisions that the journal holds."""
-        for row in self._session.live.tests.values():
+        tests = self._session.live.tests.values()
+        self._n_judged = sum(row.finished is not None for row in tests)
+        for row in tests:
             if self._is_reviewed(row):
                 self._tests[row.rule.id] = row
         try:
@@ -93,6 +107,20 @@ class ReviewScreen(Screen[None]):
         self._earlier = dict(enumerate(decided))
         self._state.add(_item(row) for row in self._tests.values())
         self._draw()
+        self._tell_applied()
+
+    def _tell_applied(self) -> None:
+        review = self._session.live.review
+        if review is not None and review.number > self._applied:
+            self._applied = review.number
+            decisions = self._earlier.get(review.number, {})
+            self.notify(applied_text(self._session, review, self._tests, decisions), timeout=10)
+
+    def on_unmount(self) -> None:
+        """Say that what was decided isn't lost."""
+        if self._state.is_changed and self.app.is_running:
+            waiting = count_text(len(self._state.ready()), "decision")
+            self.app.notify(f"Not applied yet: {waiting}, saved for the next time.", timeout=4)
 
     def on_row_table_moved(self, event: RowTable.Moved) -> None:
         """Go to the rule on which the mouse was clicked."""
@@ -106,12 +134,22 @@ class ReviewScreen(Screen[None]):
         position, _ = state.position
         self.query_one("#queue", RowTable).show(visible, cursor=max(position - 1, 0))
         self.query_one(LinesView).repaint()
-        shown = (state.current_id, state.decision(state.current_id))
+        self._keep_draft()
+        rule = state.current.id if state.current else ""
+        shown = (rule, state.decision(rule), state.note(rule), self._number, self._n_judged)
         if shown != self._shown:
             is_other_rule = self._shown is None or self._shown[0] != shown[0]
             self._shown = shown
             self.query_one("#evidence", TextView).show(self._evidence, keep_place=not is_other_rule)
         self.refresh_bindings()
+
+    def _keep_draft(self) -> None:
+        draft = ReviewDraft(decisions=self._state.decisions, notes=self._state.notes)
+        if draft != self._draft:
+            self._draft = draft
+            if not self._file.write(draft):
+                text = f"{self._file.file} can't be written: what isn't applied is lost with this screen."
+                self.notify(text, severity="warning", markup=False)
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
         is_in, start = item.id in self._rules_now, self._session.live.rule_start
@@ -120,7 +158,9 @@ class ReviewScreen(Screen[None]):
     def _evidence(self, columns: int) -> list[Line]:
         item = self._state.current
         if item is None:
-            return [line("  Rules appear here once their tests are over.", "dim")]
+            is_filtered = bool(self._state.items)
+            text = "No rule holds the text of the filter." if is_filtered else _NO_RULE
+            return [line(f"  {text}", "dim")]
         earlier = {number: found[item.id] for number, found in self._earlier.items() if item.id in found}
         return evidence_lines(self._session, self._state, self._tests[item.id], earlier, columns)
 
@@ -221,14 +261,12 @@ class ReviewScreen(Screen[None]):
         """Write a note on the rule."""
 
         def noted(note: str | None) -> None:
-            if note:
-                self._state.set_note(note)
-                self._shown = None
+            if note is not None:
+                self._state.set_note(note.strip())
                 self._draw()
 
-        self.app.push_screen(
-            InputScreen("Note on this rule", self._state.note(self._state.current_id)), noted
-        )
+        title = "Note that travels with the rule, once that is decided"
+        self.app.push_screen(InputScreen(title, self._state.note(self._state.current_id)), noted)
 
     def action_undo(self) -> None:
         """Take the last decision back."""
@@ -269,8 +307,9 @@ class ReviewScreen(Screen[None]):
         """Ask for a text and show only the rules that hold it."""
 
         def filtered(text: str | None) -> None:
-            self._state.set_filter(text or "")
-            self._draw()
+            if text is not None:
+                self._state.set_filter(text.strip())
+                self._draw()
 
         self.app.push_screen(InputScreen("Show rules that hold (empty: all)", self._state.filter), filtered)
 

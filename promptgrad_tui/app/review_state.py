@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from engine.rules import Rule
 from promptgrad_tui.app.decisions import RuleChoice, RuleDecision
@@ -14,6 +14,8 @@ Order: TypeAlias = Literal["arrival", "gain", "state"]
 ORDERS: tuple[Order, ...] = ("arrival", "gain", "state")
 _STATES: tuple[RuleChoice | None, ...] = (None, "keep", "edit", "merge", "drop")
 _TRIGGER = "trigger:"
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class ReviewState:
 
     @property
     def current(self) -> ReviewItem | None:
-        """The rule that is being judged."""
-        return next((item for item in self.items if item.id == self.current_id), None)
+        """The rule that is being judged; none where the filter leaves none."""
+        return next((item for item in self.visible() if item.id == self.current_id), None)
 
     def decision(self, rule: str) -> RuleDecision | None:
         """Return what was decided about a rule, applied or not."""
@@ -104,7 +106,7 @@ class ReviewState:
     @property
     def is_changed(self) -> bool:
         """Whether there are decisions that are not applied yet."""
-        return bool(self.decisions)
+        return bool(self.ready())
 
     def keep(self) -> None:
         """Keep the current rule."""
@@ -149,10 +151,13 @@ class ReviewState:
         self.next(only_undecided=True)
 
     def set_note(self, note: str) -> None:
-        """Write a note on the current rule."""
-        if self.current is not None and self._is_open(self.current):
+        """Write a note on the current rule; an empty one takes it away."""
+        if self.current is not None and self._is_open(self.current) and note != self.note(self.current_id):
             self._remember()
-            self.notes = {**self.notes, self.current_id: note}
+            self.notes = {
+                **_without(self.notes, self.current_id),
+                **({self.current_id: note} if note else {}),
+            }
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -206,9 +211,9 @@ class ReviewState:
     def take_applied(self, applied: Decisions) -> None:
         """Take in what the journal holds, also of another screen; undecided ones stay as they are."""
         self.applied = dict(applied)
-        open_ones = {rule: decision for rule, decision in self.decisions.items() if rule not in applied}
-        if len(open_ones) != len(self.decisions):
-            self.decisions = open_ones
+        if not applied.keys().isdisjoint({**self.decisions, **self.notes}):
+            self.decisions = _without(self.decisions, *applied)
+            self.notes = _without(self.notes, *applied)
             self._past.clear()
             self._future.clear()
 
@@ -255,6 +260,10 @@ class ReviewState:
             self.current_id = next((item.id for item in self._undecided(around)), self.current_id)
         else:
             self.current_id = ids[max(0, min(here + step, len(ids) - 1))]
+
+
+def _without(values: Mapping[str, Value], *rules: str) -> dict[str, Value]:
+    return {rule: value for rule, value in values.items() if rule not in rules}
 
 
 def _without_merge(decisions: Decisions, rule: str) -> dict[str, RuleDecision]:

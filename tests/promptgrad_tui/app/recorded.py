@@ -150,6 +150,15 @@ class RecordedRun:
             ),
         )
 
+    def write_rejected_edit(self, rule: Rule, text: str) -> None:
+        """Write the test of an edit of `rule` that brought nothing."""
+        edited = rule.model_copy(update={"text": text, "trigger": "", "evidence": None})
+        test = {"epoch": rule.epoch, "batch": 1, "action": "add", "rule": edited}
+        started = {"id": "edit/started", "time": self._clock(), "n": 40, "before": ()}
+        finished = {"id": "edit", "time": self._clock(), "verdict": "rejected", "reason": "no gain"}
+        self.journal.append(self.run, ValidationStarted.model_validate({**test, **started}))
+        self.journal.append(self.run, ValidationFinished.model_validate({**test, **finished}))
+
     def events(self) -> Iterator[Event]:
         """Yield the run's events in order."""
         yield self._started()

@@ -101,6 +101,88 @@ def test_notes_filter_and_sort(recorded: RecordedRun) -> None:
     drive(recorded.folder, recorded.run, script, LARGE)
 
 
+def test_what_is_not_applied_is_there_when_the_screen_is_opened_again(recorded: RecordedRun) -> None:
+    async def decide(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("n", *"why", "enter")
+        await until(pilot, "your note")
+        await pilot.press("r")
+        await until(pilot, "1 drop")
+        await pilot.press("e", "home", *"Now ", "ctrl+s")
+        await until(pilot, "1 edit")
+        await pilot.press("escape")
+        await until(pilot, "Not applied yet: 2 decisions")
+
+    async def look(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("v")
+        await until(pilot, "1 drop   1 edit   not applied yet")
+        await pilot.press("K", "K")
+        await until(pilot, "your note     why")
+
+    drive(recorded.folder, recorded.run, decide, LARGE)
+    drive(recorded.folder, recorded.run, look, LARGE)
+    assert recorded.journal.decisions(recorded.run) == {}
+
+
+def test_a_draft_that_cannot_be_kept_is_told(recorded: RecordedRun) -> None:
+    (recorded.journal.path.parent / "reviews").write_text("no folder")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("a")
+        await until(pilot, "can't be written")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_note_that_is_undone_goes_and_an_escaped_question_changes_nothing(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        await pilot.press("n", *"why", "enter")
+        await until(pilot, "your note")
+        await pilot.press("u")
+        await until_true(pilot, lambda seen: "your note" not in seen)
+        await pilot.press("slash", *"refund", "enter")
+        await until(pilot, "filter: refund")
+        await pilot.press("slash", "escape")
+        await until_true(pilot, lambda _: pilot.app.screen is screen)
+        assert screen._state.filter == "refund"
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_where_the_filter_leaves_no_rule_there_is_none_to_judge(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("slash", *"zzz", "enter")
+        screen = await until(pilot, "No rule holds the text of the filter.")
+        assert "a Keep" not in screen
+        assert "verdict" not in screen
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_an_edit_that_failed_its_test_is_told_with_the_reason(recorded: RecordedRun) -> None:
+    rule = recorded.accepted_rules()[0]
+    edit = {"choice": "edit", "text": "Nonsense.", "trigger": "", "note": "Tried."}
+    recorded.journal.decide(recorded.run, f"review/1/{rule.id}", edit)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("v", "K")
+        await until(pilot, "your text     Nonsense.")
+        recorded.write_rejected_edit(rule, "Nonsense.")
+        await until(pilot, "its test      doesn't count: no gain")
+        recorded.write_review()
+        await until(pilot, "1 edit failed the test: not counted.")
+        screen = await until(pilot, "review 1      edit: Nonsense.")
+        assert "doesn't count: no gain" in screen
+        assert "Tried." in screen
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
 def test_a_merge_makes_one_rule_of_two(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)

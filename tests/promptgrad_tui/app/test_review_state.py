@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from engine.decisions import Decision
+from engine.decisions import Decision, decision_key
 from engine.rules import Rule
+from promptgrad_tui.app.decisions import RuleDecision, written_decisions
+from promptgrad_tui.app.review_draft import DraftFile, ReviewDraft
 from promptgrad_tui.app.review_state import (
     ReviewItem,
     ReviewState,
@@ -89,8 +93,13 @@ def test_an_empty_edit_decides_nothing(state: ReviewState) -> None:
 def test_a_merge_edits_the_first_rule_and_drops_the_second(state: ReviewState) -> None:
     state.merge("Both.", "words")
     assert choices(state) == ["merge", "merge", None]
-    assert [decision.for_engine().choice for decision in state.ready()] == ["edit", "drop"]
-    assert state.ready()[0].for_engine().text == "Both."
+    said = [decision.for_engine() for decision in state.ready()]
+    assert [decision.choice for decision in said] == ["edit", "drop"]
+    assert said[0].text == "Both."
+    written = {
+        decision_key(rule, 1): decision.model_dump() for rule, decision in zip((A, B), said, strict=True)
+    }
+    assert [found.choice for found in written_decisions(written, (A, B), 1).values()] == ["merge", "merge"]
 
 
 def test_deciding_anew_about_one_half_of_a_merge_frees_the_other(state: ReviewState) -> None:
@@ -121,6 +130,33 @@ def test_a_note_travels_with_its_decision(state: ReviewState) -> None:
     assert state.note(A) == ""
 
 
+def test_an_empty_note_takes_the_note_away(state: ReviewState) -> None:
+    state.set_note("Wrong.")
+    state.set_note("")
+    assert (state.note(A), state.notes) == ("", {})
+
+
+def test_a_note_that_was_applied_is_no_longer_of_the_draft(state: ReviewState) -> None:
+    state.set_note("Seen on Monday.")
+    state.keep()
+    state.take_applied({A: state.ready()[0]})
+    state.take_applied({})
+    assert (state.note(A), state.choice(A)) == ("", None)
+
+
+def test_a_draft_is_read_as_it_was_written_and_leaves_no_file_once_it_is_empty(tmp_path: Path) -> None:
+    file = DraftFile.of_run(tmp_path / "journal.sqlite", "run-1")
+    assert file.read() == ReviewDraft()
+    merge = RuleDecision(A, "merge", "Both.", "words", (A, B))
+    draft = ReviewDraft(decisions={A: merge}, notes={B: "\u202eodd\n"})
+    assert file.write(draft)
+    assert file.read() == draft
+    file.file.write_text("{")
+    assert file.read() == ReviewDraft()
+    assert file.write(ReviewDraft())
+    assert not file.file.exists()
+
+
 def test_sorting_goes_through_arrival_gain_and_state(state: ReviewState) -> None:
     state.keep()
     state.sort()
@@ -143,7 +179,9 @@ def test_a_filter_without_matches_leaves_nothing_to_move_to(state: ReviewState) 
     state.set_filter("nothing has this")
     state.next()
     state.previous(only_undecided=True)
-    assert (state.visible(), state.position) == ([], (0, 0))
+    state.keep()
+    assert (state.visible(), state.position, state.current) == ([], (0, 0), None)
+    assert not state.is_changed
 
 
 def test_what_the_journal_holds_stands(state: ReviewState) -> None:

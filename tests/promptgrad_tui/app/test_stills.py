@@ -25,11 +25,12 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "slices": (("s",), "Scores and slices"),
     "prompt": (("p",), "Instructions of predict"),
     "log": (("L",), "Log of run"),
-    "review": (("v", "a", "r"), "1 drop"),
     "compare-with": (("1", "c"), "without rules"),
     "compare": (("1", "c", "enter"), "Examples"),
     "keys": (("question_mark",), "Keys that are valid here"),
     "scores": (("5",), "epoch base"),
+    # The last one: that its decisions aren't applied is told for a while after it.
+    "review": (("v", "a", "r"), "1 drop"),
 }
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 
