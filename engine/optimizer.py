@@ -71,15 +71,33 @@ class PromptGradOptimizer(Teleprompter):
     ) -> dspy.Module:
         """Return `module` with base instructions and the learned corrections.
 
-        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too. With
-        `verbose`, progress goes to the logger `promptgrad`, and to stderr where no logging is set up.
+        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too. The
+        program is measured with DSPy's configured adapter: by default ChatAdapter, as when it is served.
+        With `verbose`, progress goes to the logger `promptgrad`, and to stderr where no logging is set up.
 
         Raises:
             DataError: there are too few examples to learn and to validate.
             MetricError, ProjectError: a function that was passed in raised.
             ModelUnavailableError: the model stopped answering.
         """
-        session = OptimizationSession(self, module, train_examples, val_examples, task_lm=_configured_lm())
+        return self._optimize(module, train_examples, val_examples)
+
+    def _optimize(
+        self,
+        module: dspy.Module,
+        train_examples: Sequence[Example],
+        val_examples: Sequence[Example] | None,
+        declared: frozenset[str] | None = None,
+    ) -> dspy.Module:
+        session = OptimizationSession(
+            self,
+            module,
+            train_examples,
+            val_examples,
+            task_lm=_configured_lm(),
+            adapter=dspy.settings.adapter or dspy.ChatAdapter(),
+            declared=declared,
+        )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             return session.program_with(session.run().rules)
 
@@ -94,21 +112,27 @@ class PromptGradOptimizer(Teleprompter):
     ) -> dspy.Module:
         """Return `student` with learned corrections; this is `optimize` under DSPy's name.
 
+        Where the examples say what their inputs are (`with_inputs`), the student gets no other fields.
+
         Raises:
             TypeError: a `teacher` or another argument that this optimizer has no use for.
         """
         if teacher is not None or kwargs:
             unknown = ", ".join((["teacher"] if teacher is not None else []) + list(kwargs))
             raise TypeError(f"PromptGradOptimizer.compile has no use for: {unknown}")
-        return self.optimize(
-            student, [dict(example) for example in trainset], valset and [dict(example) for example in valset]
+        return self._optimize(
+            student,
+            [dict(example) for example in trainset],
+            None if valset is None else [dict(example) for example in valset],
+            _declared_inputs(trainset),
         )
 
 
 class OptimizationSession:
     """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
 
-    Without validation examples, a share of the training examples is held out.
+    Without validation examples, a share of the training examples is held out. `adapter` renders the
+    program's prompts (JSONAdapter by default), `declared` names its inputs where the examples do.
 
     Raises:
         DataError: there are too few examples to learn and to validate.
@@ -123,6 +147,8 @@ class OptimizationSession:
         *,
         task_lm: dspy.LM,
         reflection_lm: dspy.LM | None = None,
+        adapter: dspy.Adapter | None = None,
+        declared: frozenset[str] | None = None,
         test_size: int = 0,
         slice_field: str | None = None,
         decisions: Decisions | None = None,
@@ -133,20 +159,20 @@ class OptimizationSession:
         self.config = config
         self.seed = config.seed if config.seed is not None else random.randrange(2**31)
         self.emit = logged(emit) if config.verbose else emit
-        self.program = FrozenProgram(module, config.base_prompt_source)
+        self.program = FrozenProgram(module, config.base_prompt_source, declared)
         self._optimizer = optimizer
         self._reflection_lm = reflection_lm or task_lm
         self._test_size = test_size
         self._slice_field = slice_field
         self._decisions = decisions
         self._live = live
-        self._adapter = dspy.settings.adapter or dspy.JSONAdapter()
+        self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
         conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
         self.runner = RolloutRunner(
             self.program,
             optimizer.metric,
             task_lm,
-            adapter=self._adapter,
+            adapter=adapter or self._reflection_adapter,
             max_workers=config.max_workers,
             seed=self.seed,
             selection=conditional if config.conditional_rules else None,
@@ -220,12 +246,12 @@ class OptimizationSession:
                 formatter,
                 QuotationIndex(texts),
                 seed=self.seed,
-                adapter=self._adapter,
+                adapter=self._reflection_adapter,
                 emit=emit,
                 live=self._live,
             ),
             selector=RuleSelector(tester, config, emit),
-            merger=RuleMerger(self._reflection_lm, tester, adapter=self._adapter, emit=emit),
+            merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
             acceptor=self._optimizer.rule_acceptor,
             reviewer=Reviewer(self._decisions, self.tester, emit) if self._decisions else None,
         )
@@ -242,11 +268,19 @@ class OptimizationSession:
         )
 
 
+def _declared_inputs(examples: Sequence[dspy.Example]) -> frozenset[str] | None:
+    """Return the fields that the examples name as inputs; None if one of them names none."""
+    try:
+        return frozenset(field for example in examples for field in example.inputs())
+    except ValueError:
+        return None
+
+
 def _configured_lm() -> dspy.LM:
     lm = dspy.settings.lm
     if lm is None:
         raise ProjectError(
             "No model is configured.",
-            hint='Call dspy.configure(lm=open_model("demo").lm), or configure any other dspy.LM.',
+            hint='Call dspy.configure(lm=open_model("demo").lm, adapter=dspy.JSONAdapter()), or another LM.',
         )
     return lm

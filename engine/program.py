@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import dspy
 
@@ -16,14 +17,20 @@ from engine.rules import Rule, render_instructions, rules_by_predictor
 class FrozenProgram:
     """A module whose base instructions never change, from which programs with rules are made.
 
-    `inputs` are the fields the program takes from an example, `predictors` the names of its steps.
+    `inputs` are the fields the program takes from an example, `predictors` the names of its steps. Where
+    examples name their inputs themselves (`declared`), the program gets no others.
 
     Raises:
         ProjectError: the module has no predictor.
         ConfigError: custom base instructions for a program with several predictors.
     """
 
-    def __init__(self, module: dspy.Module, base_prompt_source: str = "module") -> None:
+    def __init__(
+        self,
+        module: dspy.Module,
+        base_prompt_source: str = "module",
+        declared: frozenset[str] | None = None,
+    ) -> None:
         steps = dict(module.named_predictors())
         if not steps:
             raise ProjectError(
@@ -38,7 +45,7 @@ class FrozenProgram:
         self._module = module.deepcopy()
         self.predictors: tuple[str, ...] = tuple(steps)
         self.base = base_instructions(module, base_prompt_source)
-        self.inputs: frozenset[str] | None = _input_fields(module, steps)
+        self.inputs: frozenset[str] | None = _input_fields(module, steps, declared)
 
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
@@ -95,16 +102,44 @@ def refuse_own_models(program: dspy.Module) -> None:
         )
 
 
-def _input_fields(module: dspy.Module, steps: Mapping[str, Any]) -> frozenset[str] | None:
-    """Names that `module.forward` takes; None if it takes anything and has several predictors."""
+def run_program(module: dspy.Module, inputs: Mapping[str, Any]) -> Any:
+    """Return what `module` answers, also if it is one that can only be awaited."""
+    if hasattr(type(module), "forward"):
+        return module(**inputs)
+    return asyncio.run(module.acall(**inputs))
+
+
+def _forward_of(module: dspy.Module) -> Callable[..., Any]:
     # Asked of the class: DSPy warns when an instance's forward is touched.
-    parameters = list(inspect.signature(type(module).forward).parameters.values())[1:]
-    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    forward = getattr(type(module), "forward", None) or getattr(type(module), "aforward", None)
+    if forward is None:
+        raise ProjectError(
+            f"The program {type(module).__name__} has no forward().",
+            hint="Write def forward(self, ...), which returns a dspy.Prediction.",
+        )
+    return cast(Callable[..., Any], forward)
+
+
+def _input_fields(
+    module: dspy.Module, steps: Mapping[str, Any], declared: frozenset[str] | None
+) -> frozenset[str] | None:
+    """Names that the program takes; None if nothing says which.
+
+    A program that takes anything (`**inputs`), as DSPy's own do, is asked for its signature. Without one it
+    gets what its steps take and none of them makes: a label must never reach the program.
+    """
+    parameters = list(inspect.signature(_forward_of(module)).parameters.values())[1:]
+    named = frozenset(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return frozenset(named)
-    if len(steps) == 1:
-        return frozenset(next(iter(steps.values())).signature.input_fields)
-    return None
+        return named if declared is None else named & declared
+    if declared is not None:
+        return declared
+    own = getattr(getattr(module, "signature", None), "input_fields", None)
+    if own is not None:
+        return named | frozenset(own)
+    taken = frozenset(field for step in steps.values() for field in step.signature.input_fields)
+    made = frozenset(field for step in steps.values() for field in step.signature.output_fields)
+    return named | (taken - made) or None
 
 
 def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:

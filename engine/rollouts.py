@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,16 +16,20 @@ from dspy.utils.exceptions import AdapterParseError
 from engine.conditional import RuleSelection
 from engine.data import example_key, example_name, public_fields
 from engine.errors import ProjectError, PromptGradError
-from engine.events import Emit, RolloutFinished
-from engine.program import FrozenProgram, trace_text
+from engine.events import Emit, Notice, RolloutFinished
+from engine.program import FrozenProgram, run_program, trace_text
 from engine.replay import cause_of, recording
 from engine.rules import RuleSet
 from engine.score import Example, Metric, Score
 from engine.seeds import derive_seed
+from engine.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
 
 UNPARSEABLE = "unparseable"
+
+_NO_ANSWERS_FAULT = (OSError, ImportError, NameError, MemoryError)
+"""What no answer of a model makes a program raise: a service that is down, a slip in its code."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Rollout:
-    """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls."""
+    """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
+
+    `error` is what the program raised after the model had answered.
+    """
 
     key: str
     score: Score
@@ -47,6 +55,18 @@ class Rollout:
     trace: str
     prompt_tokens: int = 0
     calls: int = 0
+    error: ProjectError | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a program returned; None if nothing that can be scored, and then why, and the kind of failure."""
+
+    prediction: Any | None
+    trace: str
+    problem: str = ""
+    error_type: str = ""
+    error: ProjectError | None = None
 
 
 class RolloutRunner:
@@ -55,6 +75,9 @@ class RolloutRunner:
     A rollout is known by the rules that the example met, the example and the number of the repeat:
     with conditional rules, two rule sets that say the same to an example share its rollout.
     `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
+
+    Whatever a model answers is scored. That includes an answer at which the program raises, unless it
+    raises at all of them: then it is the program that is wrong.
     """
 
     def __init__(
@@ -80,6 +103,8 @@ class RolloutRunner:
         self._known: dict[tuple[str, str, int], Rollout] = {}
         self._modules: dict[str, dspy.Module] = {}
         self._lock = threading.Lock()
+        self._has_worked = False
+        self._told: set[str] = set()
         self.performed = 0
         self.calls = 0
         self._samples = bool(lm.kwargs.get("temperature"))
@@ -101,8 +126,12 @@ class RolloutRunner:
             ModelUnavailableError: the model stopped answering.
             MetricError, ProjectError: the user's metric or program raised.
         """
-        futures = [self._pool.submit(self._rollout, rules, item, repeat) for item in items]
-        return _results(futures)
+        futures = [
+            self._pool.submit(copy_context().run, self._rollout, rules, item, repeat) for item in items
+        ]
+        rollouts = _results(futures)
+        self._tell_raised(rollouts)
+        return rollouts
 
     def latencies(self, rules: RuleSet, items: Sequence[Item]) -> list[float]:
         """Return how long the model takes for each item, in seconds, when it is asked nothing else.
@@ -169,12 +198,12 @@ class RolloutRunner:
     def _run_program(self, module: dspy.Module, digest: str, item: Item, repeat: int) -> Rollout:
         started = time.monotonic()
         with recording() as used:
-            prediction, trace, unreadable = self._answer(module, item, repeat)
-        if prediction is None:
-            score = Score(0.0, False, unreadable, UNPARSEABLE)
+            answer = self._answer(module, item, repeat)
+        if answer.prediction is None:
+            score = Score(0.0, False, answer.problem, answer.error_type)
         else:
-            score = self._metric(item.values, prediction)
-        shown = None if prediction is None else dict(prediction.items())
+            score = self._metric(item.values, answer.prediction)
+        shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
                 id=f"rollout/{digest}/{item.key}/{repeat}",
@@ -192,25 +221,50 @@ class RolloutRunner:
                 seconds=time.monotonic() - started,
             )
         )
-        return Rollout(item.key, score, shown, trace, used.tokens.prompt, len(used.completions))
+        prompt_tokens, calls = used.tokens.prompt, len(used.completions)
+        return Rollout(item.key, score, shown, answer.trace, prompt_tokens, calls, answer.error)
 
-    def _answer(self, module: dspy.Module, item: Item, repeat: int) -> tuple[Any | None, str, str]:
-        """Return the prediction (None if it can't be read), the trace, and why it can't be read."""
+    def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
         trace: list[Any] = []
         try:
             with dspy.context(lm=self._lm_for(item, repeat), adapter=self._adapter, trace=trace):
-                prediction = module(**item.inputs)
+                prediction = run_program(module, item.inputs)
         except AdapterParseError as error:
-            return None, trace_text(module, trace), f"The answer could not be read: {_answer_of(error)}"
+            problem = f"The answer could not be read: {_answer_of(error)}"
+            return _Answer(None, trace_text(module, trace), problem, UNPARSEABLE)
         except Exception as error:
-            raise _explained(error, item) from error
+            explained = _explained(error, item)
+            if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
+                raise explained from error
+            explained.__cause__ = error
+            kind = type(error).__name__
+            problem = f"The program raised {kind}: {error}"
+            return _Answer(None, trace_text(module, trace), problem, f"raised {kind}", explained)
         if not hasattr(prediction, "items"):
             raise ProjectError(
                 f"The program returned {type(prediction).__name__} on the example "
                 f"{example_name(item.values, item.key)}, and not a prediction.",
                 hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
             )
-        return prediction, trace_text(module, trace), ""
+        return _Answer(prediction, trace_text(module, trace))
+
+    def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
+        """Say at which example the program raised, once for each place in its code.
+
+        Raises:
+            ProjectError: it has raised at every answer so far.
+        """
+        errors = [rollout.error for rollout in rollouts if rollout.error is not None]
+        self._has_worked = self._has_worked or len(errors) < len(rollouts)
+        for error in errors:
+            if not self._has_worked:
+                raise error
+            assert isinstance(error.__cause__, Exception)
+            place = f"{type(error.__cause__).__name__}/{raised_at(error.__cause__)}"
+            if place not in self._told:
+                self._told.add(place)
+                text = f"{error.message} Answers at which it raises count as wrong."
+                self._emit(Notice(id=f"raised/{place}", level="warning", text=text))
 
 
 def _results(futures: Sequence[Future[Rollout]]) -> list[Rollout]:
@@ -233,7 +287,7 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
         known.add_note(f"example {where}")
         return known
     return ProjectError(
-        f"The program raised {type(error).__name__} on the example {where}: {error}",
+        f"The program raised {type(error).__name__} on the example {where}: {error} ({raised_at(error)}).",
         hint="Correct the program's code; --debug shows where it was raised.",
     )
 

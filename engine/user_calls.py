@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine.errors import ProjectError, PromptGradError
@@ -31,9 +33,20 @@ def raised_at(error: Exception) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).parent != _OURS and Path(frame.filename).name != "contextlib.py"
+        if not _is_on_the_way(Path(frame.filename))
     ]
     if not frames:
         return "at its call"
     last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
     return f"{Path(last.filename).name}, line {last.lineno}"
+
+
+def _is_on_the_way(file: Path) -> bool:
+    """Whether a file only calls what a user wrote: one of ours, of DSPy's, or of Python's."""
+    return file.parent == _OURS or file.name == "contextlib.py" or file.is_relative_to(_dspy())
+
+
+@lru_cache(maxsize=1)
+def _dspy() -> Path:
+    found = find_spec("dspy")
+    return Path(found.origin if found and found.origin else "dspy").parent

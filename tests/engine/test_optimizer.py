@@ -19,7 +19,7 @@ def optimize(desk=None, *, config=None, program=None, train=None, validation=Non
     metric = options.pop("metric")
     values = {"epochs": 2, "seed": 1, "verbose": False, **(config or {})}
     optimizer = PromptGradOptimizer(metric, PromptGradConfig(**values), **options)
-    with dspy.context(lm=desk_model(desk).lm):
+    with dspy.context(lm=desk_model(desk).lm, adapter=dspy.JSONAdapter()):
         return optimizer.optimize(
             program or desk_program(),
             tickets(60, 1) if train is None else train,
