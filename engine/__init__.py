@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.artifacts import load_artifact
+    from engine.conditional import ConditionalProgram
     from engine.config import PromptGradConfig
     from engine.errors import PromptGradError
     from engine.formatting import ExampleFormatter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from engine.score import Metric, Score
 
 _HOMES = {
+    "ConditionalProgram": "engine.conditional",
     "ExampleFormatter": "engine.formatting",
     "Metric": "engine.score",
     "ParsedRule": "engine.rules",
@@ -29,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ConditionalProgram",
     "ExampleFormatter",
     "Metric",
     "ParsedRule",

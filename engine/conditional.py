@@ -7,9 +7,12 @@ from typing import Any
 
 import dspy
 
+from engine.errors import DataError
 from engine.program import FrozenProgram
-from engine.rules import RuleSet
+from engine.rules import Rule, RuleSet
 from engine.triggers import select_rules
+
+_STATE = "conditional_rules"
 
 
 class RuleSelection:
@@ -27,14 +30,36 @@ class RuleSelection:
 class ConditionalProgram(dspy.Module):
     """A program that picks its rules for each input when it is called.
 
-    Its state (`save`, `load`) and LM are the base program's: rules and selection belong to the constructor.
+    `save` writes its rules beside the state of the base program, and `ConditionalProgram(base).load(path)`
+    has both again. Its LM is the base program's.
     """
 
-    def __init__(self, module: dspy.Module, rules: RuleSet, top_k: int, min_overlap: float) -> None:
+    def __init__(
+        self, module: dspy.Module, rules: RuleSet | None = None, top_k: int = 5, min_overlap: float = 0.1
+    ) -> None:
         super().__init__()
         self.base = module
-        self._rules = rules
+        self._rules = rules if rules is not None else RuleSet()
         self._select = RuleSelection(top_k, min_overlap)
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
+        """Return the base program's state and the rules."""
+        rules = {
+            "rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self._rules],
+            "top_k": self._select.top_k,
+            "min_overlap": self._select.min_overlap,
+        }
+        return {**super().dump_state(json_mode=json_mode), _STATE: rules}
+
+    def load_state(self, state: dict[str, Any], **options: Any) -> None:
+        """Take over a state: the base program's, and the rules if it has any.
+
+        Raises:
+            DataError: the rules can't be read.
+        """
+        rules, select = _saved(state[_STATE]) if _STATE in state else (self._rules, self._select)
+        super().load_state(state, **options)
+        self._rules, self._select = rules, select
 
     def forward(self, **inputs: Any) -> Any:
         """Run the base program with the rules that concern `inputs`."""
@@ -48,3 +73,14 @@ class ConditionalProgram(dspy.Module):
         # Made of the base as it is now: it may have been given another state, demonstrations or an LM.
         program = FrozenProgram(self.base)
         return program.with_rules(self._select(self._rules, program.take_inputs(inputs)))
+
+
+def _saved(state: Mapping[str, Any]) -> tuple[RuleSet, RuleSelection]:
+    try:
+        rules = RuleSet(map(Rule.model_validate, state["rules"]))
+        return rules, RuleSelection(int(state["top_k"]), float(state["min_overlap"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"The {_STATE} of the saved program can't be read: {type(error).__name__}.",
+            hint="Save the optimized program again.",
+        ) from error

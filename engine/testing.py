@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -105,6 +106,22 @@ class ScriptedEngine:
         """Do nothing: a script holds no resources."""
 
 
+class AsyncScriptedEngine:
+    """A `ScriptedEngine` for programs that await their predictors."""
+
+    def __init__(self, engine: ScriptedEngine) -> None:
+        self._engine = engine
+        self.supports_response_schema = engine.supports_response_schema
+        self.supported_params = engine.supported_params
+
+    async def complete(self, request: Request) -> Response:
+        """Answer one request, as `ScriptedEngine.complete` does."""
+        return await asyncio.to_thread(self._engine.complete, request)
+
+    async def aclose(self) -> None:
+        """Do nothing: a script holds no resources."""
+
+
 @dataclass(frozen=True)
 class ScriptedRevision:
     """The revision of a scripted model: a hash of its name."""
@@ -138,7 +155,8 @@ class ScriptedModel:
     def __post_init__(self) -> None:
         name = self.revision.short
         self.uri = f"scripted:{name}"
-        self.lm = dspy.LM(f"scripted/{name}", engine=self.engine, cache=False, num_retries=0)
+        pair = {"engine": self.engine, "async_engine": AsyncScriptedEngine(self.engine)}
+        self.lm = dspy.LM(f"scripted/{name}", cache=False, num_retries=0, **pair)
         self.context_length = self.engine.context_length
         self.sampling: dict[str, Any] = {}
 

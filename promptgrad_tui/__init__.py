@@ -7,6 +7,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConditionalProgram",
     "ExampleFormatter",
     "Metric",
     "ParsedRule",

@@ -1,9 +1,10 @@
 import asyncio
 
 import dspy
+import pytest
 
 from engine.conditional import ConditionalProgram
-from engine.replay import MemoryCompletions, Replay
+from engine.errors import DataError
 from engine.rules import Rule, RuleSet
 from tests.engine.desk import BASE, desk_model, desk_program, learned
 
@@ -34,11 +35,21 @@ def test_a_rule_without_a_trigger_concerns_every_input():
     assert "Be brief." in asked(program, "a parcel")
 
 
-def test_its_state_is_the_base_programs(tmp_path):
+def test_its_rules_are_saved_and_loaded_beside_the_base_program(tmp_path):
+    ConditionalProgram(desk_program(), RULES, top_k=1, min_overlap=0.5).save(tmp_path / "state.json")
+    loaded = ConditionalProgram(dspy.Predict("ticket -> queue"))
+    loaded.load(tmp_path / "state.json")
+    assert loaded.base.signature.instructions == BASE
+    assert learned(asked(loaded, "a visa and a drone")) == {"drone"}
+    assert learned(asked(loaded, "a parcel")) == set()
+
+
+def test_saved_rules_that_cannot_be_read_change_nothing():
     program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
-    program.save(tmp_path / "state.json", save_program=False)
-    assert "drone" not in (tmp_path / "state.json").read_text()
-    assert program.base.signature.instructions == BASE
+    state = program.dump_state() | {"conditional_rules": {"rules": [{"txt": "?"}]}}
+    with pytest.raises(DataError, match="conditional_rules of the saved program can't be read"):
+        program.load_state(state)
+    assert learned(asked(program, "a drone")) == {"drone"}
 
 
 def test_a_copy_keeps_its_rules():
@@ -57,19 +68,18 @@ def test_it_asks_the_lm_that_it_was_given():
 
 def test_a_state_that_is_loaded_counts():
     program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
-    other = ConditionalProgram(dspy.Predict(dspy.Signature("ticket -> queue", "Be quick.")), RULES, 5, 0.5)
-    program.load_state(other.dump_state())
+    base = dspy.Predict(dspy.Signature("ticket -> queue", "Be quick."))
+    program.load_state({"base": base.dump_state()})
     assert "Be quick." in asked(program, "a drone")
     assert learned(asked(program, "a drone")) == {"drone"}
 
 
 def test_it_can_be_awaited():
     model = desk_model()
-    lm = Replay(MemoryCompletions(), "test").lm(model)
     program = ConditionalProgram(desk_program(), RULES, top_k=5, min_overlap=0.5)
 
     async def answer():
-        with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+        with dspy.context(lm=model.lm, adapter=dspy.JSONAdapter()):
             return await program.acall(ticket="a drone")
 
     assert asyncio.run(answer()).queue == "aviation"
