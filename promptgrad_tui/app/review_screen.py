@@ -41,7 +41,10 @@ from promptgrad_tui.app.table import RowTable
 from promptgrad_tui.app.toned import LinesView, TextView
 from promptgrad_tui.display.figures import count_text
 
-_EDITING = "One rule; its trigger on a line of its own. The edit is tested before it counts."
+_EDITING = (
+    "One rule; its trigger on a line of its own, with commas between alternatives. "
+    "The edit is tested before it counts."
+)
 _NO_RULE = "Rules appear here once their tests are over."
 _REFRESH_SECONDS = 1.0
 

@@ -290,7 +290,7 @@ def rule_from_text(edited: str) -> tuple[str, str]:
 
 
 def merged_text(first: Rule, second: Rule) -> tuple[str, str]:
-    """Return a first draft of one rule made of two: both texts, and the words of both triggers."""
-    words = list(dict.fromkeys([*first.trigger.split(), *second.trigger.split()]))
-    trigger = " ".join(words) if first.trigger and second.trigger else ""
+    """Return a first draft of one rule made of two: both texts, and both triggers as alternatives."""
+    triggers = dict.fromkeys((first.trigger, second.trigger))
+    trigger = ", ".join(triggers) if all(triggers) else ""
     return f"{first.text.rstrip()} {second.text.strip()}", trigger

@@ -6,6 +6,7 @@ import pytest
 
 from engine.decisions import Decision, decision_key
 from engine.rules import Rule
+from engine.triggers import fires
 from promptgrad_tui.app.decisions import RuleDecision, written_decisions
 from promptgrad_tui.app.review_draft import DraftFile, ReviewDraft
 from promptgrad_tui.app.review_state import (
@@ -209,7 +210,11 @@ def test_a_rule_as_text_comes_back_as_it_was() -> None:
     assert rule_from_text("No trigger.") == ("No trigger.", "")
 
 
-def test_a_draft_of_a_merge_holds_both_texts_and_the_words_of_both_triggers() -> None:
-    first, second = Rule(text="One.", trigger="a b"), Rule(text="Two.", trigger="b c")
-    assert merged_text(first, second) == ("One. Two.", "a b c")
+def test_a_draft_of_a_merge_concerns_what_either_rule_does() -> None:
+    first, second = Rule(text="One.", trigger="hearing aid"), Rule(text="Two.", trigger="camera crew")
+    text, trigger = merged_text(first, second)
+    assert (text, trigger) == ("One. Two.", "hearing aid, camera crew")
+    merged = Rule(text=text, trigger=trigger)
+    assert all(fires(merged, {"ticket": said}) for said in ("A hearing aid.", "My camera crew."))
+    assert merged_text(first, first)[1] == "hearing aid"
     assert merged_text(first, Rule(text="For all.")) == ("One. For all.", "")
