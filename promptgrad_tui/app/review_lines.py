@@ -56,7 +56,7 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
         return line("applying \u2026", "accent")
     if state.is_changed or (state.applied and session.live.finished is not None):
         return line("not applied yet", "warn")
-    awaited = len(session.live.awaited)
+    awaited = session.awaited
     return line(f"the run waits for {awaited}" if awaited else "", "warn")
 
 
@@ -109,7 +109,7 @@ def evidence_lines(
         lines += fact("your text", decision.text, columns, "accent")
         lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
     if decision is not None and (told := _edit_test(session, row.rule, decision)):
-        lines += fact("its test", told, columns)
+        lines += fact("the edit", told, columns)
     if note := state.note(row.rule.id):
         lines += fact("your note", note, columns, "accent")
     for number, before in earlier.items():

@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.decisions import decision_key
+from engine.errors import JournalError
 from engine.events import RolloutFinished
 from engine.journal import Completion, Journal, RunRecord
 from promptgrad_tui.app.live_rows import RolloutRow
@@ -61,6 +64,16 @@ class RunSession:
         """Whether the worker that was started from here died before it did anything."""
         return self.worker is not None and not self.live.last_seq and self.worker.poll() is not None
 
+    @property
+    def awaited(self) -> int:
+        """How many rules the run waits for: those of its question that nobody has decided on yet."""
+        if not self.live.awaited:
+            return 0
+        with suppress(JournalError):
+            decided = self.journal.decisions(self.run)
+            return sum(decision_key(rule) not in decided for rule in self.live.awaited)
+        return len(self.live.awaited)
+
     def status(self) -> Status:
         """Return how the run stands at this moment."""
         return Status(
@@ -72,6 +85,7 @@ class RunSession:
             self.is_starting,
             self.is_applying,
             self.is_read,
+            self.awaited,
         )
 
     @property

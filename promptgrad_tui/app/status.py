@@ -37,6 +37,8 @@ ENDS: dict[str, tuple[str, Tone]] = {
 class Status:
     """A run, and what isn't in its events: whether a process works on it, the time, and its options.
 
+    `awaited` counts the rules on which the run waits for a person.
+
     Until the journal has been read for the first time, nothing is known of the run.
     """
 
@@ -48,6 +50,7 @@ class Status:
     is_starting: bool = False
     is_applying: bool = False
     is_read: bool = True
+    awaited: int = 0
 
 
 def state_of(status: Status) -> tuple[str, Tone]:
@@ -146,7 +149,7 @@ def _doing(status: Status) -> str:
     if status.is_starting or not status.run.last_seq:
         return "the model is being loaded"
     if status.run.state(is_running=status.is_running) == "paused":
-        awaited = len(status.run.awaited)
+        awaited = status.awaited
         return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason
     return status.run.progress.phase
 

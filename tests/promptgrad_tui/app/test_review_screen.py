@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.events import Notice
+from engine.events import Notice, ReviewAwaited
 from promptgrad_tui.app.review_screen import ReviewScreen
 
 from .driving import LARGE, SMALL, drive, seen, until, until_true
@@ -173,7 +173,7 @@ def test_an_edit_that_failed_its_test_is_told_with_the_reason(recorded: Recorded
         await pilot.press("v", "K")
         await until(pilot, "your text     Nonsense.")
         recorded.write_rejected_edit(rule, "Nonsense.")
-        await until(pilot, "its test      doesn't count: no gain")
+        await until(pilot, "the edit      doesn't count: no gain")
         recorded.write_review()
         await until(pilot, "1 edit failed the test: not counted.")
         screen = await until(pilot, "review 1      edit: Nonsense.")
@@ -210,6 +210,28 @@ def test_during_a_run_decisions_belong_to_review_0(recorded: RecordedRun, tmp_pa
     with running.journal.lock_run(running.run):
         drive(running.folder, running.run, script, LARGE)
     assert [key.split("/")[1] for key in running.journal.decisions(running.run)] == ["0"]
+
+
+def test_the_run_waits_only_for_rules_that_nobody_has_decided_on(tmp_path: Path) -> None:
+    running = RecordedRun(tmp_path / "desk")
+    running.write(count=300)
+    first, second = running.accepted_rules()[:2]
+    asked = ReviewAwaited(id="asked", epoch=1, batch=1, rules=(first.id, second.id))
+    running.journal.append(running.run, asked)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "2 rules to review: press v")
+        await pilot.press("v")
+        await until(pilot, "the run waits for 2")
+        await pilot.press("a", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        await until(pilot, "the run waits for 1")
+        await pilot.press("escape")
+        await until(pilot, "1 rule to review: press v")
+
+    with running.journal.lock_run(running.run):
+        drive(running.folder, running.run, script, LARGE)
 
 
 def test_a_terminal_that_cannot_be_lent_to_an_editor_is_told(recorded: RecordedRun) -> None:
