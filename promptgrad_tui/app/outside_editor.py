@@ -23,7 +23,7 @@ def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
     Raises:
         PromptGradError: the terminal can't be lent, or there is no such editor.
     """
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    editor = _editor()
     at = [f"+{line}"] if line and Path(editor[0]).name in _TAKE_A_LINE else []
     try:
         with app.suspend():
@@ -35,6 +35,17 @@ def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
     except OSError as error:
         raise PromptGradError(f"{editor[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
     return done.returncode == 0
+
+
+def _editor() -> list[str]:
+    wanted = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    command = next(filter(None, wanted), "vi")
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise PromptGradError(
+            f"Your editor is set to {command}: {error}.", hint="Set $VISUAL or $EDITOR to a command."
+        ) from None
 
 
 def edit_text_outside(app: App[Any], text: str) -> str | None:

@@ -243,6 +243,19 @@ def test_a_terminal_that_cannot_be_lent_to_an_editor_is_told(recorded: RecordedR
     drive(recorded.folder, recorded.run, script, LARGE)
 
 
+def test_an_editor_that_is_set_wrongly_is_told(
+    recorded: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", 'vi "')
+
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("E")
+        await until(pilot, 'Your editor is set to vi ": No closing quotation.')
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
 def test_in_a_tiny_terminal_the_rule_and_its_evidence_are_both_in_sight(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
