@@ -46,8 +46,8 @@ _RATE_SECONDS = 10.0
 class LiveRun:
     """All that a screen knows of a run; `apply` takes events in their order, each once.
 
-    `rule_start` is what many of its rules begin with; `has_begun_review` says that a review after its end is
-    being applied.
+    `rule_start` is what many of its rules begin with; `has_asked` says that it waits for a person's decisions
+    while it runs, `has_begun_review` that a review after its end is being applied.
     """
 
     story: RunStory = field(default_factory=RunStory)
@@ -58,6 +58,7 @@ class LiveRun:
     rollouts: list[RolloutRow] = field(default_factory=list)
     log: list[LogRow] = field(default_factory=list)
     rule_start: str = ""
+    has_asked: bool = False
     has_begun_review: bool = False
     finished: RunFinished | None = None
     rule_changes: int = 0
@@ -132,7 +133,7 @@ class LiveRun:
             case RunPaused():
                 self.pause_reason = event.reason
             case ReviewAwaited():
-                self.awaited = event.rules
+                self.awaited, self.has_asked = event.rules, True
             case ReviewApplied():
                 self.reviews_applied = event.number
                 self.review = event
@@ -172,6 +173,15 @@ class LiveRun:
     def result_rules(self) -> tuple[Rule, ...]:
         """The rules of the best state so far, or what the last review of the run made of them."""
         return self.review.rules if self.review is not None else self.story.best_rules
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its own end, where its rules can be reviewed and saved anew."""
+        return self.finished is not None and self.finished.summary.status in ("improved", "no_improvement")
+
+    def rules_had(self) -> dict[str, Rule]:
+        """Return every rule that the program has had, by its id."""
+        return {rule.id: rule for rules in self._digests.values() for rule in rules}
 
     def analysis(self, place: tuple[int, int, int]) -> GradientRow | None:
         """Return the line of an analysis pass: as it was read in the end, or as it is being written."""

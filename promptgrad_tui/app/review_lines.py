@@ -55,9 +55,16 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
     if session.is_applying:
         return line("applying \u2026", "accent")
     if state.is_changed or (state.applied and session.live.finished is not None):
-        return line("not applied yet", "warn")
+        text = "not applied yet" if can_be_applied(session) else "to be applied after the run"
+        return line(text, "warn")
     awaited = session.awaited
     return line(f"the run waits for {awaited}" if awaited else "", "warn")
+
+
+def can_be_applied(session: RunSession) -> bool:
+    """Whether decisions count for a run as it stands: it is done, or it asks for them while it runs."""
+    live = session.live
+    return live.is_done or (live.finished is None and live.has_asked)
 
 
 def word(choice: RuleChoice | None) -> str:
@@ -82,7 +89,9 @@ def paint(
     return (
         line(f"{text}{mark}", tone),
         line("in" if is_in else "out", "" if is_in else "dim"),
-        line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn"),
+        line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn")
+        if item.rule.evidence
+        else line("-", "dim"),
         _bar(item, widths[_BAR]),
         line(f"{sign}{rule}{note}", "dim" if decision and decision.choice == "drop" else ""),
     )
@@ -152,6 +161,8 @@ def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRo
 def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, columns: int) -> list[Line]:
     started = session.live.story.started
     before = session.live.rules_of(row.before)
+    if row.state == "not_tested":
+        before = RuleSet(session.live.rules_now).removing(row.rule).rules
     if started is None or before is None:
         return [line("  not known", "dim")]
     name = row.rule.predictor or next(iter(started.base_instructions))

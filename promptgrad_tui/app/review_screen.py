@@ -25,6 +25,7 @@ from promptgrad_tui.app.review_lines import (
     COLUMNS,
     applied_text,
     apply_text,
+    can_be_applied,
     evidence_lines,
     paint,
     title_line,
@@ -99,6 +100,9 @@ class ReviewScreen(Screen[None]):
         for row in tests:
             if self._is_reviewed(row):
                 self._tests[row.rule.id] = row
+        for rule in self._session.live.rules_had().values():
+            # A run may keep rules without testing them.
+            self._tests.setdefault(rule.id, TestRow(rule.epoch, rule.batch, "add", rule, "not_tested"))
         try:
             written = self._session.journal.decisions(self._session.run)
         except PromptGradError as error:
@@ -193,7 +197,8 @@ class ReviewScreen(Screen[None]):
             case "redo":
                 return state.can_redo
             case "apply":
-                return (state.is_changed or self._is_left) and not self._session.is_applying
+                is_possible = can_be_applied(self._session) and not self._session.is_applying
+                return is_possible and (state.is_changed or self._is_left)
             case "merge":
                 return state.merge_partner() is not None
             case "keep" | "drop" | "edit" | "edit_outside" | "note":

@@ -146,10 +146,8 @@ def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Lin
         lines += fact("note", row.rule.note, columns)
     lines += fact("verdict", word, columns, tone)
     finished = row.finished
-    if finished is None:
-        return lines
-    lines += fact("because", finished.reason, columns)
-    evidence = finished.evidence
+    lines += fact("because", finished.reason, columns) if finished else []
+    evidence = finished.evidence if finished else None
     if evidence is not None:
         gain = gain_text(evidence.delta, evidence.low, evidence.high)
         lines += fact("gain", f"{gain} on {evidence.n} examples, {evidence.calls} calls", columns)
@@ -161,8 +159,9 @@ def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Lin
             )
     if row.rule.rationale:
         lines += fact("why", row.rule.rationale, columns, "dim")
-    lines += _changed_examples(session, row, "Fixed by it", finished.fixed, columns)
-    lines += _changed_examples(session, row, "Broken by it", finished.broken, columns)
+    if finished is not None:
+        lines += _changed_examples(session, row, "Fixed by it", finished.fixed, columns)
+        lines += _changed_examples(session, row, "Broken by it", finished.broken, columns)
     return lines + _suggesting(session, row, columns)
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from engine.events import Notice, ReviewAwaited
+from engine.events import Notice, ReviewAwaited, RulesChanged
+from engine.rules import Rule, RuleSet
 from promptgrad_tui.app.review_screen import ReviewScreen
 
 from .driving import LARGE, SMALL, drive, seen, until, until_true
@@ -197,6 +199,8 @@ def test_a_merge_makes_one_rule_of_two(recorded: RecordedRun) -> None:
 def test_during_a_run_decisions_belong_to_review_0(recorded: RecordedRun, tmp_path: Path) -> None:
     running = RecordedRun(tmp_path / "other")
     running.write(count=200)
+    rules = tuple(rule.id for rule in running.accepted_rules())
+    running.journal.append(running.run, ReviewAwaited(id="asked", epoch=1, batch=1, rules=rules))
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "running")
@@ -210,6 +214,58 @@ def test_during_a_run_decisions_belong_to_review_0(recorded: RecordedRun, tmp_pa
     with running.journal.lock_run(running.run):
         drive(running.folder, running.run, script, LARGE)
     assert [key.split("/")[1] for key in running.journal.decisions(running.run)] == ["0"]
+
+
+def test_a_run_that_asks_nobody_is_reviewed_once_it_is_done(tmp_path: Path) -> None:
+    running = RecordedRun(tmp_path / "desk")
+    coming = running.events()
+    for event in islice(coming, 200):
+        running.journal.append(running.run, event)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        await pilot.press("v")
+        await until(pilot, "Review [1/")
+        await pilot.press("a")
+        screen = await until(pilot, "1 keep   to be applied after the run")
+        assert "A Apply" not in screen
+        for event in coming:
+            running.journal.append(running.run, event)
+        await until(pilot, "not applied yet")
+        await until(pilot, "A Apply")
+
+    with running.journal.lock_run(running.run):
+        drive(running.folder, running.run, script, LARGE)
+    assert running.journal.decisions(running.run) == {}
+
+
+def test_rules_that_were_not_tested_are_reviewed_too(tmp_path: Path) -> None:
+    rule = Rule(
+        text="Refunds go to returns.", trigger="refund", rationale="They came back.", epoch=1, batch=1
+    )
+    recorded = RecordedRun(tmp_path / "desk", epochs=0)
+    recorded.write(count=3)
+    recorded.journal.append(
+        recorded.run,
+        RulesChanged(
+            id="rules",
+            epoch=1,
+            batch=1,
+            reason="accepted",
+            digest=RuleSet([rule]).digest,
+            rules=(rule,),
+        ),
+    )
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "calls")
+        await pilot.press("v")
+        screen = await until(pilot, "Review [1/1]")
+        assert "not tested" in screen
+        assert "They came back." in screen
+        await until(pilot, "+ - Refunds go to returns.")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
 
 
 def test_the_run_waits_only_for_rules_that_nobody_has_decided_on(tmp_path: Path) -> None:
