@@ -34,13 +34,17 @@ _TINY_BELOW_ROWS = 14
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to compare with: `name` as a comparison takes it, `created` in Unix seconds."""
+    """Something to compare with: `name` as a comparison takes it, `created` in Unix seconds.
+
+    `baseline` are the scores of the same without rules.
+    """
 
     name: str
     kind: str
     title: str
     created: float
     scores: SplitScores
+    baseline: SplitScores
 
 
 def candidates(project: Path) -> list[Candidate]:
@@ -57,6 +61,7 @@ def candidates(project: Path) -> list[Candidate]:
             f"{record.id}  {record.status.replace('_', ' ')}{', reviewed' if record.review else ''}",
             record.created,
             record.optimized,
+            record.summary.baseline if record.summary else SplitScores(),
         )
         for record in read_runs(project)
     ]
@@ -67,6 +72,7 @@ def candidates(project: Path) -> list[Candidate]:
             "/".join(entry.path.parts[-3:]),
             datetime.fromisoformat(entry.manifest.created).timestamp(),
             entry.manifest.optimized,
+            entry.manifest.baseline,
         )
         for entry in read_matrix(project / "artifacts").entries
         if entry.manifest is not None

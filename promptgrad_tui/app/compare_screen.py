@@ -16,7 +16,6 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.errors import PromptGradError
-from engine.events import SplitScores
 from engine.journal import Journal
 from promptgrad_tui.app.actions import bindings
 from promptgrad_tui.app.cells import Line, line
@@ -284,7 +283,7 @@ def compare_with_another(app: App[Any], project: Path, name: str) -> None:
             before, after = sorted((own, other), key=lambda candidate: candidate.created)
             app.push_screen(CompareScreen(project, before.name, after.name))
 
-    baseline = Candidate(BASELINE, "baseline", "without rules", float("-inf"), SplitScores())
+    baseline = Candidate(BASELINE, "baseline", "without rules", float("-inf"), own.baseline, own.baseline)
     others = [baseline, *(candidate for candidate in known if candidate is not own)]
     app.push_screen(ChoiceScreen(f"Compare {own.kind} {one_line(own.title)} with", others), chosen)
 
