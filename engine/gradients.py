@@ -29,7 +29,7 @@ from engine.prompts import analysis_inputs
 from engine.replay import cause_of, recording
 from engine.rollouts import Item, Rollout
 from engine.rules import ParsedRule, RuleSet
-from engine.seeds import derive_seed
+from engine.seeds import derive_seed, sampling_lm
 from engine.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
 
 _SUCCESSES_SHOWN = 3
@@ -151,11 +151,8 @@ class GradientWriter:
         config = self._config
         warmer = config.gradient_temperature_base + number * config.gradient_temperature_step
         temperature = min(warmer, HIGHEST_TEMPERATURE)
-        lm = self._lm.copy(
-            temperature=temperature,
-            max_tokens=config.gradient_max_tokens,
-            seed=derive_seed(self._seed, "analysis", batch.epoch, batch.number, number),
-        )
+        seed = derive_seed(self._seed, "analysis", batch.epoch, batch.number, number)
+        lm = sampling_lm(self._lm, seed, temperature=temperature, max_tokens=config.gradient_max_tokens)
         analysis, problem, proposals = "", "", []
         with self._heard(batch, number), recording() as used:
             try:

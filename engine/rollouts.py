@@ -21,7 +21,7 @@ from engine.program import FrozenProgram, run_program, trace_text
 from engine.replay import cause_of, recording
 from engine.rules import RuleSet
 from engine.score import Example, Metric, Score
-from engine.seeds import derive_seed
+from engine.seeds import derive_seed, sampling_lm
 from engine.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
@@ -107,7 +107,7 @@ class RolloutRunner:
         self._told: set[str] = set()
         self.performed = 0
         self.calls = 0
-        self._samples = bool(lm.kwargs.get("temperature"))
+        self._samples = lm.kwargs.get("temperature") != 0  # without one, the server's own counts
 
     def items(self, examples: Iterable[Example], split: Split) -> list[Item]:
         """Return `examples` with their content keys; the same content has the same key."""
@@ -192,8 +192,7 @@ class RolloutRunner:
     def _lm_for(self, item: Item, repeat: int) -> dspy.LM:
         if not self._samples:
             return self._lm
-        seed = derive_seed(self._seed, "rollout", item.key, repeat)
-        return self._lm.copy(seed=seed, rollout_id=seed) if self._lm.cache else self._lm.copy(seed=seed)
+        return sampling_lm(self._lm, derive_seed(self._seed, "rollout", item.key, repeat))
 
     def _run_program(self, module: dspy.Module, digest: str, item: Item, repeat: int) -> Rollout:
         started = time.monotonic()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 from random import Random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import dspy
 
 
 def derive_seed(seed: int, *place: object) -> int:
@@ -15,3 +19,15 @@ def derive_seed(seed: int, *place: object) -> int:
 def generator(seed: int, *place: object) -> Random:
     """Return a random generator for one place in the run."""
     return Random(derive_seed(seed, *place))
+
+
+def sampling_lm(lm: dspy.LM, seed: int, **options: Any) -> dspy.LM:
+    """Return `lm` as it samples with `seed`, and with `options`.
+
+    An LM that takes no seed gets none. In DSPy's cache the answers of each seed stand by themselves.
+    """
+    if "seed" in lm.supported_params:
+        options["seed"] = seed
+    if lm.cache:
+        options["rollout_id"] = seed
+    return lm.copy(**options)

@@ -108,6 +108,22 @@ def test_num_val_runs():
     assert 0.3 < found.baseline.score < 0.7
 
 
+@pytest.mark.parametrize(("temperature", "draws"), [(0.0, 1), (0.8, 3), (None, 3)])
+def test_validation_runs_are_drawn_apart_where_a_model_samples(temperature, draws):
+    model = desk_model(steady())
+    model.lm = model.lm.copy(temperature=temperature)
+    run(model=model, train=tickets(4, 1), epochs=1, num_val_runs=3)
+    asked = [request for request in model.requests if "Case 2000:" in request.messages[-1].text]
+    assert len({request.config.seed for request in asked}) == len(asked) == draws
+
+
+def test_a_model_that_takes_no_seed_gets_none():
+    model = desk_model(steady())
+    model.engine.supported_params = model.engine.supported_params - {"seed"}
+    run(model=model, epochs=1)
+    assert {request.config.seed for request in model.requests} == {None}
+
+
 def test_verbose(caplog):
     with caplog.at_level(logging.INFO, "promptgrad"):
         run(steady(), epochs=1, verbose=False)
