@@ -34,6 +34,14 @@ class Change:
         """Where in the run this change is tested; no two tests share it."""
         return f"epoch{self.epoch}/batch{self.batch}/{self.action}/{self.rule.id}/{self.before.digest}"
 
+    @property
+    def touched(self) -> list[Rule]:
+        """The rules that only one side has: those that a merged rule replaces, too."""
+        return [
+            *(rule for rule in self.after if rule not in self.before),
+            *(rule for rule in self.before if rule not in self.after),
+        ]
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -53,8 +61,8 @@ class Tested:
 class RuleTester:
     """Tests changes of the rules on a subset of the validation examples.
 
-    Both sides of a test see the same examples, drawn in strata: those on which the rule's trigger
-    fires, and the rest (see `engine.subsets`). Rollouts that are known already cost nothing.
+    Both sides of a test see the same examples, drawn in strata: those on which the trigger of a rule fires
+    that only one side has, and the rest (see `engine.subsets`). Rollouts that are known already cost nothing.
     """
 
     def __init__(
@@ -75,7 +83,10 @@ class RuleTester:
 
     def test(self, change: Change) -> Tested:
         """Return the verdict on a change, with its evidence."""
-        fired = [fires(change.rule, item.inputs, self._fires_at) for item in self._validation]
+        touched = change.touched
+        fired = [
+            any(fires(rule, item.inputs, self._fires_at) for rule in touched) for item in self._validation
+        ]
         rng = generator(self._seed, "validation", change.epoch)
         design = validation_subset(fired, self._config.rule_validation_examples, rng)
         indexes = [index for stratum in design.strata for index in stratum.indexes]
