@@ -14,7 +14,8 @@ from dspy.teleprompt import Teleprompter
 from engine.coercion import as_metric
 from engine.conditional import ConditionalProgram, RuleSelection
 from engine.config import PromptGradConfig
-from engine.errors import DataError, ProjectError
+from engine.data import example_name
+from engine.errors import ConfigError, DataError, ProjectError
 from engine.events import Emit, Event, Interval
 from engine.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.gradients import GradientWriter
@@ -56,6 +57,11 @@ class PromptGradOptimizer(Teleprompter):
         rule_acceptor: RuleAcceptor | None = None,
     ) -> None:
         super().__init__()
+        if config is not None and not isinstance(config, PromptGradConfig):
+            raise ConfigError(
+                f"The config is of type {type(config).__name__}.",
+                hint="Pass PromptGradConfig(epochs=2, ...).",
+            )
         self.config = config or PromptGradConfig()
         if base_prompt_source != "module":
             self.config = replace(self.config, base_prompt_source=base_prompt_source)
@@ -216,7 +222,17 @@ class OptimizationSession:
                 f"There are {len(train)} training and {len(validation)} validation examples.",
                 hint="Give at least one of each, or enough training examples to hold some out.",
             )
+        self._refuse_without_inputs([*train, *validation])
         return train, validation
+
+    def _refuse_without_inputs(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if self.program.inputs and not item.inputs:
+                raise DataError(
+                    f"The {item.split} example {example_name(item.values, item.key)} has no input of the "
+                    f"program; its fields are {', '.join(item.values) or 'none'}.",
+                    hint=f"The program takes {', '.join(sorted(self.program.inputs))}.",
+                )
 
     def _hold_out(self, train: list[Item]) -> tuple[list[Item], list[Item]]:
         labels = [self._label(item) for item in train]

@@ -13,6 +13,8 @@ from engine.errors import ConfigError, ProjectError
 from engine.formatting import answer_line, as_text
 from engine.rules import Rule, render_instructions, rules_by_predictor
 
+_A_PROGRAM = "A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside."
+
 
 class FrozenProgram:
     """A module whose base instructions never change, from which programs with rules are made.
@@ -21,7 +23,7 @@ class FrozenProgram:
     examples name their inputs themselves (`declared`), the program gets no others.
 
     Raises:
-        ProjectError: the module has no predictor.
+        ProjectError: it is no module, or has no predictor.
         ConfigError: custom base instructions for a program with several predictors.
     """
 
@@ -31,12 +33,11 @@ class FrozenProgram:
         base_prompt_source: str = "module",
         declared: frozenset[str] | None = None,
     ) -> None:
+        if not isinstance(module, dspy.Module):
+            raise ProjectError(f"The program is of type {type(module).__name__}.", hint=_A_PROGRAM)
         steps = dict(module.named_predictors())
         if not steps:
-            raise ProjectError(
-                "The program has no predictor to improve.",
-                hint="A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside.",
-            )
+            raise ProjectError("The program has no predictor to improve.", hint=_A_PROGRAM)
         if base_prompt_source != "module" and len(steps) > 1:
             raise ConfigError(
                 f"base_prompt_source holds one text, and this program has {len(steps)} predictors.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from engine.config import PromptGradConfig
+from engine.errors import ProjectError
 from engine.events import Emit, RulesChanged
 from engine.rule_tests import Change, RuleTester, Tested
 from engine.rules import ParsedRule, Rule, RuleSet
@@ -21,7 +22,16 @@ def accept_by_default(proposal: ParsedRule) -> bool:
 
 
 def checked(acceptor: RuleAcceptor) -> RuleAcceptor:
-    """Return a user's acceptor; what it raises is a `ProjectError` that names it."""
+    """Return a user's acceptor; what it raises is a `ProjectError` that names it.
+
+    Raises:
+        ProjectError: it can't be called.
+    """
+    if not callable(acceptor):
+        raise ProjectError(
+            f"The rule acceptor is {acceptor!r}, which can't be called.",
+            hint="It takes a ParsedRule and returns whether to test it.",
+        )
 
     def accept(proposal: ParsedRule) -> bool:
         with calling("rule acceptor"):

@@ -365,3 +365,29 @@ def test_greedy_selection_keeps_nothing_that_gains_nothing():
     config = {"epochs": 1, "rule_validation_min_delta": 0.0, "rule_selection_mode": "greedy"}
     rules = [e for e in events_of(Desk(proposals=proposals).answer, **config) if isinstance(e, RulesChanged)]
     assert rules == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"config": {"epochs": 2}}, "config is of type dict"),
+        ({"rule_acceptor": 3}, "rule acceptor is 3, which can't be called"),
+    ],
+)
+def test_what_cannot_serve_is_refused_when_the_optimizer_is_made(options, problem):
+    with pytest.raises(ProjectError, match=problem):
+        PromptGradOptimizer(exact, **options)
+
+
+@pytest.mark.parametrize("program", [3, dspy.Signature("ticket -> queue"), lambda ticket: ticket])
+def test_what_is_no_module_is_refused(program):
+    with pytest.raises(ProjectError, match="The program is of type"):
+        optimize(program=program)
+
+
+def test_an_example_without_an_input_is_refused():
+    examples = [{"id": "a", "tickt": "My drone is late.", "queue": "aviation"}]
+    with pytest.raises(
+        DataError, match="train example a has no input of the program; its fields are id, tickt"
+    ):
+        optimize(train=examples)
