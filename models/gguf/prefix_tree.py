@@ -7,7 +7,7 @@ kept alive by the sequence of any leaf below it, so a node in the middle needs n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -125,6 +125,12 @@ class PrefixTree:
         while current is not None:
             current.last_used = self.clock
             current = current.parent
+
+    def ending(self, match: Match) -> Match:
+        """Return a match whose node ends where it does: what another prompt has behind it may be evicted."""
+        if match.ready < match.length:
+            return match  # A part that is still being evaluated stays in one piece.
+        return replace(match, node=self._split(match.node, match.length))
 
     def insert(self, tokens: Tokens, match: Match, sequence: int, owner: Evaluation) -> Node:
         """Add the rest of a prompt below its match, to be evaluated by `owner` into `sequence`."""

@@ -42,6 +42,7 @@ class PromptCache:
     def place(self, request: Request, match: Match) -> bool:
         """Give a request its sequence and cells, sharing those of its match; False if it must wait."""
         shared = min(match.ready, request.outputs_from)
+        match = self._tree.ending(match)
         if not self._make_room(len(request.tokens) - shared + request.room, match):
             return False
         request.sequence = self._free.pop()

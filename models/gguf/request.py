@@ -131,7 +131,8 @@ class Generation(Request):
         logprobs: int | None = None,
         on_text: Callable[[bytes], None] | None = None,
     ) -> None:
-        super().__init__(tokens, outputs_from=len(tokens) - 1, room=max_tokens)
+        # The last token of an answer is never evaluated.
+        super().__init__(tokens, outputs_from=len(tokens) - 1, room=max_tokens - 1)
         self.generated: list[int] = []
         self._model = model
         self._sampler = sampler

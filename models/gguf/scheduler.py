@@ -194,6 +194,8 @@ class Scheduler:
                 return
             request, match = chosen
             if not self._cache.place(request, match):
+                if not self._active:
+                    raise RuntimeError("There is no room for a request, though none is under way.")
                 return
             self._waiting.remove(request)
             self._active.append(request)

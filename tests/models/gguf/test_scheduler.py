@@ -129,6 +129,28 @@ def test_a_full_cache_means_waiting(open_tiny: Open) -> None:
     assert model.statistics().active == 0
 
 
+def test_a_long_prompt_makes_room_for_another_that_begins_alike(open_tiny: Open) -> None:
+    """Neither fits beside the other: what they share must not keep all of the first one."""
+    model = open_tiny(context_length=256, sequences=2)
+    model._scheduler._cache.cells = 256
+    first, other = "first " * 36, "other " * 36
+
+    answers = [ask(model, text, max_tokens=8).text for text in (first, other, first)]
+
+    serial = open_tiny(sequences=1)
+    assert answers == [ask(serial, text, max_tokens=8).text for text in (first, other, first)]
+
+
+def test_a_prompt_asked_again_may_fill_the_context(open_tiny: Open) -> None:
+    model = open_tiny(context_length=256, sequences=2)
+    model._scheduler._cache.cells = 256
+
+    answers = [ask(model, "Where is my parcel?", max_tokens=1000) for _ in range(2)]
+
+    assert answers[0].text == answers[1].text
+    assert model.statistics().active == 0
+
+
 def test_a_recurrent_model_goes_on_from_the_state_that_prompts_share(tmp_path: Path, open_tiny: Open) -> None:
     path = write_tiny_mamba(tmp_path / "mamba.gguf")
     texts = prompts(30)
