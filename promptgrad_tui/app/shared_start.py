@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -13,8 +14,11 @@ _FEWEST = 2
 
 
 def shared_start(texts: Iterable[str]) -> str:
-    """Return the whole words with which half of the texts or more begin, and after which more comes."""
-    rows = [text.split() for text in texts]
+    """Return the whole words with which half of the texts or more begin, and after which more comes.
+
+    A text that comes again, as a rule does that is proposed once more, counts once.
+    """
+    rows = [text.split() for text in dict.fromkeys(texts)]
     shared: list[str] = []
     while True:
         at = len(shared)
@@ -30,11 +34,11 @@ def telling_part(text: str, start: str, columns: int, beside: int = 0) -> str:
 
     `columns` are those of its column in cells, 0 where nothing is cut; `beside` are what else stands there.
     """
-    if not columns or not start or not text.startswith(f"{start} "):
-        return text
     words = text.split(" ")
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(start.split(" "), words[:-1], strict=False))
+    most = len(list(alike)) if columns else 0
     shown, left_out = text, 0
-    while cell_len(shown) > columns - beside and left_out < start.count(" ") + 1:
+    while cell_len(shown) > columns - beside and left_out < most:
         left_out += 1
         shown = ELLIPSIS + " ".join(words[left_out:])
     return shown
