@@ -10,7 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
 
 from engine.errors import PromptGradError
@@ -18,6 +18,7 @@ from promptgrad_tui.app.cells import Line, Tone, line
 from promptgrad_tui.app.toned import TextView
 from promptgrad_tui.sanitize import wrap
 
+_TINY_BELOW_ROWS = 16
 _WIDEST, _BESIDE_LINES = 84, 7
 """A large box in cells, and what of it is border, padding and scrollbar."""
 
@@ -31,7 +32,15 @@ class Choice:
     value: str
 
 
-class QuestionScreen(ModalScreen[str]):
+class BoxScreen(ModalScreen[ScreenResultType]):
+    """A box before a screen; in a tiny terminal it has no air, so that what it asks stays in sight."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what only gives air where there are few rows."""
+        self.set_class(event.size.height < _TINY_BELOW_ROWS, "tiny")
+
+
+class QuestionScreen(BoxScreen[str]):
     """Asks a question that one key answers; escape answers nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
@@ -66,7 +75,7 @@ class QuestionScreen(ModalScreen[str]):
             self.dismiss(self._choices[number].value if number < len(self._choices) else "")
 
 
-class PanelScreen(ModalScreen[None]):
+class PanelScreen(BoxScreen[None]):
     """Shows lines in a box: an error with what to do, or the keys that are valid now."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,8 +102,7 @@ class PanelScreen(ModalScreen[None]):
         view.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make the box as high as its lines need; leave out what only gives air where there are few rows."""
-        self.set_class(event.size.height < 16, "tiny")
+        """Make the box as high as its lines need."""
         columns = min(_WIDEST, event.size.width * 95 // 100) - _BESIDE_LINES
         self.query_one(".box").styles.height = len(self._make(columns)) + 8
 
@@ -111,7 +119,7 @@ def error_panel(error: PromptGradError) -> PanelScreen:
     return PanelScreen("That didn't work", lines, tone="bad")
 
 
-class InputScreen(ModalScreen[str]):
+class InputScreen(BoxScreen[str]):
     """Asks for one line of text, which may be empty; escape gives None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]

@@ -7,11 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
+from promptgrad_tui.app.dialogs import BoxScreen
 
-class EditScreen(ModalScreen[str]):
+
+class EditScreen(BoxScreen[str]):
     """Asks for a text of several lines; escape gives nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

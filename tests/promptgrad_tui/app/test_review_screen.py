@@ -322,6 +322,12 @@ def test_in_a_tiny_terminal_the_rule_and_its_evidence_are_both_in_sight(recorded
         await pilot.press("question_mark")
         screen = await until(pilot, "Keys that are valid here")
         assert "Drop the rule." in screen
+        await pilot.press("escape", "A")
+        screen = await until(pilot, "A  Apply 1 decision")
+        assert "esc  Cancel" in screen
+        await pilot.press("escape", "e")
+        screen = await until(pilot, "ctrl+s  Save")
+        assert "Tickets about a parcel" in screen
 
     drive(recorded.folder, recorded.run, script, (40, 10))
 

@@ -75,6 +75,19 @@ def test_an_input_is_answered_twice_with_the_rules_that_fired(demo: Path, size: 
     drive(demo, None, script, size)
 
 
+def test_without_colours_in_a_tiny_terminal_what_is_typed_is_seen(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await opened(pilot, source(demo))
+        await typed(pilot, "Where is it?")
+        await until(pilot, "Where is it?")
+
+    drive(demo, None, script, (40, 10))
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 def test_it_looks_as_it_should(stills: Stills, demo: Path, size: tuple[int, int]) -> None:
     async def script(pilot: Pilot[int]) -> None:
