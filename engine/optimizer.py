@@ -16,7 +16,7 @@ from engine.conditional import ConditionalProgram, RuleSelection
 from engine.config import PromptGradConfig
 from engine.data import example_name
 from engine.errors import ConfigError, DataError, ProjectError
-from engine.events import Emit, Event, Interval
+from engine.events import Emit, Event, Interval, Notice
 from engine.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.gradients import GradientWriter
 from engine.leakage import QuotationIndex
@@ -35,6 +35,11 @@ from engine.score import Example, Metric
 from engine.seeds import generator
 from engine.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.statistics import mean_interval
+
+_NO_ADAPTER = (
+    "No adapter is configured: the program is measured with ChatAdapter, with which DSPy will serve it. A "
+    "small model answers better with dspy.configure(adapter=dspy.JSONAdapter())."
+)
 
 
 def _ignore(event: Event) -> None:
@@ -105,6 +110,8 @@ class PromptGradOptimizer(Teleprompter):
             declared=declared,
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
+            if dspy.settings.adapter is None:
+                session.emit(Notice(id="adapter", text=_NO_ADAPTER))
             return session.program_with(session.run().rules)
 
     def compile(

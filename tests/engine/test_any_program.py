@@ -148,3 +148,12 @@ def test_a_program_is_measured_in_the_prompts_that_it_is_served_in():
         program(ticket="my drone is late")
     # The desk answers in JSON, so ChatAdapter asks once more with JSONAdapter.
     assert [request.system in measured for request in model.requests[-2:]] == [True, True]
+
+
+@pytest.mark.parametrize(("adapter", "told"), [(None, True), (JSON, False)])
+def test_whoever_configures_no_adapter_is_told_which_one_is_measured(adapter, told, caplog):
+    caplog.set_level(logging.INFO, "promptgrad")
+    optimizer = PromptGradOptimizer(exact, PromptGradConfig(epochs=1, seed=1))
+    with dspy.context(lm=desk_model().lm, adapter=adapter):
+        optimizer.optimize(desk_program(), tickets(4, 1), tickets(4, 2))
+    assert ("No adapter is configured" in caplog.text) is told
