@@ -13,6 +13,8 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -162,6 +164,16 @@ class Project(BaseModel):
         None, description="file.py:name, a function of a ParsedRule that returns whether it may be tested."
     )
     _root: Path = PrivateAttr(default=Path())
+
+    @field_validator("optimizer")
+    @classmethod
+    def _tests_what_is_reviewed(cls, optimizer: PromptGradConfig, info: ValidationInfo) -> PromptGradConfig:
+        if info.data.get("review") == "during" and not optimizer.validate_rules:
+            raise ValueError(
+                'validate_rules = false can\'t stand beside review = "during": a person is asked about rules '
+                'that passed a test; review = "after" puts untested ones too'
+            )
+        return optimizer
 
     @property
     def root(self) -> Path:

@@ -121,6 +121,11 @@ def test_a_section_that_has_no_near_name_lists_what_there_is(tmp_path: Path) -> 
             'task = "demo"\n[gates]\nslices = { a = 2 }',
             "line 17: gates.slices.a = 2 should be",
         ),
+        (
+            "[program]",
+            'review = "during"\noptimizer = { validate_rules = false }\n[program]',
+            "line 2: [optimizer] validate_rules = false can't stand beside review",
+        ),
     ],
 )
 def test_one_problem_is_one_sentence_with_its_place(tmp_path: Path, old: str, new: str, told: str) -> None:
