@@ -156,7 +156,7 @@ class OptimizationLoop:
         proposals = [
             proposal
             for proposal in parts.gradients.write(batch, self._rules).kept
-            if parts.acceptor(proposal)
+            if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
         ]
         self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
         before = self._rules
@@ -174,6 +174,12 @@ class OptimizationLoop:
             self._rules = parts.merger.merge(self._rules, epoch, number)
         pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
         self._replace_rules(pruned, epoch, number, "pruned")
+
+    def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
+        reviewer = self._parts.reviewer
+        if reviewer is None or proposal.action != "add":
+            return False
+        return reviewer.has_dropped(self._made(proposal, batch))
 
     def _keep(self, rules: RuleSet) -> None:
         self._rules = rules

@@ -53,6 +53,11 @@ class Reviewer:
         self._decisions = decisions
         self._tester = tester
         self._emit = emit
+        self._dropped: set[str] = set()
+
+    def has_dropped(self, rule: Rule) -> bool:
+        """Return whether a person let a rule go in an earlier batch, and needn't be asked again."""
+        return rule.id in self._dropped
 
     def settle(self, before: RuleSet, tested: Sequence[Tested]) -> RuleSet:
         """Return `before` with the tested changes that a person keeps, as tested or as edited.
@@ -90,6 +95,8 @@ class Reviewer:
         self, result: Tested, decision: Decision, rules: RuleSet, known: Mapping[str, Rule]
     ) -> RuleSet:
         if decision.choice == "drop":
+            if result.change.action == "add":
+                self._dropped.add(result.rule.id)
             return rules
         if result.change.action == "remove":
             return rules.removing(result.rule)

@@ -6,7 +6,14 @@ import pytest
 from engine.artifacts import load_manifest
 from engine.decisions import Decision, decision_key
 from engine.errors import JournalError
-from engine.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished, ValidationStarted
+from engine.events import (
+    ConsensusReached,
+    Notice,
+    ReviewAwaited,
+    RulesChanged,
+    ValidationFinished,
+    ValidationStarted,
+)
 from engine.journal import Journal, journal_path
 from engine.run import apply_review, execute
 from tests.engine.desk import POLICY
@@ -47,14 +54,18 @@ def run_with_reviewer(tmp_path, journal, answer):
         thread.join()
 
 
-def test_a_dropped_rule_is_not_applied_and_a_note_travels(tmp_path, journal):
+def test_a_dropped_rule_is_neither_applied_nor_tested_again_and_a_note_travels(tmp_path, journal):
     def answer(rule):
         if rule.trigger == "drone":
             return {"choice": "drop"}
         return {"choice": "keep", "note": f"seen: {rule.trigger}"}
 
-    _, summary = run_with_reviewer(tmp_path, journal, answer)
+    wanted, summary = run_with_reviewer(tmp_path, journal, answer)
     assert {rule.trigger for rule in summary.rules} == set(POLICY) - {"drone"}
+    proposed = [p.trigger for e in events(journal, wanted.run, ConsensusReached) for p in e.kept]
+    tested = [e.rule.trigger for e in events(journal, wanted.run, ValidationStarted)]
+    assert proposed.count("drone") > 1
+    assert tested.count("drone") == 1
     notes = {rule.note for rule in load_manifest(summary.artifact).rules}
     assert "seen: visa" in notes
 
