@@ -95,7 +95,7 @@ class RunStory:
 
     def _apply_rest(self, event: Event) -> None:
         match event:
-            case TestFinished():
+            case TestFinished() if not self._is_done:
                 self.test = event
             case ArtifactSaved():
                 self.artifact = event.path
@@ -107,6 +107,11 @@ class RunStory:
                 self.review = event
             case _:
                 pass
+
+    @property
+    def _is_done(self) -> bool:
+        # What is tested after the end of a run belongs to a review, which tells its own scores.
+        return self.summary is not None and self.summary.status in ("improved", "no_improvement")
 
     def _batch(
         self, event: BatchScored | AnalysisFinished | ConsensusReached | ValidationFinished | RulesChanged

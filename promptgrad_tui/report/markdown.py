@@ -89,8 +89,8 @@ def _scores(report: RunReport) -> Iterator[str]:
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
-    if report.opening:
-        yield escaped(report.opening)
+    for told in filter(None, (report.opening, report.reviewed)):
+        yield escaped(told)
 
 
 def _gates(report: RunReport) -> Iterator[str]:

@@ -40,8 +40,8 @@ def result(report: RunReport) -> Iterable[Markup]:
             *([("Gain", "", _gain(report.story.test.gain))] if report.story.test else []),
         ],
     )
-    if report.opening:
-        yield element("p", report.opening, class_="note")
+    for told in filter(None, (report.opening, report.reviewed)):
+        yield element("p", told, class_="note")
     if report.gates:
         yield table(
             "Release gates",

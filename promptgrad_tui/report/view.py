@@ -21,6 +21,7 @@ from engine.journal import RunRecord
 from engine.power import opening_text
 from engine.rules import RuleSet, render_instructions, rules_by_predictor
 from promptgrad_tui.changes import ExampleChange, HeldOut, example_changes, held_out_answers
+from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.project_examples import ProjectExamples
 from promptgrad_tui.story import RunStory
 
@@ -95,6 +96,20 @@ class RunReport:
         """How often the test split was opened and what that means for its score, or nothing."""
         test = self.story.test
         return opening_text(test.opening, test.optimized) if test else ""
+
+    @property
+    def reviewed(self) -> str:
+        """What the latest review made of the run after its end, as a sentence, or nothing."""
+        review = self.story.review
+        if review is None:
+            return ""
+        scores = [("validation", review.validation), ("test", review.test)]
+        told = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        saved = f"; saved as {review.artifact}" if review.artifact else ""
+        return (
+            f"This is what the run came to. Review {review.number}, after it, left "
+            f"{count_text(len(review.rules), 'rule')}: {told}{saved}."
+        )
 
     @cached_property
     def rules(self) -> Sequence[KeptRule]:

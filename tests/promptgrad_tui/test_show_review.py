@@ -24,7 +24,16 @@ def test_show_ends_with_the_review(tmp_path: Path) -> None:
     review = told[told.index("Review 1 applied") :]
     assert f"{len(summary.rules) - 1} rules kept" in review
     assert dropped.text not in review
-    assert all(rule.text in review for rule in applied.rules)
+    assert all(f"  - {rule.text}" in review for rule in applied.rules)
     assert Path(str(applied.artifact)).name in review
     story = json.loads(promptgrad("-C", tmp_path, "show", "last", "--json").stdout)
     assert story["review"]["number"] == 1
+    before, after = summary.baseline.test, summary.optimized.test
+    assert before is not None
+    assert after is not None
+    assert applied.test != after
+    assert story["test"]["optimized"] == after.model_dump()
+    promptgrad("-C", tmp_path, "report", "last", "--markdown", tmp_path / "report.md")
+    report = (tmp_path / "report.md").read_text()
+    assert f"Review 1, after it, left {len(applied.rules)} rules" in report
+    assert f"{after.score - before.score:+.3f}" in report
