@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from pydantic import BaseModel
+
 from engine.errors import ProjectError
 from engine.score import Example, Score
 from engine.user_calls import calling
@@ -91,7 +93,11 @@ class FieldFormatter:
 
 def as_text(value: Any) -> str:
     """Return a string as it is, and anything else as one line of JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def answer_line(prediction: Mapping[str, Any] | None) -> str:

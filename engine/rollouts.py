@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
+from pydantic import BaseModel
 
 from engine.conditional import RuleSelection
 from engine.data import example_key, example_name, public_fields
@@ -297,4 +298,4 @@ def _answer_of(error: AdapterParseError) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

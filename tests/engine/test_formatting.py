@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from engine.formatting import ExampleFormatter, FieldFormatter, answer_line, as_text
 from engine.score import Score
 
@@ -55,3 +57,10 @@ def test_an_answer_is_one_line() -> None:
 def test_what_has_both_methods_is_a_formatter() -> None:
     assert isinstance(FieldFormatter([]), ExampleFormatter)
     assert not isinstance(object(), ExampleFormatter)
+
+
+def test_an_answer_of_models_is_shown_as_json():
+    class Person(BaseModel):
+        name: str
+
+    assert answer_line({"people": [Person(name="Ada")]}) == 'answer: people = [{"name": "Ada"}]'
