@@ -8,7 +8,7 @@ from typing import Any
 import dspy
 
 from engine.errors import DataError
-from engine.program import FrozenProgram
+from engine.program import FrozenProgram, run_program
 from engine.rules import Rule, RuleSet
 from engine.triggers import select_rules
 
@@ -63,7 +63,7 @@ class ConditionalProgram(dspy.Module):
 
     def forward(self, **inputs: Any) -> Any:
         """Run the base program with the rules that concern `inputs`."""
-        return self._program_for(inputs)(**inputs)
+        return run_program(self._program_for(inputs), inputs)
 
     async def aforward(self, **inputs: Any) -> Any:
         """Run the base program with the rules that concern `inputs`, without blocking."""

@@ -46,7 +46,7 @@ class FrozenProgram:
         self._module = module.deepcopy()
         self.predictors: tuple[str, ...] = tuple(steps)
         self.base = base_instructions(module, base_prompt_source)
-        self.inputs: frozenset[str] | None = _input_fields(module, steps, declared)
+        self.inputs: frozenset[str] | None = _input_fields(module, declared)
 
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
@@ -110,7 +110,12 @@ def run_program(module: dspy.Module, inputs: Mapping[str, Any]) -> Any:
     return asyncio.run(module.acall(**inputs))
 
 
-def _forward_of(module: dspy.Module) -> Callable[..., Any]:
+def forward_of(module: dspy.Module) -> Callable[..., Any]:
+    """Return the function that a program runs: its `forward`, or its `aforward` if it can only be awaited.
+
+    Raises:
+        ProjectError: it has neither.
+    """
     # Asked of the class: DSPy warns when an instance's forward is touched.
     forward = getattr(type(module), "forward", None) or getattr(type(module), "aforward", None)
     if forward is None:
@@ -121,26 +126,30 @@ def _forward_of(module: dspy.Module) -> Callable[..., Any]:
     return cast(Callable[..., Any], forward)
 
 
-def _input_fields(
-    module: dspy.Module, steps: Mapping[str, Any], declared: frozenset[str] | None
-) -> frozenset[str] | None:
-    """Names that the program takes; None if nothing says which.
+def fields_of_anything(module: dspy.Module) -> tuple[str, ...]:
+    """Return the fields of an example that are for a program which takes anything (`**inputs`), in order.
 
-    A program that takes anything (`**inputs`), as DSPy's own do, is asked for its signature. Without one it
-    gets what its steps take and none of them makes: a label must never reach the program.
+    Its signature names them, as in DSPy's own programs. Without one they are what its steps take and none of
+    them makes: a label must never reach the program.
     """
-    parameters = list(inspect.signature(_forward_of(module)).parameters.values())[1:]
+    own = getattr(getattr(module, "signature", None), "input_fields", None)
+    if own is not None:
+        return tuple(own)
+    steps = module.predictors()
+    made = {field for step in steps for field in step.signature.output_fields}
+    taken = dict.fromkeys(field for step in steps for field in step.signature.input_fields)
+    return tuple(field for field in taken if field not in made)
+
+
+def _input_fields(module: dspy.Module, declared: frozenset[str] | None) -> frozenset[str] | None:
+    """Names that the program takes; None if nothing says which."""
+    parameters = list(inspect.signature(forward_of(module)).parameters.values())[1:]
     named = frozenset(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         return named if declared is None else named & declared
     if declared is not None:
         return declared
-    own = getattr(getattr(module, "signature", None), "input_fields", None)
-    if own is not None:
-        return named | frozenset(own)
-    taken = frozenset(field for step in steps.values() for field in step.signature.input_fields)
-    made = frozenset(field for step in steps.values() for field in step.signature.output_fields)
-    return named | (taken - made) or None
+    return named.union(fields_of_anything(module)) or None
 
 
 def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:

@@ -14,7 +14,7 @@ from engine.coercion import as_metric
 from engine.errors import ProjectError
 from engine.formatting import ExampleFormatter
 from engine.metrics import built_in_metric
-from engine.program import refuse_own_models
+from engine.program import fields_of_anything, forward_of, refuse_own_models
 from engine.project import ProgramSection, Project
 from engine.score import Metric
 from engine.selection import RuleAcceptor
@@ -27,7 +27,7 @@ _MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
 class ProgramFields:
     """Which fields a program needs from an example, and which its last step answers with.
 
-    `inputs` is empty for a program of several steps that takes anything.
+    `inputs` is empty for a program that takes anything, where nothing says what.
     """
 
     inputs: tuple[str, ...]
@@ -59,10 +59,10 @@ def program_fields(program: dspy.Module) -> ProgramFields:
             hint="Make a dspy.Predict or a dspy.ChainOfThought in its __init__.",
         )
     outputs = tuple(name for name in steps[-1].output_fields if name != "reasoning")
-    _, *parameters = inspect.signature(type(program).forward).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return ProgramFields(tuple(p.name for p in parameters if p.default is p.empty), outputs)
-    return ProgramFields(tuple(steps[0].input_fields) if len(steps) == 1 else (), outputs)
+    _, *parameters = inspect.signature(forward_of(program)).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return ProgramFields(fields_of_anything(program), outputs)
+    return ProgramFields(tuple(p.name for p in parameters if p.default is p.empty), outputs)
 
 
 def build_metric(project: Project) -> Metric:
@@ -154,7 +154,7 @@ def _built_in_python(project: Project, reference: str) -> dspy.Module:
             f"{reference} gives {type(made).__name__}, which is no dspy.Module.",
             hint="Name a function that returns a dspy.Module, or a class that is one.",
         )
-    if not hasattr(type(made), "forward"):
+    if not (hasattr(type(made), "forward") or hasattr(type(made), "aforward")):
         raise ProjectError(f"{reference} has no forward().", hint="Define what the module does in forward().")
     refuse_own_models(made)
     return made

@@ -10,6 +10,7 @@ import dspy
 from engine import artifacts
 from engine.errors import ArtifactError
 from engine.manifest import MANIFEST, ArtifactManifest, load_manifest
+from engine.program import run_program
 from engine.revision import ModelRevision
 from promptgrad_tui.artifact_project import project_of
 from promptgrad_tui.program import build_program
@@ -47,7 +48,7 @@ class ServedProgram(dspy.Module):
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Answer one input."""
         with dspy.context(**self._serving):
-            return self.program(**inputs)
+            return run_program(self.program, inputs)
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         """Answer one input without blocking."""

@@ -15,6 +15,7 @@ from dspy.utils.exceptions import AdapterParseError
 
 from engine.errors import ModelUnavailableError, PromptGradError
 from engine.formatting import as_text
+from engine.program import run_program
 from engine.replay import cause_of
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.prediction import field_types, typed_inputs
@@ -175,7 +176,7 @@ class TrySession:
         """Run a program; whatever it raises becomes an error that says whose fault it is."""
         section = self._programs.project.program
         try:
-            return module(**values)
+            return run_program(module, values)
         except Exception as error:
             cause = cause_of(error)
             if cause is None and section.python is not None and not isinstance(error, AdapterParseError):

@@ -123,6 +123,17 @@ class Empty(dspy.Module):
 
 class Idle(dspy.Module):
     pass
+
+class Slow(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.route = dspy.Predict("ticket -> queue")
+
+    async def aforward(self, ticket):
+        return await self.route.acall(ticket=ticket)
+
+def agent():
+    return dspy.ReAct("ticket -> queue", tools=[wrong])
 """
 
 
@@ -145,6 +156,12 @@ def test_python_gives_a_module_a_class_or_a_function(tmp_path: Path, name: str) 
 )
 def test_python_that_builds_no_module_is_refused(tmp_path: Path, name: str, told: str) -> None:
     assert told in refused(project(tmp_path, f'python = "desk.py:{name}"', desk_py=MODULE))
+
+
+@pytest.mark.parametrize("name", ["Slow", "agent"])
+def test_agents_and_programs_that_are_awaited_say_what_they_take(tmp_path: Path, name: str) -> None:
+    program = build_program(project(tmp_path, f'python = "desk.py:{name}"', desk_py=MODULE))
+    assert program_fields(program) == ProgramFields(("ticket",), ("queue",))
 
 
 def test_a_builder_that_raises_is_told_with_its_line(tmp_path: Path) -> None:
