@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from engine.config import PromptGradConfig
 from engine.events import Phase
 
-_PROPOSALS_PER_BATCH = 3.0
+_PROPOSALS_PER_BATCH = 2.0
+_LEFT_TO_CORRECT = 0.9
+"""What a batch's tests cost, as a share of the batch before: rules that are kept leave fewer failures."""
 _ORDER: tuple[Phase, ...] = ("rollouts", "gradients", "validation", "merging")
 
 
@@ -46,14 +48,15 @@ class Workload:
             test=2 * test,
         )
 
-    def batch(self) -> int:
-        """Calls of one batch."""
-        return self.rollouts + self.gradients + self.validation
+    def batches(self, count: int, *, ahead: int = 0) -> int:
+        """Calls of so many batches, the first of which comes `ahead` batches after this one."""
+        tests = self.validation * sum(_LEFT_TO_CORRECT**number for number in range(ahead, ahead + count))
+        return count * (self.rollouts + self.gradients) + round(tests)
 
     def total(self, config: PromptGradConfig) -> int:
         """Calls of a whole run that doesn't stop early."""
-        epochs = config.epochs * (config.batches_per_epoch * self.batch() + self.epoch)
-        return self.baseline + epochs + self.test
+        batches = self.batches(config.epochs * config.batches_per_epoch)
+        return self.baseline + batches + config.epochs * self.epoch + self.test
 
     def remaining(self, config: PromptGradConfig, phase: Phase, epoch: int, batch: int) -> int:
         """Calls still to come at the beginning of `phase`, if the run doesn't stop early."""
@@ -62,19 +65,20 @@ class Workload:
         if phase in ("test", "artifact"):
             return self.test if phase == "test" else 0
         later_epochs = config.epochs - epoch
-        rest = later_epochs * (config.batches_per_epoch * self.batch() + self.epoch) + self.epoch + self.test
+        rest = (later_epochs + 1) * self.epoch + self.test
+        later_batches = later_epochs * config.batches_per_epoch
         if phase == "epoch":
-            return rest
+            return rest + self.batches(later_batches)
         parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])
-        return rest + (config.batches_per_epoch - batch) * self.batch() + here
+        return rest + here + self.batches(later_batches + config.batches_per_epoch - batch, ahead=1)
 
 
 class Forecast:
     """Calls done, and calls expected in all, at each turn of a run.
 
-    What the tests of a batch cost is learned from the batches of the run itself: as the prompt gets better,
-    fewer rules are proposed. The last batch counts for half, the one before for a quarter, and so on.
+    What the tests of a batch cost is learned from the batches of the run itself. The last batch counts for
+    half, the one before for a quarter, and so on.
     """
 
     def __init__(
@@ -103,5 +107,5 @@ class Forecast:
             self._begun = done
         elif phase in ("rollouts", "epoch"):
             if self._batch is not None:
-                self._tests = (self._tests + self._tested) / 2
+                self._tests = _LEFT_TO_CORRECT * (self._tests + self._tested) / 2
             self._batch, self._tested = (batch if phase == "rollouts" else None), 0

@@ -40,12 +40,21 @@ def test_what_the_tests_of_a_run_cost_is_learned_from_its_batches() -> None:
 
 def test_a_run_that_tests_as_much_as_planned_is_expected_to_take_what_was_planned() -> None:
     found, calls = forecast()
-    usual = round(3 * 20 * 1.5)
+    usual = round(2 * 20 * 1.5)
     _, planned = found.at("baseline", 0, 0)
     calls.done += 40
-    expected = [batch(found, calls, 1, 1, tests=usual), batch(found, calls, 1, 2, tests=usual)]
+    expected = [batch(found, calls, 1, 1, tests=usual), batch(found, calls, 1, 2, tests=round(0.9 * usual))]
     # The calls of the analyses are planned and not counted as done.
     assert all(planned - 10 <= total <= planned for total in expected)
+
+
+def test_a_run_whose_tests_never_get_fewer_is_expected_to_take_longer_and_longer() -> None:
+    found, calls = forecast()
+    calls.done += 40
+    first = batch(found, calls, 1, 1, tests=200)
+    second = batch(found, calls, 1, 2, tests=200)
+    third = batch(found, calls, 2, 1, tests=200)
+    assert first < second < third
 
 
 def test_nothing_is_left_at_the_end() -> None:
