@@ -60,7 +60,7 @@ class _CoercedMetric:
             returned = self._metric(MetricExample(example), prediction, *self._traces)
         except MetricError as error:
             problem = f"On the example {_named(example)}: {error.message}"
-            raise MetricError(problem, hint=error.hint) from error
+            raise MetricError(problem, hint=error.hint, example=_key(example)) from error
         except PromptGradError:
             raise
         except Exception as error:
@@ -68,12 +68,15 @@ class _CoercedMetric:
                 f"The metric {self._name} raised {type(error).__name__} on the example {_named(example)}: "
                 f"{_said(error)} ({raised_at(error)}).",
                 hint="A metric has to score every prediction, also a wrong or incomplete one.",
+                example=_key(example),
             ) from error
         try:
             return _as_score(returned, self._success_from)
         except ValueError as error:
             raise MetricError(
-                f"The metric {self._name} returned {error} on the example {_named(example)}.", hint=_HINT
+                f"The metric {self._name} returned {error} on the example {_named(example)}.",
+                hint=_HINT,
+                example=_key(example),
             ) from None
 
 
@@ -128,7 +131,11 @@ def _in_range(value: Any) -> float:
 
 
 def _named(example: Example) -> str:
-    return example_name(example, example_key(example, public_fields(example)))
+    return example_name(example, _key(example))
+
+
+def _key(example: Example) -> str:
+    return example_key(example, public_fields(example))
 
 
 def _said(error: Exception) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from engine.data_files import read_rows, shown, snippet
-from engine.errors import DataError
+from engine.errors import DataError, PromptGradError
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,18 @@ def input_key(values: Mapping[str, Any], inputs: Collection[str]) -> str:
 def public_fields(values: Mapping[str, Any]) -> list[str]:
     """Return the names of the fields that make an example what it is: all but `id` and those with a `_`."""
     return sorted(field for field in values if field != "id" and not field.startswith("_"))
+
+
+@contextmanager
+def telling_places(examples: Iterable[LoadedExample]) -> Iterator[None]:
+    """Add file and line to an error about one of `examples`: one without an id couldn't be found else."""
+    try:
+        yield
+    except PromptGradError as error:
+        place = next((example.where for example in examples if example.key == error.example), None)
+        if place is not None:
+            error.message += f" The example stands in {place}."
+        raise
 
 
 def dataset_digest(examples: Iterable[LoadedExample]) -> str:

@@ -21,14 +21,18 @@ from __future__ import annotations
 
 
 class PromptGradError(Exception):
-    """An error made to be shown to a person: a sentence, and what to do about it."""
+    """An error made to be shown to a person: a sentence, and what to do about it.
+
+    `example` is the key of the example that it is about, if it is about one.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", example: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.example = example
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

@@ -32,7 +32,7 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
             f"[gates.slices] names {unknown[0]!r}, and no test example has that {slice_field}.",
             hint=f"The test split has {', '.join(sizes) or 'none'}.",
         )
-    names = {example.name for example in (*splits.train, *(splits.validation or ()), *splits.test)}
+    names = {example.name for example in splits.examples}
     missing = [name for name in gates.must_pass if name not in names]
     if missing:
         raise ProjectError(

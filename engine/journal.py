@@ -55,6 +55,11 @@ class RunRecord:
     review: ReviewApplied | None = None
 
     @property
+    def is_done(self) -> bool:
+        """Whether it came to its end, so that there is nothing to go on with."""
+        return self.status in ("improved", "no_improvement")
+
+    @property
     def optimized(self) -> SplitScores:
         """The scores of the result, as the last review left it."""
         if self.review is not None:

@@ -13,6 +13,9 @@ from engine.toml_lines import Place, TomlLines
 
 _HINT = "Correct it; `promptgrad init DIR` writes an example with every section explained."
 
+_WANTED = {"int_": "a whole number", "float_": "a number", "bool_": "true or false", "string_type": "text"}
+"""What a value should be, by how pydantic's name for the problem begins."""
+
 
 class Problems:
     """Collects what pydantic finds wrong in the parts of a file, as sentences for a person."""
@@ -55,7 +58,8 @@ class Problems:
                 told.append((line, f"line {line}: {sentence}" if line else sentence))
         sentences = [sentence for _, sentence in sorted(told)]
         if len(sentences) == 1:
-            return ProjectError(f"{file_name}, {sentences[0]}.", hint=_HINT)
+            end = "" if sentences[0].endswith("?") else "."
+            return ProjectError(f"{file_name}, {sentences[0]}{end}", hint=_HINT)
         listed = "\n".join(f"  {sentence}" for sentence in sentences)
         return ProjectError(f"{file_name} has {len(sentences)} problems:\n{listed}", hint=_HINT)
 
@@ -75,6 +79,9 @@ def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> s
         return f"{name} must be a section: [{name}]"
     if kind == "string_pattern_mismatch" and r"\.py:" in found["ctx"]["pattern"]:
         return f'{name} = {found["input"]!r}: write it as "file.py:name"'
+    for prefix, wanted in _WANTED.items():
+        if kind.startswith(prefix):
+            return f"{name} = {found['input']!r} should be {wanted}"
     message = found["msg"].removeprefix("Input ").removeprefix("String ")
     return f"{name} = {found['input']!r} {message[0].lower()}{message[1:]}"
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from engine.conditional import RuleSelection
 from engine.data import example_key, example_name, public_fields
-from engine.errors import ProjectError, PromptGradError
+from engine.errors import ContextOverflowError, ProjectError, PromptGradError
 from engine.events import Emit, Notice, RolloutFinished
 from engine.program import FrozenProgram, run_program, trace_text
 from engine.replay import cause_of, recording
@@ -245,6 +245,7 @@ class RolloutRunner:
                 f"The program returned {type(prediction).__name__} on the example "
                 f"{example_name(item.values, item.key)}, and not a prediction.",
                 hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
+                example=item.key,
             )
         return _Answer(prediction, trace_text(module, trace))
 
@@ -283,12 +284,15 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
     """Return the error as one made for people; it names the example."""
     where = example_name(item.values, item.key)
     known = cause_of(error)
+    if isinstance(known, ContextOverflowError):
+        message = f"The example {where} is too long. {known.message}"
+        return ContextOverflowError(message, hint=known.hint, example=item.key)
     if known is not None:
-        known.add_note(f"example {where}")
         return known
     return ProjectError(
         f"The program raised {type(error).__name__} on the example {where}: {error} ({raised_at(error)}).",
-        hint="Correct the program's code; --debug shows where it was raised.",
+        hint="Correct the program's code; --debug shows the whole traceback.",
+        example=item.key,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.artifacts import program_digest
 from engine.control import RunControl
-from engine.data import LoadedExample
+from engine.data import LoadedExample, telling_places
 from engine.errors import BudgetExhaustedError, JournalError, ProjectError, PromptGradError, RunStoppedError
 from engine.events import (
     Event,
@@ -122,7 +122,8 @@ class _Run:
             self._plan.carving.tell(self._emit)
         with self._controlled():
             try:
-                summary = self._optimize()
+                with telling_places(self._plan.examples):
+                    summary = self._optimize()
             except RunStoppedError as error:
                 summary = self._summary("stopped", error.message)
             except BudgetExhaustedError as error:

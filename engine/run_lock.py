@@ -124,7 +124,7 @@ def _locked(path: Path, run: str) -> RunLockedError:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"])) if "since" in holder else ""
     return RunLockedError(
         f"{who[0].upper()}{who[1:]} works on run {run}{f' since {since}' if since else ''}.",
-        hint="Attach to it, stop it, or wait until it is done.",
+        hint="Wait until it is done; `promptgrad` in the project's folder shows it, and can stop it.",
     )
 
 

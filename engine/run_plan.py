@@ -50,6 +50,11 @@ class RunPlan:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def examples(self) -> list[LoadedExample]:
+        """The examples of all splits."""
+        return [*self.train, *self.validation, *self.test]
+
+    @property
     def data(self) -> dict[str, DataUsed]:
         """The identity of each split."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}

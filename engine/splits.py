@@ -32,6 +32,11 @@ class Splits:
     carving: Carving | None
     warnings: tuple[str, ...]
 
+    @property
+    def examples(self) -> tuple[LoadedExample, ...]:
+        """The examples of all splits."""
+        return (*self.train, *(self.validation or ()), *self.test)
+
 
 def load_splits(project: Project, inputs: Collection[str], outputs: Collection[str]) -> Splits:
     """Read the project's splits and check them against the program's `inputs` and `outputs`.

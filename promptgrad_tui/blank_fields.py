@@ -11,9 +11,8 @@ from promptgrad_tui.findings import Finding
 
 def blank_fields(splits: Splits, names: Iterable[str]) -> Iterator[Finding]:
     """Yield a warning for each field that is null, or text without a letter, in some examples."""
-    examples = [*splits.train, *(splits.validation or ()), *splits.test]
     for name in dict.fromkeys(names):
-        blank = [example.where for example in examples if _is_blank(example.values.get(name, ...))]
+        blank = [example.where for example in splits.examples if _is_blank(example.values.get(name, ...))]
         if blank:
             more = f", and in {len(blank) - 1} more" if len(blank) > 1 else ""
             yield Finding(

@@ -48,6 +48,10 @@ def resume(folder: Path, run: str, budget: Budget, output: Output) -> int:
     try:
         with Journal.open(journal_path(folder), read_only=True) as journal:
             record = journal.run(run)
+            if record.is_done and record.summary is not None:
+                Terminal.stderr().line(f"Run {record.id} is finished: nothing is left to do.")
+                _print_summary(journal, record.summary, Path(record.project), output)
+                return exit_code_of(record.summary)
         with Journal.open(journal_path(folder)) as journal:
             return _carry_out(journal, record, budget, output)
     except PromptGradError as error:

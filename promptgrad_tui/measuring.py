@@ -235,12 +235,8 @@ def _refuse_incomplete(examples: Sequence[LoadedExample], inputs: Sequence[str])
 
 
 def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
-    splits = parts.splits
     inputs = parts.fields.inputs
-    known = {
-        example_key(example.values, inputs or example.values)
-        for example in (*splits.train, *(splits.validation or ()), *splits.test)
-    }
+    known = {example_key(example.values, inputs or example.values) for example in parts.splits.examples}
     return sum(example_key(example.values, inputs or example.values) in known for example in examples)
 
 

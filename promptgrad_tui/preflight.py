@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import dspy
 
-from engine.data import LoadedExample
+from engine.data import LoadedExample, public_fields, telling_places
 from engine.errors import PromptGradError
 from engine.gate_checks import decision_notes, refuse_unmeasurable
 from engine.measurement import by_slice
@@ -27,6 +27,7 @@ from promptgrad_tui.estimate import PlannedCalls, Sizes, planned_calls
 from promptgrad_tui.estimate_text import calls_text, cost_text
 from promptgrad_tui.findings import Finding
 from promptgrad_tui.job import open_project
+from promptgrad_tui.mixed_fields import mixed_fields
 from promptgrad_tui.planning import ProjectParts, load_parts, open_models
 from promptgrad_tui.probing import probe
 from promptgrad_tui.program import build_acceptor, build_formatter
@@ -150,7 +151,9 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
         yield Finding("ok", "data", splits.carving.note, field="data.test")
     for warning in splits.warnings:
         yield Finding("warn", "data", warning, field=_field_of_warning(warning))
-    yield from blank_fields(splits, (*parts.fields.inputs, *parts.fields.outputs))
+    inputs = parts.fields.inputs or public_fields(splits.train[0].values)
+    yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
+    yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
 
 
 def _field_of_warning(warning: str) -> str:
@@ -178,15 +181,15 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
 
 def _metric(parts: ProjectParts) -> Finding:
     """Run the metric on the expected outputs themselves: they should count as right."""
-    splits = parts.splits
-    examples = [*splits.train, *(splits.validation or ()), *splits.test]
-    told = [example for example in examples if all(name in example.values for name in parts.fields.outputs)]
+    examples, outputs = parts.splits.examples, parts.fields.outputs
+    told = [example for example in examples if all(name in example.values for name in outputs)]
     if not told:
-        names = ", ".join(parts.fields.outputs)
+        names = ", ".join(outputs)
         return Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
-    wrong = [
-        example for example in told if not parts.metric(example.values, _gold(parts, example)).is_success
-    ]
+    with telling_places(told):
+        wrong = [
+            example for example in told if not parts.metric(example.values, _gold(parts, example)).is_success
+        ]
     tried = f"the expected outputs of {len(told) - len(wrong)} of {len(told)} examples count as right"
     if not wrong:
         return Finding("ok", "metric", tried)
@@ -302,7 +305,8 @@ def _calls(calls: PlannedCalls) -> Finding:
 def _measured(
     project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
 ) -> Iterator[Finding | RateMeasured]:
-    found = probe(parts, model, project.optimizer, _PROBED)
+    with telling_places(parts.splits.train):
+        found = probe(parts, model, project.optimizer, _PROBED)
     yield RateMeasured(
         uri=model.uri,
         measured=found.measured,

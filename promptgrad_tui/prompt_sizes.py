@@ -34,10 +34,9 @@ class PromptSizes:
 def prompt_sizes(project: Project, parts: ProjectParts, models: RunModels) -> PromptSizes:
     """Return the sizes of a project's prompts, counted by the models themselves."""
     adapter = dspy.JSONAdapter()
-    splits = parts.splits
     frozen = FrozenProgram(parts.program)
     examples = sorted(
-        [*splits.train, *(splits.validation or ()), *splits.test],
+        parts.splits.examples,
         key=lambda example: sum(len(as_text(value)) for value in frozen.take_inputs(example.values).values()),
     )[-_COUNTED:]
     _, step = parts.program.named_predictors()[0]

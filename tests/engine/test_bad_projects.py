@@ -88,7 +88,7 @@ BAD = [
     Bad(
         "text for a number",
         toml('task = "demo"', 'task = "demo"\n[optimizer]\nepochs = "many"'),
-        ("line 17: optimizer.epochs = 'many'", "valid integer"),
+        ("line 17: optimizer.epochs = 'many'", "should be a whole number."),
     ),
     Bad(
         "no program",

@@ -106,7 +106,7 @@ def test_a_section_that_has_no_near_name_lists_what_there_is(tmp_path: Path) -> 
         ('signature = "ticket -> queue"', "", "line 1: [program] needs either signature"),
         ('signature = "ticket -> queue"', 'python = "p.py:build"', "instructions can't stand beside python"),
         ('train = "train.jsonl"', "", "line 5: data.train is missing"),
-        ('train = "train.jsonl"', "train = 3", "line 6: data.train = 3 should be a valid string"),
+        ('train = "train.jsonl"', "train = 3", "line 6: data.train = 3 should be text"),
         ('field = "queue"', "", "line 10: [metric] needs field"),
         ('kind = "exact_match"', 'kind = "accuracy"', "line 11: metric.kind = 'accuracy' should be"),
         ('kind = "exact_match"', 'python = "metric.py"', 'write it as "file.py:name"'),

@@ -122,7 +122,7 @@ def test_set_names_a_field_that_is_unknown(tmp_path):
     write_project(tmp_path, "demo")
     done = promptgrad("run", tmp_path, "--set", "optimizer.epoch=1")
     assert done.returncode == 2
-    assert "did you mean epochs?" in done.stderr
+    assert "did you mean epochs?\n" in done.stderr
 
 
 def test_init_writes_a_project_once(tmp_path):

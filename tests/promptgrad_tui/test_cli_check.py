@@ -57,6 +57,17 @@ def test_fields_that_hold_nothing_are_named_with_their_line(server, tmp_path):
     ]
 
 
+def test_a_field_of_two_kinds_is_named_with_a_line_of_each(server, tmp_path):
+    data = write_project(tmp_path, server.uri) / "data"
+    rows = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
+    rows[4]["queue"], rows[5]["queue"], rows[6]["queue"] = 7, 7.5, None
+    (data / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    told = result(promptgrad("check", tmp_path, "--no-model", "--json"))
+    warned = [finding["text"] for finding in told["findings"] if "a number in" in finding["text"]]
+    first = data / "train.jsonl"
+    assert warned == [f"The field 'queue' is text in {first}, line 1, and a number in {first}, line 5."]
+
+
 def test_the_check_for_programs(server, tmp_path):
     done = promptgrad("check", write_project(tmp_path, server.uri), "--json", "--json-progress")
     told = result(done)

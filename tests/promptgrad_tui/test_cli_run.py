@@ -1,5 +1,6 @@
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -265,6 +266,47 @@ def test_a_project_that_changed_since_is_not_resumed(tmp_path):
         done = promptgrad("-C", project, "resume", "last")
     assert done.returncode == 2
     assert "data/train.jsonl" in done.stderr
+
+
+def test_a_run_that_is_done_is_told_again_without_its_data_or_its_model(tmp_path):
+    with desk_server() as server:
+        project = write_project(tmp_path, server.uri)
+        first = promptgrad("run", project, "--json")
+    (project / "data" / "train.jsonl").unlink()
+    done = promptgrad("-C", project, "resume", "last", "--json")
+    assert done.returncode == 0
+    assert result(done) == result(first)
+    assert f"Run {result(first)['run']} is finished: nothing is left to do." in done.stderr
+
+
+def test_an_error_about_an_example_without_an_id_names_its_line(tmp_path):
+    with desk_server() as server:
+        project = write_project(tmp_path, server.uri)
+        (project / "program.py").write_text(
+            "import dspy\n"
+            "class Careful(dspy.Module):\n"
+            "    def __init__(self):\n"
+            "        self.route = dspy.Predict('ticket -> queue')\n"
+            "    def forward(self, ticket):\n"
+            "        if 'unreadable' in ticket:\n"
+            "            raise KeyError('nothing to read')\n"
+            "        return self.route(ticket=ticket)\n"
+            "def build():\n"
+            "    return Careful()\n"
+        )
+        file = project / "promptgrad.toml"
+        file.write_text(
+            '[program]\npython = "program.py:build"\n' + file.read_text()[file.read_text().index("[data]") :]
+        )
+        with (project / "data" / "test.jsonl").open("a") as examples:
+            examples.write('{"ticket": "an unreadable one", "queue": "general"}\n')
+        done = promptgrad("run", project, "--json")
+    assert done.returncode == 2
+    reason = result(done)["reason"]
+    assert re.search(
+        r"raised KeyError on the example [0-9a-f]{16}: 'nothing to read' \(program.py, line 7\)", reason
+    )
+    assert f"The example stands in {project / 'data' / 'test.jsonl'}, line 31." in reason
 
 
 def test_a_run_is_named_by_a_part_of_its_id(finished):

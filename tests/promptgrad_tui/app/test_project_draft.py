@@ -116,8 +116,8 @@ def test_a_default_holds_where_a_field_is_taken_out(draft: ProjectDraft) -> None
     ("place", "typed", "sentence"),
     [
         ("optimizer.epochs", "0", "optimizer.epochs = 0 should be greater than or equal to 1"),
-        ("optimizer.epochs", "many", "should be a valid integer"),
-        ("optimizer.epochs", "2.5", "should be a valid integer"),
+        ("optimizer.epochs", "many", "should be a whole number"),
+        ("optimizer.epochs", "2.5", "should be a whole number"),
         ("gates.slices", "phone = 3", "gates.slices.phone = 3 should be less than or equal to 1"),
         ("gates.slices", "phone", "should be a valid dictionary"),
         ("model.keep_alive", "for ever", "model.keep_alive = 'for ever' should match pattern"),
