@@ -91,6 +91,7 @@ class OptimizationLoop:
         self._rules = RuleSet()
         self._best_rules = RuleSet()
         self._closed_rules = RuleSet()
+        self._undecided: set[str] = set()
         self._epoch = 0
         self._baseline: ScoredExamples | None = None
         self._best: ScoredExamples | None = None
@@ -98,9 +99,20 @@ class OptimizationLoop:
     def run(self) -> Optimized:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
         try:
-            return self._found(self._run_epochs(), exhausted=False)
+            reason = self._run_epochs()
+            return self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
         except BudgetExhaustedError as error:
             return self._unscored(error.message) or self._found(error.message, exhausted=True)
+
+    def _nearly_accepted(self) -> str:
+        """Say it where rules gained something in their tests and none was accepted."""
+        if self._best_rules or not self._undecided or self._parts.reviewer is not None:
+            return ""
+        count = len(self._undecided)
+        return (
+            f"; {count} {'rule' if count == 1 else 'rules'} gained something, but not enough for "
+            'rule_validation_mode = "auto" on so few examples: review them, or validate on more'
+        )
 
     def _found(self, reason: str, *, exhausted: bool) -> Optimized:
         if self._baseline is None or self._best is None:
@@ -168,6 +180,7 @@ class OptimizationLoop:
             # Where a person decides, nothing is kept before.
             self._keep if parts.reviewer is None else None,
         )
+        self._undecided |= {result.rule.id for result in tested if result.verdict == "needs_review"}
         self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
         if len(self._rules) > config.merge_threshold:
             self._enter("merging", epoch, number)

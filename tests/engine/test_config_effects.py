@@ -185,9 +185,10 @@ def test_rule_validation_mode():
     ]
     propose = Desk(proposals=[{"text": "Tickets that mention drone go to aviation.", "trigger": "drone"}])
     by_delta, _, _ = run(propose, epochs=1, validation=validation)
-    by_interval, _, _ = run(propose, epochs=1, validation=validation, rule_validation_mode="auto")
+    by_interval, found, _ = run(propose, epochs=1, validation=validation, rule_validation_mode="auto")
     assert of(ValidationFinished, by_delta)[0].verdict == "accepted"
     assert of(ValidationFinished, by_interval)[0].verdict == "needs_review"
+    assert "; 1 rule gained something, but not enough for" in found.reason
 
 
 def test_auto_accepts_what_the_interval_proves():
