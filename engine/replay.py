@@ -384,9 +384,7 @@ def cause_of(error: BaseException) -> PromptGradError | None:
         if isinstance(link, AdapterParseError):
             return None
         if isinstance(link, (ContextWindowExceededError, ContextLengthError)):
-            return ContextOverflowError(
-                _message(link), hint="Shorten the example, or raise the context length."
-            )
+            return ContextOverflowError(_message(link))  # the model says what to do: it knows its server
         if isinstance(link, (LMError, LM15Error)):
             return ModelUnavailableError(
                 f"The model failed: {_message(link)}", hint="Once it answers again, resume the run."
