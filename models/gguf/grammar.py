@@ -84,9 +84,11 @@ class _Converter:
         kind = schema.get("type")
         if isinstance(kind, list):
             return self._any_of([{**schema, "type": one} for one in kind], name)
-        if kind == "object" or "properties" in schema:
+        if kind is None:
+            kind = _implied_type(schema)
+        if kind == "object":
             return self._object(schema, name)
-        if kind == "array" or "items" in schema or "prefixItems" in schema:
+        if kind == "array":
             return self._array(schema, name)
         if kind == "string":
             return _string(schema)
@@ -117,9 +119,14 @@ class _Converter:
         node: Any = self._schema
         if not pointer.startswith("#"):
             raise ValueError(f"A JSON schema refers to {pointer!r}, which is outside of it.")
-        for part in pointer.lstrip("#/").split("/") if pointer not in ("#", "#/") else []:
-            node = node[part.replace("~1", "/").replace("~0", "~")]
-        assert isinstance(node, Mapping)
+        try:
+            for part in pointer.lstrip("#/").split("/") if pointer not in ("#", "#/") else []:
+                key = part.replace("~1", "/").replace("~0", "~")
+                node = node[int(key)] if isinstance(node, list) else node[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            node = None
+        if not isinstance(node, Mapping):
+            raise ValueError(f"A JSON schema refers to {pointer!r}, which it doesn't have.")
         return node
 
     def _merged(self, schema: Schema) -> Schema:
@@ -165,10 +172,10 @@ class _Converter:
             items = [self._expression(item, f"{name}-item") for item in schema["prefixItems"]]
             return self._rule(name, '"[" ws ' + ' "," ws '.join(items) + ' ws "]"')
         item = self._rule(f"{name}-item", self._expression(schema.get("items", {}), f"{name}-item"))
-        least, most = int(schema.get("minItems", 0)), schema.get("maxItems")
-        if most is not None and int(most) == 0:
+        least, most = _bounds(schema, "Items")
+        if most == 0:
             return '"[" ws "]"'
-        repeat = f"{{{max(0, least - 1)},{'' if most is None else int(most) - 1}}}"
+        repeat = f"{{{max(0, least - 1)},{'' if most is None else most - 1}}}"
         items_rule = f'{item} ("," ws {item}){repeat}'
         return self._rule(name, f'"[" ws {items_rule if least else f"({items_rule})?"} ws "]"')
 
@@ -196,10 +203,29 @@ def _optional_tail(names: Sequence[str], members: Mapping[str, str]) -> str:
 
 
 def _string(schema: Schema) -> str:
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    least, most = _bounds(schema, "Length")
     if not least and most is None:
         return "string"
-    return rf'"\"" char{{{least},{"" if most is None else int(most)}}} "\""'
+    return rf'"\"" char{{{least},{"" if most is None else most}}} "\""'
+
+
+def _bounds(schema: Schema, what: Literal["Items", "Length"]) -> tuple[int, int | None]:
+    """Return how few and how many items or characters there may be; None is as many as one likes.
+
+    Raises:
+        ValueError: no number is both: llama.cpp would fill the memory with a rule for it.
+    """
+    least, most = int(schema.get(f"min{what}", 0)), schema.get(f"max{what}")
+    if most is not None and int(most) < least:
+        raise ValueError(f"A JSON schema has min{what} {least} and max{what} {most}: nothing fits both.")
+    return least, None if most is None else int(most)
+
+
+def _implied_type(schema: Schema) -> str | None:
+    """Return the type that a schema without one means by its keywords."""
+    if "properties" in schema:
+        return "object"
+    return "array" if "items" in schema or "prefixItems" in schema else None
 
 
 def _literal(value: Any) -> str:
@@ -209,4 +235,6 @@ def _literal(value: Any) -> str:
 
 
 def _alternatives(options: Sequence[str]) -> str:
+    if not options:
+        raise ValueError("A JSON schema has an `enum` or an `anyOf` with nothing in it.")
     return f"({' | '.join(options)})"

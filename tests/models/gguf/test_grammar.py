@@ -165,6 +165,10 @@ def test_properties_that_may_be_left_out(
         ({"type": "object", "additionalProperties": {"type": "integer"}}, '{"x": 1, "y": 2}', '{"x": "1"}'),
         ({"type": "object"}, '{"x": [1, {"y": null}]}', "[]"),
         ({"type": ["integer", "null"]}, "null", '"x"'),
+        ({"type": ["object", "null"], "properties": {"a": {"type": "integer"}}}, "null", "[]"),
+        ({"type": ["string", "array"], "items": {"type": "integer"}}, '"x"', '["x"]'),
+        ({"items": {"type": "integer"}}, "[1]", '"x"'),
+        ({"$ref": "#/anyOf/1", "anyOf": [{"type": "integer"}, {"type": "null"}]}, "null", "1"),
         ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, '"x"', "null"),
         ({"allOf": [{"$ref": "#/$defs/n"}], "$defs": {"n": {"type": "number"}}}, "-1.5e-3", "01"),
         ({}, "[1]", "[1"),
@@ -176,7 +180,18 @@ def test_the_other_keywords(accepts: Any, schema: dict[str, Any], fitting: str, 
     assert not accepts(schema, unfitting)
 
 
-@pytest.mark.parametrize("schema", [{"type": "tuple"}, {"$ref": "https://example.org/schema"}])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "tuple"},
+        {"$ref": "https://example.org/schema"},
+        {"$ref": "#/$defs/missing"},
+        {"$ref": "#/$defs/n/type", "$defs": {"n": {"type": "null"}}},
+        {"enum": []},
+        {"type": "array", "minItems": 3, "maxItems": 2},
+        {"type": "string", "minLength": 2, "maxLength": 1},
+    ],
+)
 def test_what_cannot_be_written_as_a_grammar_is_an_error(schema: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="JSON schema"):
         schema_to_gbnf(schema)
