@@ -60,6 +60,7 @@ class GGUFEngine:
 
         Raises:
             ContextLengthError: the prompt leaves no room for an answer.
+            InvalidRequestError: its prompt is empty, or its answer's schema can't be written as a grammar.
             UnsupportedFeatureError: the request has images, tools or the like.
             RequestCancelledError: `cancel` was called meanwhile.
         """
@@ -106,11 +107,13 @@ class GGUFEngine:
         config = request.config
         try:
             tokens, thinks = self._prompt_tokens(chat_messages(request))
+            if not len(tokens):
+                raise lm15.InvalidRequestError("The prompt is empty: the chat template made no text of it.")
+            room = room_for_answer(len(tokens), self._context_length)
             gbnf = grammar_for(config.response_format, "begun" if thinks else self._thinking)
             grammar = self._grammars.get(gbnf) if gbnf else None
         except (ChatTemplateError, ValueError) as error:
             raise lm15.InvalidRequestError(str(error)) from error
-        room = room_for_answer(len(tokens), self._context_length)
         sampler = TokenSampler(self._sampling_of(config), grammar, self._model.n_vocab)
         generation = Generation(
             tokens,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import dspy
 import numpy as np
 import psutil
+from dspy import lm15
 
 from models.errors import ModelNotFoundError, RevisionMovedError
 from models.gguf import native_log
@@ -121,6 +122,7 @@ class GGUFModel:
 
         Raises:
             ContextLengthError: a continuation doesn't fit behind the prompt.
+            InvalidRequestError: the prompt is empty, or has no token before what continues it.
             RequestCancelledError: `cancel` was called meanwhile.
         """
         text = prompt if isinstance(prompt, str) else self._sealed(prompt)
@@ -130,8 +132,12 @@ class GGUFModel:
         start = min((common_prefix(own, tokens) for tokens in whole), default=0)
         for tokens in whole:
             room_for_answer(len(tokens) - 1, self.context_length)
-        if not whole or start == 0:
-            return [0.0] * len(whole)
+        if not whole:
+            return []
+        if start == 0:
+            raise lm15.InvalidRequestError(
+                "A continuation has no log-probability without a prompt; give one that has at least a word."
+            )
         return self._score(own[:start], [tokens[start:].astype(np.int64) for tokens in whole])
 
     def cancel(self) -> None:

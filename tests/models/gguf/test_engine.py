@@ -210,6 +210,14 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_work(open_tiny: Open) 
     assert model.statistics().requests == 0
 
 
+def test_an_empty_prompt_is_refused_and_the_model_goes_on(open_tiny: Open) -> None:
+    model = open_tiny(chat_template="{{ messages[-1].content }}")
+
+    with pytest.raises(lm15.InvalidRequestError, match="prompt is empty"):
+        ask(model, "")
+    assert ask(model, "Which?", max_tokens=3).usage.output_tokens == 3
+
+
 def test_an_answer_ends_where_the_context_ends(open_tiny: Open) -> None:
     model = open_tiny(context_length=128)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from asking import ask
 from conftest import Open
+from dspy import lm15
 from llama_cpp import Llama
 from tiny_model import write_tiny_model
 
@@ -69,6 +70,11 @@ def test_scoring_evaluates_the_prompt_once_and_decodes_nothing(tiny: GGUFModel) 
 def test_scores_of_nothing(tiny: GGUFModel) -> None:
     assert tiny.score(MESSAGES, []) == []
     assert tiny.score(MESSAGES, [""]) == [0.0]
+
+
+def test_nothing_is_scored_without_a_prompt(tiny: GGUFModel) -> None:
+    with pytest.raises(lm15.InvalidRequestError, match="without a prompt"):
+        tiny.score("", ["a", "b"])
 
 
 def test_a_likelier_text_scores_higher(tiny: GGUFModel) -> None:
