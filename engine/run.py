@@ -340,10 +340,10 @@ def _outcome(found: Optimized, report: GateReport | None) -> tuple[Status, str]:
     if not found.rules:
         return "no_improvement", f"no rules scored better on validation than none; {found.reason}"
     if report is not None and not report.passed:
-        gates = "gate" if len(report.failed) == 1 else f"{len(report.failed)} gates"
+        gates = "the release gate" if len(report.failed) == 1 else f"{len(report.failed)} release gates"
         return "no_improvement", (
             f"the rules gained {found.best.score - found.baseline.score:+.3f} on validation, "
-            f"but failed the release {gates} on the test split: {report.reason}"
+            f"but failed {gates} on the test split: {report.reason}"
         )
     return "improved", found.reason
 

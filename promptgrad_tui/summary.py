@@ -32,11 +32,15 @@ _HEADLINES = {
     "stopped": ("Stopped", "yellow"),
     "error": ("Ended by an error", "red"),
 }
+WITHHELD = "Withheld by the release gates"
+"""How a run is headed whose rules helped and whose artifact failed a gate."""
 
 
 def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> list[str]:
     """Return what a run came to: scores, rules with their evidence, the way there, and the cost."""
     headline, colour = _HEADLINES[summary.status]
+    if summary.withheld:
+        headline = WITHHELD
     lines = ["", terminal.style(headline, fg=colour, bold=True)]
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
     if summary.reflection_moved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from engine.events import Interval, KeptRule, ValidationFinished
 from promptgrad_tui.changes import CHANGES
@@ -48,6 +49,11 @@ def _details(report: RunReport) -> Iterator[str]:
     started = report.story.started
     if started is not None:
         yield f"Run `{report.record.id}`, seed {started.seed}, on {escaped(model_text(started.model))}."
+    summary = report.summary
+    if summary and summary.artifact:
+        yield f"Artifact: {_place(report, summary.artifact)}"
+    elif summary and summary.withheld:
+        yield f"Withheld, it failed its gates: {_place(report, summary.withheld)}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -102,11 +108,12 @@ def _gates(report: RunReport) -> Iterator[str]:
             "not measured" if gate.value is None else f"{gate.value:.4g}",
             f"{gate.comparison} {gate.bound:g}",
             "passed" if gate.passed else "**failed**",
+            escaped(gate.detail),
         ]
         for gate in report.gates
     ]
     yield "## Gates"
-    yield table(["gate", "measured", "asked for", "verdict"], rows)
+    yield table(["gate", "measured", "asked for", "verdict", "evidence"], rows)
 
 
 def _slices(report: RunReport) -> Iterator[str]:
@@ -189,6 +196,13 @@ def _prompts(report: RunReport) -> Iterator[str]:
     for name, (before, after) in report.prompts.items():
         yield "## Prompt" if len(report.prompts) == 1 else f"## Prompt of {escaped(name)}"
         yield diff_block(before, after)
+
+
+def _place(report: RunReport, artifact: str) -> str:
+    """Return where an artifact lies, from its project's folder."""
+    path = Path(artifact)
+    root = report.record.project
+    return escaped(str(path.relative_to(root) if path.is_relative_to(root) else path))
 
 
 def _time(report: RunReport) -> str:

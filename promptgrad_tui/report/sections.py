@@ -45,13 +45,14 @@ def result(report: RunReport) -> Iterable[Markup]:
     if report.gates:
         yield table(
             "Release gates",
-            ("gate", "measured", "asked for", "verdict"),
+            ("gate", "measured", "asked for", "verdict", "evidence"),
             [
                 (
                     gate.gate,
                     "not measured" if gate.value is None else f"{gate.value:.4g}",
                     f"{gate.comparison} {gate.bound:g}",
                     _verdict(gate.passed),
+                    gate.detail,
                 )
                 for gate in report.gates
             ],
@@ -287,6 +288,8 @@ def origin(report: RunReport) -> Iterable[Markup]:
     ]
     if report.summary and report.summary.artifact:
         rows.append(("Artifact", report.summary.artifact))
+    if report.summary and report.summary.withheld:
+        rows.append(("Withheld artifact, it failed its gates", report.summary.withheld))
     yield table("The run and all that it depends on", ("", "value"), rows)
     yield table(
         "Configuration",

@@ -24,6 +24,7 @@ from promptgrad_tui.changes import ExampleChange, HeldOut, example_changes, held
 from promptgrad_tui.display.figures import count_text
 from promptgrad_tui.project_examples import ProjectExamples
 from promptgrad_tui.story import RunStory
+from promptgrad_tui.summary import WITHHELD
 
 _HEADLINES = {
     "improved": "Improved",
@@ -58,6 +59,8 @@ class RunReport:
         """How it ended, in a word or two."""
         if self.summary is None:
             return "Still running" if self.record.status == "running" else "Interrupted"
+        if self.summary.withheld:
+            return WITHHELD
         return _HEADLINES[self.summary.status]
 
     @property

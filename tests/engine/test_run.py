@@ -117,6 +117,13 @@ def test_a_gain_that_is_gone_on_the_test_split_is_no_improvement(tmp_path, journ
     assert summary.artifact is None
 
 
+def test_several_failed_gates_are_counted(tmp_path, journal):
+    summary = execute(
+        plan(tmp_path, journal, gates=Gates(min_test_gain=0.99, must_pass=("nobody",))), journal
+    )
+    assert "but failed 2 release gates on the test split: min_test_gain" in summary.reason
+
+
 def test_a_better_mean_with_a_worse_critical_slice_is_withheld(tmp_path, journal):
     sliced = [
         {**ticket, "task": "refund" if number % 4 else "delivery"}

@@ -129,10 +129,28 @@ def test_markdown_never_takes_data_for_markup(report: RunReport) -> None:
 
 def test_markdown_tells_gates_rules_and_what_broke(report: RunReport) -> None:
     text = markdown_report(report)
-    assert "| slices.fax | not measured | at least 0.5 | **failed** |" in text
+    assert "| slices.fax | not measured | at least 0.5 | **failed** | " in text
     broken = [change.name for change in report.changes if change.change == "broken"]
     assert f"Broken: {', '.join(broken)}." in text
     assert "+- Tickets that mention voucher go to loyalty." in text
+
+
+def test_a_withheld_artifact_is_headed_so_named_and_told_with_the_evidence_of_each_gate(
+    report: RunReport,
+) -> None:
+    summary = report.summary
+    assert summary is not None
+    assert summary.withheld is not None
+    page, text = read(html_report(report)).text, markdown_report(report)
+    assert text.startswith(f"# {report.name}: withheld by the release gates\n")
+    assert f"{report.name}: withheld by the release gates" in page
+    for gate in summary.gates:
+        assert gate.detail
+        assert gate.detail in page
+        assert f"| {escaped(gate.detail)} |" in text
+    assert summary.withheld in page
+    inside = Path(summary.withheld).relative_to(report.record.project)
+    assert f"Withheld, it failed its gates: {escaped(str(inside))}" in text
 
 
 def test_every_report_tells_the_slices_of_each_epoch_and_of_both_splits(report: RunReport) -> None:
