@@ -17,6 +17,7 @@ from engine.release_gate import evaluate_gates
 from promptgrad_tui.artifact_project import folder_of, project_of
 from promptgrad_tui.job import open_project
 from promptgrad_tui.junit import junit_xml
+from promptgrad_tui.report.markdown import escaped, table
 from promptgrad_tui.sanitize import one_line, wrap
 from promptgrad_tui.terminal import Terminal
 
@@ -98,11 +99,9 @@ def gate_json(judged: Judged) -> str:
 
 def gate_markdown(judged: Judged) -> str:
     """Return the verdicts as a Markdown table."""
-    lines = [f"**{_headline(judged)}**", "", "| gate | value | bound | verdict | |", "|---|---:|---|---|---|"]
-    for result in judged.report.results:
-        cells = (*_cells(result), one_line(result.detail))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", judged.opening])
+    rows = [[*map(escaped, _cells(result)), escaped(result.detail)] for result in judged.report.results]
+    gates = table(["gate", "value", "bound", "verdict", "evidence"], rows)
+    return f"**{_headline(judged)}**\n\n{gates}\n\n{escaped(judged.opening)}"
 
 
 def gate_junit(judged: Judged) -> str:

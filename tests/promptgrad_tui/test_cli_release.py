@@ -60,15 +60,16 @@ def test_gate_in_formats_for_machines(project):
     told = json.loads(promptgrad("-C", root, "gate", first, "--format", "json").stdout)
     assert told["passed"] is True
     assert [gate["gate"] for gate in told["gates"]] == ["min_test_gain"]
-    add_gates(root, "max_prompt_tokens = 5")
+    add_gates(root, "max_prompt_tokens = 5\nmust_pass = ['<b>@all</b> | x']")
     failing = promptgrad("-C", root, "gate", first, "--format", "junit")
     assert failing.returncode == 1
     suite = ElementTree.fromstring(failing.stdout.encode()).find("testsuite")
-    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     assert suite.find("testcase[@name='max_prompt_tokens']/failure") is not None
     markdown = promptgrad("-C", root, "gate", first, "--format", "markdown").stdout
-    assert "| max_prompt_tokens | " in markdown
-    assert "**Failed: 1 of 2 gates**" in markdown
+    assert r"| max\_prompt\_tokens | " in markdown
+    assert r"| must\_pass.\<b\>\@all\</b\> \| x | - | at least 1 | FAILED | no example " in markdown
+    assert "**Failed: 2 of 3 gates**" in markdown
 
 
 def current(root):
