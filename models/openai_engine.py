@@ -131,7 +131,12 @@ class OpenAIEngine(ServerEngine):
             "extra_body": {
                 "top_k": chosen(config.top_k, settings.top_k),
                 "min_p": settings.min_p,
-                "chat_template_kwargs": {"enable_thinking": self._thinks(config)},
+                "repeat_penalty": settings.repeat_penalty,
+                "repetition_penalty": settings.repeat_penalty,  # as vLLM has it
+                "chat_template_kwargs": {
+                    "enable_thinking": self._thinks(config),
+                    **settings.template_switches,
+                },
             },
         }
         if config.stop:

@@ -93,6 +93,15 @@ def test_nothing_is_left_to_the_servers_defaults(server: OpenAIServer) -> None:
     assert body["chat_template_kwargs"] == {"enable_thinking": True}
 
 
+def test_a_server_gets_the_penalty_and_the_templates_variables_that_are_set(server: OpenAIServer) -> None:
+    settings = ModelSettings(repeat_penalty=1.3, template_switches={"today": "1 May"})
+    with opened(server, settings=settings) as model:
+        model.lm("hello")
+    body = server.chats[-1]
+    assert body["repeat_penalty"] == body["repetition_penalty"] == 1.3  # llama-server's word, and vLLM's
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "today": "1 May"}
+
+
 def test_an_answer_tells_its_thought_its_length_and_its_cost(server: OpenAIServer) -> None:
     server.thought, server.default_answer = "Let me see.", "one two three"
     with opened(server) as model:
