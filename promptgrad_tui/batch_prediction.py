@@ -113,9 +113,17 @@ def _take_up(target: Path, heads: Sequence[Mapping[str, Any]]) -> list[bool]:
             )
         problems.append("problem" in known)
     if cut_off:
+        if not any(_begins(cut_off, head) for head in heads[len(lines) : len(lines) + 1]):
+            raise _other(target, len(lines) + 1)
         with target.open("r+b") as file:
             file.truncate(len(content) - len(cut_off))
     return problems
+
+
+def _begins(cut_off: bytes, head: Mapping[str, Any]) -> bool:
+    """Return whether bytes are the beginning of the line that starts with `head`."""
+    start = json.dumps(head, ensure_ascii=False).removesuffix("}").encode()
+    return cut_off.startswith(start) or start.startswith(cut_off)
 
 
 def _other(target: Path, line: int) -> DataError:

@@ -117,6 +117,23 @@ def test_answers_to_other_rows_are_not_mixed(served, tmp_path):
     assert "line 1 is no answer to the row" in mixed.stderr
 
 
+@pytest.mark.parametrize("held", ["notes without a line's end", '{"ticket": "my parcel is late"}'])
+def test_a_file_that_holds_something_else_is_never_cut(served, tmp_path, held):
+    root, artifact, server = served
+    before = server.calls
+    _, source, target = questions(tmp_path)
+    target.write_text(held)
+    done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert done.returncode == 2
+    assert "line 1 is no answer to the row" in done.stderr
+    assert target.read_text() == held
+    source.write_text(held if held.startswith("{") else '{"ticket": "a"}')
+    asked = source.read_text()
+    assert promptgrad("-C", root, "predict", artifact, "--file", source, "--out", source).returncode == 2
+    assert source.read_text() == asked
+    assert server.calls == before
+
+
 def test_rows_without_an_input_and_odd_options_are_refused_before_any_call(served, tmp_path):
     root, artifact, server = served
     before = server.calls
