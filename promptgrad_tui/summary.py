@@ -52,12 +52,10 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _plot(story)
-    return [
-        *lines,
-        "",
-        f"{count_text(summary.calls, 'call')}, {duration_text(summary.seconds)}",
-        tokens_text(summary.tokens),
-    ]
+    seconds = duration_text(summary.seconds)
+    if summary.calls == 0 and summary.baseline.validation is not None:
+        return [*lines, "", f"0 calls, {seconds}: an earlier run had paid for every answer"]
+    return [*lines, "", f"{count_text(summary.calls, 'call')}, {seconds}", tokens_text(summary.tokens)]
 
 
 def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[str]:

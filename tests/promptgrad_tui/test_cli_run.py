@@ -279,6 +279,16 @@ def test_a_run_that_is_done_is_told_again_without_its_data_or_its_model(tmp_path
     assert f"Run {result(first)['run']} is finished: nothing is left to do." in done.stderr
 
 
+def test_a_run_that_asks_nothing_new_says_why_it_made_no_calls(tmp_path):
+    with desk_server() as server:
+        project = write_project(tmp_path, server.uri)
+        assert promptgrad("run", project, "--quiet").returncode == 0
+        calls = server.calls
+        again = promptgrad("run", project, "--quiet")
+        assert server.calls == calls
+    assert re.search(r"^0 calls, .*: an earlier run had paid for every answer$", again.stdout, re.MULTILINE)
+
+
 def test_an_error_about_an_example_without_an_id_names_its_line(tmp_path):
     with desk_server() as server:
         project = write_project(tmp_path, server.uri)
