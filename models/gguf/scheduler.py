@@ -12,7 +12,7 @@ from typing import Any
 from dspy import lm15
 
 from models.cancelled import RequestCancelledError
-from models.gguf.library import ABORTED, NO_ROOM, NativeContext, NativeModel
+from models.gguf.library import ABORTED, NO_ROOM, Logits, NativeContext, NativeModel
 from models.gguf.prefix_tree import Match
 from models.gguf.prompt_cache import PromptCache
 from models.gguf.request import Generation, Request
@@ -280,11 +280,23 @@ class Scheduler:
             rows, row = slice(row, row + span.outputs), row + span.outputs
             if not request.cancelled.is_set():
                 self._counts.tokens_decoded += isinstance(request, Generation)
-                if request.absorb(logits[rows], likeliest[rows], self._candidates):
-                    try:
-                        self._finish(request)
-                    finally:
-                        request.succeed()  # last: whoever has the answer finds its place free
+                self._hand_out(request, logits[rows], likeliest[rows])
+
+    def _hand_out(self, request: Request, rows: Logits, likeliest: list[int]) -> None:
+        """Give a request its logits; what goes wrong with them ends that request alone."""
+        failure: Exception | None = None
+        try:
+            if not request.absorb(rows, likeliest, self._candidates):
+                return
+        except Exception as error:
+            failure = error
+        try:
+            self._finish(request)
+        finally:  # last: whoever has the answer finds its place free
+            if failure is None:
+                request.succeed()
+            else:
+                request.fail(lm15.ServerError(f"An answer failed: {type(failure).__name__}: {failure}"))
 
     def _recover(self, spans: list[_Span], result: int) -> None:
         """Undo a step that didn't finish."""

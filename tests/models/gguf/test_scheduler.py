@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from asking import ask, ask_all, chosen, parting_margin, request
 from conftest import Open
+from dspy.lm15 import ServerError
 from llama_cpp import Llama
 from tiny_model import write_tiny_mamba, write_tiny_model
 
 from models.cancelled import RequestCancelledError
 from models.gguf import GGUFModel
+from models.gguf.request import Generation
+from models.gguf.sampling import Sampling, TokenSampler
 from tests.patience import PATIENCE_SECONDS
 
 TRUNK = "Route the ticket to the team that can solve it, and name the team in one word. " * 8
@@ -218,6 +221,23 @@ def test_a_waiting_caller_that_is_interrupted_frees_its_place(tiny: GGUFModel) -
     deadline = time.monotonic() + PATIENCE_SECONDS
     while tiny.statistics().active and time.monotonic() < deadline:
         time.sleep(0.001)
+    assert tiny.statistics().active == 0
+
+
+def test_what_goes_wrong_with_one_answer_ends_no_other(tiny: GGUFModel) -> None:
+    expected = ask_all(tiny, prompts(6))
+
+    def vanish(_text: bytes) -> None:
+        raise OSError("nobody listens")
+
+    tokens = tiny._prompt_tokens([{"role": "user", "content": TRUNK}])[0]
+    sampler = TokenSampler(Sampling(), None, tiny._model.n_vocab)
+    broken = Generation(tokens, model=tiny._model, sampler=sampler, max_tokens=24, on_text=vanish)
+    tiny._scheduler.submit(broken)
+
+    assert ask_all(tiny, prompts(6)) == expected
+    with pytest.raises(ServerError, match="nobody listens"):
+        broken.future.result(PATIENCE_SECONDS)
     assert tiny.statistics().active == 0
 
 
