@@ -6,8 +6,6 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel
-
 from engine.errors import ProjectError
 from engine.score import Example, Score
 from engine.user_calls import calling
@@ -97,7 +95,8 @@ def as_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+    # A pydantic model, told by its class: this travels with exports, which import nothing but DSPy.
+    return value.model_dump(mode="json") if hasattr(type(value), "model_dump") else str(value)
 
 
 def answer_line(prediction: Mapping[str, Any] | None) -> str:

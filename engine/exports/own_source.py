@@ -5,23 +5,27 @@ from __future__ import annotations
 import ast
 import inspect
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import ModuleType
 
 
 def definitions(module: ModuleType, names: Collection[str] | None = None) -> str:
     """Return the source of a module's top-level definitions, in their order; all of them without `names`.
 
-    Imports and docstrings of modules and constants are left out.
+    With `names`, what those use of the module comes along. Imports and docstrings of modules and constants
+    are left out.
     """
     source = inspect.getsource(module)
     lines = source.splitlines()
-    parts = []
-    for node in ast.parse(source).body:
-        defined = _defined(node)
-        if defined is not None and (names is None or defined in names):
-            parts.append((node, "\n".join(lines[_first_line(node) - 1 : node.end_lineno])))
-    return _joined(parts)
+    known = {defined: node for node in ast.parse(source).body if (defined := _defined(node)) is not None}
+    wanted = set(known) if names is None else _with_what_they_use(names, known)
+    return _joined(
+        [
+            (node, "\n".join(lines[_first_line(node) - 1 : node.end_lineno]))
+            for defined, node in known.items()
+            if defined in wanted
+        ]
+    )
 
 
 def needed_imports(modules: Collection[ModuleType], code: str) -> list[str]:
@@ -38,6 +42,26 @@ def needed_imports(modules: Collection[ModuleType], code: str) -> list[str]:
     return lines + [
         f"from {name} import {', '.join(sorted(named[name]))}" for name in sorted(named) if named[name]
     ]
+
+
+def _with_what_they_use(names: Collection[str], known: Mapping[str, ast.stmt]) -> set[str]:
+    """Return the names with those that their code needs to run; what only a signature's types name isn't."""
+    wanted: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        node = known[name]
+        runs = node.body if isinstance(node, ast.FunctionDef) else [node]
+        waiting += [
+            used.id
+            for part in runs
+            for used in ast.walk(part)
+            if isinstance(used, ast.Name) and used.id in known
+        ]
+    return wanted
 
 
 def _defined(node: ast.stmt) -> str | None:
