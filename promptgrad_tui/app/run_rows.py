@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.events import SplitScores
 from engine.journal import Journal, RunRecord, journal_path
 from promptgrad_tui.app.cells import Line, Tone, line
-from promptgrad_tui.app.status import ENDS
+from promptgrad_tui.app.status import ENDS, end_of
 from promptgrad_tui.display.figures import duration_text
 
 SCREEN_WAITS_SECONDS = 0.2
@@ -51,7 +51,7 @@ def state(row: RunRecord) -> tuple[str, Tone]:
     """Return how a run stands, in a sign and a word or two, with its tone."""
     if row.status not in ENDS:
         return ("\u25b6 reviewing" if row.summary else "\u25b6 running", "accent")
-    word, tone = ENDS[row.status]
+    word, tone = end_of(row.status, row.summary)
     return (f"{word}, reviewed" if row.review else word, tone)
 
 

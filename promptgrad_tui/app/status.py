@@ -31,6 +31,7 @@ ENDS: dict[str, tuple[str, Tone]] = {
     "interrupted": ("! interrupted", "warn"),
 }
 """How a run that no process works on has ended, by its status."""
+_WITHHELD: tuple[str, Tone] = ("\u25a0 failed its gates", "warn")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ def state_of(status: Status) -> tuple[str, Tone]:
         return _STATES["waiting"]
     state = status.run.state(is_running=status.is_running)
     if state == "finished" and status.run.finished is not None:
-        return ENDS[status.run.finished.summary.status]
+        summary = status.run.finished.summary
+        return end_of(summary.status, summary)
     return _STATES[state]
+
+
+def end_of(status: str, summary: RunSummary | None) -> tuple[str, Tone]:
+    """Return how a run ended: by its status, and whether a gate held back what it had found."""
+    return _WITHHELD if summary is not None and summary.withheld else ENDS[status]
 
 
 def status_lines(status: Status, columns: int) -> list[Line]:

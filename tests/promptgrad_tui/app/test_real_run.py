@@ -16,7 +16,7 @@ from promptgrad_tui.app.run_screen import RunScreen
 from .driving import LARGE, drive, until, until_true
 
 pytestmark = pytest.mark.slow
-ENDS = re.compile("✓ improved|■ no improvement")
+ENDS = re.compile("✓ improved|■ no improvement|■ failed its gates")
 
 
 @pytest.fixture

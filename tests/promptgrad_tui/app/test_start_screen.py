@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from engine.events import RunFinished
 from promptgrad_tui.app.recent import RecentProjects
 
 from .driving import drive, until, until_told, until_true
@@ -26,6 +27,23 @@ def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
         await until(pilot, "1 Batches")
         await pilot.press("escape")
         await until(pilot, "1 run")
+
+    drive(recorded.folder, None, script)
+
+
+def test_a_run_whose_rules_failed_a_gate_says_so(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    for event in recorded.events():
+        if isinstance(event, RunFinished):
+            held_back = {"status": "no_improvement", "artifact": None, "withheld": str(tmp_path / "v1")}
+            event = event.model_copy(update={"summary": event.summary.model_copy(update=held_back)})
+        recorded.journal.append(recorded.run, event)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "failed its gates")
+        assert "no improvement" not in screen
+        await pilot.press("enter")
+        await until(pilot, "■ failed its gates")
 
     drive(recorded.folder, None, script)
 
