@@ -29,6 +29,23 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def hold(project: Path) -> Path:
+    """Let no answer be scored while a file exists, which is returned."""
+    held = project / "hold"
+    held.touch()
+    (project / "metric.py").write_text(
+        "import time\nfrom pathlib import Path\n\n\n"
+        "def score(example, prediction):\n"
+        f"    while Path({str(held)!r}).exists():\n        time.sleep(0.01)\n"
+        '    return example["queue"] == prediction.queue\n'
+    )
+    file = project / "promptgrad.toml"
+    kind = re.compile(r'(?m)^kind = "exact_match"\nfield = "queue"$')
+    assert kind.search(file.read_text())
+    file.write_text(kind.sub('python = "metric.py:score"', file.read_text()))
+    return held
+
+
 async def to_the_end(pilot: Pilot[int]) -> str:
     return await until_true(pilot, lambda screen: ENDS.search(screen) is not None, "the end")
 
@@ -60,6 +77,8 @@ def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None
 
 
 def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Path) -> None:
+    held = hold(project)
+
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "No run yet")
         await pilot.press("r")
@@ -70,6 +89,7 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
         assert worker is not None
         psutil.Process(worker.pid).kill()
         await until(pilot, "The worker is gone")
+        held.unlink()
         await pilot.press("R")
         await to_the_end(pilot)
 
