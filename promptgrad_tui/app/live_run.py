@@ -46,8 +46,8 @@ _RATE_SECONDS = 10.0
 class LiveRun:
     """All that a screen knows of a run; `apply` takes events in their order, each once.
 
-    `rule_start` is what many of its rules begin with; `has_asked` says that it waits for a person's decisions
-    while it runs, `has_begun_review` that a review after its end is being applied.
+    `has_asked` says that it waits for a person's decisions while it runs, `has_begun_review` that a review
+    after its end is being applied.
     """
 
     story: RunStory = field(default_factory=RunStory)
@@ -57,7 +57,6 @@ class LiveRun:
     tests: dict[tuple[int, int, str, str], TestRow] = field(default_factory=dict)
     rollouts: list[RolloutRow] = field(default_factory=list)
     log: list[LogRow] = field(default_factory=list)
-    rule_start: str = ""
     has_asked: bool = False
     has_begun_review: bool = False
     finished: RunFinished | None = None
@@ -75,6 +74,7 @@ class LiveRun:
     _digests: dict[str, tuple[Rule, ...]] = field(default_factory=lambda: {RuleSet().digest: ()})
     _known: dict[str, Rule] = field(default_factory=dict)
     _current: RuleSet = field(default_factory=RuleSet)
+    _rule_start: tuple[int, str] = (0, "")
     _batch: BatchRow | None = None
     _gradient: GradientRow | None = None
     _test: TestRow | None = None
@@ -164,6 +164,15 @@ class LiveRun:
         return [*self.gradients[:head], *rows]
 
     @property
+    def rule_start(self) -> str:
+        """What many of the rules that were proposed begin with."""
+        of_tests, start = self._rule_start
+        if of_tests != len(self.tests):
+            start = shared_start(one_line(row.rule.text) for row in self.tests.values())
+            self._rule_start = (len(self.tests), start)
+        return start
+
+    @property
     def rules_now(self) -> tuple[Rule, ...]:
         """The rules as they stand: those of the run so far, of its result, or of the last review of that."""
         is_over = self.finished is not None or self.review is not None
@@ -247,7 +256,6 @@ class LiveRun:
             self.tests.setdefault(
                 key, TestRow(event.epoch, event.batch, proposal.action, self._rule(proposal, event))
             )
-        self.rule_start = shared_start(one_line(row.rule.text) for row in self.tests.values())
         self.gradients += [_dropped_row(event, dropped) for dropped in event.dropped]
 
     def _rule(self, proposal: ParsedRule, event: ConsensusReached) -> Rule:
