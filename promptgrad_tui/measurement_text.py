@@ -71,7 +71,11 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
             "Recompile: a score has dropped by more than chance explains. Add new examples to the data first."
         )
     else:
-        text = "No reason to recompile: no score has dropped by more than chance explains."
+        whole = found.comparisons[0]
+        text = (
+            "No reason to recompile: no score has dropped by more than chance explains. A drop of up to "
+            f"{max(-whole.change.low, 0):.3f} can't be ruled out on {whole.new.n} new examples."
+        )
     return lines + wrap(text, terminal.columns, "", "")
 
 

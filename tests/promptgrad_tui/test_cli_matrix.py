@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -176,6 +177,7 @@ def test_a_recheck_of_the_current_artifact_on_new_data(compiled, tmp_path):
     fine = promptgrad("-C", root, "recheck", "--data", data)
     assert fine.returncode == 0, fine.stderr
     assert "No reason to recompile" in fine.stdout
+    assert re.search(r"drop of up to 0\.\d{3}\s+can't\s+be\s+ruled\s+out\s+on\s+\d+", fine.stdout)
     drifted = labelled(tmp_path / "drifted.jsonl", 60, wrong=40)
     done = promptgrad("-C", root, "recheck", "--data", drifted, "--json")
     assert done.returncode == 1
