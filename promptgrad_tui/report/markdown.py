@@ -155,6 +155,8 @@ def _rules(report: RunReport) -> Iterator[str]:
             ["rule", "applies to", "effect", "n", "fixed", "broke"],
             [_rule_row(rule, report.test_of(rule)) for rule in report.rules],
         )
+        if report.acceptance:
+            yield report.acceptance
     if report.not_kept:
         verdicts = Counter(test.verdict.replace("_", " ") for test in report.not_kept)
         yield "Other tests: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + "."

@@ -100,9 +100,8 @@ def rules(report: RunReport) -> Iterable[Markup]:
     tests = [test.evidence for test in report.tests if test.evidence]
     scale = reach([bound for test in tests for bound in (test.low, test.high, test.delta)])
     if report.rules:
-        yield element(
-            "p", f"Bars reach from -{scale:g} to +{scale:g}; the line is the 95 % interval.", class_="note"
-        )
+        bars = f"Bars reach from -{scale:g} to +{scale:g}; the line is the 95 % interval."
+        yield element("p", f"{report.acceptance} {bars}".strip(), class_="note")
         yield table(
             f"{count_text(len(report.rules), 'rule')} of the final program",
             ("", "rule", "effect on the mean score", "fixed / broke", "from"),

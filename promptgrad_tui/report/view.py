@@ -95,6 +95,22 @@ class RunReport:
         return self.summary.gates if self.summary else ()
 
     @property
+    def acceptance(self) -> str:
+        """What its test had to show for a rule to be kept, in a sentence or two, or nothing."""
+        if self.story.started is None:
+            return ""
+        config = self.story.started.config
+        if not config["validate_rules"]:
+            return "Rules were kept without a test of their own."
+        if config["rule_validation_mode"] == "auto":
+            return "A rule was kept if the interval of its effect lay above 0."
+        return (
+            f"A rule was kept if it gained {config['rule_validation_min_delta']:g} or more in its test. "
+            "Where the interval includes 0, that test alone can't tell it from chance: the held-out splits "
+            "judge all rules together."
+        )
+
+    @property
     def opening(self) -> str:
         """How often the test split was opened and what that means for its score, or nothing."""
         test = self.story.test

@@ -52,6 +52,11 @@ def read(text: str) -> Reader:
     return reader
 
 
+def test_what_a_rule_had_to_show_is_told_with_the_rules(report: RunReport) -> None:
+    for text in (read(html_report(report)).text, markdown_report(report)):
+        assert "A rule was kept if it gained 0.01 or more in its test." in text
+
+
 def test_every_example_is_told_by_what_the_rules_did_to_it(report: RunReport) -> None:
     expected = Counter()
     for change in report.changes:
