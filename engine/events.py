@@ -459,6 +459,11 @@ class RunSummary(_Part):
     withheld: str | None = None
     reflection_moved: str = ""
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether a run that came to its end had found something, and a gate keeps it from use."""
+        return self.status == "no_improvement" and self.withheld is not None
+
 
 class RunFinished(_Event):
     """The run's last event."""

@@ -39,7 +39,7 @@ WITHHELD = "Withheld by the release gates"
 def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> list[str]:
     """Return what a run came to: scores, rules with their evidence, the way there, and the cost."""
     headline, colour = _HEADLINES[summary.status]
-    if summary.withheld:
+    if summary.is_held_back:
         headline = WITHHELD
     lines = ["", terminal.style(headline, fg=colour, bold=True)]
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")

@@ -69,7 +69,7 @@ def state_of(status: Status) -> tuple[str, Tone]:
 
 def end_of(status: str, summary: RunSummary | None) -> tuple[str, Tone]:
     """Return how a run ended: by its status, and whether a gate held back what it had found."""
-    return _WITHHELD if summary is not None and summary.withheld else ENDS[status]
+    return _WITHHELD if summary is not None and summary.is_held_back else ENDS[status]
 
 
 def status_lines(status: Status, columns: int) -> list[Line]:

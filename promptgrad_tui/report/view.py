@@ -59,7 +59,7 @@ class RunReport:
         """How it ended, in a word or two."""
         if self.summary is None:
             return "Still running" if self.record.status == "running" else "Interrupted"
-        if self.summary.withheld:
+        if self.summary.is_held_back:
             return WITHHELD
         return _HEADLINES[self.summary.status]
 
