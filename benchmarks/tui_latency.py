@@ -26,13 +26,13 @@ from pathlib import Path
 import psutil
 from textual.events import Key
 
-from engine.events import RolloutFinished, Tokens
-from engine.journal import Journal, journal_path
-from promptgrad_tui.app.app import PromptGradApp
-from promptgrad_tui.app.recent import RecentProjects
-from promptgrad_tui.app.run_screen import RunScreen
-from promptgrad_tui.app.table import RowTable
-from tests.promptgrad_tui.app.recorded import RecordedRun
+from engine.journal.events import RolloutFinished, Tokens
+from engine.journal.journal import Journal, journal_path
+from promptgrad_tui.screens.app import PromptGradApp
+from promptgrad_tui.screens.run.screen import RunScreen
+from promptgrad_tui.screens.widgets.table import RowTable
+from promptgrad_tui.work.machine.recent import RecentProjects
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 EVENTS = 100_000
 EVENTS_PER_SECOND = 200

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
-from engine.statistics import mean_interval, paired_interval
-from engine.subsets import validation_subset
+from engine.ground.statistics import mean_interval, paired_interval
+from engine.learning.subsets import validation_subset
 
 POPULATION = 60
 REPAIRED = 6

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from promptgrad_tui.app.app import PromptGradApp
-from promptgrad_tui.app.recent import RecentProjects
+from promptgrad_tui.screens.app import PromptGradApp
+from promptgrad_tui.work.machine.recent import RecentProjects
 
 SCREENS = Path(__file__).parent / "screens"
 SIZE = (120, 36)

@@ -9,25 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.artifacts import load_artifact
-    from engine.conditional import ConditionalProgram
-    from engine.config import PromptGradConfig
-    from engine.errors import PromptGradError
-    from engine.formatting import ExampleFormatter
-    from engine.optimizer import PromptGradOptimizer
-    from engine.rules import ParsedRule
-    from engine.score import Metric, Score
+    from engine.ground.errors import PromptGradError
+    from engine.ground.score import Metric, Score
+    from engine.learning.optimizer import PromptGradOptimizer
+    from engine.programs.conditional import ConditionalProgram
+    from engine.programs.formatting import ExampleFormatter
+    from engine.programs.rules import ParsedRule
+    from engine.project.config import PromptGradConfig
+    from engine.release.artifacts import load_artifact
 
 _HOMES = {
-    "ConditionalProgram": "engine.conditional",
-    "ExampleFormatter": "engine.formatting",
-    "Metric": "engine.score",
-    "ParsedRule": "engine.rules",
-    "PromptGradConfig": "engine.config",
-    "PromptGradError": "engine.errors",
-    "PromptGradOptimizer": "engine.optimizer",
-    "Score": "engine.score",
-    "load_artifact": "engine.artifacts",
+    "ConditionalProgram": "engine.programs.conditional",
+    "ExampleFormatter": "engine.programs.formatting",
+    "Metric": "engine.ground.score",
+    "ParsedRule": "engine.programs.rules",
+    "PromptGradConfig": "engine.project.config",
+    "PromptGradError": "engine.ground.errors",
+    "PromptGradOptimizer": "engine.learning.optimizer",
+    "Score": "engine.ground.score",
+    "load_artifact": "engine.release.artifacts",
 }
 
 __all__ = [

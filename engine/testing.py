@@ -21,7 +21,7 @@ from dspy.lm15 import (
     response_to_events,
 )
 
-from engine.revision import ModelRevision
+from engine.ground.revision import ModelRevision
 
 Script = Callable[[list[dict[str, str]]], str] | Iterable[str]
 """Answers in order, or a function of the chat messages, which may raise."""
@@ -147,7 +147,7 @@ class ScriptedRevision:
 
 @dataclass
 class ScriptedModel:
-    """An `engine.revision.Model` that answers from a script."""
+    """An `engine.ground.revision.Model` that answers from a script."""
 
     engine: ScriptedEngine
     revision: ModelRevision = field(default_factory=ScriptedRevision)

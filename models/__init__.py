@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from models.openmp import wait_briefly
+from models.gguf.openmp import wait_briefly
 
 if TYPE_CHECKING:
-    from models.local import LocalModel, Messages, Progress
+    from engine.ground.model import LocalModel, Messages, Progress
+    from engine.ground.revision import ModelRevision
     from models.opening import check_models_fit, open_model, read_revision
-    from models.revision import ModelRevision
     from models.settings import ModelSettings
 
 __all__ = [
@@ -30,21 +30,21 @@ __all__ = [
 wait_briefly()
 
 _HOMES = {
-    "LocalModel": "local",
-    "Messages": "local",
-    "ModelRevision": "revision",
-    "ModelSettings": "settings",
-    "Progress": "local",
-    "check_models_fit": "opening",
-    "open_model": "opening",
-    "read_revision": "opening",
+    "LocalModel": "engine.ground.model",
+    "Messages": "engine.ground.model",
+    "ModelRevision": "engine.ground.revision",
+    "ModelSettings": "models.settings",
+    "Progress": "engine.ground.model",
+    "check_models_fit": "models.opening",
+    "open_model": "models.opening",
+    "read_revision": "models.opening",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

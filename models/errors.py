@@ -12,7 +12,7 @@ ModelError                   a model that can't be used; exit code 3
 
 from __future__ import annotations
 
-from engine.errors import PromptGradError
+from engine.ground.errors import PromptGradError
 
 
 class ModelError(PromptGradError):

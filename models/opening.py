@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.ground.model import LocalModel, Progress
+from engine.ground.revision import ModelRevision
 from models.demo import demo_model_path
 from models.errors import ChatTemplateError
-from models.gguf_header import shards
-from models.hashing import gguf_revision
-from models.local import LocalModel, Progress
-from models.memory import check_fits
-from models.revision import ModelRevision
+from models.gguf.hashing import gguf_revision
+from models.gguf.header import shards
+from models.gguf.memory import check_fits
 from models.settings import ModelSettings
 from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
 
@@ -37,10 +37,10 @@ def open_model(
     if isinstance(target, DemoUri | GGUFUri):
         return _open_gguf(uri, _file_of(target), settings, project_dir, log_file, on_progress)
     if isinstance(target, OllamaUri):
-        from models.ollama import open_ollama
+        from models.ollama.model import open_ollama
 
         return open_ollama(target.name, settings, on_progress=on_progress)
-    from models.openai_server import open_openai
+    from models.openai.model import open_openai
 
     return open_openai(target, settings)
 
@@ -75,10 +75,10 @@ def read_revision(
         template = _chat_template(settings or ModelSettings(), project_dir)
         return gguf_revision(path, chat_template=template, on_progress=on_progress)
     if isinstance(target, OllamaUri):
-        from models.ollama_revision import ollama_revision
+        from models.ollama.revision import ollama_revision
 
         return ollama_revision(target.name)
-    from models.openai_api import ask_all
+    from models.openai.api import ask_all
 
     return ask_all(target).revision
 

@@ -23,7 +23,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name from where it is made."""
     if name == "load_artifact":
-        from promptgrad_tui.serving import load_artifact
+        from promptgrad_tui.work.predict.serving import load_artifact
 
         return load_artifact
     if name == "open_model":

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from engine.errors import PromptGradError
+from engine.ground.errors import PromptGradError
 from promptgrad_tui import __version__
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
@@ -31,9 +31,9 @@ from promptgrad_tui.commands.release import (
 )
 from promptgrad_tui.commands.report import report_command
 from promptgrad_tui.commands.run import demo_command, resume_command, run_command
-from promptgrad_tui.interrupts import EXIT_CODE
-from promptgrad_tui.sanitize import wrap
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.sanitize import wrap
+from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.run.interrupts import EXIT_CODE
 
 HELP = """Learn correction rules for a prompt on this machine, prove each rule before it is kept, and save
 the result for the exact model it was proved on.
@@ -101,7 +101,7 @@ def promptgrad(ctx: click.Context, project: Path, debug: bool) -> None:
     ctx.obj = CommandContext(project, debug)
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.full_screen import has_screen, open_screen
+    from promptgrad_tui.commands.full_screen import has_screen, open_screen
 
     if has_screen():
         ctx.exit(open_screen(project, debug=debug))

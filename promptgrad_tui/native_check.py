@@ -27,7 +27,7 @@ def check_library() -> dict[str, Any]:
 def check_demo_model() -> dict[str, Any]:
     """Return the demo model's revision and the seconds it takes to load and to answer one question."""
     from models import open_model
-    from promptgrad_tui.offline import import_dspy_offline
+    from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
     started = time.perf_counter()

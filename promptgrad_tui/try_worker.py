@@ -15,12 +15,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from engine.errors import PromptGradError
-from promptgrad_tui.offline import import_dspy_offline, logging_to
-from promptgrad_tui.try_messages import REQUESTS, Cancel, Failed, Loading, Open, Predict, Reply, Request, Save
+from engine.ground.errors import PromptGradError
+from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
+from promptgrad_tui.work.trying.messages import (
+    REQUESTS,
+    Cancel,
+    Failed,
+    Loading,
+    Open,
+    Predict,
+    Reply,
+    Request,
+    Save,
+)
 
 if TYPE_CHECKING:
-    from promptgrad_tui.try_session import TrySession
+    from promptgrad_tui.work.trying.session import TrySession
 
 
 class TryWorker:
@@ -84,7 +94,7 @@ class TryWorker:
     def _open(self, request: Open, stack: ExitStack) -> None:
         self._send(Loading(text="Loading DSPy", share=0.0))
         import_dspy_offline()
-        from promptgrad_tui.try_session import TrySession
+        from promptgrad_tui.work.trying.session import TrySession
 
         self._session = TrySession(request.source, self._send, stack)
         self._send(self._session.describe())

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from engine.errors import PromptGradError
-from engine.journal import Journal, journal_path
-from engine.live_status import StatusFile, status_file
-from promptgrad_tui.budget import Budget
-from promptgrad_tui.interrupts import Interrupts
-from promptgrad_tui.job import apply_review_job, exit_code_of, run_job
+from engine.ground.errors import PromptGradError
+from engine.journal.journal import Journal, journal_path
+from engine.journal.live_status import StatusFile, status_file
+from promptgrad_tui.work.run.budget import Budget
+from promptgrad_tui.work.run.interrupts import Interrupts
+from promptgrad_tui.work.run.job import apply_review_job, exit_code_of, run_job
 
 
 @click.command()

@@ -31,7 +31,7 @@ from models.gguf.tuning import tuned
 from models.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from models.revision import ModelRevision
+    from engine.ground.revision import ModelRevision
 
 _LONGEST_CONTEXT = 8192
 _MOST_SEQUENCES = 256

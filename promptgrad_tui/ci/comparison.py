@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.manifest import ArtifactManifest
-from engine.rules import Rule
+from engine.programs.rules import Rule
+from engine.release.manifest import ArtifactManifest
 from promptgrad_tui.ci.standing import Standing
-from promptgrad_tui.comparison import only_in
-from promptgrad_tui.display.event_lines import shown_path
-from promptgrad_tui.display.figures import gain_text
-from promptgrad_tui.report.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.event_lines import shown_path
+from promptgrad_tui.views.figures import gain_text
+from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.work.compare.comparison import only_in
 
 
 def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.journal import Journal, RunRecord, journal_path
-from engine.manifest import load_manifest
-from engine.project import Project
-from promptgrad_tui.budget import Budget
+from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.project.settings import Project
+from engine.release.manifest import load_manifest
 from promptgrad_tui.ci.comparison import comparison_blocks
 from promptgrad_tui.ci.standing import Standing, standing_artifact
-from promptgrad_tui.display.event_lines import shown_path
-from promptgrad_tui.display.status_line import StatusLine
-from promptgrad_tui.headless import Output, start
-from promptgrad_tui.job import open_project
-from promptgrad_tui.junit import junit_xml, skipped_junit_xml
-from promptgrad_tui.moved_models import revision_now
-from promptgrad_tui.output_file import refuse_unwritable, write_output
 from promptgrad_tui.report import markdown_report, run_report
-from promptgrad_tui.report.markdown import escaped
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.event_lines import shown_path
+from promptgrad_tui.views.junit import junit_xml, skipped_junit_xml
+from promptgrad_tui.views.markdown import escaped
+from promptgrad_tui.views.output_file import refuse_unwritable, write_output
+from promptgrad_tui.views.status_line import StatusLine
+from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.release.moved_models import revision_now
+from promptgrad_tui.work.run.budget import Budget
+from promptgrad_tui.work.run.headless import Output, start
+from promptgrad_tui.work.run.job import open_project
 
 
 @dataclass(frozen=True)

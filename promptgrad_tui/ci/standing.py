@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.fingerprint import changes, project_fingerprint
-from engine.gates import Gates
-from engine.manifest import ArtifactManifest
-from engine.matrix import Entry, read_matrix
-from engine.project import Project
+from engine.project.fingerprint import changes, project_fingerprint
+from engine.project.gates import Gates
+from engine.project.settings import Project
+from engine.release.manifest import ArtifactManifest
+from engine.release.matrix import Entry, read_matrix
 from models import ModelRevision
-from promptgrad_tui.moved_models import is_proved_on
+from promptgrad_tui.work.release.moved_models import is_proved_on
 
 
 @dataclass(frozen=True)

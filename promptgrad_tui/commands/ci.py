@@ -48,8 +48,8 @@ def ci_command(
 
     Ends with exit code 1 if a gate failed. A budget ends the run cleanly with what it has found.
     """
-    from promptgrad_tui.budget import Budget
     from promptgrad_tui.ci import Files, run_pipeline
+    from promptgrad_tui.work.run.budget import Budget
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     files = Files(report, junit)

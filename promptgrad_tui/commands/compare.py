@@ -8,7 +8,7 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -41,9 +41,9 @@ def compare_command(
     that came and went, the prompt as a diff, and what became of each example. Everything is read
     from the journal and the artifacts: nothing is run, and the test split stays closed.
     """
-    from promptgrad_tui.changes import CHANGED, CHANGES
-    from promptgrad_tui.comparison import read_comparison
-    from promptgrad_tui.comparison_text import comparison_json, comparison_lines
+    from promptgrad_tui.views.comparison import comparison_json, comparison_lines
+    from promptgrad_tui.work.compare.changes import CHANGED, CHANGES
+    from promptgrad_tui.work.compare.comparison import read_comparison
 
     found = read_comparison(context.project, before, after)
     terminal = Terminal.stdout()

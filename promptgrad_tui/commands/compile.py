@@ -40,9 +40,9 @@ def compile_command(
     A cell with an artifact that passes its gates and isn't stale is left alone. Started again after
     an interruption, it goes on and pays for nothing twice. The budget is that of each run.
     """
-    from promptgrad_tui.budget import Budget
-    from promptgrad_tui.compiling import compile_cells
-    from promptgrad_tui.headless import Output
+    from promptgrad_tui.work.release.compiling import compile_cells
+    from promptgrad_tui.work.run.budget import Budget
+    from promptgrad_tui.work.run.headless import Output
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     code = compile_cells(context.project, uris, budget, Output(as_json=False, quiet=quiet))

@@ -9,7 +9,7 @@ import click
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import ARTIFACT, OUTPUT_FILE
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
 
@@ -50,8 +50,8 @@ differs and why.
 @click.pass_obj
 def export_command(context: CommandContext, artifact: Path, to: str, out: Path | None) -> None:
     """Write an artifact in a format."""
-    from promptgrad_tui.exporting import export_artifact
-    from promptgrad_tui.output_file import write_output
+    from promptgrad_tui.views.output_file import write_output
+    from promptgrad_tui.work.release.exporting import export_artifact
 
     text = export_artifact(artifact, to, context.project)
     if out is None:

@@ -9,7 +9,7 @@ import click
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import ARTIFACT
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -37,7 +37,7 @@ def gate_command(context: CommandContext, artifact: Path, form: str) -> None:
     Nothing is measured anew: the artifact holds what it came to on the sealed test split, example by
     example. Ends with exit code 1 if a gate fails.
     """
-    from promptgrad_tui import gating
+    from promptgrad_tui.work.release import gating
 
     judged = gating.judge(artifact, context.project)
     terminal = Terminal.stdout()

@@ -11,10 +11,10 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
-    from engine.journal import Journal, RunRecord
+    from engine.journal.journal import Journal, RunRecord
 
 RUN_HELP = "RUN is a run's id, a part of it, or `last`."
 
@@ -22,7 +22,7 @@ RUN_HELP = "RUN is a run's id, a part of it, or `last`."
 @contextmanager
 def reading(context: CommandContext) -> Iterator[Journal]:
     """Open the project's journal for reading."""
-    from engine.journal import Journal, journal_path
+    from engine.journal.journal import Journal, journal_path
 
     with Journal.open(journal_path(context.project), read_only=True) as journal:
         yield journal
@@ -38,7 +38,7 @@ def reading(context: CommandContext) -> Iterator[Journal]:
 @click.pass_obj
 def runs_command(context: CommandContext, as_json: bool) -> None:
     """List the project's runs, the oldest first."""
-    from promptgrad_tui.summary import runs_lines
+    from promptgrad_tui.views.summary import runs_lines
 
     terminal = Terminal.stdout()
     with reading(context) as journal:
@@ -84,8 +84,8 @@ def show_command(context: CommandContext, run: str, as_json: bool) -> None:
     It is told from the journal alone, so it works for runs that still go on and for runs that
     crashed.
     """
-    from promptgrad_tui.story import RunStory
-    from promptgrad_tui.summary import run_lines
+    from promptgrad_tui.views.story import RunStory
+    from promptgrad_tui.views.summary import run_lines
 
     terminal = Terminal.stdout()
     with reading(context) as journal:

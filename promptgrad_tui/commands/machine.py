@@ -9,7 +9,7 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -25,8 +25,8 @@ def doctor_command(context: CommandContext, as_json: bool) -> None:
 
     Ends with exit code 1 if something that PromptGrad needs is broken.
     """
-    from promptgrad_tui.doctor import examine
-    from promptgrad_tui.findings import exit_code_of, tell
+    from promptgrad_tui.work.check.findings import exit_code_of, tell
+    from promptgrad_tui.work.machine.doctor import examine
 
     terminal = Terminal.stdout()
     if not as_json:

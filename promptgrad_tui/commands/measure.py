@@ -10,7 +10,7 @@ import click
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -30,11 +30,11 @@ def transfer_command(context: CommandContext, artifact: Path, uri: str, as_json:
     other. Rules that help there too are no reason to skip `promptgrad compile`. The test split is
     opened once more, and that is counted.
     """
-    from promptgrad_tui.measurement_text import transfer_json, transfer_lines
-    from promptgrad_tui.offline import import_dspy_offline
+    from promptgrad_tui.views.measurement import transfer_json, transfer_lines
+    from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
-    from promptgrad_tui.measuring import transfer
+    from promptgrad_tui.work.measure.measuring import transfer
 
     found = transfer(artifact, uri, context.project)
     terminal = Terminal.stdout()
@@ -64,11 +64,11 @@ def recheck_command(context: CommandContext, artifact: Path | None, data: Path, 
     Ends with exit code 1 if a score, overall or of a slice, is lower by more than chance explains:
     then it is time to compile again with newer data.
     """
-    from promptgrad_tui.measurement_text import recheck_json, recheck_lines
-    from promptgrad_tui.offline import import_dspy_offline
+    from promptgrad_tui.views.measurement import recheck_json, recheck_lines
+    from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
-    from promptgrad_tui.measuring import recheck
+    from promptgrad_tui.work.measure.measuring import recheck
 
     found = recheck(artifact, data, context.project)
     terminal = Terminal.stdout()

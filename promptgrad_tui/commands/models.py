@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine.errors import PromptGradError
+from engine.ground.errors import PromptGradError
 from promptgrad_tui.commands.command import Command, Group
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
-    from models.local import Progress
+    from engine.ground.model import Progress
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def models_command(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.model_table import list_models, model_lines
+    from promptgrad_tui.views.models import list_models, model_lines
 
     listed = list_models(ctx.obj.project.absolute())
     terminal = Terminal.stdout()
@@ -71,8 +71,8 @@ def show_command(context: CommandContext, uri: str, as_json: bool, json_progress
 
     Nothing is loaded. The model is a URI as `promptgrad models` lists it.
     """
-    from models.describing import describe_model
-    from promptgrad_tui.model_table import description_lines
+    from models.catalog.describing import describe_model
+    from promptgrad_tui.views.models import description_lines
 
     with _progress(json_progress):
         description = describe_model(uri, context.project.absolute())
@@ -121,7 +121,7 @@ def pull_command(source: str, as_json: bool, json_progress: bool) -> None:
     This is the only command that reaches out from this machine. An interrupted download goes on
     where it was.
     """
-    from models.pull import pull_model, reaches
+    from models.catalog.pull import pull_model, reaches
 
     with _progress(json_progress) as report:
         report(f"Reaching out to {reaches(source)}", 0.0)
@@ -156,8 +156,8 @@ def measure_command(
     What was measured is remembered for this exact revision on this machine, and listed. Close what
     else is at work meanwhile.
     """
-    from promptgrad_tui.display.model_text import speed_text
-    from promptgrad_tui.model_speed import measure_model
+    from promptgrad_tui.views.model_text import speed_text
+    from promptgrad_tui.work.machine.model_speed import measure_model
 
     with _progress(json_progress) as report:
         measured = measure_model(uri, context.project.absolute(), sequences, report)
@@ -184,7 +184,7 @@ def free_command(
     Ollama is asked to unload its model. A model in process belongs to the runs that have it open,
     in this project and in those opened lately: they are named, and stopped if you say so.
     """
-    from promptgrad_tui.model_freeing import free_model
+    from promptgrad_tui.work.machine.model_freeing import free_model
 
     with _progress(json_progress):
         freed = free_model(uri, context.project.absolute(), stops_runs=stop_runs)
@@ -196,9 +196,9 @@ def free_command(
 @contextmanager
 def _progress(as_json: bool) -> Iterator[Progress]:
     """Show progress on stderr: for a person on a line of its own, for a program as lines of JSON."""
-    from promptgrad_tui.display.pace import with_pace
-    from promptgrad_tui.display.progress_lines import ProgressLines
-    from promptgrad_tui.display.status_line import StatusLine
+    from promptgrad_tui.views.progress_lines import ProgressLines
+    from promptgrad_tui.views.status_line import StatusLine
+    from promptgrad_tui.work.run.pace import with_pace
 
     terminal = Terminal.stderr()
     if not as_json:

@@ -12,7 +12,7 @@ from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -74,7 +74,7 @@ def predict_command(
     if source is not None and target is not None:
         _predict_file(context, artifact, source, target)
         return
-    from promptgrad_tui.prediction import predict, predict_with_base
+    from promptgrad_tui.work.predict.prediction import predict, predict_with_base
 
     terminal = Terminal.stdout()
     if not with_base:
@@ -91,7 +91,7 @@ def predict_command(
 
 
 def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
-    from promptgrad_tui.sanitize import visible
+    from promptgrad_tui.views.sanitize import visible
 
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -106,8 +106,8 @@ def _print(terminal: Terminal, lines: list[str]) -> None:
 
 
 def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:
-    from promptgrad_tui.batch_prediction import predict_file
-    from promptgrad_tui.display.status_line import StatusLine
+    from promptgrad_tui.views.status_line import StatusLine
+    from promptgrad_tui.work.predict.batch import predict_file
 
     terminal = Terminal.stderr()
     with StatusLine(terminal) as status:

@@ -9,10 +9,10 @@ import click
 
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
-    from promptgrad_tui.preflight import Part
+    from promptgrad_tui.work.check.preflight import Part
 
 
 @click.command(
@@ -27,7 +27,7 @@ def init_command(folder: Path) -> None:
 
     Nothing that exists is ever overwritten.
     """
-    from promptgrad_tui.init_project import init_project
+    from promptgrad_tui.work.run.init_project import init_project
 
     for path in init_project(folder):
         click.echo(path)
@@ -65,7 +65,7 @@ def check_command(
     tokens against the context; then an estimate of calls, tokens and minutes from a few measured
     rollouts.
     """
-    from promptgrad_tui.checking import check_as_json, check_as_text
+    from promptgrad_tui.work.check.check import check_as_json, check_as_text
 
     folder = project or context.project
     upto: Part = "data" if no_model else "model" if no_probe else "rate"

@@ -10,7 +10,7 @@ import click
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import ARTIFACT
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -29,9 +29,9 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
     since; what has changed is named. What `promptgrad transfer` measured on another model stands in
     that model's cell, and can't be loaded there.
     """
-    from promptgrad_tui.job import open_project
-    from promptgrad_tui.project_matrix import project_matrix
-    from promptgrad_tui.release_table import matrix_lines
+    from promptgrad_tui.views.releases import matrix_lines
+    from promptgrad_tui.work.release.project_matrix import project_matrix
+    from promptgrad_tui.work.run.job import open_project
 
     matrix = project_matrix(open_project(context.project, {}))
     terminal = Terminal.stdout()
@@ -60,8 +60,8 @@ def promote_command(context: CommandContext, artifact: Path, force: bool, reason
 
     It has to pass the project's gates as they are now.
     """
-    from engine.releases import promote
-    from promptgrad_tui.gating import judge
+    from engine.release.releases import promote
+    from promptgrad_tui.work.release.gating import judge
 
     if force and not reason.strip():
         raise click.UsageError('--force needs --reason "...": it is recorded.')
@@ -84,9 +84,9 @@ def rollback_command(context: CommandContext, artifact: Path | None) -> None:
 
     ARTIFACT, one of the cell that is meant, is needed where several cells have a current artifact.
     """
-    from engine.errors import ArtifactError
-    from engine.manifest import load_manifest
-    from engine.releases import cell_of, load_releases, roll_back, root_of
+    from engine.ground.errors import ArtifactError
+    from engine.release.manifest import load_manifest
+    from engine.release.releases import cell_of, load_releases, roll_back, root_of
 
     root = root_of(artifact) if artifact else context.project / "artifacts"
     current = load_releases(root).current
@@ -113,8 +113,8 @@ def rollback_command(context: CommandContext, artifact: Path | None) -> None:
 @click.pass_obj
 def history_command(context: CommandContext, as_json: bool) -> None:
     """Tell every promotion and rollback, the oldest first, with the reasons of forced ones."""
-    from engine.releases import load_releases
-    from promptgrad_tui.release_table import switch_lines
+    from engine.release.releases import load_releases
+    from promptgrad_tui.views.releases import switch_lines
 
     history = load_releases(context.project / "artifacts").history
     terminal = Terminal.stdout()

@@ -10,7 +10,7 @@ from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.history import RUN_HELP, reading
 from promptgrad_tui.commands.paths import OUTPUT_FILE
-from promptgrad_tui.terminal import Terminal
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -30,8 +30,8 @@ def report_command(context: CommandContext, run: str, html: Path | None, markdow
     The HTML file needs no network and no other file, reads well in print and in a screen reader,
     and holds the examples and answers of the test split: mind whom you send it to.
     """
-    from promptgrad_tui.output_file import write_output
     from promptgrad_tui.report import html_report, markdown_report, run_report
+    from promptgrad_tui.views.output_file import write_output
 
     if html is None and markdown is None:
         raise click.UsageError("Give --html FILE, --markdown FILE or both.")

@@ -15,7 +15,7 @@ from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import INPUT_FILE
 
 if TYPE_CHECKING:
-    from promptgrad_tui.budget import Budget
+    from promptgrad_tui.work.run.budget import Budget
 
 SEED = click.IntRange(0, 2**31 - 1)
 
@@ -103,8 +103,8 @@ def run_command(
     the full screen opens; elsewhere, and with --plain, progress goes to stderr as lines. Ctrl-C stops
     cleanly: `promptgrad resume` goes on and pays for nothing twice.
     """
-    from promptgrad_tui.base_instructions import as_override, read_instructions
-    from promptgrad_tui.budget import Budget
+    from promptgrad_tui.work.run.base_instructions import as_override, read_instructions
+    from promptgrad_tui.work.run.budget import Budget
 
     if base is not None:
         overrides = {**as_override(read_instructions(base)), **overrides}
@@ -138,9 +138,9 @@ def resume_command(
     journal: the result is that of a run that was never interrupted. The budget is the one that
     the run was started with, unless you give another.
     """
-    from promptgrad_tui.budget import Budget
-    from promptgrad_tui.full_screen import has_screen, resume_on_screen
-    from promptgrad_tui.headless import Output, resume
+    from promptgrad_tui.commands.full_screen import has_screen, resume_on_screen
+    from promptgrad_tui.work.run.budget import Budget
+    from promptgrad_tui.work.run.headless import Output, resume
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     if not (as_json or plain or quiet) and has_screen():
@@ -167,8 +167,8 @@ def demo_command(folder: Path | None, seed: int, as_json: bool, plain: bool, qui
     A support desk routes tickets by a policy that its prompt doesn't know; the run finds out the
     policy's rules from the failures. It needs no network and takes about half a minute.
     """
-    from promptgrad_tui.budget import Budget
-    from promptgrad_tui.demo_folder import write_demo
+    from promptgrad_tui.work.run.budget import Budget
+    from promptgrad_tui.work.run.demo_folder import write_demo
 
     _run(write_demo(folder, seed), {}, seed, Budget(), as_json=as_json, plain=plain, quiet=quiet)
 
@@ -183,8 +183,8 @@ def _run(
     plain: bool,
     quiet: bool,
 ) -> NoReturn:
-    from promptgrad_tui.full_screen import has_screen, start_on_screen
-    from promptgrad_tui.headless import Output, start
+    from promptgrad_tui.commands.full_screen import has_screen, start_on_screen
+    from promptgrad_tui.work.run.headless import Output, start
 
     if not (as_json or plain or quiet) and has_screen():
         _end(start_on_screen(folder, overrides, seed, budget))

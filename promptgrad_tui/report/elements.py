@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TypeAlias
 
-from promptgrad_tui.sanitize import visible
+from promptgrad_tui.views.sanitize import visible
 
 
 class Markup(str):

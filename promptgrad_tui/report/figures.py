@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.events import EpochFinished
-from promptgrad_tui.display.figures import epoch_name, score_text
+from engine.journal.events import EpochFinished
 from promptgrad_tui.report.elements import Markup, element, join
+from promptgrad_tui.views.figures import epoch_name, score_text
 
 _WIDTH, _HEIGHT = 720, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 96, 16, 40

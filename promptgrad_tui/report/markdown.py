@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from engine.events import Interval, KeptRule, ValidationFinished
-from promptgrad_tui.changes import CHANGES
-from promptgrad_tui.display.diff import line_diff
-from promptgrad_tui.display.event_lines import model_text
-from promptgrad_tui.display.figures import (
+from engine.journal.events import KeptRule, ValidationFinished
+from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views.event_lines import model_text
+from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
     epoch_name,
     gain_text,
-    score_text,
     slice_text,
     tokens_text,
 )
-from promptgrad_tui.report.view import RunReport
-from promptgrad_tui.sanitize import one_line, visible
+from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.work.compare.changes import CHANGES
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$])")
 _MOST_CHANGES = 20
 
 
@@ -54,30 +50,6 @@ def _details(report: RunReport) -> Iterator[str]:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
         yield f"Withheld, it failed its gates: {_place(report, summary.withheld)}"
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; cells must be escaped already."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escaped(text: str) -> str:
-    """Return text on one line in which nothing is Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\1", one_line(text))
-
-
-def interval_text(interval: Interval | None) -> str:
-    """Return a score with its interval and the number of examples, escaped."""
-    return escaped(f"{score_text(interval)}, n = {interval.n}") if interval else "-"
-
-
-def diff_block(before: str, after: str) -> str:
-    """Return two texts as a fenced diff."""
-    lines = [f"{sign}{line}" for sign, line in line_diff(before, after)]
-    body = visible("\n".join(lines))
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
-    return f"{fence}diff\n{body}\n{fence}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from engine.events import Interval, KeptRule, SliceScores, SplitScores, ValidationFinished
-from promptgrad_tui.changes import CHANGES, ExampleChange
-from promptgrad_tui.display.diff import line_diff
-from promptgrad_tui.display.event_lines import model_text
-from promptgrad_tui.display.figures import (
+from engine.ground.interval import Interval
+from engine.journal.events import KeptRule, SliceScores, SplitScores, ValidationFinished
+from promptgrad_tui.report.elements import Content, Markup, element, join
+from promptgrad_tui.report.figures import effect_bar, epoch_chart, reach
+from promptgrad_tui.report.tables import table
+from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views.diff import line_diff
+from promptgrad_tui.views.event_lines import model_text
+from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
     epoch_name,
@@ -17,10 +21,7 @@ from promptgrad_tui.display.figures import (
     score_text,
     slice_text,
 )
-from promptgrad_tui.report.elements import Content, Markup, element, join
-from promptgrad_tui.report.figures import effect_bar, epoch_chart, reach
-from promptgrad_tui.report.tables import table
-from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.work.compare.changes import CHANGES, ExampleChange
 
 _SIGNS = {"+": ("ins", "added: "), "-": ("del", "removed: "), " ": ("span", "")}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from engine.events import (
+from engine.journal.events import (
     Event,
     GateResult,
     KeptRule,
@@ -17,14 +17,14 @@ from engine.events import (
     Tokens,
     ValidationFinished,
 )
-from engine.journal import RunRecord
-from engine.power import opening_text
-from engine.rules import RuleSet, render_instructions, rules_by_predictor
-from promptgrad_tui.changes import ExampleChange, HeldOut, example_changes, held_out_answers
-from promptgrad_tui.display.figures import count_text
-from promptgrad_tui.project_examples import ProjectExamples
-from promptgrad_tui.story import RunStory
-from promptgrad_tui.summary import WITHHELD
+from engine.journal.journal import RunRecord
+from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.release.power import opening_text
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.story import RunStory
+from promptgrad_tui.views.summary import WITHHELD
+from promptgrad_tui.work.compare.changes import ExampleChange, HeldOut, example_changes, held_out_answers
+from promptgrad_tui.work.measure.project_examples import ProjectExamples
 
 _HEADLINES = {
     "improved": "Improved",

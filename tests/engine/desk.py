@@ -14,7 +14,7 @@ from typing import Any
 import dspy
 
 from engine import Score
-from engine.replay import MemoryCompletions, Replay
+from engine.journal.replay import MemoryCompletions, Replay
 from engine.testing import ScriptedModel, scripted_model
 
 POLICY = {

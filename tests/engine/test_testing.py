@@ -3,7 +3,7 @@ from __future__ import annotations
 import dspy
 import pytest
 
-from engine.revision import Model
+from engine.ground.model import Model
 from engine.testing import scripted_model
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.models.gguf.tiny_model import write_tiny_model
-from tests.models.ollama_server import OllamaServer
+from tests.models.ollama.ollama_server import OllamaServer
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -27,7 +27,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def _patient_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give servers the time that a busy machine needs to say that they are there."""
-    monkeypatch.setattr("models.served.SERVER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("models.catalog.served.SERVER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

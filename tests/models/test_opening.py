@@ -20,7 +20,7 @@ from models.errors import (
 from models.gguf import GGUFModel
 from tests.models.gguf.tiny_model import CHATML, write_tiny_model
 from tests.models.gguf_files import write_model
-from tests.models.ollama_server import FakeModel, OllamaServer
+from tests.models.ollama.ollama_server import FakeModel, OllamaServer
 
 SMALL = ModelSettings(context_length=512, max_tokens=8, sequences=2, threads=1, gpu_layers=0)
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_opened_says_why_and_what_to_do(tmp_path: Path, tiny_gguf
 def test_what_does_not_fit_is_said_before_it_is_read(
     tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("models.gguf.memory.available_bytes", lambda: 1000)
     heard: list[str] = []
     with pytest.raises(ModelMemoryError, match="smaller quantization"):
         open_model(f"gguf:{tiny_gguf}", settings=SMALL, on_progress=lambda *said: heard.append(said[0]))
@@ -158,7 +158,7 @@ def test_two_models_that_do_not_fit_together_are_refused_before_either_is_read(
     size = tiny_gguf.stat().st_size
     (tmp_path / "second.gguf").write_bytes(tiny_gguf.read_bytes())
     uris = [f"gguf:{tiny_gguf}", "gguf:second.gguf"]
-    monkeypatch.setattr("models.memory.available_bytes", lambda: size * 3 // 2 + 200_000)
+    monkeypatch.setattr("models.gguf.memory.available_bytes", lambda: size * 3 // 2 + 200_000)
     for uri in uris:
         check_models_fit([uri, "ollama:qwen3:4b"], SMALL, tmp_path)
     with pytest.raises(ModelMemoryError, match=r"tiny\.gguf and second\.gguf need about 0\.0 \+ 0\.0 GB"):

@@ -12,8 +12,8 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from engine.events import Event
-from engine.journal import Journal, journal_path
+from engine.journal.events import Event
+from engine.journal.journal import Journal, journal_path
 from promptgrad_tui.cli import promptgrad as command
 from tests.engine.desk import BASE, tickets
 from tests.patience import PATIENCE_SECONDS

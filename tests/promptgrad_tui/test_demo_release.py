@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from engine.events import EpochFinished, TestOpened
-from engine.journal import Journal, journal_path
-from engine.manifest import load_manifest
+from engine.journal.events import EpochFinished, TestOpened
+from engine.journal.journal import Journal, journal_path
+from engine.release.manifest import load_manifest
 from models.demo import demo_model_path
 from models.demo.project import write_demo_project
 from models.demo.world import CHANNELS
-from promptgrad_tui.display.figures import score_text
-from promptgrad_tui.report.markdown import escaped
+from promptgrad_tui.views.figures import score_text
+from promptgrad_tui.views.markdown import escaped
 from tests.promptgrad_tui.desk_project import Done, promptgrad, result
 
 pytestmark = [

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.decisions import decision_key
-from engine.events import ValidationFinished
-from engine.journal import Journal, journal_path
+from engine.journal.decisions import decision_key
+from engine.journal.events import ValidationFinished
+from engine.journal.journal import Journal, journal_path
 from models import demo
 from tests.patience import PATIENCE_SECONDS
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from engine.formatting import FieldFormatter
-from engine.metrics import built_in_metric
-from engine.prompts import ShownFailure, analysis_inputs, merge_inputs
-from engine.rules import Rule, render_instructions
+from engine.learning.prompts import ShownFailure, analysis_inputs, merge_inputs
+from engine.programs.formatting import FieldFormatter
+from engine.programs.metrics import built_in_metric
+from engine.programs.rules import Rule, render_instructions
 from models.demo.training.prompts import analysis_prompt, chat, indented, merge_prompt, task_prompt
 from models.demo.training.vocabulary import noise, training_phrase, training_queue
 from models.demo.world import CHANNELS, QUEUES, TOPICS, Ticket, queue_of, with_article, write_ticket

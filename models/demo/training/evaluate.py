@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import dspy
 import gguf
 
-from engine.formatting import FieldFormatter
-from engine.metrics import built_in_metric
-from engine.program import FrozenProgram
-from engine.prompts import analysis_inputs, merge_inputs
-from engine.rules import Rule
-from engine.signatures import AnalyzeFailures, MergeRules
+from engine.learning.prompts import analysis_inputs, merge_inputs
+from engine.learning.signatures import AnalyzeFailures, MergeRules
+from engine.programs.formatting import FieldFormatter
+from engine.programs.metrics import built_in_metric
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import Rule
 from models import open_model
 from models.demo import demo_model_path
 from models.demo.project import INSTRUCTIONS, demo_examples, hidden_policy

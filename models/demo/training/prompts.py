@@ -8,8 +8,8 @@ from typing import Any
 
 import dspy
 
-from engine.rules import RULES_HEADING
-from engine.signatures import AnalyzeFailures, MergeRules
+from engine.learning.signatures import AnalyzeFailures, MergeRules
+from engine.programs.rules import RULES_HEADING
 
 START, END = "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (

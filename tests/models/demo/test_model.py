@@ -7,12 +7,12 @@ from random import Random
 import gguf
 import pytest
 
+from engine.ground.model import LocalModel
 from models import open_model
 from models.demo import demo_model_path
 from models.demo.training.data import analysis, merge, triage
 from models.demo.training.evaluate import Evaluation
 from models.gguf.library import NativeModel
-from models.local import LocalModel
 
 tokenizers = pytest.importorskip("tokenizers")
 

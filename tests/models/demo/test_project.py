@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.project import load_project
+from engine.project.settings import load_project
 from models.demo.project import CAUSE_COUNT, SIZES, demo_examples, hidden_policy, write_demo_project
 from models.demo.world import CHANNELS, QUEUES
 

@@ -8,9 +8,9 @@ import pytest
 from llama_source import SourceUnavailableError, llama_models
 from tiny_model import write_tiny_model
 
+from engine.ground.revision import ModelRevision
 from models import open_model
 from models.gguf import GGUFModel
-from models.revision import ModelRevision
 from models.settings import ModelSettings
 
 Open = Callable[..., GGUFModel]

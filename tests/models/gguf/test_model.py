@@ -11,9 +11,9 @@ from dspy import lm15
 from llama_cpp import Llama
 from tiny_model import write_tiny_model
 
+from engine.ground.revision import ModelRevision
 from models.errors import ChatTemplateError, ModelFileError, ModelNotFoundError, RevisionMovedError
 from models.gguf import GGUFModel
-from models.revision import ModelRevision
 from models.settings import ModelSettings
 
 MESSAGES = [{"role": "system", "content": "Route it."}, {"role": "user", "content": "My parcel is late."}]

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.fingerprint import project_fingerprint
-from engine.journal import Journal, journal_path
+from engine.journal.journal import Journal, journal_path
+from engine.project.fingerprint import project_fingerprint
 from engine.testing import ScriptedRevision
 from promptgrad_tui.ci.standing import standing_artifact
-from promptgrad_tui.job import open_project
+from promptgrad_tui.work.run.job import open_project
 from tests.engine.desk import BASE, tickets
 from tests.engine.project_folders import write_lines
 from tests.promptgrad_tui.desk_project import Done, promptgrad, promptgrad_process, write_project

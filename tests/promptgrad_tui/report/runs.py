@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from engine import PromptGradConfig
-from engine.data import LoadedExample, load_examples
-from engine.gates import Gates
-from engine.journal import Journal, RunRecord, journal_path
-from engine.revision import RunModels
-from engine.run import execute
-from engine.run_plan import RunPlan
+from engine.ground.model import RunModels
+from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.project.data import LoadedExample, load_examples
+from engine.project.gates import Gates
+from engine.release.run import execute
+from engine.release.run_plan import RunPlan
 from promptgrad_tui.report import RunReport, run_report
 from tests.engine.desk import POLICY, Desk, desk_model, desk_program, exact, tickets
 from tests.engine.project_folders import write_lines

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal import Journal, journal_path
-from promptgrad_tui.display.diff import line_diff
-from promptgrad_tui.display.figures import slice_text
+from engine.journal.journal import Journal, journal_path
 from promptgrad_tui.report import RunReport, html_report, markdown_report
-from promptgrad_tui.report.markdown import escaped
+from promptgrad_tui.views.diff import line_diff
+from promptgrad_tui.views.figures import slice_text
+from promptgrad_tui.views.markdown import escaped
 from tests.engine.desk import POLICY
 from tests.promptgrad_tui.desk_project import promptgrad
 from tests.promptgrad_tui.report.runs import HOSTILE, report_of, reported, spoiling

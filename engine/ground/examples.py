@@ -1,0 +1,31 @@
+"""Examples as they are known everywhere: by the content of their fields, and by a name for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+
+def example_name(values: Mapping[str, Any], key: str) -> str:
+    """Return what a person calls an example: its id as text, or its key if it has none."""
+    name = values.get("id")
+    return key if name is None else str(name)
+
+
+def example_key(values: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """Return sixteen hexadecimal digits made of the content of `fields`; their order doesn't matter."""
+    content = {field: values[field] for field in fields if field in values}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def input_key(values: Mapping[str, Any], inputs: Collection[str]) -> str:
+    """Return the key of what a program sees of an example; one without named `inputs` sees all of it."""
+    return example_key(values, inputs or public_fields(values))
+
+
+def public_fields(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields that make an example what it is: all but `id` and those with a `_`."""
+    return sorted(field for field in values if field != "id" and not field.startswith("_"))

@@ -1,0 +1,86 @@
+"""A local model from outside, wherever it runs: what the engine needs of it, and what the rest does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    import dspy
+
+    from engine.ground.revision import ModelRevision
+
+Progress = Callable[[str, float], None]
+"""Called, from any thread, with a sentence for a person and how much of it is done, 0..1."""
+
+Messages = Sequence[Mapping[str, Any]]
+"""Chat messages as OpenAI's API has them: `[{"role": "user", "content": "..."}]`."""
+
+
+class Model(Protocol):
+    """A model as the engine meets it: `lm` goes into DSPy, `revision` says exactly what it is."""
+
+    @property
+    def uri(self) -> str:
+        """The URI that opens this model again."""
+
+    @property
+    def lm(self) -> dspy.LM:
+        """The model for DSPy; safe to call from many threads, and never cached by DSPy."""
+
+    @property
+    def revision(self) -> ModelRevision:
+        """The exact model, as it was when it was opened."""
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens a prompt and its answer may have together."""
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """The settings that shape an answer and aren't part of each request, such as top_k."""
+
+    def count_prompt_tokens(self, messages: Messages) -> int:
+        """Return how many tokens the messages have once the chat template is around them."""
+
+    def verify_revision(self) -> None:
+        """Read the model's identity again.
+
+        Raises:
+            RevisionMovedError: the same name now means other weights.
+        """
+
+    def cancel(self) -> None:
+        """End all running requests; their callers get an error within a second."""
+
+
+class LocalModel(Model, Protocol):
+    """An opened model, with what the application needs of it besides."""
+
+    @property
+    def exact_token_counts(self) -> bool:
+        """Whether counts come from the model's own tokenizer; if not, they err on the high side."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has."""
+
+    def close(self) -> None:
+        """Free memory and connections; calling it twice is fine."""
+
+    def __enter__(self) -> Self:
+        """Return the model itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+
+
+@dataclass(frozen=True)
+class RunModels:
+    """The model that does the task, and the one that writes gradients (often the same)."""
+
+    task: Model
+    reflection: Model

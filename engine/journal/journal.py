@@ -1,0 +1,372 @@
+"""The journal: everything that happened in a project's runs, in one SQLite file.
+
+A worker writes it and any number of other processes read it at the same time. It is also the only
+channel between them: a screen sends commands and decisions through it. This module needs no dspy.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from engine.ground.errors import JournalError, NoRunError
+from engine.journal import lock as run_lock
+from engine.journal.events import (
+    Event,
+    ReviewApplied,
+    RunFinished,
+    RunSummary,
+    SplitScores,
+    Tokens,
+    event_adapter,
+)
+from engine.journal.file import open_for_reading, open_for_writing, readable_errors
+from engine.journal.relocation import relocated
+
+_FOLDERS = ("artifact", "withheld")
+"""What of a summary is a folder in the project."""
+
+
+def journal_path(project: Path) -> Path:
+    """Return where a project's journal lies."""
+    return project / ".promptgrad" / "journal.sqlite"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what was asked for and how it stands.
+
+    `options` is what the run was started with and a resume needs again. `status` is a summary's status,
+    "running" while a process works on the run, or "interrupted". `review` is the last one that was applied
+    after it. Times are in Unix seconds.
+    """
+
+    id: str
+    project: str
+    created: float
+    options: dict[str, Any]
+    status: str = "interrupted"
+    last_event: float | None = None
+    summary: RunSummary | None = None
+    review: ReviewApplied | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it came to its end, so that there is nothing to go on with."""
+        return self.status in ("improved", "no_improvement")
+
+    @property
+    def optimized(self) -> SplitScores:
+        """The scores of the result, as the last review left it."""
+        if self.review is not None:
+            return SplitScores(validation=self.review.validation, test=self.review.test)
+        return self.summary.optimized if self.summary is not None else SplitScores()
+
+    @property
+    def n_rules(self) -> int | None:
+        """How many rules the result has, as the last review left it; None while there is none."""
+        if self.review is not None:
+            return len(self.review.rules)
+        return len(self.summary.rules) if self.summary is not None else None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of a model with all that led to it; `request` and `response` are JSON.
+
+    `key` is a hash of everything the answer depends on, `run` the run that paid for it, `seconds` how
+    long the model took.
+    """
+
+    key: str
+    run: str
+    time: float
+    request: str
+    response: str
+    seconds: float
+    tokens: Tokens
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """The exact prompt, as (role, text) pairs."""
+        request = json.loads(self.request)
+        system = request.get("system")
+        head = [("system", system if isinstance(system, str) else _text(system))] if system else []
+        return head + [(message["role"], _text(message["parts"])) for message in request["messages"]]
+
+    @property
+    def answer(self) -> str:
+        """The raw text of the answer."""
+        return _text(json.loads(self.response)["message"]["parts"])
+
+    @property
+    def thinking(self) -> str:
+        """What the model thought aloud before it answered, or nothing."""
+        return _text(json.loads(self.response)["message"]["parts"], kind="thinking")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a person asked a running run to do: `name` is "pause", "continue" or "stop"."""
+
+    seq: int
+    name: str
+    payload: dict[str, Any]
+    time: float
+
+
+class Journal:
+    """A project's journal; safe to use from many threads, and from many processes at once.
+
+    Every method may raise `JournalError`, which names the file and says what to do; what was written
+    before stays readable.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path | str, *, read_only: bool = False, busy_seconds: float | None = None) -> Self:
+        """Open the journal at `path`; unless `read_only`, make it where there is none.
+
+        Where another program holds the file, every call waits for `busy_seconds` (None: ten) before it fails.
+        """
+        absolute = Path(path).absolute()
+        return cls(absolute, (open_for_reading if read_only else open_for_writing)(absolute, busy_seconds))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def create_run(self, project: Path | str, options: Mapping[str, Any] | None = None) -> RunRecord:
+        """Note the start of a new run and return it, with an id that sorts by time (UTC)."""
+        now = time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+        while True:
+            record = RunRecord(f"{stamp}-{secrets.token_hex(2)}", str(project), now, dict(options or {}))
+            row = (record.id, record.project, record.created, json.dumps(record.options))
+            if self._write("INSERT INTO runs VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING", row):
+                return record
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the oldest first."""
+        rows = self._read(
+            "SELECT r.id, r.project, r.created, r.options, e.kind, l.time, e.json, v.json FROM runs r"
+            " LEFT JOIN events l ON l.seq = (SELECT max(seq) FROM events WHERE run = r.id)"
+            " LEFT JOIN events e ON e.seq = (SELECT max(seq) FROM events WHERE run = r.id"
+            " AND kind IN ('run_started', 'run_resumed', 'run_finished'))"
+            " LEFT JOIN events v ON v.seq = (SELECT max(seq) FROM events WHERE run = r.id"
+            " AND id BETWEEN 'review/' AND 'review0' AND kind = 'review_applied')"
+            " ORDER BY r.created, r.id"
+        )
+        return [self._record(row) for row in rows]
+
+    def run(self, run: str) -> RunRecord:
+        """Return one run by its id, by a part of the id, or the newest for "last"."""
+        runs = self.runs()
+        if run == "last":
+            found = runs[-1:]
+        else:
+            found = [record for record in runs if record.id == run] or [
+                r for r in runs if run and run in r.id
+            ]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(record.id for record in (found or runs)[-5:]) or "none"
+        if found:
+            raise NoRunError(f"{run!r} could mean {len(found)} runs.", hint=f"Type more of it: {known}")
+        raise NoRunError(f"{self.path}: there is no run {run!r}.", hint=f"The latest runs: {known}")
+
+    def _record(self, row: tuple[Any, ...]) -> RunRecord:
+        run, project, created, options, kind, last_event, text, review = row
+        summary = None
+        if kind == "run_finished":
+            finished = self._event(text)
+            summary = finished.summary if isinstance(finished, RunFinished) else None
+        status: str = summary.status if summary else "interrupted"
+        if self.is_running(run):
+            status = "running"
+        applied = self._event(review) if review else None
+        reviewed = applied if isinstance(applied, ReviewApplied) else None
+        place = self._place_of(project)
+        if summary and place != project:
+            saved = {name: relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
+            summary = summary.model_copy(update=saved)
+        if reviewed and place != project:
+            reviewed = reviewed.model_copy(update={"artifact": relocated(reviewed.artifact, Path(place))})
+        return RunRecord(run, place, created, json.loads(options), status, last_event, summary, reviewed)
+
+    def _place_of(self, project: str) -> str:
+        """Return where the project lies now: around the journal, for it may have been moved with it."""
+        folder = self.path.parent.parent
+        if self.path != journal_path(folder) or folder.resolve() == Path(project).resolve():
+            return project
+        return str(folder)
+
+    def append(self, run: str, event: Event) -> bool:
+        """Write an event; False if this run has an event of the same id already (a replay)."""
+        return self._write(
+            "INSERT INTO events(run, id, kind, time, json) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (run, event.id, event.kind, event.time, _event_json(event)),
+        )
+
+    def events(
+        self, run: str, after: int = 0, limit: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[tuple[int, Event]]:
+        """Return a run's events in order, each with its number; only those with numbers above `after`.
+
+        Where `kinds` are named, only events of these.
+        """
+        wanted = json.dumps(list(kinds)) if kinds else None
+        rows = self._read(
+            "SELECT seq, json FROM events WHERE run = ? AND seq > ?"
+            " AND (? IS NULL OR kind IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?",
+            (run, after, wanted, wanted, -1 if limit is None else limit),
+        )
+        return [(seq, self._event(text)) for seq, text in rows]
+
+    def last_time(self, run: str, before: int | None = None) -> float | None:
+        """Return the time of a run's last event, or of the last one with a number below `before`."""
+        row = self._read(
+            "SELECT time FROM events WHERE run = ? AND (? IS NULL OR seq < ?) ORDER BY seq DESC LIMIT 1",
+            (run, before, before),
+        )
+        return row[0][0] if row else None
+
+    def events_of_kind(self, kind: str) -> list[tuple[str, Event]]:
+        """Return the events of one kind in all runs, in order, each with its run."""
+        rows = self._read("SELECT run, json FROM events WHERE kind = ? ORDER BY seq", (kind,))
+        return [(run, self._event(text)) for run, text in rows]
+
+    def _event(self, text: str) -> Event:
+        try:
+            return event_adapter.validate_json(text)
+        except ValidationError as error:
+            raise JournalError(
+                f"{self.path}: an event can't be read: {text[:80]}",
+                hint="The file was changed by hand or by another version of PromptGrad.",
+            ) from error
+
+    def completion(self, key: str) -> Completion | None:
+        """Return the completion of that key, if one was paid for."""
+        rows = self._read(
+            "SELECT key, run, time, request, response, seconds, prompt, completion, reused"
+            " FROM completions WHERE key = ?",
+            (key,),
+        )
+        if not rows:
+            return None
+        key, run, when, request, response, seconds, *tokens = rows[0]
+        prompt, answer, reused = tokens
+        paid = Tokens(prompt=prompt, completion=answer, reused=reused)
+        return Completion(key, run, when, request, response, seconds, paid)
+
+    def remember_completion(self, completion: Completion) -> bool:
+        """Write a completion, durably, before it is used; False if its key is known already."""
+        tokens = completion.tokens
+        return self._write(
+            "INSERT INTO completions VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                *(completion.key, completion.run, completion.time, completion.request, completion.response),
+                *(completion.seconds, tokens.prompt, tokens.completion, tokens.reused),
+            ),
+        )
+
+    def completions_paid(self, run: str) -> int:
+        """Return how many completions a run has paid for, in all its processes together."""
+        count: int = self._read("SELECT count(*) FROM completions WHERE run = ?", (run,))[0][0]
+        return count
+
+    def send_command(self, run: str, name: str, payload: Mapping[str, Any] | None = None) -> None:
+        """Ask a run's worker for something."""
+        row = (run, name, time.time(), json.dumps(dict(payload or {})))
+        self._write("INSERT INTO commands(run, name, time, payload) VALUES(?, ?, ?, ?)", row)
+
+    def commands(self, run: str, after: int = 0) -> list[Command]:
+        """Return the commands sent to a run, in order; only those with numbers above `after`."""
+        rows = self._read(
+            "SELECT seq, name, payload, time FROM commands WHERE run = ? AND seq > ? ORDER BY seq",
+            (run, after),
+        )
+        return [Command(seq, name, json.loads(payload), when) for seq, name, payload, when in rows]
+
+    def last_command(self, run: str) -> int:
+        """Return the number of the last command sent to a run; 0 where there is none."""
+        return max((command.seq for command in self.commands(run)), default=0)
+
+    def decide(self, run: str, key: str, decision: Mapping[str, Any]) -> bool:
+        """Write a person's decision; False if there is one already: the first one stands."""
+        return self._write(
+            "INSERT INTO decisions VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (run, key, time.time(), json.dumps(dict(decision))),
+        )
+
+    def decision(self, run: str, key: str) -> dict[str, Any] | None:
+        """Return what a person decided, or None while nobody has."""
+        rows = self._read("SELECT decision FROM decisions WHERE run = ? AND key = ?", (run, key))
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def decisions(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return all decisions of a run by their keys."""
+        rows = self._read("SELECT key, decision FROM decisions WHERE run = ? ORDER BY time", (run,))
+        return {key: json.loads(text) for key, text in rows}
+
+    def lock_run(self, run: str) -> AbstractContextManager[None]:
+        """Work on a run alone for as long as the context lasts; readers are never kept out.
+
+        Raises:
+            RunLockedError: another process works on it.
+        """
+        return run_lock.exclusive(self._lock_path(run), run)
+
+    def is_running(self, run: str) -> bool:
+        """Whether a living process works on the run."""
+        return run_lock.is_held(self._lock_path(run))
+
+    def _lock_path(self, run: str) -> Path:
+        return self.path.parent / "locks" / f"{run}.lock"
+
+    def _read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with readable_errors(self.path), self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _write(self, sql: str, parameters: tuple[Any, ...]) -> bool:
+        with readable_errors(self.path), self._lock:
+            return self._connection.execute(sql, parameters).rowcount > 0
+
+
+def _event_json(event: Event) -> str:
+    # Predictions hold whatever a program returns: its own objects, and half a surrogate pair where a model
+    # wrote "\\ud83d" and stopped.
+    try:
+        return event.model_dump_json(fallback=str)
+    except PydanticSerializationError:
+        text = json.dumps(event.model_dump(), default=str, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
+
+
+def _text(parts: list[dict[str, Any]], kind: str = "text") -> str:
+    return "".join(part.get("text", "") for part in parts if part["type"] == kind)

@@ -1,0 +1,41 @@
+"""A run's main events as log messages, which a person sees also where no logging was set up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.journal.events import Emit, Event
+from engine.journal.narration import narrate
+
+_log = logging.getLogger("promptgrad")
+
+
+def logged(emit: Emit) -> Emit:
+    """Return an `emit` that also logs what happens, as INFO of the logger `promptgrad`."""
+
+    def logging_too(event: Event) -> None:
+        line = narrate(event)
+        if line:
+            _log.info(line)
+        emit(event)
+
+    return logging_too
+
+
+@contextmanager
+def shown_on_stderr() -> Iterator[None]:
+    """Print the logger's messages while the context lasts, unless the caller's logging handles them."""
+    if _log.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(), _log.level
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.setLevel(level)
+        _log.removeHandler(handler)

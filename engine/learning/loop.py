@@ -1,0 +1,327 @@
+"""The optimization loop: batches, gradients, tested rules, and a whole validation after each epoch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.ground.errors import BudgetExhaustedError
+from engine.ground.interval import Interval
+from engine.ground.seeds import generator
+from engine.journal.events import (
+    BatchScored,
+    Emit,
+    EpochFinished,
+    Phase,
+    PhaseStarted,
+    ProgressEstimated,
+    RulesChanged,
+    SliceScores,
+)
+from engine.learning.gradients import Batch, GradientWriter
+from engine.learning.merging import RuleMerger
+from engine.learning.progress import Forecast
+from engine.learning.pruning import prune
+from engine.learning.review import Reviewer
+from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.learning.selection import RuleAcceptor, RuleSelector
+from engine.learning.slices import ScoredExamples, slice_name
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.project.config import PromptGradConfig
+from engine.project.sampling import draw_batch
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """What the loop found: the best rules, and validation scores before and after, as a whole and by slice.
+
+    `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget. If that
+    was in the middle of an epoch, the rules may be a state that was never scored: `best` is None then.
+    """
+
+    rules: RuleSet
+    baseline: Interval | None
+    best: Interval | None
+    reason: str
+    exhausted: bool = False
+    slices: Mapping[str, SliceScores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """The parts of the loop, each with one task."""
+
+    program: FrozenProgram
+    runner: RolloutRunner
+    gradients: GradientWriter
+    selector: RuleSelector
+    merger: RuleMerger
+    acceptor: RuleAcceptor
+    reviewer: Reviewer | None = None
+
+
+class OptimizationLoop:
+    """Learns rules for a program, epoch by epoch; the best state wins, not the last."""
+
+    def __init__(
+        self,
+        parts: LoopParts,
+        config: PromptGradConfig,
+        train: Sequence[Item],
+        validation: Sequence[Item],
+        *,
+        seed: int,
+        forecast: Forecast,
+        emit: Emit,
+        slice_field: str | None = None,
+    ) -> None:
+        self._parts = parts
+        self._config = config
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._forecast = forecast
+        self._emit = emit
+        self._slices = [slice_name(item.values, slice_field) for item in validation]
+        self._categories: list[str | None] = [None] * len(train)
+        self._recent: list[int] = []
+        self._rules = RuleSet()
+        self._best_rules = RuleSet()
+        self._closed_rules = RuleSet()
+        self._undecided: set[str] = set()
+        self._epoch = 0
+        self._baseline: ScoredExamples | None = None
+        self._best: ScoredExamples | None = None
+
+    def run(self) -> Optimized:
+        """Return the best rules found; a budget that runs out ends the loop with what it has."""
+        try:
+            reason = self._run_epochs()
+            return self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+        except BudgetExhaustedError as error:
+            return self._unscored(error.message) or self._found(error.message, exhausted=True)
+
+    def _nearly_accepted(self) -> str:
+        """Say it where rules gained something in their tests and none was accepted."""
+        if self._best_rules or not self._undecided or self._parts.reviewer is not None:
+            return ""
+        count = len(self._undecided)
+        return (
+            f"; {count} {'rule' if count == 1 else 'rules'} gained something, but not enough for "
+            'rule_validation_mode = "auto" on so few examples: review them, or validate on more'
+        )
+
+    def _found(self, reason: str, *, exhausted: bool) -> Optimized:
+        if self._baseline is None or self._best is None:
+            return Optimized(self._best_rules, None, None, reason, exhausted)
+        slices = self._best.gains_over(self._baseline)
+        return Optimized(
+            self._best_rules, self._baseline.interval, self._best.interval, reason, exhausted, slices
+        )
+
+    def _unscored(self, reason: str) -> Optimized | None:
+        """Return the state of an epoch that the budget cut short, if the tests of its rules speak for it.
+
+        They do if it was made of the best state, by changes that were tested or decided by a person.
+        """
+        limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
+        rules = prune(self._rules, self._best_rules, limit, strategy)
+        is_proved = self._config.validate_rules or self._parts.reviewer is not None
+        if self._baseline is None or rules == self._best_rules or not is_proved:
+            return None
+        if self._closed_rules != self._best_rules:
+            return None
+        return Optimized(
+            rules,
+            self._baseline.interval,
+            None,
+            f"{reason.rstrip('.')}. That was in epoch {self._epoch}: its rules were accepted one by one, "
+            "each by its own test, and were not scored together on validation.",
+            exhausted=True,
+        )
+
+    def _run_epochs(self) -> str:
+        self._baseline = self._best = self._validate(epoch=0)
+        self._report_epoch(0, self._baseline, "baseline")
+        if not self._validation:
+            return "there are no validation examples"
+        without_gain = 0
+        for epoch in range(1, self._config.epochs + 1):
+            self._epoch = epoch
+            for number in range(1, self._config.batches_per_epoch + 1):
+                self._run_batch(epoch, number)
+            improved = self._close_epoch(epoch)
+            without_gain = 0 if improved else without_gain + 1
+            if without_gain >= self._config.early_stop_patience and epoch < self._config.epochs:
+                return f"{without_gain} epochs in a row brought no improvement"
+        return "all epochs are done"
+
+    def _run_batch(self, epoch: int, number: int) -> None:
+        config, parts = self._config, self._parts
+        batch = self._roll_out_batch(epoch, number)
+        if not batch.failures(config.failure_threshold):
+            return
+        self._enter("gradients", epoch, number)
+        proposals = [
+            proposal
+            for proposal in parts.gradients.write(batch, self._rules).kept
+            if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
+        ]
+        self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
+        before = self._rules
+        rules, tested = parts.selector.apply(
+            proposals,
+            before,
+            lambda proposal: self._made(proposal, batch),
+            (epoch, number),
+            # Where a person decides, nothing is kept before.
+            self._keep if parts.reviewer is None else None,
+        )
+        self._undecided |= {result.rule.id for result in tested if result.verdict == "needs_review"}
+        self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
+        if len(self._rules) > config.merge_threshold:
+            self._enter("merging", epoch, number)
+            self._rules = parts.merger.merge(self._rules, epoch, number)
+        pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
+        self._replace_rules(pruned, epoch, number, "pruned")
+
+    def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
+        reviewer = self._parts.reviewer
+        if reviewer is None or proposal.action != "add":
+            return False
+        return reviewer.has_dropped(self._made(proposal, batch))
+
+    def _keep(self, rules: RuleSet) -> None:
+        self._rules = rules
+
+    def _roll_out_batch(self, epoch: int, number: int) -> Batch:
+        rng = generator(self._seed, "batch", epoch, number)
+        indexes = draw_batch(
+            self._categories,
+            self._config.batch_size,
+            rng,
+            stratified=self._config.stratified_sampling,
+            recent=self._recent,
+        )
+        items = [self._train[index] for index in indexes]
+        self._enter("rollouts", epoch, number)
+        rollouts = self._parts.runner.run(self._rules, items)
+        self._recent = indexes
+        for index, rollout in zip(indexes, rollouts, strict=True):
+            self._categories[index] = self._category(rollout)
+        batch = Batch(epoch, number, items, rollouts)
+        failed = batch.failures(self._config.failure_threshold)
+        self._emit(
+            BatchScored(
+                id=f"epoch{epoch}/batch{number}",
+                epoch=epoch,
+                batch=number,
+                examples=tuple(item.key for item in items),
+                failures=tuple(item.key for item, _ in failed),
+                rules=self._rules.digest,
+                score=sum(rollout.score.value for rollout in rollouts) / len(rollouts),
+                error_types=dict(Counter(rollout.score.error_type or "failure" for _, rollout in failed)),
+            )
+        )
+        return batch
+
+    def _category(self, rollout: Rollout) -> str:
+        if rollout.score.value >= self._config.failure_threshold:
+            return ""
+        return rollout.score.error_type or "failure"
+
+    def _made(self, proposal: ParsedRule, batch: Batch) -> Rule:
+        predictor = proposal.predictor or self._parts.program.predictors[0]
+        said = (proposal.text, proposal.trigger, predictor)
+        for rule in self._rules:
+            if proposal.action == "remove" and (rule.text, rule.trigger, rule.predictor) == said:
+                return rule
+        failed = batch.failures(self._config.failure_threshold)
+        return Rule(
+            text=proposal.text,
+            trigger=proposal.trigger,
+            predictor=predictor,
+            rationale=proposal.rationale,
+            confidence=proposal.confidence,
+            support=proposal.support,
+            epoch=batch.epoch,
+            batch=batch.number,
+            suggested_by=tuple(item.key for item, _ in failed[: self._config.gradient_failure_display_limit]),
+        )
+
+    def _close_epoch(self, epoch: int) -> bool:
+        """Score the epoch's state on the whole validation split; return whether it is the best so far."""
+        score = self._validate(epoch)
+        assert score is not None
+        assert self._best is not None
+        assert self._baseline is not None
+        if score.interval.score > self._best.interval.score:
+            self._best, self._best_rules = score, self._rules
+            self._closed_rules = self._rules
+            self._report_epoch(epoch, score, "improved")
+            return True
+        fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
+        self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
+        if fell:
+            self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
+        self._closed_rules = self._rules
+        return False
+
+    def _validate(self, epoch: int) -> ScoredExamples | None:
+        """Return the current rules' scores on the validation split, each the mean over its repeats."""
+        if not self._validation:
+            return None
+        self._enter("epoch" if epoch else "baseline", epoch)
+        repeats = [
+            self._parts.runner.run(self._rules, self._validation, repeat)
+            for repeat in range(self._config.num_val_runs)
+        ]
+        answers = list(zip(*repeats, strict=True))
+        return ScoredExamples(
+            [sum(rollout.score.value for rollout in rollouts) / len(rollouts) for rollouts in answers],
+            [all(rollout.score.is_success for rollout in rollouts) for rollouts in answers],
+            self._slices,
+        )
+
+    def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: str) -> None:
+        if score is None:
+            return
+        self._emit(
+            EpochFinished.model_validate(
+                {
+                    "id": f"epoch{epoch}",
+                    "epoch": epoch,
+                    "validation": score.interval,
+                    "rules": self._rules.digest,
+                    "n_rules": len(self._rules),
+                    "best": (self._best or score).interval.score,
+                    "outcome": outcome,
+                    "slices": score.by_slice,
+                }
+            )
+        )
+
+    def _replace_rules(self, rules: RuleSet, epoch: int, batch: int, reason: str) -> None:
+        if rules == self._rules:
+            return
+        self._rules = rules
+        self._emit(
+            RulesChanged.model_validate(
+                {
+                    "id": f"epoch{epoch}/batch{batch}/{reason}/{rules.digest}",
+                    "epoch": epoch,
+                    "batch": batch,
+                    "reason": reason,
+                    "digest": rules.digest,
+                    "rules": rules.rules,
+                }
+            )
+        )
+
+    def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
+        place = f"epoch{epoch}/batch{batch}/{phase}"
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase, epoch=epoch, batch=batch, detail=detail))
+        done, expected = self._forecast.at(phase, epoch, batch)
+        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=expected))

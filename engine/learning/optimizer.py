@@ -1,0 +1,310 @@
+"""The optimizer: learns correction rules for a DSPy module and returns it with the best of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import dspy
+from dspy.teleprompt import Teleprompter
+
+from engine.ground.errors import ConfigError, DataError, ProjectError
+from engine.ground.examples import example_name
+from engine.ground.interval import Interval
+from engine.ground.score import Example, Metric
+from engine.ground.seeds import generator
+from engine.ground.statistics import mean_interval
+from engine.journal.events import Emit, Event, Notice
+from engine.journal.live_text import LiveText
+from engine.journal.progress_log import logged, shown_on_stderr
+from engine.learning.gradients import GradientWriter
+from engine.learning.leakage import QuotationIndex
+from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
+from engine.learning.merging import RuleMerger
+from engine.learning.progress import Forecast
+from engine.learning.review import Decisions, Reviewer
+from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rule_tests import RuleTester
+from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
+from engine.programs.coercion import as_metric
+from engine.programs.conditional import ConditionalProgram, RuleSelection
+from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import RuleSet
+from engine.project.config import PromptGradConfig
+from engine.project.sampling import stratified_split
+
+_NO_ADAPTER = (
+    "No adapter is configured: the program is measured with ChatAdapter, with which DSPy will serve it. A "
+    "small model answers better with dspy.configure(adapter=dspy.JSONAdapter())."
+)
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+class PromptGradOptimizer(Teleprompter):
+    """Learns correction rules from failures, proves each on examples, and keeps the base prompt as it is.
+
+    `metric` takes (example, prediction) and returns a `Score`; a DSPy-style metric that returns a number or
+    a bool works as well. `base_prompt_source` is "module" or the base instructions themselves.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        config: PromptGradConfig | None = None,
+        base_prompt_source: str = "module",
+        example_formatter: ExampleFormatter | None = None,
+        rule_acceptor: RuleAcceptor | None = None,
+    ) -> None:
+        super().__init__()
+        if config is not None and not isinstance(config, PromptGradConfig):
+            raise ConfigError(
+                f"The config is of type {type(config).__name__}.",
+                hint="Pass PromptGradConfig(epochs=2, ...).",
+            )
+        self.config = config or PromptGradConfig()
+        if base_prompt_source != "module":
+            self.config = replace(self.config, base_prompt_source=base_prompt_source)
+        self.metric = as_metric(metric, success_from=self.config.failure_threshold)
+        self.example_formatter = CheckedFormatter(example_formatter) if example_formatter else None
+        self.rule_acceptor = checked(rule_acceptor) if rule_acceptor else accept_by_default
+
+    def optimize(
+        self,
+        module: dspy.Module,
+        train_examples: Sequence[Mapping[str, Any]],
+        val_examples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dspy.Module:
+        """Return `module` with base instructions and the learned corrections.
+
+        The model is DSPy's configured one (`dspy.configure(lm=...)`); it writes the gradients too. The
+        program is measured with DSPy's configured adapter: by default ChatAdapter, as when it is served.
+        With `verbose`, progress goes to the logger `promptgrad`, and to stderr where no logging is set up.
+
+        Raises:
+            DataError: there are too few examples to learn and to validate.
+            MetricError, ProjectError: a function that was passed in raised.
+            ModelUnavailableError: the model stopped answering.
+        """
+        return self._optimize(module, train_examples, val_examples)
+
+    def _optimize(
+        self,
+        module: dspy.Module,
+        train_examples: Sequence[Example],
+        val_examples: Sequence[Example] | None,
+        declared: frozenset[str] | None = None,
+    ) -> dspy.Module:
+        session = OptimizationSession(
+            self,
+            module,
+            train_examples,
+            val_examples,
+            task_lm=_configured_lm(),
+            adapter=dspy.settings.adapter or dspy.ChatAdapter(),
+            declared=declared,
+        )
+        with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
+            if dspy.settings.adapter is None:
+                session.emit(Notice(id="adapter", text=_NO_ADAPTER))
+            return session.program_with(session.run().rules)
+
+    def compile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        teacher: dspy.Module | None = None,
+        valset: Sequence[dspy.Example] | None = None,
+        **kwargs: Any,
+    ) -> dspy.Module:
+        """Return `student` with learned corrections; this is `optimize` under DSPy's name.
+
+        Where the examples say what their inputs are (`with_inputs`), the student gets no other fields.
+
+        Raises:
+            TypeError: a `teacher` or another argument that this optimizer has no use for.
+        """
+        if teacher is not None or kwargs:
+            unknown = ", ".join((["teacher"] if teacher is not None else []) + list(kwargs))
+            raise TypeError(f"PromptGradOptimizer.compile has no use for: {unknown}")
+        return self._optimize(
+            student,
+            [dict(example) for example in trainset],
+            None if valset is None else [dict(example) for example in valset],
+            _declared_inputs(trainset),
+        )
+
+
+class OptimizationSession:
+    """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
+
+    Without validation examples, a share of the training examples is held out. `adapter` renders the
+    program's prompts (JSONAdapter by default), `declared` names its inputs where the examples do.
+
+    Raises:
+        DataError: there are too few examples to learn and to validate.
+    """
+
+    def __init__(
+        self,
+        optimizer: PromptGradOptimizer,
+        module: dspy.Module,
+        train_examples: Sequence[Example],
+        val_examples: Sequence[Example] | None,
+        *,
+        task_lm: dspy.LM,
+        reflection_lm: dspy.LM | None = None,
+        adapter: dspy.Adapter | None = None,
+        declared: frozenset[str] | None = None,
+        test_size: int = 0,
+        slice_field: str | None = None,
+        decisions: Decisions | None = None,
+        emit: Emit = _ignore,
+        live: LiveText | None = None,
+    ) -> None:
+        config = optimizer.config
+        self.config = config
+        self.seed = config.seed if config.seed is not None else random.randrange(2**31)
+        self.emit = logged(emit) if config.verbose else emit
+        self.program = FrozenProgram(module, config.base_prompt_source, declared)
+        self._optimizer = optimizer
+        self._reflection_lm = reflection_lm or task_lm
+        self._test_size = test_size
+        self._slice_field = slice_field
+        self._decisions = decisions
+        self._live = live
+        self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
+        conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
+        self.runner = RolloutRunner(
+            self.program,
+            optimizer.metric,
+            task_lm,
+            adapter=adapter or self._reflection_adapter,
+            max_workers=config.max_workers,
+            seed=self.seed,
+            selection=conditional if config.conditional_rules else None,
+            emit=self.emit,
+        )
+        self.train, self.validation = self._split(train_examples, val_examples)
+        self.tester = RuleTester(self.runner, self.validation, config, seed=self.seed, emit=self.emit)
+
+    def run(self) -> Optimized:
+        """Learn rules from the training examples."""
+        return self._loop().run()
+
+    def validate(self, rules: RuleSet) -> Interval:
+        """Return the mean score of the program with `rules` on the validation examples."""
+        rollouts = self.runner.run(rules, self.validation)
+        return mean_interval([rollout.score.value for rollout in rollouts])
+
+    def program_with(self, rules: RuleSet) -> dspy.Module:
+        """Return the module with `rules`, conditional if the configuration says so."""
+        if not self.config.conditional_rules:
+            return self.program.with_rules(rules)
+        base = self.program.with_rules(RuleSet())
+        return ConditionalProgram(
+            base, rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
+        )
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self.runner.close()
+
+    def _split(
+        self, train_examples: Sequence[Example], val_examples: Sequence[Example] | None
+    ) -> tuple[list[Item], list[Item]]:
+        train = self.runner.items(train_examples, "train")
+        if val_examples is None:
+            train, validation = self._hold_out(train)
+        else:
+            validation = self.runner.items(val_examples, "validation")
+        if not train or not validation:
+            raise DataError(
+                f"There are {len(train)} training and {len(validation)} validation examples.",
+                hint="Give at least one of each, or enough training examples to hold some out.",
+            )
+        self._refuse_without_inputs([*train, *validation])
+        return train, validation
+
+    def _refuse_without_inputs(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if self.program.inputs and not item.inputs:
+                raise DataError(
+                    f"The {item.split} example {example_name(item.values, item.key)} has no input of the "
+                    f"program; its fields are {', '.join(item.values) or 'none'}.",
+                    hint=f"The program takes {', '.join(sorted(self.program.inputs))}.",
+                )
+
+    def _hold_out(self, train: list[Item]) -> tuple[list[Item], list[Item]]:
+        labels = [self._label(item) for item in train]
+        rng = generator(self.seed, "holdout")
+        kept, held_out = stratified_split(labels, self.config.val_holdout_fraction, rng)
+        return [train[index] for index in kept], [
+            replace(train[index], split="validation") for index in held_out
+        ]
+
+    def _label(self, item: Item) -> str:
+        return "; ".join(
+            as_text(value) for key, value in item.values.items() if key not in item.inputs and key != "id"
+        )
+
+    def _loop(self) -> OptimizationLoop:
+        config, emit = self.config, self.emit
+        formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
+        tester = self.tester if config.validate_rules else None
+        texts = [as_text(value) for item in self.train for value in item.inputs.values()]
+        parts = LoopParts(
+            program=self.program,
+            runner=self.runner,
+            gradients=GradientWriter(
+                self.program,
+                self._reflection_lm,
+                config,
+                formatter,
+                QuotationIndex(texts),
+                seed=self.seed,
+                adapter=self._reflection_adapter,
+                emit=emit,
+                live=self._live,
+            ),
+            selector=RuleSelector(tester, config, emit),
+            merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
+            acceptor=self._optimizer.rule_acceptor,
+            reviewer=Reviewer(self._decisions, self.tester, emit) if self._decisions else None,
+        )
+        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
+        return OptimizationLoop(
+            parts,
+            config,
+            self.train,
+            self.validation,
+            seed=self.seed,
+            forecast=forecast,
+            emit=emit,
+            slice_field=self._slice_field,
+        )
+
+
+def _declared_inputs(examples: Sequence[dspy.Example]) -> frozenset[str] | None:
+    """Return the fields that the examples name as inputs; None if one of them names none."""
+    try:
+        return frozenset(field for example in examples for field in example.inputs())
+    except ValueError:
+        return None
+
+
+def _configured_lm() -> dspy.LM:
+    lm = dspy.settings.lm
+    if lm is None:
+        raise ProjectError(
+            "No model is configured.",
+            hint='Call dspy.configure(lm=open_model("demo").lm, adapter=dspy.JSONAdapter()), or another LM.',
+        )
+    return lm

@@ -1,0 +1,174 @@
+"""Review: what the engine makes of a person's decisions on rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.ground.errors import JournalError
+from engine.journal.decisions import Decision, decision_key
+from engine.journal.events import (
+    Emit,
+    Event,
+    Notice,
+    ReviewApplied,
+    ReviewAwaited,
+    RulesChanged,
+    RunFinished,
+    ValidationFinished,
+)
+from engine.journal.journal import Journal
+from engine.learning.rule_tests import Change, RuleTester, Tested
+from engine.programs.rules import Rule, RuleSet
+
+_POLL_SECONDS = 0.1
+
+
+class Decisions:
+    """A person's decisions as they come in.
+
+    `look_up` returns the decision of a key, or None while there is none; `checkpoint` is called while
+    waiting and may raise to end the run.
+    """
+
+    def __init__(
+        self, look_up: Callable[[str], dict[str, Any] | None], checkpoint: Callable[[], None]
+    ) -> None:
+        self._look_up = look_up
+        self._checkpoint = checkpoint
+
+    def wait_for(self, rule_id: str) -> Decision:
+        """Return the decision on a rule, as soon as there is one."""
+        while (found := self._look_up(decision_key(rule_id))) is None:
+            self._checkpoint()
+            time.sleep(_POLL_SECONDS)
+        return Decision.model_validate(found)
+
+
+class Reviewer:
+    """Puts the rules of a batch to a person, and applies what is decided."""
+
+    def __init__(self, decisions: Decisions, tester: RuleTester, emit: Emit) -> None:
+        self._decisions = decisions
+        self._tester = tester
+        self._emit = emit
+        self._dropped: set[str] = set()
+
+    def has_dropped(self, rule: Rule) -> bool:
+        """Return whether a person let a rule go in an earlier batch, and needn't be asked again."""
+        return rule.id in self._dropped
+
+    def settle(self, before: RuleSet, tested: Sequence[Tested]) -> RuleSet:
+        """Return `before` with the tested changes that a person keeps, as tested or as edited.
+
+        Only changes that passed their test, or nearly did, are put to a person.
+        """
+        latest = {result.rule.id: result for result in tested}
+        open_changes = {key: result for key, result in latest.items() if result.verdict != "rejected"}
+        if not open_changes:
+            return before
+        first = next(iter(open_changes.values())).change
+        place = f"epoch{first.epoch}/batch{first.batch}"
+        self._emit(
+            ReviewAwaited(
+                id=f"{place}/review", epoch=first.epoch, batch=first.batch, rules=tuple(open_changes)
+            )
+        )
+        rules = before
+        known = {key: result.rule for key, result in open_changes.items()}
+        for rule_id, result in open_changes.items():
+            rules = self._applied(result, self._decisions.wait_for(rule_id), rules, known)
+        self._emit(
+            RulesChanged(
+                id=f"{place}/reviewed",
+                epoch=first.epoch,
+                batch=first.batch,
+                reason="reviewed",
+                digest=rules.digest,
+                rules=rules.rules,
+            )
+        )
+        return rules
+
+    def _applied(
+        self, result: Tested, decision: Decision, rules: RuleSet, known: Mapping[str, Rule]
+    ) -> RuleSet:
+        if decision.choice == "drop":
+            if result.change.action == "add":
+                self._dropped.add(result.rule.id)
+            return rules
+        if result.change.action == "remove":
+            return rules.removing(result.rule)
+        rule = decision.of(result.rule, known)
+        if decision.choice == "edit":
+            place = (result.change.epoch, result.change.batch)
+            return add_edited(rule, rules, place, self._tester, self._emit)
+        return rules.adding(rule)
+
+
+def add_edited(rule: Rule, rules: RuleSet, place: tuple[int, int], tester: RuleTester, emit: Emit) -> RuleSet:
+    """Return `rules` with a person's own rule, if its test doesn't reject it."""
+    if rule in rules:
+        return rules
+    tested = tester.test(Change("add", rule, rules, rules.adding(rule), *place))
+    if tested.verdict != "rejected":
+        return rules.adding(tested.rule)
+    text = f"The edited rule doesn't count: {tested.reason}."
+    emit(Notice(id=f"{tested.change.place}/edit", level="warning", text=text))
+    return rules
+
+
+def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -> tuple[RuleSet, int]:
+    """Return the rules of a finished run as the latest review of it decided, and the review's number.
+
+    Raises:
+        JournalError: nothing was decided since the last review was applied.
+    """
+    kinds = ["review_applied", "rules", "run_finished", "validation"]
+    events = [event for _, event in journal.events(run, kinds=kinds)]
+    number = 1 + sum(isinstance(event, ReviewApplied) for event in events)
+    known = _known_rules(events)
+    decisions = {
+        rule_id: Decision.model_validate(found)
+        for rule_id in known
+        if (found := journal.decision(run, decision_key(rule_id, number))) is not None
+    }
+    if not decisions:
+        raise JournalError(
+            f"Nothing was decided on the rules of {run}.", hint="Review its rules first: promptgrad, then v."
+        )
+    left = [
+        event.rules if isinstance(event, ReviewApplied) else event.summary.rules
+        for event in events
+        if isinstance(event, ReviewApplied | RunFinished)
+    ][-1]
+    choices = {rule.id: "keep" for rule in left} | {key: d.choice for key, d in decisions.items()}
+    rules = RuleSet(
+        decisions[key].of(known[key], known) if key in decisions else known[key]
+        for key, choice in choices.items()
+        if choice == "keep"
+    )
+    for key, decision in decisions.items():
+        if decision.choice == "edit":
+            rules = add_edited(
+                decision.of(known[key], known), rules, (known[key].epoch, number), tester, emit
+            )
+    return rules, number
+
+
+def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:
+    """Every rule that a run had or tested, with the evidence of the test it passed, or of its last one.
+
+    With the evidence, each has the latest note that a person wrote on it.
+    """
+    sets = [e.rules for e in events if isinstance(e, RulesChanged | ReviewApplied)]
+    had = {rule.id: rule for rules in sets for rule in rules}
+    notes = {rule.id: rule.note for rules in sets for rule in rules if rule.note}
+    tests = [e for e in events if isinstance(e, ValidationFinished) and e.action != "remove"]
+    ordered = sorted(tests, key=lambda event: event.verdict == "accepted")
+    tested = {e.rule.id: e.rule.model_copy(update={"evidence": e.evidence}) for e in ordered}
+    return {
+        key: rule.model_copy(update={"note": notes.get(key, rule.note)})
+        for key, rule in (had | tested).items()
+    }

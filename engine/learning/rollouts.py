@@ -1,0 +1,305 @@
+"""Rollouts: the program run on examples, in parallel, each at most once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+from pydantic import BaseModel
+
+from engine.ground.errors import ContextOverflowError, ProjectError, PromptGradError
+from engine.ground.examples import example_key, example_name, public_fields
+from engine.ground.score import Example, Metric, Score
+from engine.ground.seeds import derive_seed, sampling_lm
+from engine.journal.events import Emit, Notice, RolloutFinished
+from engine.journal.replay import cause_of, recording
+from engine.programs.conditional import RuleSelection
+from engine.programs.program import FrozenProgram, run_program, trace_text
+from engine.programs.rules import RuleSet
+from engine.programs.user_calls import raised_at
+
+Split = Literal["train", "validation", "test"]
+
+UNPARSEABLE = "unparseable"
+
+_NO_ANSWERS_FAULT = (OSError, ImportError, NameError, MemoryError)
+"""What no answer of a model makes a program raise: a service that is down, a slip in its code."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An example with its content key and the split it belongs to."""
+
+    key: str
+    split: Split
+    values: Example
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
+
+    `error` is what the program raised after the model had answered.
+    """
+
+    key: str
+    score: Score
+    prediction: dict[str, Any] | None
+    trace: str
+    prompt_tokens: int = 0
+    calls: int = 0
+    error: ProjectError | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a program returned; None if nothing that can be scored, and then why, and the kind of failure."""
+
+    prediction: Any | None
+    trace: str
+    problem: str = ""
+    error_type: str = ""
+    error: ProjectError | None = None
+
+
+class RolloutRunner:
+    """Runs programs on examples with up to `max_workers` threads and remembers every rollout.
+
+    A rollout is known by the rules that the example met, the example and the number of the repeat:
+    with conditional rules, two rule sets that say the same to an example share its rollout.
+    `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
+
+    Whatever a model answers is scored. That includes an answer at which the program raises, unless it
+    raises at all of them: then it is the program that is wrong.
+    """
+
+    def __init__(
+        self,
+        program: FrozenProgram,
+        metric: Metric,
+        lm: dspy.LM,
+        *,
+        adapter: dspy.Adapter | None = None,
+        max_workers: int = 10,
+        seed: int = 0,
+        selection: RuleSelection | None = None,
+        emit: Emit,
+    ) -> None:
+        self.program = program
+        self._metric = metric
+        self._lm = lm
+        self._adapter = adapter or dspy.JSONAdapter()
+        self._seed = seed
+        self._selection = selection
+        self._emit = emit
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="rollout")
+        self._known: dict[tuple[str, str, int], Rollout] = {}
+        self._modules: dict[str, dspy.Module] = {}
+        self._lock = threading.Lock()
+        self._has_worked = False
+        self._told: set[str] = set()
+        self.performed = 0
+        self.calls = 0
+        self._samples = lm.kwargs.get("temperature") != 0  # without one, the server's own counts
+
+    def items(self, examples: Iterable[Example], split: Split) -> list[Item]:
+        """Return `examples` with their content keys; the same content has the same key."""
+        made = []
+        for example in examples:
+            values = dict(example)
+            key = example_key(values, public_fields(values))
+            made.append(Item(key, split, values, self.program.take_inputs(values)))
+        return made
+
+    def run(self, rules: RuleSet, items: Sequence[Item], repeat: int = 0) -> list[Rollout]:
+        """Return the rollouts of the program with `rules` on `items`, in their order.
+
+        Raises:
+            ContextOverflowError: a prompt is too long; the message names the example.
+            ModelUnavailableError: the model stopped answering.
+            MetricError, ProjectError: the user's metric or program raised.
+        """
+        futures = [
+            self._pool.submit(copy_context().run, self._rollout, rules, item, repeat) for item in items
+        ]
+        rollouts = _results(futures)
+        self._tell_raised(rollouts)
+        return rollouts
+
+    def latencies(self, rules: RuleSet, items: Sequence[Item]) -> list[float]:
+        """Return how long the model takes for each item, in seconds, when it is asked nothing else.
+
+        Each is asked anew, once in a run: how long a known answer took with others under way says little.
+        Ask before `run` does: a model is faster with a prompt that it has just seen.
+
+        Raises:
+            PromptGradError: as `run` does.
+        """
+        found = []
+        for item in items:
+            with recording(apart="latency") as used:
+                self._answer(self._module(self._effective(rules, item)), item, 0)
+            found.append(used.seconds)
+            with self._lock:
+                self.performed += 1
+        return found
+
+    def is_known(self, rules: RuleSet, item: Item, repeat: int = 0) -> bool:
+        """Return whether this rollout would cost nothing."""
+        return self._cache_key(rules, item, repeat) in self._known
+
+    @property
+    def calls_per_rollout(self) -> float:
+        """How many calls of the model a rollout took on average; 0 before the first one."""
+        with self._lock:
+            return self.calls / self.performed if self.performed else 0.0
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _effective(self, rules: RuleSet, item: Item) -> RuleSet:
+        return self._selection(rules, item.inputs) if self._selection else rules
+
+    def _cache_key(self, rules: RuleSet, item: Item, repeat: int) -> tuple[str, str, int]:
+        return (self._effective(rules, item).digest, item.key, repeat)
+
+    def _rollout(self, rules: RuleSet, item: Item, repeat: int) -> Rollout:
+        effective = self._effective(rules, item)
+        key = (effective.digest, item.key, repeat)
+        known = self._known.get(key)
+        if known is None:
+            known = self._run_program(self._module(effective), effective.digest, item, repeat)
+            with self._lock:
+                self._known[key] = known
+                self.performed += 1
+                self.calls += known.calls
+        return known
+
+    def _module(self, rules: RuleSet) -> dspy.Module:
+        with self._lock:
+            if rules.digest not in self._modules:
+                self._modules[rules.digest] = self.program.with_rules(rules)
+            return self._modules[rules.digest]
+
+    def _lm_for(self, item: Item, repeat: int) -> dspy.LM:
+        if not self._samples:
+            return self._lm
+        return sampling_lm(self._lm, derive_seed(self._seed, "rollout", item.key, repeat))
+
+    def _run_program(self, module: dspy.Module, digest: str, item: Item, repeat: int) -> Rollout:
+        started = time.monotonic()
+        with recording() as used:
+            answer = self._answer(module, item, repeat)
+        if answer.prediction is None:
+            score = Score(0.0, False, answer.problem, answer.error_type)
+        else:
+            score = self._metric(item.values, answer.prediction)
+        shown = None if answer.prediction is None else dict(answer.prediction.items())
+        self._emit(
+            RolloutFinished(
+                id=f"rollout/{digest}/{item.key}/{repeat}",
+                example=item.key,
+                split=item.split,
+                rules=digest,
+                repeat=repeat,
+                score=score.value,
+                is_success=score.is_success,
+                feedback=score.feedback,
+                error_type=score.error_type,
+                prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
+                completions=tuple(used.keys),
+                tokens=used.tokens,
+                seconds=time.monotonic() - started,
+            )
+        )
+        prompt_tokens, calls = used.tokens.prompt, len(used.completions)
+        return Rollout(item.key, score, shown, answer.trace, prompt_tokens, calls, answer.error)
+
+    def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
+        trace: list[Any] = []
+        try:
+            with dspy.context(lm=self._lm_for(item, repeat), adapter=self._adapter, trace=trace):
+                prediction = run_program(module, item.inputs)
+        except AdapterParseError as error:
+            problem = f"The answer could not be read: {_answer_of(error)}"
+            return _Answer(None, trace_text(module, trace), problem, UNPARSEABLE)
+        except Exception as error:
+            explained = _explained(error, item)
+            if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
+                raise explained from error
+            explained.__cause__ = error
+            kind = type(error).__name__
+            problem = f"The program raised {kind}: {error}"
+            return _Answer(None, trace_text(module, trace), problem, f"raised {kind}", explained)
+        if not hasattr(prediction, "items"):
+            raise ProjectError(
+                f"The program returned {type(prediction).__name__} on the example "
+                f"{example_name(item.values, item.key)}, and not a prediction.",
+                hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
+                example=item.key,
+            )
+        return _Answer(prediction, trace_text(module, trace))
+
+    def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
+        """Say at which example the program raised, once for each place in its code.
+
+        Raises:
+            ProjectError: it has raised at every answer so far.
+        """
+        errors = [rollout.error for rollout in rollouts if rollout.error is not None]
+        self._has_worked = self._has_worked or len(errors) < len(rollouts)
+        for error in errors:
+            if not self._has_worked:
+                raise error
+            assert isinstance(error.__cause__, Exception)
+            place = f"{type(error.__cause__).__name__}/{raised_at(error.__cause__)}"
+            if place not in self._told:
+                self._told.add(place)
+                text = f"{error.message} Answers at which it raises count as wrong."
+                self._emit(Notice(id=f"raised/{place}", level="warning", text=text))
+
+
+def _results(futures: Sequence[Future[Rollout]]) -> list[Rollout]:
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.exception()
+        raise
+
+
+def _explained(error: Exception, item: Item) -> PromptGradError:
+    """Return the error as one made for people; it names the example."""
+    where = example_name(item.values, item.key)
+    known = cause_of(error)
+    if isinstance(known, ContextOverflowError):
+        message = f"The example {where} is too long. {known.message}"
+        return ContextOverflowError(message, hint=known.hint, example=item.key)
+    if known is not None:
+        return known
+    return ProjectError(
+        f"The program raised {type(error).__name__} on the example {where}: {error} ({raised_at(error)}).",
+        hint="Correct the program's code; --debug shows the whole traceback.",
+        example=item.key,
+    )
+
+
+def _answer_of(error: AdapterParseError) -> str:
+    answer = str(getattr(error, "lm_response", "") or "nothing was answered")
+    return answer if len(answer) <= 400 else f"{answer[:400]} ..."
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -1,0 +1,162 @@
+"""The paired test that every change of the rules must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.ground.seeds import generator
+from engine.ground.statistics import paired_interval
+from engine.journal.events import Emit, ValidationFinished, ValidationStarted, Verdict
+from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.subsets import validation_subset
+from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.triggers import FIRES_AT, fires
+from engine.project.config import PromptGradConfig
+
+Action = Literal["add", "remove", "merge"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the rules to be tested: `rule` is what is added, removed, or merged into."""
+
+    action: Action
+    rule: Rule
+    before: RuleSet
+    after: RuleSet
+    epoch: int
+    batch: int
+
+    @property
+    def place(self) -> str:
+        """Where in the run this change is tested; no two tests share it."""
+        return f"epoch{self.epoch}/batch{self.batch}/{self.action}/{self.rule.id}/{self.before.digest}"
+
+    @property
+    def touched(self) -> list[Rule]:
+        """The rules that only one side has: those that a merged rule replaces, too."""
+        return [
+            *(rule for rule in self.after if rule not in self.before),
+            *(rule for rule in self.before if rule not in self.after),
+        ]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A change with what its test said."""
+
+    change: Change
+    verdict: Verdict
+    reason: str
+    evidence: Evidence
+
+    @property
+    def rule(self) -> Rule:
+        """The rule, carrying its evidence."""
+        return self.change.rule.model_copy(update={"evidence": self.evidence})
+
+
+class RuleTester:
+    """Tests changes of the rules on a subset of the validation examples.
+
+    Both sides of a test see the same examples, drawn in strata: those on which the trigger of a rule fires
+    that only one side has, and the rest (see `engine.learning.subsets`). Rollouts that are known already
+    cost nothing.
+    """
+
+    def __init__(
+        self,
+        runner: RolloutRunner,
+        validation: Sequence[Item],
+        config: PromptGradConfig,
+        *,
+        seed: int,
+        emit: Emit,
+    ) -> None:
+        self._runner = runner
+        self._validation = validation
+        self._config = config
+        self._seed = seed
+        self._emit = emit
+        self._fires_at = config.rule_trigger_min_overlap if config.conditional_rules else FIRES_AT
+
+    def test(self, change: Change) -> Tested:
+        """Return the verdict on a change, with its evidence."""
+        touched = change.touched
+        fired = [
+            any(fires(rule, item.inputs, self._fires_at) for rule in touched) for item in self._validation
+        ]
+        rng = generator(self._seed, "validation", change.epoch)
+        design = validation_subset(fired, self._config.rule_validation_examples, rng)
+        indexes = [index for stratum in design.strata for index in stratum.indexes]
+        items = [self._validation[index] for index in indexes]
+        self._emit(
+            ValidationStarted(
+                id=f"{change.place}/started",
+                epoch=change.epoch,
+                batch=change.batch,
+                action=change.action,
+                rule=change.rule,
+                n=len(items),
+                before=tuple(rule.id for rule in change.before),
+            )
+        )
+        calls = sum(
+            not self._runner.is_known(rules, item)
+            for rules in (change.before, change.after)
+            for item in items
+        )
+        before = self._runner.run(change.before, items)
+        after = self._runner.run(change.after, items)
+        deltas = {
+            index: new.score.value - old.score.value
+            for index, old, new in zip(indexes, before, after, strict=True)
+        }
+        delta, low, high = paired_interval(design.stratify(deltas))
+        evidence = Evidence(
+            delta=delta,
+            low=low,
+            high=high,
+            n=len(items),
+            deltas={self._validation[index].key: value for index, value in deltas.items()},
+            calls=calls,
+        )
+        verdict, reason = self._judge(change, evidence)
+        self._report(change, evidence, verdict, reason)
+        return Tested(change, verdict, reason, evidence)
+
+    def _judge(self, change: Change, evidence: Evidence) -> tuple[Verdict, str]:
+        if change.action == "merge":
+            if evidence.delta >= 0:
+                return "accepted", "the merged rule does no worse"
+            return "rejected", "the merged rule does worse"
+        if self._config.rule_selection_mode == "greedy" and evidence.delta <= 0:
+            return "rejected", "it doesn't raise the score"
+        least = self._config.rule_validation_min_delta
+        if self._config.rule_validation_mode == "delta":
+            if evidence.delta >= least:
+                return "accepted", f"the gain is at least {least:g}"
+            return "rejected", f"the gain is below {least:g}"
+        if evidence.low > 0:
+            return "accepted", "the 95 % interval of the gain lies above 0"
+        if evidence.delta >= least:
+            return "needs_review", "there is a gain, but its 95 % interval includes 0"
+        return "rejected", "the 95 % interval of the gain includes 0"
+
+    def _report(self, change: Change, evidence: Evidence, verdict: Verdict, reason: str) -> None:
+        self._emit(
+            ValidationFinished(
+                id=f"{change.place}/finished",
+                epoch=change.epoch,
+                batch=change.batch,
+                action=change.action,
+                rule=change.rule,
+                verdict=verdict,
+                reason=reason,
+                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
+                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                evidence=evidence,
+            )
+        )

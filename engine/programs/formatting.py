@@ -1,0 +1,106 @@
+"""How examples and rollouts are shown to the model that analyses them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from engine.ground.errors import ProjectError
+from engine.ground.score import Example, Score
+from engine.programs.user_calls import calling
+
+
+@runtime_checkable
+class ExampleFormatter(Protocol):
+    """What an analysis sees of an example: once as a failure, once as context."""
+
+    def format_for_gradient(self, example: Example, score: Score) -> str:
+        """Return a failed example with what was wrong about it."""
+        ...
+
+    def format_context(self, example: Example) -> str:
+        """Return an example that was answered rightly."""
+        ...
+
+
+class CheckedFormatter:
+    """A user's formatter; what it raises, or returns that is no text, is a `ProjectError` that names it."""
+
+    def __init__(self, formatter: ExampleFormatter) -> None:
+        if not isinstance(formatter, ExampleFormatter):
+            raise ProjectError(
+                f"{formatter!r} is no example formatter.",
+                hint="It needs format_for_gradient(example, score) and format_context(example).",
+            )
+        self._formatter = formatter
+
+    def format_for_gradient(self, example: Example, score: Score) -> str:
+        """Return the user's text of a failed example."""
+        with calling("example formatter"):
+            return _text(self._formatter.format_for_gradient(example, score))
+
+    def format_context(self, example: Example) -> str:
+        """Return the user's text of an example that was answered rightly."""
+        with calling("example formatter"):
+            return _text(self._formatter.format_context(example))
+
+
+def _text(returned: object) -> str:
+    if not isinstance(returned, str):
+        raise ProjectError(
+            f"The example formatter returned {type(returned).__name__}, which is no text.",
+            hint="Both of its methods return a str.",
+        )
+    return returned
+
+
+class FieldFormatter:
+    """Shows an example field by field: inputs first, then what was expected, then the metric's feedback.
+
+    `hidden` fields say nothing about the answer, as a slice's name does.
+    """
+
+    def __init__(self, inputs: Collection[str], hidden: Collection[str] = ()) -> None:
+        self._inputs = frozenset(inputs)
+        self._hidden = frozenset({"id", *hidden}) - self._inputs
+
+    def format_for_gradient(self, example: Example, score: Score) -> str:
+        """Return inputs, expected outputs and feedback, a line each."""
+        lines = self._lines(example, expected="expected ")
+        if score.feedback:
+            lines.append(f"feedback: {score.feedback}")
+        return "\n".join(lines)
+
+    def format_context(self, example: Example) -> str:
+        """Return inputs and outputs, a line each."""
+        return "\n".join(self._lines(example, expected=""))
+
+    def _lines(self, example: Example, *, expected: str) -> list[str]:
+        shown = {
+            key: value
+            for key, value in example.items()
+            if key not in self._hidden and not key.startswith("_")
+        }
+        inputs = [f"{key}: {as_text(value)}" for key, value in shown.items() if key in self._inputs]
+        outputs = [
+            f"{expected}{key}: {as_text(value)}" for key, value in shown.items() if key not in self._inputs
+        ]
+        return inputs + outputs
+
+
+def as_text(value: Any) -> str:
+    """Return a string as it is, and anything else as one line of JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    # A pydantic model, told by its class: this travels with exports, which import nothing but DSPy.
+    return value.model_dump(mode="json") if hasattr(type(value), "model_dump") else str(value)
+
+
+def answer_line(prediction: Mapping[str, Any] | None) -> str:
+    """Return what the program answered, on one line."""
+    if prediction is None:
+        return "answer: none that could be read"
+    return "answer: " + "; ".join(f"{key} = {as_text(value)}" for key, value in prediction.items())

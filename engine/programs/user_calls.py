@@ -1,0 +1,52 @@
+"""Calls of a user's own functions: what they raise becomes an error that names the function and its line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from engine.ground.errors import ProjectError, PromptGradError
+
+_OURS = Path(__file__).parents[1]
+
+
+@contextmanager
+def calling(what: str) -> Iterator[None]:
+    """Turn whatever a user's function raises into a `ProjectError`; `what` says which function it is."""
+    try:
+        yield
+    except PromptGradError:
+        raise
+    except Exception as error:
+        raise ProjectError(
+            f"The {what} raised {type(error).__name__}: {error} ({raised_at(error)}).",
+            hint="Correct its code; --debug shows where it was raised.",
+        ) from error
+
+
+def raised_at(error: Exception) -> str:
+    """Return the last line of the user's own file that was on the way to `error`."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not _is_on_the_way(Path(frame.filename))
+    ]
+    if not frames:
+        return "at its call"
+    last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"
+
+
+def _is_on_the_way(file: Path) -> bool:
+    """Whether a file only calls what a user wrote: one of ours, of DSPy's, or of Python's."""
+    return file.parent == _OURS or file.name == "contextlib.py" or file.is_relative_to(_dspy())
+
+
+@lru_cache(maxsize=1)
+def _dspy() -> Path:
+    found = find_spec("dspy")
+    return Path(found.origin if found and found.origin else "dspy").parent

@@ -1,0 +1,125 @@
+"""Examples: read from a file, checked, and known by their content."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from engine.ground.errors import DataError, PromptGradError
+from engine.ground.examples import example_key, example_name, public_fields
+from engine.project.data_files import read_rows, shown, snippet
+
+
+@dataclass(frozen=True)
+class LoadedExample:
+    """One example, with the file and the line (from 1; a row in Parquet) that it was read from."""
+
+    values: dict[str, Any]
+    file: Path
+    line: int
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The example's id as text, or its key if it has none."""
+        return example_name(self.values, self.key)
+
+    @property
+    def where(self) -> str:
+        """File and line, as an error names them."""
+        return f"{shown(self.file)}, line {self.line}"
+
+
+@contextmanager
+def telling_places(examples: Iterable[LoadedExample]) -> Iterator[None]:
+    """Add file and line to an error about one of `examples`: one without an id couldn't be found else."""
+    try:
+        yield
+    except PromptGradError as error:
+        place = next((example.where for example in examples if example.key == error.example), None)
+        if place is not None:
+            error.message += f" The example stands in {place}."
+        raise
+
+
+def dataset_digest(examples: Iterable[LoadedExample]) -> str:
+    """Return `sha256:` and 64 hexadecimal digits made of the examples' content, in their order."""
+    return f"sha256:{sha256(' '.join(example.key for example in examples).encode()).hexdigest()}"
+
+
+def load_examples(path: Path, id_field: str | None = None) -> list[LoadedExample]:
+    """Read every example of a file; its ending says how.
+
+    `id_field` names the field with an example's name and becomes the field `id`.
+
+    Raises:
+        DataError: the file can't be read, or holds something that is no example.
+    """
+    examples = [_example(path, line, values, id_field) for line, values in read_rows(path)]
+    if not examples:
+        raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.")
+    _refuse_repeated_ids(examples)
+    return examples
+
+
+def _example(path: Path, line: int, values: Any, id_field: str | None) -> LoadedExample:
+    where = f"{shown(path)}, line {line}"
+    if not isinstance(values, dict):
+        raise DataError(
+            f"{where}: {snippet(json.dumps(values))} is no object.",
+            hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.',
+        )
+    if not values:
+        raise DataError(f"{where}: the example has no fields.", hint="Remove it, or give it its fields.")
+    _refuse_unusable(where, "", values)
+    if id_field is not None and id_field != "id":
+        if id_field not in values:
+            raise DataError(
+                f"{where}: the field {id_field!r} is missing.", hint="[data] id names it: add it, or drop id."
+            )
+        values = {"id": values[id_field]} | {key: v for key, v in values.items() if key != id_field}
+    return LoadedExample(values, path, line, example_key(values, public_fields(values)))
+
+
+def _refuse_unusable(where: str, field: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{where}: the field {field!r} is {value}.", hint="Write null, or a number.")
+    if isinstance(value, str):
+        _refuse_half_characters(where, field, value)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            name = f"{field}.{key}" if field else key
+            _refuse_half_characters(where, name, key)
+            _refuse_unusable(where, name, item)
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            _refuse_unusable(where, f"{field}[{number}]", item)
+
+
+def _refuse_half_characters(where: str, field: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where}: the field {field!r} holds half a character (a lone surrogate).",
+            hint="Write the file as UTF-8 again, from its source.",
+        ) from None
+
+
+def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
+    seen: dict[str, LoadedExample] = {}
+    for example in examples:
+        if example.values.get("id") is None:
+            continue
+        first = seen.setdefault(example.name, example)
+        if first is not example:
+            raise DataError(
+                f"{example.where}: the id {example.values['id']!r} is already that of line {first.line}.",
+                hint="Give each example of a file its own id.",
+            )

@@ -1,0 +1,86 @@
+"""What a measurement depends on, as hashes by name: what has changed since can be said, not only that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from engine.ground.errors import DataError
+from engine.project.data import dataset_digest, load_examples
+from engine.project.local_imports import with_local_imports
+from engine.project.settings import Project
+
+ABSENT = "absent"
+
+
+def project_fingerprint(project: Project) -> dict[str, str]:
+    """Return what the project's program, data and metric are, each under its name in `promptgrad.toml`.
+
+    Data are known by their examples, so a file that is only written otherwise stays the same; Python files
+    by their bytes, and with them the project's files that they import. Base instructions in [optimizer] that
+    replace the program's own are a part of it.
+    """
+    return dict(
+        [
+            *_section("program", project.program.model_dump(mode="json", exclude_unset=True)),
+            *_code(project, "program.python", project.program.python),
+            *_base(project),
+            *_data(project),
+            *_section("metric", project.metric.model_dump(mode="json", exclude_unset=True)),
+            *_code(project, "metric.python", project.metric.python),
+        ]
+    )
+
+
+def project_code(project: Project, reference: str) -> list[Path]:
+    """Return the file of a reference such as "program.py:build", and the project's files that it imports."""
+    return with_local_imports(project.root, project.path(reference.rpartition(":")[0]))
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the names of what differs, in the order of `promptgrad.toml`."""
+    names = list(dict.fromkeys((*now, *before)))
+    return [name for name in names if before.get(name, ABSENT) != now.get(name, ABSENT)]
+
+
+def _section(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        yield f"{name}.{key}", _digest(json.dumps(value, sort_keys=True).encode())
+
+
+def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[str, str]]:
+    if reference is None:
+        return
+    for path in project_code(project, reference):
+        yield f"{name} ({_shown(project, path)})", _digest(path.read_bytes()) if path.is_file() else ABSENT
+
+
+def _base(project: Project) -> Iterator[tuple[str, str]]:
+    if project.optimizer.base_prompt_source != "module":
+        yield "optimizer.base_prompt_source", _digest(project.optimizer.base_prompt_source.encode())
+
+
+def _shown(project: Project, path: Path) -> str:
+    root = project.root.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _data(project: Project) -> Iterator[tuple[str, str]]:
+    data = project.data
+    for name, file in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if file is not None:
+            try:
+                yield f"data.{name}", dataset_digest(load_examples(project.path(file), data.id))
+            except DataError:
+                yield f"data.{name}", ABSENT
+    if data.test is None and data.test_seed:
+        yield "data.test_seed", str(data.test_seed)
+    if data.slice is not None:
+        yield "data.slice", _digest(data.slice.encode())
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"

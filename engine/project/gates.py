@@ -1,0 +1,83 @@
+"""Release gates: what a measurement has to show before an artifact may become current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.journal.events import GateResult
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0)]
+
+
+class Gates(BaseModel):
+    """What a result has to reach on the test split before it may be released."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_test_score: Share | None = Field(None, description="Smallest test score.")
+    min_test_gain: Share = Field(
+        0.0, description="Smallest gain of the test score over the baseline's; 0 asks for any gain."
+    )
+    min_test_gain_low: float | None = Field(
+        None, ge=-1.0, le=1.0, description="Smallest lower end of the gain's 95 % interval; 0 asks for proof."
+    )
+    non_inferiority_margin: Share | None = Field(
+        None, description="The test score must be shown (95 %) to have lost no more than this."
+    )
+    slice_non_inferiority_margin: Share | None = Field(
+        None, description="No slice may have lost more than this, shown as above; needs large slices."
+    )
+    slices: dict[str, Share] = Field({}, description="Smallest test score of a slice, by its value.")
+    must_pass: tuple[str, ...] = Field((), description="Ids of examples that must be answered right.")
+    max_prompt_tokens: int | None = Field(
+        None, ge=1, description="Most tokens that an example's prompts may have."
+    )
+    max_mean_latency_seconds: Seconds | None = Field(
+        None, description="Longest mean time that the model may take for an example, asked one at a time."
+    )
+    max_p95_latency_seconds: Seconds | None = Field(
+        None, description="Longest time within which 95 % of the examples must be answered, one at a time."
+    )
+    max_unparseable_share: Share | None = Field(
+        None, description="Largest share of answers that can't be read."
+    )
+
+    @property
+    def ask_latency(self) -> bool:
+        """Whether a gate needs the model to be timed, one call at a time."""
+        return self.max_mean_latency_seconds is not None or self.max_p95_latency_seconds is not None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The verdict of every gate."""
+
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[GateResult, ...]:
+        """The gates that did not pass."""
+        return tuple(result for result in self.results if not result.passed)
+
+    @property
+    def reason(self) -> str:
+        """The failed gates as a part of a sentence, with their values and bounds."""
+        return "; ".join(failure_text(result) for result in self.failed)
+
+
+def failure_text(result: GateResult) -> str:
+    """Return a gate's value and bound as a part of a sentence: slices.refund is 0.830, at least 0.88 ..."""
+    if result.gate.startswith("must_pass"):
+        return f"{result.gate}: {result.detail}"
+    if result.value is None:
+        return f"{result.gate} was not measured: {result.detail}"
+    return f"{result.gate}: {result.value:.4g} where {result.comparison} {result.bound:g} is asked for"

@@ -1,0 +1,111 @@
+"""Examples of different splits that say nearly the same: who remembers one has seen the other."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cpdist
+
+from engine.project.data import LoadedExample
+
+LISTED_FROM = 0.9
+"""From this similarity (0..1) on two examples are listed."""
+
+_BUCKETS = {1: 64, 2: 1021}
+_IGNORED = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """Two examples of different splits, with the similarity of their inputs (0..1)."""
+
+    first: LoadedExample
+    second: LoadedExample
+    similarity: float
+
+    def __str__(self) -> str:
+        return f"{self.second.where} is {self.similarity:.1%} like {self.first.where}"
+
+
+def near_duplicates(
+    splits: Mapping[str, Sequence[tuple[LoadedExample, str]]], threshold: float = LISTED_FROM
+) -> list[NearDuplicate]:
+    """Return pairs across splits whose texts are at least `threshold` alike, the most similar first.
+
+    Each example comes with the text of its inputs. Case, punctuation, spaces and forms of the same character
+    don't count; of what is left, the similarity is 1 - d / (a + b) for texts of a and b characters, of which
+    d are inserted or deleted between the two (Indel). None is missed: only pairs are left out whose lengths
+    or counts of characters show that they can't be so similar.
+    """
+    known = {
+        name: ([example for example, _ in part], [normalized(text) for _, text in part])
+        for name, part in splits.items()
+    }
+    found = [
+        NearDuplicate(known[one][0][row], known[other][0][column], similarity)
+        for one, other in combinations(known, 2)
+        for row, column, similarity in _similar(known[one][1], known[other][1], threshold)
+    ]
+    return sorted(found, key=lambda pair: -pair.similarity)
+
+
+def normalized(text: str) -> str:
+    """Return a text without case, punctuation and repeated spaces, in one form of each character."""
+    return _IGNORED.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def _similar(left: list[str], right: list[str], threshold: float) -> Iterator[tuple[int, int, float]]:
+    if not left or not right:
+        return
+    for rows, columns in _candidates(left, right, threshold):
+        similarities = cpdist(
+            [left[row] for row in rows],
+            [right[column] for column in columns],
+            scorer=Indel.normalized_similarity,
+            score_cutoff=threshold,
+        )
+        for hit in np.flatnonzero(similarities >= threshold):
+            yield int(rows[hit]), int(columns[hit]), float(similarities[hit])
+
+
+def _candidates(
+    left: list[str], right: list[str], threshold: float
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield indexes of pairs that may be so similar, one row of `left` at a time.
+
+    One insertion or deletion changes one count of characters, and at most three counts of character pairs:
+    texts whose counts differ by more are less similar (Ukkonen 1992, Approximate string matching with
+    q-grams).
+    """
+    filters = [(_counts(left, q), _counts(right, q), changed) for q, changed in ((1, 1), (2, 3))]
+    sizes, their_sizes = np.array([len(text) for text in left]), np.array([len(text) for text in right])
+    by_size = np.argsort(their_sizes, kind="stable")
+    sorted_sizes = their_sizes[by_size]
+    shortest = threshold / (2 - threshold)  # the ratio of lengths at which all of the shorter text is kept
+    for row, size in enumerate(sizes):
+        start = np.searchsorted(sorted_sizes, np.floor(size * shortest), "left")
+        end = np.searchsorted(sorted_sizes, np.ceil(size / shortest), "right")
+        columns = by_size[start:end]
+        for ours, theirs, changed in filters:
+            allowed = changed * ((1 - threshold) * (size + their_sizes[columns]) + 1e-9)
+            differing = np.abs(theirs[columns] - ours[row]).sum(axis=1, dtype=np.int32)
+            columns = columns[differing <= allowed]
+        if len(columns):
+            yield np.full(len(columns), row), columns
+
+
+def _counts(texts: Sequence[str], q: int) -> npt.NDArray[np.int16]:
+    """Count the runs of `q` characters of each text in buckets, a row for each text."""
+    counts = np.zeros((len(texts), _BUCKETS[q]), dtype=np.int16)
+    for row, text in enumerate(texts):
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        runs = codes if q == 1 else codes[:-1] * 31 + codes[1:]
+        counts[row] = np.bincount(runs % _BUCKETS[q], minlength=_BUCKETS[q])
+    return counts

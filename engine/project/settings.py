@@ -1,0 +1,287 @@
+"""A project: the folder whose `promptgrad.toml` says what to improve, on which data, by which metric."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from engine.ground.errors import ProjectError
+from engine.programs.metrics import MetricKind
+from engine.project import PROJECT_FILE
+from engine.project.config import PromptGradConfig
+from engine.project.gates import Gates, Share
+from engine.project.problems import Problems
+from engine.project.toml_lines import Place, TomlLines
+
+PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
+FilePath = Annotated[str, StringConstraints(min_length=1)]
+
+_SETTINGS_OF_KIND = {
+    "tolerance": ("number",),
+    "threshold": ("token_f1", "json_fields"),
+    "pattern": ("regex",),
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProgramSection(_Section):
+    """What is improved: a signature, or Python that builds a `dspy.Module`."""
+
+    signature: str | None = Field(
+        None, min_length=1, description="Inputs and outputs, as in: ticket -> queue."
+    )
+    module: Literal["predict", "chain_of_thought"] = Field(
+        "predict", description='"predict" answers at once, "chain_of_thought" reasons first.'
+    )
+    instructions: str = Field("", description="The base instructions; they are never changed.")
+    fields: dict[str, str] = Field({}, description="What each input and output means, by its name.")
+    python: PythonReference | None = Field(
+        None,
+        description="In place of a signature: file.py:name, a dspy.Module or a function that returns one.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ProgramSection:
+        if (self.signature is None) == (self.python is None):
+            raise ValueError('needs either signature = "input -> output" or python = "program.py:build"')
+        extra = self.model_fields_set & {"module", "instructions", "fields"}
+        if self.python is not None and extra:
+            raise ValueError(
+                f"{', '.join(sorted(extra))} can't stand beside python: write it into the module"
+            )
+        return self
+
+
+class DataSection(_Section):
+    """Where the examples are; paths start at the project's folder."""
+
+    train: FilePath = Field(description="Examples to learn from: .jsonl, .json, .csv or .parquet.")
+    validation: FilePath | None = Field(
+        None, description="Examples on which epochs are compared; held out of train if missing."
+    )
+    test: FilePath | None = Field(
+        None, description="Examples scored once, at the end; taken out of train if missing."
+    )
+    test_seed: int = Field(
+        0, ge=0, description="Where test is taken out of train: another number makes a new test split."
+    )
+    slice: str | None = Field(
+        None, min_length=1, description="Field by which scores are also told separately."
+    )
+    id: str | None = Field(None, min_length=1, description='Field that names an example, if not "id".')
+    near_duplicate_threshold: Share = Field(
+        0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
+    )
+
+
+class MetricSection(_Section):
+    """How a prediction is scored."""
+
+    kind: MetricKind | None = Field(None, description="A ready-made metric.")
+    field: str | None = Field(
+        None, min_length=1, description="The output that is compared with the example's value."
+    )
+    tolerance: float = Field(
+        0.0, ge=0.0, description="number: the largest difference that still counts as right."
+    )
+    threshold: Share = Field(
+        0.5, description="token_f1, json_fields: the score from which an answer is right."
+    )
+    pattern: str | None = Field(None, description="regex: what to search for; else the example's value.")
+    python: PythonReference | None = Field(
+        None, description="In place of a kind: file.py:name, a function of (example, prediction)."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MetricSection:
+        if (self.kind is None) == (self.python is None):
+            raise ValueError('needs either kind = "exact_match" and a field, or python = "metric.py:score"')
+        if self.kind is not None and self.field is None:
+            raise ValueError('needs field = "...": the output that is compared')
+        given = self.model_fields_set - {"kind", "field", "python"}
+        if self.python is not None:
+            given = self.model_fields_set - {"python"}
+        unused = sorted(name for name in given if self.kind not in _SETTINGS_OF_KIND.get(name, ()))
+        if unused:
+            raise ValueError(f"{', '.join(unused)} has no effect with {self.kind or self.python}")
+        return self
+
+
+class ModelSection(BaseModel):
+    """The model that does the task, the one that writes gradients, and how both are loaded and sampled."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    task: str = Field(
+        min_length=1, description="demo, gguf:PATH, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+    )
+    reflection: str = Field(
+        "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every other key of the section."""
+        return dict(self.model_extra or {})
+
+
+class Project(BaseModel):
+    """Everything that `promptgrad.toml` says; `root` is the folder that it lies in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("", description="What the project is called; its folder's name if empty.")
+    review: Literal["none", "after", "during"] = Field(
+        "none", description="When a person decides about rules: never, after the run, or during it."
+    )
+    program: ProgramSection
+    data: DataSection
+    metric: MetricSection
+    model: ModelSection
+    optimizer: PromptGradConfig = PromptGradConfig()
+    gates: Gates = Gates()
+    example_formatter: PythonReference | None = Field(
+        None, description="file.py:name, an ExampleFormatter: how an analysis sees examples."
+    )
+    rule_acceptor: PythonReference | None = Field(
+        None, description="file.py:name, a function of a ParsedRule that returns whether it may be tested."
+    )
+    _root: Path = PrivateAttr(default=Path())
+
+    @field_validator("optimizer")
+    @classmethod
+    def _tests_what_is_reviewed(cls, optimizer: PromptGradConfig, info: ValidationInfo) -> PromptGradConfig:
+        if info.data.get("review") == "during" and not optimizer.validate_rules:
+            raise ValueError(
+                'validate_rules = false can\'t stand beside review = "during": a person is asked about rules '
+                'that passed a test; review = "after" puts untested ones too'
+            )
+        return optimizer
+
+    @property
+    def root(self) -> Path:
+        """The project's folder, absolute."""
+        return self._root
+
+    @property
+    def file(self) -> Path:
+        """The project file."""
+        return self._root / PROJECT_FILE
+
+    def path(self, name: str) -> Path:
+        """Return where a file is that the project names."""
+        return self._root / Path(name).expanduser()
+
+
+def load_project(
+    path: Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    model_options: type[BaseModel] | None = None,
+) -> Project:
+    """Read a project from its folder or its file; every problem found is told at once.
+
+    `overrides` are what `--set` gives: dotted keys and TOML values, as in {"optimizer.epochs": "1"}.
+    `model_options` is the class that the further keys of [model] have to satisfy.
+
+    Raises:
+        ProjectError: there is no such file, it is no TOML, or it says something that it can't say.
+    """
+    file = path if path.suffix == ".toml" else path / PROJECT_FILE
+    text = read_project_text(file)
+    given = overrides or {}
+    raw = parse_project_text(text, file.name)
+    for key, value in given.items():
+        _override(raw, key, value)
+    project, problems = _validated(raw, model_options)
+    if project is None or problems:
+        raise problems.as_error(file.name, TomlLines(text), given)
+    project._root = file.parent.resolve()
+    if not project.name:
+        return project.model_copy(update={"name": project.root.name})
+    return project
+
+
+def project_problems(
+    raw: Mapping[str, Any], *, model_options: type[BaseModel] | None = None
+) -> Mapping[Place, str]:
+    """Return what is wrong in the content of a project file as sentences, by the keys that they are about."""
+    return _validated(raw, model_options)[1].sentences
+
+
+def _validated(
+    raw: Mapping[str, Any], model_options: type[BaseModel] | None
+) -> tuple[Project | None, Problems]:
+    problems = Problems()
+    project: Project | None = problems.validate(Project, raw)
+    if model_options is not None and isinstance(raw.get("model"), dict):
+        options = {key: value for key, value in raw["model"].items() if key not in ModelSection.model_fields}
+        problems.validate(model_options, options, ("model",), also_known=ModelSection.model_fields)
+    return project, problems
+
+
+def read_project_text(file: Path) -> str:
+    """Return a project file's text.
+
+    Raises:
+        ProjectError: there is none, or it can't be read as UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        folder = file.parent
+        raise ProjectError(
+            f"There is no {file.name} in {folder}.",
+            hint=f"`promptgrad init {folder}` writes a commented one.",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ProjectError(
+            f"{file.name} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}.",
+            hint="Save it as UTF-8.",
+        ) from None
+    except OSError as error:
+        raise ProjectError(f"{file} can't be read: {error.strerror}.", hint="Correct the path.") from error
+
+
+def parse_project_text(text: str, name: str) -> dict[str, Any]:
+    """Return the content of a project file called `name`.
+
+    Raises:
+        ProjectError: it is no TOML; the message names the line.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(
+            f"{name} is no TOML: {error}.", hint="Text stands in quotes, and each line is name = value."
+        ) from None
+
+
+def _override(raw: dict[str, Any], key: str, value: str) -> None:
+    """Set a dotted key; a value that is no TOML is taken as text."""
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *tables, last = key.split(".")
+    for table in tables:
+        raw = raw.setdefault(table, {})
+        if not isinstance(raw, dict):
+            raise ProjectError(f"--set {key}: {table} is no section.", hint="Write --set section.key=value.")
+    raw[last] = parsed

@@ -1,0 +1,208 @@
+"""An artifact's manifest: what was proved, on which exact model, with which data. Needs no dspy."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.ground.errors import ArtifactError
+from engine.journal.events import DataUsed, GateResult, SliceScores, SplitScores
+from engine.programs.rules import Rule
+from engine.release.measurement import Measurement
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PROGRAM = "program.json"
+PROMPT = "prompt.txt"
+MEASURED = "measured.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelProved(_Part):
+    """The exact model that an artifact was proved on; `revision` holds all that is known of it."""
+
+    uri: str
+    digest: str
+    template_digest: str | None
+    verified: bool
+    revision: dict[str, Any]
+
+
+class ConditionalSettings(_Part):
+    """How a conditional program picks its rules for one input; `min_overlap` is in 0..1."""
+
+    top_k: int
+    min_overlap: float
+
+
+class ForcedRelease(_Part):
+    """A person made an artifact current that had failed gates, and said why."""
+
+    time: str
+    reason: str
+    failed: tuple[GateResult, ...]
+
+
+class ArtifactManifest(_Part):
+    """All that an artifact claims, and the hashes that show whether its files are whole.
+
+    `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
+    instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
+    meets only those `rules` whose trigger fits. `gates` are the verdicts when it was saved, `test_opening`
+    how often its test split had been opened by then. `files` maps each other file to its SHA-256.
+    """
+
+    format: int = FORMAT
+    name: str
+    program: str
+    structure: dict[str, Any]
+    model: ModelProved
+    adapter: str
+    base_instructions: dict[str, str]
+    instructions: dict[str, str]
+    rules: tuple[Rule, ...]
+    conditional: ConditionalSettings | None = None
+    baseline: SplitScores
+    optimized: SplitScores
+    slices: dict[str, SliceScores] = {}
+    gates: tuple[GateResult, ...] = ()
+    test_opening: int = 0
+    forced: tuple[ForcedRelease, ...] = ()
+    metric: str
+    data: dict[str, DataUsed]
+    config: dict[str, Any]
+    seed: int
+    run: str
+    created: str
+    versions: dict[str, str]
+    details: dict[str, Any] = {}
+    files: dict[str, str]
+
+    def as_json(self) -> str:
+        """Return the manifest's file: its fields, and the hash of them under `sha256`."""
+        fields = self.model_dump(mode="json")
+        return json.dumps({**fields, "sha256": _digest_of(fields)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def content_digest(content: Any) -> str:
+    """Return `sha256:` and 64 hexadecimal digits of JSON content; the order of keys counts."""
+    text = json.dumps(content, separators=(",", ":"))
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+def file_digest(content: bytes) -> str:
+    """Return `sha256:` and 64 hexadecimal digits of a file's content."""
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+def load_manifest(path: Path | str) -> ArtifactManifest:
+    """Return the manifest of the artifact in the folder `path`, with every file of it verified.
+
+    Raises:
+        ArtifactError: a file is missing or was changed, or a later version wrote the artifact.
+    """
+    return read_artifact(Path(path))[0]
+
+
+def load_measurement(path: Path | str) -> Measurement:
+    """Return what the artifact in the folder `path` came to on its test split, example by example.
+
+    Raises:
+        ArtifactError: the artifact is damaged, or was saved without a measurement.
+    """
+    folder = Path(path)
+    _, files = read_artifact(folder)
+    if MEASURED not in files:
+        raise ArtifactError(
+            f"{folder} holds no measurement: it was saved without a test split.",
+            hint="Run the optimizer with a test split: promptgrad run",
+        )
+    try:
+        return Measurement.model_validate_json(files[MEASURED])
+    except ValidationError as error:
+        raise _damaged(folder / MEASURED, f"is no measurement: {error.errors()[0]['msg']}") from error
+
+
+def record_forced(folder: Path, forced: ForcedRelease) -> None:
+    """Note in an artifact's manifest that it was released although it had failed gates."""
+    manifest = load_manifest(folder)
+    noted = manifest.model_copy(update={"forced": (*manifest.forced, forced)})
+    temporary = folder / f".{MANIFEST}.saving"
+    try:
+        temporary.write_text(noted.as_json(), encoding="utf-8")
+        temporary.replace(folder / MANIFEST)
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder / MANIFEST} can't be written: {error.strerror}.", hint="Make the folder writable."
+        ) from error
+
+
+def read_artifact(folder: Path) -> tuple[ArtifactManifest, dict[str, bytes]]:
+    """Return a verified manifest with the content of the files it lists."""
+    manifest = _parse(folder / MANIFEST, _read(folder / MANIFEST))
+    missing = {PROGRAM, PROMPT} - manifest.files.keys()
+    if missing:
+        raise _damaged(folder / MANIFEST, f"lists no {missing.pop()}")
+    files = {}
+    for name, digest in manifest.files.items():
+        if not re.fullmatch(r"[\w-]+\.\w+", name):
+            raise _damaged(folder / MANIFEST, f"lists a file with the name {name!r}")
+        files[name] = _read(folder / name)
+        if file_digest(files[name]) != digest:
+            raise _damaged(folder / name, "was changed after it was saved")
+    return manifest, files
+
+
+def _parse(path: Path, content: bytes) -> ArtifactManifest:
+    try:
+        fields = json.loads(content)
+    except ValueError as error:
+        raise _damaged(path, f"is no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise _damaged(path, "is no JSON object")
+    written = fields.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise ArtifactError(
+            f"{path}: a later version of PromptGrad wrote this artifact (format {written}).",
+            hint="Upgrade: pip install --upgrade promptgrad-tui",
+        )
+    claimed = fields.pop("sha256", None)
+    try:
+        manifest = ArtifactManifest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"has no valid {where}: {first['msg']}") from error
+    if claimed != _digest_of(fields):
+        raise _damaged(path, "was changed after it was saved")
+    return manifest
+
+
+def _digest_of(fields: dict[str, Any]) -> str:
+    return file_digest(json.dumps(fields, sort_keys=True).encode())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _damaged(path, "is missing") from error
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: {error.strerror}.", hint="Check the path and its permissions."
+        ) from error
+
+
+def _damaged(path: Path, problem: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} {problem}.",
+        hint="Take the artifact from where it was saved, or make it again: promptgrad run",
+    )

@@ -1,0 +1,167 @@
+"""The compilation matrix: program versions by exact model revisions, and what is known of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.ground.errors import ArtifactError
+from engine.journal.events import GateResult
+from engine.journal.journal import Journal
+from engine.project.fingerprint import changes
+from engine.project.gates import Gates
+from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
+from engine.release.release_gate import evaluate_gates
+from engine.release.releases import Releases, cell_of, load_releases
+from engine.release.transfers import Transfer, read_transfers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact in its cell; `manifest` is None where it can't be read, and `problem` says why.
+
+    `stale` names what has changed in the project since, `gates` are the verdicts of today's gates,
+    `prompt_tokens` those of the longest prompt of the test split.
+    """
+
+    path: Path
+    cell: str = ""
+    manifest: ArtifactManifest | None = None
+    problem: str = ""
+    is_current: bool = False
+    stale: tuple[str, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    prompt_tokens: int | None = None
+
+    @property
+    def gate(self) -> str:
+        """The gates' verdict: passed, failed, forced (released by a person all the same) or untested."""
+        if self.manifest is None or not self.gates:
+            return "untested"
+        if all(result.passed for result in self.gates):
+            return "passed"
+        return "forced" if self.manifest.forced else "failed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as JSON-ready data."""
+        row: dict[str, Any] = {
+            "kind": "artifact",
+            "artifact": str(self.path),
+            "problem": self.problem,
+            "current": self.is_current,
+        }
+        manifest = self.manifest
+        if manifest is None:
+            return row
+        test, baseline = manifest.optimized.test, manifest.baseline.test
+        return row | {
+            "cell": self.cell,
+            "name": manifest.name,
+            "program": manifest.program,
+            "model": manifest.model.model_dump(mode="json", exclude={"revision"}),
+            "baseline": baseline.model_dump() if baseline else None,
+            "test": test.model_dump() if test else None,
+            "test_opening": manifest.test_opening,
+            "gate": self.gate,
+            "failed": [result.gate for result in self.gates if not result.passed],
+            "rules": len(manifest.rules),
+            "prompt_tokens": self.prompt_tokens,
+            "created": manifest.created,
+            "stale": list(self.stale),
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One program version on one exact model revision: what was proved there, and what only measured.
+
+    The cell without a name holds the artifacts that can't be read.
+    """
+
+    name: str
+    entries: Sequence[Entry]
+    transfers: Sequence[Transfer]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All entries, cell by cell in the order of their first artifact, and all transfers."""
+
+    entries: Sequence[Entry] = field(default_factory=tuple)
+    transfers: Sequence[Transfer] = field(default_factory=tuple)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells in order; last those in which nothing was proved."""
+        names = dict.fromkeys([entry.cell for entry in self.entries] + [t.cell for t in self.transfers])
+        return [
+            Cell(
+                name,
+                [entry for entry in self.entries if entry.cell == name],
+                [transfer for transfer in self.transfers if transfer.cell == name],
+            )
+            for name in names
+        ]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return the artifacts, then the transfers, as JSON-ready data; `kind` tells them apart."""
+        rows = [entry.as_dict() for entry in self.entries]
+        return rows + [transfer.as_dict() for transfer in self.transfers]
+
+
+def read_matrix(
+    root: Path,
+    fingerprint: Mapping[str, str] | None = None,
+    gates: Gates | None = None,
+    journal: Journal | None = None,
+) -> Matrix:
+    """Return what lies in the folder of all artifacts, compared with the project as it is now.
+
+    The journal tells of transfers; without one there are none.
+
+    Raises:
+        ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
+    """
+    releases = load_releases(root)
+    found = [
+        _entry(path.parent, root, releases, fingerprint, gates) for path in root.glob("*/*/*/manifest.json")
+    ]
+    first: dict[str, str] = {}
+    for entry in sorted(found, key=_created):
+        first.setdefault(entry.cell, _created(entry))
+    ordered = sorted(found, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
+    whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
+    return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
+
+
+def _entry(
+    folder: Path,
+    root: Path,
+    releases: Releases,
+    fingerprint: Mapping[str, str] | None,
+    gates: Gates | None,
+) -> Entry:
+    is_current = folder.relative_to(root).as_posix() in releases.current.values()
+    try:
+        manifest = load_manifest(folder)
+        measured = load_measurement(folder) if MEASURED in manifest.files else None
+    except ArtifactError as error:
+        return Entry(folder, problem=error.message, is_current=is_current)
+    cell = cell_of(manifest)
+    measured_on = manifest.details.get("fingerprint")
+    stale = changes(measured_on, fingerprint) if fingerprint is not None and measured_on is not None else []
+    return Entry(
+        path=folder,
+        cell=cell,
+        manifest=manifest,
+        is_current=is_current,
+        stale=tuple(stale),
+        gates=evaluate_gates(gates, measured).results if gates and measured else manifest.gates,
+        prompt_tokens=measured.most_prompt_tokens if measured else None,
+    )
+
+
+def _created(entry: Entry) -> str:
+    return entry.manifest.created if entry.manifest else ""

@@ -1,0 +1,116 @@
+"""What a program came to on the sealed test split, example by example: all that a gate looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import ceil
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.ground.interval import Interval
+from engine.ground.statistics import gain_interval
+from engine.journal.events import SliceScores
+from engine.learning.slices import ScoredExamples
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MeasuredExample(_Part):
+    """One example with the scores of the baseline and of the optimized program (0..1).
+
+    `name` is its id, or its key. What follows the scores is the optimized program's: whether it was right,
+    the tokens of its prompts, and `latency`, the seconds that the model took when it was asked nothing else
+    at the time; None where that wasn't measured. Examples of other splits are there because a gate names
+    them.
+    """
+
+    key: str
+    name: str
+    split: Literal["train", "validation", "test"] = "test"
+    slice: str = ""
+    baseline: float
+    optimized: float
+    is_success: bool
+    is_unparseable: bool = False
+    prompt_tokens: int = 0
+    latency: float | None = None
+
+
+class Measurement(_Part):
+    """The measured examples, and what follows from those of the test split."""
+
+    examples: tuple[MeasuredExample, ...] = ()
+
+    @property
+    def tested(self) -> list[MeasuredExample]:
+        """The examples of the test split."""
+        return [example for example in self.examples if example.split == "test"]
+
+    @property
+    def baseline(self) -> Interval:
+        """The baseline's mean score on the test split."""
+        return self._before.interval
+
+    @property
+    def optimized(self) -> Interval:
+        """The optimized program's mean score on the test split."""
+        return self._after.interval
+
+    @cached_property
+    def gain(self) -> Interval:
+        """The mean gain on the test split, from paired scores."""
+        return gain_interval(self._before.scores, self._after.scores)
+
+    @cached_property
+    def slices(self) -> dict[str, SliceScores]:
+        """The scores of each slice, by its value; empty without slices."""
+        return self._after.gains_over(self._before)
+
+    @property
+    def most_prompt_tokens(self) -> int:
+        """The tokens of the longest prompt on the test split."""
+        return max(example.prompt_tokens for example in self.tested)
+
+    @property
+    def latencies(self) -> list[float]:
+        """How long the model took for each example that was timed, the shortest first."""
+        return sorted(example.latency for example in self.tested if example.latency is not None)
+
+    @property
+    def mean_latency(self) -> float | None:
+        """How long the model takes for an example on average; None where no example was timed."""
+        latencies = self.latencies
+        return sum(latencies) / len(latencies) if latencies else None
+
+    @property
+    def p95_latency(self) -> float | None:
+        """The time within which 95 % of the timed examples were answered (nearest rank)."""
+        latencies = self.latencies
+        return latencies[ceil(0.95 * len(latencies)) - 1] if latencies else None
+
+    @property
+    def unparseable_share(self) -> float:
+        """The share of answers that could not be read, 0..1."""
+        return sum(example.is_unparseable for example in self.tested) / len(self.tested)
+
+    def named(self, name: str) -> list[MeasuredExample]:
+        """Return the measured examples of that id or key: ids may begin anew in each split's file."""
+        return [example for example in self.examples if name in (example.name, example.key)]
+
+    @property
+    def _before(self) -> ScoredExamples:
+        return self._scored([example.baseline for example in self.tested])
+
+    @property
+    def _after(self) -> ScoredExamples:
+        return self._scored([example.optimized for example in self.tested])
+
+    def _scored(self, scores: Sequence[float]) -> ScoredExamples:
+        tested = self.tested
+        return ScoredExamples(
+            scores, [example.is_success for example in tested], [example.slice for example in tested]
+        )

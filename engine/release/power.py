@@ -1,0 +1,97 @@
+"""What a test split of n examples can show at all, said before a run and not after it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import comb, sqrt
+from statistics import NormalDist
+
+from engine.ground.interval import Interval
+from engine.ground.statistics import gain_interval
+
+_ENOUGH = 15  # beyond so many examples, further ones that don't change don't matter to the sign-flip test
+
+
+def smallest_visible_gain(n: int) -> float | None:
+    """Return the smallest gain on `n` 0/1 scores that can be told from chance (0..1), or None if none can.
+
+    That is the share of examples which must be repaired, none broken, for the 95 % interval of the gain to
+    lie above 0.
+    """
+    repaired = _fewest_repaired(min(n, _ENOUGH))
+    return None if repaired is None else repaired / n
+
+
+def likely_visible_gain(n: int, power: float = 0.8) -> float | None:
+    """Return the true gain (0..1) that is told from chance in `power` of all samples of `n` 0/1 scores.
+
+    It counts a change that breaks nothing; one that also breaks examples needs a larger gain.
+    """
+    repaired = _fewest_repaired(min(n, _ENOUGH))
+    if repaired is None:
+        return None
+    low, high = repaired / n / 10, 1.0
+    for _ in range(40):
+        share = (low + high) / 2
+        low, high = (low, share) if _at_least(repaired, n, share) >= power else (share, high)
+    return high
+
+
+def smallest_shown_loss(n: int) -> float:
+    """Return the smallest loss (0..1) that `n` examples without any change can rule out at 97.5 %.
+
+    Up to so large a share of all examples may behave otherwise without one of them being drawn (Clopper &
+    Pearson 1934); a smaller non-inferiority margin can't be shown.
+    """
+    if n > _ENOUGH:
+        return float(1 - 0.025 ** (1 / n))
+    return -gain_interval([0.0] * n, [0.0] * n).low
+
+
+def luck_of_best(openings: int, score: Interval) -> float:
+    """Return by how much the best of so many scores on one split is too high, by luck alone (0..1).
+
+    The expected maximum of as many independent results with the score's standard error; results that
+    resemble each other are less too high. Source: Blom 1958, Statistical Estimates and Transformed
+    Beta-Variables.
+    """
+    if openings < 2:
+        return 0.0
+    deviations = NormalDist().inv_cdf((openings - 0.375) / (openings + 0.25))
+    return deviations * sqrt(score.score * (1 - score.score) / score.n)
+
+
+def opening_text(opening: int, score: Interval) -> str:
+    """Return how often a test split has been opened and what that does to its score, as a sentence."""
+    if opening < 2:
+        return "This test split was opened for the first time: its score is that of unseen examples."
+    luck = luck_of_best(opening, score)
+    return (
+        f"This test split has been opened {opening} times. Whoever keeps the best of {opening} results "
+        f"sees a score that is up to about {luck:.3f} too high by luck alone; new examples restore it."
+    )
+
+
+def power_text(n: int) -> str:
+    """Return what `n` examples of a test split can show, as a sentence."""
+    least, likely = smallest_visible_gain(n), likely_visible_gain(n)
+    if least is None or likely is None:
+        return f"{n} examples can't tell any gain from chance; take more."
+    return (
+        f"{n} examples: a gain below {least:.3f} can't be told from chance, and one of {likely:.3f} is told "
+        "from it in 4 of 5 cases."
+    )
+
+
+@lru_cache
+def _fewest_repaired(n: int) -> int | None:
+    for repaired in range(1, n + 1):
+        after = [1.0] * repaired + [0.0] * (n - repaired)
+        if gain_interval([0.0] * n, after).low > 0:
+            return repaired
+    return None
+
+
+def _at_least(successes: int, n: int, share: float) -> float:
+    """The probability of at least so many successes in n draws."""
+    return 1 - sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(successes))

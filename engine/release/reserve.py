@@ -1,0 +1,51 @@
+"""What is kept of a budget for the test split, so that a run that it ends is scored all the same."""
+
+from __future__ import annotations
+
+from engine.ground.errors import BudgetExhaustedError
+from engine.journal.control import RunControl
+from engine.journal.events import BatchScored, EpochFinished, Event
+from engine.journal.replay import Replay
+from engine.release.proof import Prover
+
+
+class Reserve:
+    """Keeps as many of a run's calls, and as much of its minutes, as the proof of its rules takes.
+
+    Raises:
+        BudgetExhaustedError: `max_calls` pays for no more than that.
+    """
+
+    def __init__(self, prover: Prover, replay: Replay, control: RunControl, max_calls: int | None) -> None:
+        self._prover = prover
+        self._replay = replay
+        self._control = control
+        self._max_calls = max_calls
+        self._is_kept = True
+        if max_calls is not None and max_calls <= prover.calls:
+            raise BudgetExhaustedError(
+                f"{max_calls} calls don't pay for more than the test split ({prover.calls} calls).",
+                hint="Give more with --max-calls, or use a smaller test split.",
+            )
+        self._keep(prover.calls)
+
+    def hear(self, event: Event) -> None:
+        """Reckon anew where no rollout is under way: what one takes is known better than before."""
+        if self._is_kept and isinstance(event, BatchScored | EpochFinished):
+            self._keep(self._prover.calls)
+
+    def release(self) -> str:
+        """Give what was kept to the proof, however late it is; return how much it was, as a sentence."""
+        calls, self._is_kept = self._calls, False
+        self._keep(0)
+        self._control.release_deadline()
+        if self._max_calls is not None:
+            return f"Of {self._max_calls} calls, {calls} were kept for the test split."
+        minutes = calls * self._replay.seconds_per_call / 60
+        return f"Of the minutes, {minutes:.1f} were kept for the test split."
+
+    def _keep(self, calls: int) -> None:
+        self._calls = calls
+        if self._max_calls is not None:
+            self._replay.max_calls = max(self._max_calls - calls, 0)
+        self._control.reserve = lambda: calls * self._replay.seconds_per_call

@@ -1,0 +1,194 @@
+"""The sealed test split: opened for a release only, each time noted in the journal and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.ground.model import Model
+from engine.journal.events import DataUsed, Emit, ModelUsed, TestFinished, TestOpened
+from engine.journal.journal import Journal
+from engine.learning.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
+from engine.learning.slices import slice_name
+from engine.programs.rules import RuleSet
+from engine.project.data import LoadedExample, dataset_digest
+from engine.release.measurement import MeasuredExample, Measurement
+
+_MOST_TIMED = 100
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """The test split, the field that slices it, and examples of other splits that are measured with it.
+
+    With `is_timed`, the optimized program is timed on its examples, one call at a time; on a large split on
+    the first 100. The call before the first one that counts warms the model up.
+    """
+
+    __test__ = False
+
+    examples: Sequence[LoadedExample]
+    slice_field: str | None = None
+    also: Mapping[str, Sequence[LoadedExample]] = field(default_factory=dict)
+    is_timed: bool = False
+
+    @property
+    def rollouts(self) -> int:
+        """How many runs of the program a measurement takes at the most."""
+        also = sum(len(examples) for examples in self.also.values())
+        timed = min(len(self.examples), _MOST_TIMED + 1) if self.is_timed else 0
+        return 2 * (len(self.examples) + also) + timed
+
+    @property
+    def data(self) -> DataUsed:
+        """The identity of the test split."""
+        return DataUsed(n=len(self.examples), digest=dataset_digest(self.examples))
+
+    def measure(self, runner: RolloutRunner, rules: RuleSet) -> Measurement:
+        """Return the scores of the baseline and of the program with `rules`, example by example."""
+        parts: dict[Literal["train", "validation", "test"], Sequence[LoadedExample]] = {
+            "test": self.examples,
+            "validation": self.also.get("validation", ()),
+            "train": self.also.get("train", ()),
+        }
+        examples = [example for part in parts.values() for example in part]
+        items = [
+            item
+            for split, part in parts.items()
+            for item in runner.items([example.values for example in part], split)
+        ]
+        latencies = self._latencies(runner, rules, items)
+        before, after = runner.run(RuleSet(), items), runner.run(rules, items)
+        return Measurement(
+            examples=tuple(
+                _measured(example, slice_name(example.values, self.slice_field), item, old, new, latency)
+                for example, item, old, new, latency in zip(
+                    examples, items, before, after, latencies, strict=True
+                )
+            )
+        )
+
+    def _latencies(
+        self, runner: RolloutRunner, rules: RuleSet, items: Sequence[Item]
+    ) -> Sequence[float | None]:
+        """Return the seconds of each item; None where it wasn't timed, or only warmed the model up."""
+        if not self.is_timed or not rules:
+            return [None] * len(items)
+        timed = runner.latencies(rules, items[: min(len(self.examples), _MOST_TIMED + 1)])
+        counted = timed if len(timed) == 1 else [None, *timed[1:]]
+        return [*counted, *[None] * (len(items) - len(timed))]
+
+
+def measure_test_split(
+    journal: Journal,
+    run: str,
+    split: TestSplit,
+    runner: RolloutRunner,
+    rules: RuleSet,
+    *,
+    place: str,
+    purpose: Literal["release", "transfer"],
+    program: str,
+    model: Model,
+    emit: Emit,
+    fingerprint: Mapping[str, str] | None = None,
+) -> tuple[Measurement, int]:
+    """Open the test split at a `place` in a run and score it; return that, and how manieth opening it is.
+
+    Raises:
+        PromptGradError: the model's name has come to mean other weights meanwhile: nothing is noted then.
+    """
+    opened = open_test_split(
+        journal,
+        run,
+        split,
+        place=place,
+        purpose=purpose,
+        program=program,
+        rules=rules.digest,
+        model=ModelUsed.of(model),
+        emit=emit,
+        fingerprint=fingerprint or {},
+    )
+    measured = split.measure(runner, rules)
+    model.verify_revision()
+    emit(
+        TestFinished(
+            id=place,
+            baseline=measured.baseline,
+            optimized=measured.optimized,
+            gain=measured.gain,
+            slices=measured.slices,
+            opening=opened.opening,
+        )
+    )
+    return measured, opened.opening
+
+
+def open_test_split(
+    journal: Journal,
+    run: str,
+    split: TestSplit,
+    *,
+    place: str,
+    purpose: Literal["release", "transfer"],
+    program: str,
+    rules: str,
+    model: ModelUsed,
+    emit: Emit,
+    fingerprint: Mapping[str, str],
+) -> TestOpened:
+    """Note that a run opens the test split at a `place` in it, and return the note.
+
+    A run that is resumed opens it once, and to score the same rules on the same model again counts as no
+    further opening: it tells nothing new.
+    """
+    earlier = openings(journal, split.data.digest)
+    for opened_by, event in earlier:
+        if (opened_by, event.id) == (run, f"{place}/opened"):
+            return event
+    looked_at = {(event.program, event.rules, event.model.revision) for _, event in earlier}
+    opened = TestOpened(
+        id=f"{place}/opened",
+        data=split.data,
+        opening=len(looked_at | {(program, rules, model.revision)}),
+        purpose=purpose,
+        program=program,
+        rules=rules,
+        model=model,
+        fingerprint=dict(fingerprint),
+    )
+    emit(opened)
+    return opened
+
+
+def openings(journal: Journal, digest: str) -> list[tuple[str, TestOpened]]:
+    """Return each opening of the test split with that digest, and the run that opened it, in order."""
+    return [
+        (run, event)
+        for run, event in journal.events_of_kind("test_opened")
+        if isinstance(event, TestOpened) and event.data.digest == digest
+    ]
+
+
+def _measured(
+    example: LoadedExample,
+    slice_value: str,
+    item: Item,
+    before: Rollout,
+    after: Rollout,
+    latency: float | None,
+) -> MeasuredExample:
+    return MeasuredExample(
+        key=item.key,
+        name=example.name,
+        split=item.split,
+        slice=slice_value,
+        baseline=before.score.value,
+        optimized=after.score.value,
+        is_success=after.score.is_success,
+        is_unparseable=after.score.error_type == UNPARSEABLE,
+        prompt_tokens=after.prompt_tokens,
+        latency=latency,
+    )

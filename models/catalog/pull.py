@@ -1,0 +1,66 @@
+"""Downloads of models: with `ollama pull`, the only thing here that reaches out, and only when asked to."""
+
+from __future__ import annotations
+
+from engine.ground.model import Progress
+from models.errors import ModelUriError
+from models.ollama.api import OllamaApi, ollama_address
+
+FORMS = "Use ollama:NAME or hf:OWNER/REPO/FILE.gguf."
+
+
+def pull_model(source: str, *, on_progress: Progress | None = None) -> str:
+    """Download a model and return the URI that opens it; an interrupted download is resumed.
+
+    `source` is `ollama:NAME`, which the Ollama server fetches, or `hf:OWNER/REPO/FILE.gguf`, which goes into
+    the hub's cache on this machine; of a model in shards, any one shard stands for all.
+
+    Raises:
+        ModelUriError: the source can't be read.
+        ModelNotFoundError: there is no such model.
+        ModelFileError: what arrived is not what the hub has.
+        ServerError: the hub or the Ollama server can't be reached.
+    """
+    report = on_progress or (lambda _sentence, _fraction: None)
+    scheme, name = _parts(source)
+    if scheme == "ollama":
+        return _pull_from_ollama(name, report)
+    from models.catalog.hub import download_model
+
+    owner, repository, filename = name.split("/", 2)
+    return f"gguf:{download_model(f'{owner}/{repository}', filename, report)}"
+
+
+def reaches(source: str) -> str:
+    """Return who is asked for a model, for a person who has to agree to that.
+
+    Raises:
+        ModelUriError: the source can't be read.
+    """
+    scheme, name = _parts(source)
+    if scheme == "hf":
+        from models.catalog.hub import hub_host
+
+        return hub_host()
+    first, slash, _ = name.partition("/")
+    registry = first if slash and "." in first else "registry.ollama.ai"
+    return f"{registry}, through Ollama at {ollama_address()}"
+
+
+def _parts(source: str) -> tuple[str, str]:
+    """Return what a source begins with, `ollama` or `hf`, and the name behind it."""
+    scheme, _, name = source.strip().partition(":")
+    if scheme == "ollama" and name and not any(map(str.isspace, name)):
+        return scheme, name
+    if scheme == "hf" and all(name.split("/", 2)) and name.count("/") >= 2 and name.endswith(".gguf"):
+        return scheme, name
+    raise ModelUriError(f"{source!r} can't be downloaded.", hint=FORMS)
+
+
+def _pull_from_ollama(name: str, report: Progress) -> str:
+    with OllamaApi() as api:
+        for step in api.pull(name):
+            done, total = step.get("completed") or 0, step.get("total") or 0
+            of = f", {done / 1e9:.2f} of {total / 1e9:.2f} GB" if total else ""
+            report(f"Ollama: {step.get('status', '')}{of}", done / total if total else 0.0)
+    return f"ollama:{name}"

@@ -1,0 +1,234 @@
+"""Requests to Ollama, with nothing left to its defaults and no prompt cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+from dspy import lm15
+from dspy.clients.engines.base import StreamEvent
+
+from engine.ground.model import Messages, Progress
+from models.ollama.api import CONNECT_SECONDS, START_HINT, error_text, goes_through_proxy, unreachable
+from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
+from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
+from models.settings import ModelSettings
+
+SILENCE = 5.0
+"""Seconds without a word from the server after which a person is told what it may be doing."""
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two questions to a server that says it is busy."""
+
+
+class OllamaEngine(ServerEngine):
+    """Sends requests to `/api/chat` with every option spelled out, and checks that no prompt was cut."""
+
+    supports_reasoning = True
+
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        settings: ModelSettings,
+        context_length: int,
+        shown: dict[str, Any],
+        counter: TokenCounter,
+        report: Progress,
+    ) -> None:
+        super().__init__(f"Ollama at {address}", settings)
+        self._address = address
+        self._name = name
+        self._settings = settings
+        self._context_length = context_length
+        self._thinks = "thinking" in (shown.get("capabilities") or ())
+        self._stops = _stops(shown.get("parameters") or "")
+        self._counter = counter
+        self._report = report
+        self._loading = f"Waiting: {self.server} is loading {name}, or reading a long prompt"
+        self._http = httpx.AsyncClient(
+            base_url=address,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            trust_env=goes_through_proxy(address),
+        )
+
+    async def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
+        """Yield one answer as Ollama gives it."""
+        body = self.body(request)
+        yield lm15.StreamStartEvent(model=self._name)
+        last: dict[str, Any] = {}
+        async with aclosing(self._chunks(body)) as chunks:
+            async for last in chunks:
+                message = last.get("message") or {}
+                if thought := message.get("thinking"):
+                    yield lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0))
+                if text := message.get("content"):
+                    yield lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1))
+        if not last.get("done"):
+            raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
+        yield self._end(body, last)
+
+    def body(self, request: lm15.Request) -> dict[str, Any]:
+        """Return what is posted to `/api/chat` for a request."""
+        if request.config.logprobs is not None:
+            raise lm15.UnsupportedFeatureError("Log-probabilities can't be had from Ollama here.")
+        body: dict[str, Any] = {
+            "model": self._name,
+            "messages": chat_messages(request),
+            "stream": True,
+            "options": self._options(request.config),
+            "keep_alive": keep_alive_value(self._settings.keep_alive),
+            "truncate": False,
+            "shift": False,
+        }
+        if self._thinks:
+            reasoning = request.config.reasoning
+            body["think"] = self._settings.think if reasoning is None else not reasoning.is_off
+        if schema := answer_schema(request):
+            body["format"] = schema
+        return body
+
+    def _options(self, config: lm15.Config) -> dict[str, Any]:
+        def chosen(asked: Any, default: Any) -> Any:
+            return default if asked is None else asked
+
+        settings = self._settings
+        options = {
+            "num_ctx": self._context_length,
+            "num_predict": chosen(config.max_tokens, settings.max_tokens),
+            "temperature": chosen(config.temperature, settings.temperature),
+            "top_p": chosen(config.top_p, settings.top_p),
+            "top_k": chosen(config.top_k, settings.top_k),
+            "min_p": settings.min_p,
+            "typical_p": 1.0,
+            "repeat_penalty": settings.repeat_penalty,
+            "repeat_last_n": 64,
+            "presence_penalty": chosen(config.presence_penalty, 0.0),
+            "frequency_penalty": chosen(config.frequency_penalty, 0.0),
+            "seed": chosen(config.seed, settings.seed),
+        }
+        if config.stop:  # Ollama replaces the model's own stop strings with these
+            options["stop"] = [*self._stops, *config.stop]
+        return options
+
+    async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the lines of an answer, after waiting for a server whose queue is full."""
+        pause = 0.25
+        while True:
+            note = asyncio.get_running_loop().call_later(SILENCE, self._report, self._loading, 0.0)
+            try:
+                async with self._http.stream("POST", "/api/chat", json=body) as response:
+                    note.cancel()
+                    if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                        async for chunk in self._lines(body, response):
+                            yield chunk
+                        return
+            except httpx.ConnectError as error:
+                raise lm15.TransportError(f"{unreachable(self._address)} {START_HINT}") from error
+            except httpx.HTTPError as error:
+                raise lm15.TransportError(f"The connection to {self.server} broke: {error}.") from error
+            finally:
+                note.cancel()
+            self._report(f"Waiting: {self.server} is busy", 0.0)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _lines(self, body: dict[str, Any], response: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
+        if response.is_error:
+            await response.aread()
+            raise self._error(body, response.status_code, error_text(response.text))
+        async for line in response.aiter_lines():
+            if not line.strip():
+                continue
+            chunk = _object(line)
+            if chunk is None:
+                raise lm15.TransportError(f"{self.server} sent a damaged line.")
+            if "error" in chunk:
+                raise self._error(body, int(chunk.get("status") or 500), str(chunk["error"]))
+            yield chunk
+
+    def _error(self, body: dict[str, Any], status: int, reason: str) -> lm15.LM15Error:
+        """Return what an error of Ollama means to DSPy: some are worth another try."""
+        if is_context_overflow(reason):
+            return lm15.ContextLengthError(self._does_not_fit(count_prompt(self._counter, body["messages"])))
+        kinds: dict[int, Callable[..., lm15.LM15Error]] = {
+            404: lm15.UnsupportedModelError,
+            408: lm15.TimeoutError,
+            429: lm15.RateLimitError,
+            504: lm15.TimeoutError,
+        }
+        fallback = lm15.InvalidRequestError if status < 500 else lm15.ServerError
+        return kinds.get(status, fallback)(f"{self.server} answers {status}: {reason}.", status=status)
+
+    def _end(self, body: dict[str, Any], last: dict[str, Any]) -> lm15.StreamEndEvent:
+        """Return the end of an answer.
+
+        Raises:
+            lm15.ContextLengthError: the prompt was cut, or the answer ran into the end of the context.
+        """
+        prompt, answer = int(last.get("prompt_eval_count") or 0), int(last.get("eval_count") or 0)
+        fewest = self._fewest_tokens(body["messages"])
+        if prompt and prompt < fewest:
+            raise lm15.ContextLengthError(
+                f"{self.server} read {prompt} tokens of a prompt of at least {fewest}: it cut the rest off. "
+                f"{self._remedy()}"
+            )
+        cut = last.get("done_reason") == "length"
+        if cut and answer < body["options"]["num_predict"] and prompt + answer >= self._context_length - 1:
+            raise lm15.ContextLengthError(self._does_not_fit(prompt))
+        return lm15.StreamEndEvent(
+            finish_reason="length" if cut else "stop",
+            usage=lm15.Usage(input_tokens=prompt, output_tokens=answer, total_tokens=prompt + answer),
+        )
+
+    def _fewest_tokens(self, messages: Messages) -> int:
+        """Return how many tokens the prompt has at least; templates may strip blanks around a message."""
+        texts = [message["content"].strip() for message in messages]
+        if self._counter.exact:
+            return sum(max(self._counter.count(text) - 2, 0) for text in texts)
+        return sum(map(fewest_tokens, texts))
+
+    def _does_not_fit(self, tokens: int) -> str:
+        about = "" if self._counter.exact else "about "
+        return (
+            f"A prompt of {about}{tokens} tokens and its answer don't fit into the context of "
+            f"{self._context_length} tokens. {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        return "Raise `context_length` under [model], or shorten the example."
+
+    async def disconnect(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _stops(parameters: str) -> list[str]:
+    """Return a Modelfile's stop strings from the text that `/api/show` makes of its parameters."""
+    values = [line.split(maxsplit=1)[1] for line in parameters.splitlines() if line.startswith("stop ")]
+    return [text for value in values if (text := _unquoted(value.strip()))]
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return str(json.loads(value)) if value.startswith('"') else value
+    except ValueError:
+        return value.strip('"')
+
+
+def keep_alive_value(text: str) -> str | int:
+    """Return what Ollama reads as a duration: a plain number must not be a string."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,126 @@
+"""Models that an Ollama server runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine.ground.model import Progress
+from engine.ground.revision import ModelRevision
+from models.errors import ModelError, ModelFileError, ModelMemoryError, ServerError
+from models.ollama.api import OllamaApi, is_new_enough
+from models.ollama.engine import OllamaEngine, keep_alive_value
+from models.ollama.revision import BLOB, read_revision
+from models.server.model import ServerModel
+from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
+from models.settings import DEFAULT_CONTEXT, ModelSettings
+
+
+def open_ollama(
+    name: str, settings: ModelSettings, *, address: str | None = None, on_progress: Progress | None = None
+) -> OllamaModel:
+    """Open a model of an Ollama server and bring it into the server's memory.
+
+    Raises:
+        ServerError: the server is down, too old, or can't load the model.
+        ModelNotFoundError: the server doesn't have the model.
+        ModelError: the model doesn't run on this server but in a cloud.
+    """
+    report = on_progress or (lambda _sentence, _fraction: None)
+    api = OllamaApi(address)
+    try:
+        version = api.version()
+        if not is_new_enough(version):
+            raise ServerError(
+                f"Ollama {version} at {api.address} cuts long prompts without a word.",
+                hint="Update it to 0.12.6 or later.",
+            )
+        revision, shown = read_revision(api, name, version)
+        context_length = _load(api, name, settings, shown, report)
+        return OllamaModel(api, name, settings, revision, shown, context_length, report)
+    except BaseException:
+        api.close()
+        raise
+
+
+class OllamaModel(ServerModel):
+    """A `LocalModel` that an Ollama server runs; `open_model("ollama:NAME")` makes one.
+
+    When it is closed, it stays in Ollama's memory for `keep_alive`.
+    """
+
+    hint_when_moved = "The tag was pulled or made anew meanwhile: run again to prove rules on what it is now."
+
+    def __init__(
+        self,
+        api: OllamaApi,
+        name: str,
+        settings: ModelSettings,
+        revision: ModelRevision,
+        shown: dict[str, Any],
+        context_length: int,
+        report: Progress,
+    ) -> None:
+        self._api = api
+        self._name = name
+        counter = _counter(shown)
+        super().__init__(
+            f"ollama:{name}",
+            revision,
+            settings,
+            context_length=context_length,
+            engine=OllamaEngine(api.address, name, settings, context_length, shown, counter, report),
+            counter=counter,
+        )
+
+    def read_revision(self) -> ModelRevision:
+        """Ask the server what the name stands for now."""
+        return read_revision(self._api, self._name, self._api.version())[0]
+
+    def disconnect(self) -> None:
+        """Close the connection that asks what models are."""
+        self._api.close()
+
+
+def _load(api: OllamaApi, name: str, settings: ModelSettings, shown: dict[str, Any], report: Progress) -> int:
+    """Load the model and return the context length that it really has."""
+    trained = _trained_context(shown)
+    wanted = settings.context_length or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    report(f"Waiting for Ollama to load {name}", 0.0)
+    body = {
+        "options": {"num_ctx": wanted},
+        "keep_alive": keep_alive_value(settings.keep_alive),
+        "shift": False,
+    }
+    try:
+        api.load(name, body, settings.timeout_seconds)
+    except ServerError as error:
+        if "memory" in error.message:
+            hint = "Lower `context_length` under [model], or choose a smaller model."
+            raise ModelMemoryError(error.message, hint=hint) from error
+        raise
+    loaded = int((api.loaded(name) or {}).get("context_length") or wanted)
+    if loaded < wanted and settings.context_length:
+        raise ModelError(
+            f"Ollama loaded {name} with a context of {loaded} tokens instead of {wanted}.",
+            hint=f"Set context_length = {loaded} under [model].",
+        )
+    report(f"Ollama has loaded {name}", 1.0)
+    return min(loaded, wanted)
+
+
+def _trained_context(shown: dict[str, Any]) -> int | None:
+    info = shown.get("model_info") or {}
+    length = info.get(f"{info.get('general.architecture')}.context_length")
+    return int(length) if length else None
+
+
+def _counter(shown: dict[str, Any]) -> TokenCounter:
+    """Return an exact counter where Ollama's blob lies on this machine and llama.cpp can read it."""
+    blob = BLOB.search(shown.get("modelfile") or "")
+    if blob and Path(blob[1]).is_file():
+        try:
+            return VocabularyCounter(Path(blob[1]))
+        except ModelFileError:
+            pass  # Ollama also runs architectures that llama.cpp doesn't know
+    return EstimatedCounter()

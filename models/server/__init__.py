@@ -1,0 +1,1 @@
+"""What models behind servers have in common, whatever the protocol."""

@@ -1,0 +1,207 @@
+"""DSPy's engine contract for servers: from `events` follow blocking, asynchronous and streamed answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from typing import Any, Literal
+
+from dspy import lm15
+from dspy.clients.engines.base import StreamEvent, validate_request
+
+from models.cancelled import RequestCancelledError
+from models.server.background_loop import BackgroundLoop
+from models.settings import ModelSettings
+
+ChatMessage = dict[str, str]
+
+_OVERFLOW = re.compile(
+    r"context (length|size|window)|longer than the context|available context|context_length_exceeded",
+    re.IGNORECASE,
+)
+
+
+class ServerEngine(ABC):
+    """A `dspy.LM(engine=...)` over one asynchronous stream of events; safe to call from many threads."""
+
+    supports_response_schema = True
+    supported_params = frozenset({"response_format", "temperature", "top_p", "max_tokens", "stop", "seed"})
+
+    def __init__(self, server: str, settings: ModelSettings) -> None:
+        self.server = server
+        self.timeout_seconds = settings.timeout_seconds
+        limit = settings.concurrency
+        self._turn = asyncio.Semaphore(limit) if limit else contextlib.nullcontext()
+        self._loop = BackgroundLoop(server)
+
+    @abstractmethod
+    def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
+        """Yield one answer as it comes: a start, deltas, an end; runs on the engine's own loop."""
+
+    def unwatched_events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
+        """Yield the same answer where nobody reads it as it comes: a server may give it in one piece."""
+        return self.events(request)
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Close connections; runs on the engine's own loop."""
+
+    def complete(self, request: lm15.Request) -> lm15.Response:
+        """Return the answer to a request."""
+        try:
+            return self._loop.run(self.answer(request))
+        except CancelledError:
+            raise cancelled(self.server) from None
+
+    def stream(self, request: lm15.Request) -> Iterator[StreamEvent]:
+        """Yield the answer's events; closing the iterator cancels the request."""
+        arrived: queue.SimpleQueue[StreamEvent | None] = queue.SimpleQueue()
+        pump = self.start_pump(request, arrived.put)
+        try:
+            while (event := arrived.get()) is not None:
+                yield event
+            pump.result()
+        except CancelledError:
+            raise cancelled(self.server) from None
+        finally:
+            pump.cancel()
+
+    def cancel(self) -> None:
+        """End all running requests; their callers get an error."""
+        self._loop.cancel_all()
+
+    def close(self) -> None:
+        """Cancel what runs and close all connections."""
+        self.cancel()
+        with contextlib.suppress(CancelledError):  # where it is closed already
+            self._loop.run(self.disconnect())
+        self._loop.close()
+
+    def submit(self, request: lm15.Request) -> Future[lm15.Response]:
+        """Start a request and return at once."""
+        return self._loop.submit(self.answer(request))
+
+    def start_pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> Future[None]:
+        """Start a request whose events, and None at its end, go to `put`."""
+        future = self._loop.submit(self._pump(request, put))
+        future.add_done_callback(lambda _: put(None))
+        return future
+
+    async def answer(self, request: lm15.Request) -> lm15.Response:
+        """Return the answer to a request; runs on the engine's own loop."""
+        validate_request(request)
+        try:
+            async with self._turn, asyncio.timeout(self.timeout_seconds):
+                return await lm15.amaterialize_response(self.unwatched_events(request), request)
+        except TimeoutError:
+            raise self._too_slow() from None
+
+    async def _pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> None:
+        validate_request(request)
+        try:
+            async with (
+                self._turn,
+                asyncio.timeout(self.timeout_seconds),
+                contextlib.aclosing(self.events(request)) as events,
+            ):
+                async for event in events:
+                    put(event)
+        except TimeoutError:
+            raise self._too_slow() from None
+
+    def _too_slow(self) -> lm15.TimeoutError:
+        return lm15.TimeoutError(
+            f"{self.server} gave no complete answer within {self.timeout_seconds:g} s. "
+            "Raise `timeout_seconds` under [model] if the machine is that slow."
+        )
+
+
+class AsyncServerEngine:
+    """The same server for `dspy.LM(async_engine=...)`; closing the engine it wraps closes it too."""
+
+    def __init__(self, engine: ServerEngine) -> None:
+        self._engine = engine
+
+    async def complete(self, request: lm15.Request) -> lm15.Response:
+        """Return the answer to a request."""
+        future = self._engine.submit(request)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if future.cancelled() and not _being_cancelled():
+                raise cancelled(self._engine.server) from None
+            raise
+
+    async def stream(self, request: lm15.Request) -> AsyncIterator[StreamEvent]:
+        """Yield the answer's events; closing the iterator cancels the request."""
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+
+        def put(event: StreamEvent | None) -> None:
+            loop.call_soon_threadsafe(arrived.put_nowait, event)
+
+        pump = self._engine.start_pump(request, put)
+        try:
+            while (event := await arrived.get()) is not None:
+                yield event
+            pump.result()
+        except CancelledError:
+            raise cancelled(self._engine.server) from None
+        finally:
+            pump.cancel()
+
+    async def aclose(self) -> None:
+        """Do nothing: the blocking engine owns the connections."""
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def cancelled(server: str) -> RequestCancelledError:
+    """Return the error of a request that `cancel()` ended."""
+    return RequestCancelledError(f"The request to {server} was cancelled.")
+
+
+def chat_messages(request: lm15.Request) -> list[ChatMessage]:
+    """Return a request's messages as every chat server takes them.
+
+    Raises:
+        lm15.UnsupportedFeatureError: it holds tools, images or other things that are no text.
+    """
+    if request.tools:
+        raise lm15.UnsupportedFeatureError("Tools can't be sent to this model.")
+    messages: list[ChatMessage] = []
+    if request.system:
+        text = request.system if isinstance(request.system, str) else _text(request.system)
+        messages.append({"role": "system", "content": text})
+    for message in request.messages:
+        role = "system" if message.role == "developer" else message.role
+        messages.append({"role": role, "content": _text(message.parts)})
+    return messages
+
+
+def _text(parts: tuple[Any, ...]) -> str:
+    for part in parts:
+        if part.type not in ("text", "thinking"):
+            raise lm15.UnsupportedFeatureError(f"A part of type {part.type} can't be sent to this model.")
+    return "".join(part.text for part in parts if part.type == "text")
+
+
+def answer_schema(request: lm15.Request) -> dict[str, Any] | Literal["json"] | None:
+    """Return the JSON schema that the answer must follow, "json" for any JSON, None for free text."""
+    wanted = request.config.response_format
+    if wanted is None:
+        return None
+    return wanted["schema"] if wanted["type"] == "json_schema" else "json"
+
+
+def is_context_overflow(reason: str) -> bool:
+    """Whether a server's error says that the prompt is too long; each has its own words for it."""
+    return _OVERFLOW.search(reason) is not None

@@ -1,0 +1,1 @@
+"""Keys: every action once, from which bindings, footer, palette, help and the page of keys are made."""

@@ -1,0 +1,117 @@
+"""The rows that a run's events are folded into: rollouts, batches, gradients, tests, the log."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from engine.journal.events import AnalysisFinished, BatchScored, ConsensusReached, ValidationFinished
+from engine.journal.live_text import LivePass
+from engine.programs.rules import ParsedRule, Rule
+
+Place: TypeAlias = tuple[int, int]
+TestState: TypeAlias = Literal["queued", "running", "accepted", "rejected", "needs_review", "not_tested"]
+
+
+@dataclass(slots=True)
+class RolloutRow:
+    """What a list shows of one rollout; the event itself stays in the journal under its number `seq`."""
+
+    seq: int
+    example: str
+    split: str
+    rules: str
+    repeat: int
+    score: float
+    is_success: bool
+    error_type: str
+    tokens: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class BatchRow:
+    """A batch: under way until `scored` is set."""
+
+    epoch: int
+    batch: int
+    done: int = 0
+    scored: BatchScored | None = None
+    seq: int = 0
+    kept: int = 0
+    tested: int = 0
+    gain: float = 0.0
+
+    @property
+    def place(self) -> Place:
+        """Epoch and batch."""
+        return self.epoch, self.batch
+
+
+@dataclass(slots=True)
+class GradientRow:
+    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it.
+
+    A pass that is under way is "writing": `live` is what it has written so far.
+    """
+
+    epoch: int
+    batch: int
+    kind: Literal["batch", "analysis", "writing", "kept", "dropped"]
+    passes: int = 0
+    live: LivePass | None = None
+    analysis: AnalysisFinished | None = None
+    consensus: ConsensusReached | None = None
+    proposal: ParsedRule | None = None
+    reason: str = ""
+
+    @property
+    def place(self) -> tuple[int, int, int] | None:
+        """Epoch, batch and number of an analysis pass; None for other lines."""
+        if self.live is not None:
+            return self.live.place
+        return (self.epoch, self.batch, self.analysis.number) if self.analysis else None
+
+
+@dataclass(slots=True)
+class TestRow:
+    """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far."""
+
+    __test__ = False
+
+    epoch: int
+    batch: int
+    action: str
+    rule: Rule
+    state: TestState = "queued"
+    n: int = 0
+    before: str = ""
+    after: str = ""
+    started_seq: int = 0
+    seen: dict[str, float] = field(default_factory=dict)
+    finished: ValidationFinished | None = None
+    finished_seq: int = 0
+
+    def so_far(self) -> tuple[float, float, float] | None:
+        """Return mean, low and high of the differences seen so far, or None while there are too few.
+
+        The interval is the rough one of the normal distribution: the test's own comes with its verdict.
+        """
+        n = len(self.seen)
+        if n < 2:
+            return None
+        mean = sum(self.seen.values()) / n
+        spread = math.sqrt(sum((delta - mean) ** 2 for delta in self.seen.values()) / (n - 1) / n)
+        return mean, mean - 1.96 * spread, mean + 1.96 * spread
+
+
+@dataclass(slots=True)
+class LogRow:
+    """A line of the log."""
+
+    seq: int
+    time: float
+    kind: str
+    text: str
+    level: str = "info"

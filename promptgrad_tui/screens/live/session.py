@@ -1,0 +1,169 @@
+"""One run that is looked at: its journal, what is known of it, and where its examples are."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.ground.errors import JournalError
+from engine.journal.decisions import decision_key
+from engine.journal.events import RolloutFinished
+from engine.journal.journal import Completion, Journal, RunRecord
+from promptgrad_tui.screens.live.rows import RolloutRow
+from promptgrad_tui.screens.live.run import LiveRun
+from promptgrad_tui.screens.live.status import Status
+from promptgrad_tui.screens.live.worker_process import start_worker
+
+if TYPE_CHECKING:
+    from promptgrad_tui.work.measure.project_examples import ProjectExamples
+
+
+class RunSession:
+    """A run of a project, open for looking at it."""
+
+    def __init__(
+        self, journal: Journal, record: RunRecord, worker: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.journal = journal
+        self.run = record.id
+        self.project = Path(record.project)
+        self.options = record.options
+        self.live = LiveRun()
+        self.is_read = False
+        self.is_running = False
+        self.problem = ""
+        self.worker = worker
+        self._reviewing = 0
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a worker was started from here and has not taken up the run yet."""
+        return self.worker is not None and not self.is_running and self.worker.poll() is None
+
+    @property
+    def is_applying(self) -> bool:
+        """Whether a process makes the rules of a run that is over what was decided on them."""
+        if self.live.finished is None or not (self.is_running or self.is_starting):
+            return False
+        # Told by who began it here, and by what is written where it was begun elsewhere.
+        return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
+
+    @property
+    def has_failed_to_apply(self) -> bool:
+        """Whether the worker that was to apply a review has ended, and isn't known to have done so."""
+        is_over = self.worker is not None and self.worker.poll() is not None and not self.is_running
+        return is_over and self._reviewing > self.live.reviews_applied
+
+    @property
+    def has_failed_to_start(self) -> bool:
+        """Whether the worker that was started from here died before it did anything."""
+        return self.worker is not None and not self.live.last_seq and self.worker.poll() is not None
+
+    @property
+    def awaited(self) -> int:
+        """How many rules the run waits for: those of its question that nobody has decided on yet."""
+        if not self.live.awaited:
+            return 0
+        with suppress(JournalError):
+            decided = self.journal.decisions(self.run)
+            return sum(decision_key(rule) not in decided for rule in self.live.awaited)
+        return len(self.live.awaited)
+
+    def status(self) -> Status:
+        """Return how the run stands at this moment."""
+        return Status(
+            self.live,
+            self.is_running,
+            time.time(),
+            self.options,
+            self.problem,
+            self.is_starting,
+            self.is_applying,
+            self.is_read,
+            self.awaited,
+        )
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the run ended before its end and no process works on it."""
+        finished = self.live.finished
+        ended_early = finished is None or finished.summary.status in ("budget", "stopped", "error")
+        return self.is_read and not self.is_running and not self.is_starting and ended_early
+
+    def resume(self) -> None:
+        """Start the run's worker again.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self._reviewing = 0
+        self.worker = start_worker(self.project, self.run)
+
+    def send_command(self, name: str) -> None:
+        """Ask the run's worker for something; this waits where another program holds the journal.
+
+        Raises:
+            JournalError: the journal can't be written.
+        """
+        with self._own_connection() as journal:
+            journal.send_command(self.run, name)
+
+    def decide(self, decisions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write a person's decisions by their keys; this waits where another program holds the journal.
+
+        Raises:
+            JournalError: the journal can't be written.
+        """
+        with self._own_connection() as journal:
+            for key, decision in decisions.items():
+                journal.decide(self.run, key, decision)
+
+    def _own_connection(self) -> Journal:
+        # A connection lets in one thread at a time: who waits to write must keep nobody from reading.
+        return Journal.open(self.journal.path)
+
+    def apply_review(self) -> None:
+        """Start a worker that makes a finished run's rules what was decided.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self._reviewing = self.live.reviews_applied + 1
+        self.worker = start_worker(self.project, self.run, "--apply-review")
+
+    def rollout(self, row: RolloutRow) -> RolloutFinished | None:
+        """Return everything about a rollout.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        for _, event in self.journal.events(self.run, after=row.seq - 1, limit=1):
+            if isinstance(event, RolloutFinished):
+                return event
+        return None
+
+    def completions(self, keys: tuple[str, ...]) -> list[Completion]:
+        """Return the model's answers with these keys, as far as they are known.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        found = (self.journal.completion(key) for key in keys)
+        return [completion for completion in found if completion is not None]
+
+    def example(self, key: str) -> dict[str, Any] | None:
+        """Return the example with that content, if the project's files still hold it."""
+        example = self._examples.by_key.get(key)
+        return example.values if example else None
+
+    @cached_property
+    def _examples(self) -> ProjectExamples:
+        # Imported late: the app must be on screen before half a second is spent on it.
+        from promptgrad_tui.work.measure.project_examples import ProjectExamples
+
+        return ProjectExamples.of(self.project)

@@ -1,0 +1,53 @@
+"""The process that carries a run out: started apart from the screen, so that it outlives it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.ground.errors import PromptGradError
+from engine.journal.journal import Journal, journal_path
+
+_LAST_LINES = 12
+
+
+def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[bytes]:
+    """Start the worker of a run in a session of its own; what it prints goes to the run's log.
+
+    It obeys every command that is sent from now on, also while it is still starting.
+
+    Raises:
+        PromptGradError: the process can't be started, or the journal or its log can't be used.
+    """
+    log = worker_log(project, run)
+    with Journal.open(journal_path(project), read_only=True) as journal:
+        options = (*options, "--heard", str(journal.last_command(run)))
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and module, arguments as a list
+                [sys.executable, "-P", "-m", "promptgrad_tui.worker", str(project), run, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise PromptGradError(
+            f"The worker can't be started: {error}.", hint=f"Look at {log.parent}: is it writable?"
+        ) from error
+
+
+def worker_log(project: Path, run: str) -> Path:
+    """Return where a run's worker writes what it prints."""
+    return journal_path(project).parent / "logs" / f"{run}.worker.log"
+
+
+def last_words(project: Path, run: str) -> str:
+    """Return the last lines that a run's worker printed, or nothing."""
+    try:
+        text = worker_log(project, run).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().splitlines()[-_LAST_LINES:])

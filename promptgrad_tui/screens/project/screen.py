@@ -1,0 +1,368 @@
+"""The Project screen: the settings as a form, the data, the model, and what a run will cost.
+
+Whatever needs DSPy or a model is looked at by `promptgrad check` and `promptgrad models` in child processes.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from engine.ground.errors import ProjectError, PromptGradError
+from engine.project import PROJECT_FILE
+from engine.project.toml_lines import Place
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.live.command_process import CommandProcess
+from promptgrad_tui.screens.models.state import Inventory
+from promptgrad_tui.screens.project.check_view import CheckView
+from promptgrad_tui.screens.project.checks import ProjectChecks, Upto
+from promptgrad_tui.screens.project.draft import ProjectDraft
+from promptgrad_tui.screens.project.fields import FormField
+from promptgrad_tui.screens.project.form import ProjectForm
+from promptgrad_tui.screens.project.lines import broken_lines, standing_line
+from promptgrad_tui.screens.project.models import ModelPicker
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.outside_editor import edit_outside
+from promptgrad_tui.screens.widgets.pane_tabs import tabs_line
+from promptgrad_tui.screens.widgets.table import RowTable
+from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.estimate import range_text
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.toned_lines import Line, joined, line, plain
+from promptgrad_tui.work.check.findings import Finding
+
+_PANES = ("settings", "data", "model", "estimate")
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class ProjectScreen(Screen[None]):
+    """A project before it is run."""
+
+    BINDINGS = bindings("project")
+
+    class RunWanted(Message):
+        """The settings are saved, and a person wants them run."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._file = folder / PROJECT_FILE
+        self._draft: ProjectDraft | None = None
+        self._broken: tuple[ProjectError, str] | None = None
+        self._has_moved = False
+        self._pane = "settings"
+        self._checks = ProjectChecks(folder, self._show_checked)
+        self._has_looked_for_models = False
+
+    def compose(self) -> ComposeResult:
+        """Make the title and a page for each part."""
+        yield LinesView(lambda width, _: self._title(width), classes="title two-lines")
+        with ContentSwitcher(initial="settings", id="project"):
+            yield ProjectForm(id="settings")
+            yield CheckView("Splits", lambda width: self._checks.data_lines(self._draft, width), id="data")
+            yield ModelPicker(self._role_of, self._checks.rate_of, id="model")
+            yield CheckView(
+                "What a run takes",
+                lambda width: self._checks.estimate_lines(self._draft, width),
+                id="estimate",
+            )
+            yield TextView(id="broken", classes="pane")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Read the file, keep an eye on it, and look at the data."""
+        self._read()
+        self.set_interval(_SECONDS_BETWEEN_LOOKS, self._look)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what there is no room for."""
+        self.set_class(event.size.height < 16, "tiny")
+
+    def on_screen_resume(self) -> None:
+        """Look for models again: the screen in front may have measured one."""
+        if self._has_looked_for_models:
+            self._look_for_models()
+
+    # What is shown
+
+    def _title(self, columns: int) -> list[Line]:
+        name = line(f" {one_line(self._file.parent.name)}", "strong")
+        front = _PANES.index(self._pane) if self._draft is not None else -1
+        tabs = tabs_line([pane.capitalize() for pane in _PANES], front, columns - len(plain(name)))
+        if self._draft is None:
+            return [joined([name, tabs]), line(" can't be read", "bad")]
+        standing = [((" ", ""), *standing_line(self._draft, has_moved=self._has_moved))]
+        if self._checks.doing:
+            standing.append(line(one_line(self._checks.doing), "dim"))
+        elif (calls := self._checks.calls(self._draft)) is not None:
+            standing.append(line(f"{range_text(calls.few, calls.many)} calls", "dim"))
+        return [joined([name, tabs]), joined(standing, "   ")]
+
+    def _show(self) -> None:
+        """Draw everything anew."""
+        if self._draft is not None:
+            self.query_one(ProjectForm).show(self._draft)
+        self._show_checked()
+
+    def _show_checked(self) -> None:
+        self.query_one("#data", CheckView).show(self._checks.of_data)
+        self.query_one("#estimate", CheckView).show(self._checks.of_the_rest)
+        self.query_one(ModelPicker).repaint()
+        self.query_one(LinesView).repaint()
+        self.refresh_bindings()
+
+    def _role_of(self, uri: str) -> str:
+        """Return what the draft uses a model for."""
+        project = self._draft.project if self._draft is not None else None
+        if project is None:
+            return ""
+        if uri == project.model.task:
+            return "task"
+        return "gradients" if uri == project.model.reflection else ""
+
+    # The file
+
+    def _read(self) -> None:
+        try:
+            if self._draft is None:
+                self._draft = ProjectDraft(self._file)
+            else:
+                self._draft.read_again()
+        except ProjectError as error:
+            self._show_broken(error)
+            return
+        self._broken, self._has_moved = None, False
+        self._show()
+        self._bring_to_front(self._pane)
+        self._check("data")
+
+    def _show_broken(self, error: ProjectError) -> None:
+        text = ""
+        with suppress(OSError):
+            text = self._file.read_text(encoding="utf-8", errors="replace")
+        self._draft, self._broken = None, (error, text)
+        self.query_one("#broken", TextView).show(
+            lambda width: broken_lines(error.message, error.hint, text, _line_of(error), width)
+        )
+        self.query_one(ContentSwitcher).current = "broken"
+        self.query_one("#broken").focus()
+        self._show_checked()
+
+    def _look(self) -> None:
+        """Notice that the file has changed on the disk."""
+        draft, form = self._draft, self.query_one(ProjectForm)
+        if draft is None:
+            now = ""
+            with suppress(OSError):
+                now = self._file.read_text(encoding="utf-8", errors="replace")
+            if self._broken is None or now != self._broken[1]:
+                self._read()
+        elif not draft.file.is_current() and not form.is_editing:
+            if draft.is_changed:
+                self._has_moved = True
+                self.query_one(LinesView).repaint()
+            else:
+                self._read()
+                self.notify("The file has changed on the disk and was read again.")
+
+    def action_save(self) -> None:
+        """Save the changes."""
+        self._save(then_run=False)
+
+    def action_run(self) -> None:
+        """Save the changes, and start a run."""
+        self._save(then_run=True)
+
+    def _save(self, *, then_run: bool) -> None:
+        draft = self._draft
+        if draft is None:
+            return
+        if draft.problems:
+            place, sentence = next(iter(draft.problems.items()))
+            self._go_to(place)
+            self.notify(f"Nothing was saved: {sentence}", severity="error", markup=False)
+            return
+        if draft.is_changed and not self._write(draft):
+            return
+        if then_run:
+            self.post_message(self.RunWanted())
+
+    def _write(self, draft: ProjectDraft) -> bool:
+        if not draft.file.is_current():
+            self._ask_what_to_keep()
+            return False
+        try:
+            draft.save()
+        except ProjectError as error:
+            self.app.show_error(error)  # type: ignore[attr-defined]
+            return False
+        self._show()
+        self.notify("Saved.", timeout=2)
+        self._check("data")
+        return True
+
+    def _ask_what_to_keep(self) -> None:
+        def answered(value: str | None) -> None:
+            if value == "file" and self._draft is not None:
+                self._draft.undo_all()
+            if value:
+                self._read_or_tell()
+
+        text = f"{PROJECT_FILE} has changed on the disk since it was read here. Nothing was overwritten."
+        choices = [
+            Choice("k", "Read it again, and keep my changes to look at and save", "mine"),
+            Choice("f", "Read it again, and drop my changes", "file"),
+        ]
+        self.app.push_screen(QuestionScreen("The file has changed", text, choices), answered)
+
+    def _read_or_tell(self) -> None:
+        """Read the file again; changes that aren't saved are kept also where it can't be read."""
+        draft = self._draft
+        if draft is not None and draft.is_changed:
+            try:
+                draft.read_again()
+            except ProjectError as error:
+                self.app.show_error(error)  # type: ignore[attr-defined]
+                return
+        self._read()
+
+    def action_edit_outside(self) -> None:
+        """Open the file in the person's own editor, at the field under the cursor."""
+        draft, row = self._draft, self.query_one(ProjectForm).current
+        if draft is not None and draft.is_changed:
+            self.notify("Save your changes first, or take them back with U.", severity="warning")
+            return
+        number = _line_of(self._broken[0]) if self._broken else 0
+        if draft is not None and row is not None:
+            number = draft.line(row)
+        try:
+            edit_outside(self.app, self._file, number)
+        except PromptGradError as error:
+            self.app.show_error(error)  # type: ignore[attr-defined]
+        self._read()
+
+    def action_undo_all(self) -> None:
+        """Take all changes back."""
+        if self._draft is not None:
+            self._draft.undo_all()
+            self._show()
+
+    # Moving about
+
+    def action_pane(self, number: int) -> None:
+        """Go to a page."""
+        self._bring_to_front(_PANES[number - 1])
+
+    def action_next_pane(self) -> None:
+        """Go to the next page."""
+        self._bring_to_front(_PANES[(_PANES.index(self._pane) + 1) % len(_PANES)])
+
+    def action_previous_pane(self) -> None:
+        """Go to the page before."""
+        self._bring_to_front(_PANES[_PANES.index(self._pane) - 1])
+
+    def _bring_to_front(self, name: str) -> None:
+        self._pane = name
+        self.query_one(ContentSwitcher).current = name
+        # At once, and not when the widget comes to it: the next key may be on its way.
+        self.set_focus(self.query_one(f"#{name}", Container).query_one(RowTable))
+        if name == "model" and not self._has_looked_for_models:
+            self._look_for_models()
+        self.query_one(LinesView).repaint()
+        self.refresh_bindings()
+
+    def _go_to(self, place: Place) -> None:
+        self._bring_to_front("settings")
+        self.query_one(ProjectForm).go_to(place)
+
+    def on_project_form_changed(self) -> None:
+        """Show what the change means for the estimate."""
+        self._show_checked()
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        """Go to the field that a finding is about."""
+        finding = event.row
+        if isinstance(finding, Finding) and finding.field and self._draft is not None:
+            self._go_to(tuple(finding.field.split(".")))
+
+    def on_model_picker_picked(self, message: ModelPicker.Picked) -> None:
+        """Write the model into the draft."""
+        draft = self._draft
+        if draft is None:
+            return
+        row = next(row for row in draft.rows if row.place == ("model", message.role))
+        assert isinstance(row, FormField)
+        draft.set(row, message.uri)
+        self._show()
+        self.notify(f"[model] {message.role} = {message.uri}; s saves it.", markup=False, timeout=3)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply."""
+        if action in ("leave_screen", "leave"):
+            return True
+        if not self.is_mounted or self.query_one(ProjectForm).is_editing:
+            return False
+        if self._draft is None:
+            return action == "edit_outside"
+        return self._draft.is_changed if action in ("save", "undo_all") else True
+
+    def action_leave_screen(self) -> None:
+        """Go back, after a question where something isn't saved."""
+        self._leave("leave_screen")
+
+    def action_leave(self) -> None:
+        """Leave the app, after a question where something isn't saved."""
+        self._leave("leave")
+
+    def _leave(self, action: str) -> None:
+        draft = self._draft
+
+        def answered(value: str | None) -> None:
+            if value == "save":
+                self._save(then_run=False)
+            if value == "drop" and draft is not None:
+                draft.undo_all()
+            if value and (draft is None or not draft.is_changed):
+                self.app.call_later(self.app.run_action, action)
+
+        if draft is None or not draft.is_changed:
+            self.app.call_later(self.app.run_action, action)
+            return
+        choices = [Choice("s", "Save the changes", "save"), Choice("d", "Drop them", "drop")]
+        self.app.push_screen(QuestionScreen("Changes are not saved", "", choices), answered)
+
+    # Child processes
+
+    def action_check(self) -> None:
+        """Look at everything, and measure the model."""
+        self._check("rate")
+
+    def _check(self, upto: Upto) -> None:
+        self.run_worker(self._checks.run(upto), group="check", exclusive=True, exit_on_error=False)
+
+    def _look_for_models(self) -> None:
+        self._has_looked_for_models = True
+        self.run_worker(self._read_models(), group="models", exclusive=True, exit_on_error=False)
+
+    async def _read_models(self) -> None:
+        picker = self.query_one(ModelPicker)
+        try:
+            told = await CommandProcess(["models", "--json"], self._file.parent).run()
+        except PromptGradError as error:
+            picker.show(Inventory(), f"{error.message} {error.hint}")
+        else:
+            picker.show(Inventory.from_json(told))
+
+
+def _line_of(error: ProjectError) -> int:
+    """Return the line that an error names, or 0."""
+    named = re.search(r"\bline (\d+)", error.message)
+    return int(named[1]) if named else 0

@@ -1,0 +1,55 @@
+"""What was decided in a review and not applied yet, kept in a file: leaving the screen loses nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from promptgrad_tui.screens.live.decisions import RuleDecision
+
+
+class ReviewDraft(BaseModel):
+    """Decisions and notes by the ids of their rules."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decisions: Mapping[str, RuleDecision] = {}
+    notes: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class DraftFile:
+    """The file in which the draft of a run's review is kept, beside the run's journal."""
+
+    file: Path
+
+    @classmethod
+    def of_run(cls, journal: Path, run: str) -> DraftFile:
+        """Return that of a run of a journal."""
+        return cls(journal.parent / "reviews" / f"{run}.json")
+
+    def read(self) -> ReviewDraft:
+        """Return the draft; an empty one where there is none that can be read."""
+        with suppress(OSError, ValidationError):
+            return ReviewDraft.model_validate_json(self.file.read_bytes())
+        return ReviewDraft()
+
+    def write(self, draft: ReviewDraft) -> bool:
+        """Keep the draft, or no file where it is empty; False if that failed."""
+        try:
+            if draft == ReviewDraft():
+                self.file.unlink(missing_ok=True)
+                return True
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            # A name of its own: two screens may write at once.
+            whole = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+            whole.write_text(draft.model_dump_json(), encoding="utf-8")
+            whole.replace(self.file)
+        except OSError:
+            return False
+        return True

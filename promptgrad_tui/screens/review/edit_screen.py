@@ -1,0 +1,46 @@
+"""A box to edit a text of several lines."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static, TextArea
+
+from promptgrad_tui.screens.widgets.dialogs import BoxScreen
+
+
+class EditScreen(BoxScreen[str]):
+    """Asks for a text of several lines; escape gives nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss('')", "Cancel"),
+        Binding("ctrl+s,ctrl+j", "save", "Save"),
+    ]
+
+    def __init__(self, title: str, text: str, explanation: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._explanation = explanation
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="box box-large"):
+            yield Static(self._title, markup=False, classes="box-title")
+            if self._explanation:
+                yield Static(self._explanation, markup=False, classes="box-text")
+            yield TextArea(self._text, soft_wrap=True)
+            yield Static("ctrl+s  Save     esc  Cancel", markup=False, classes="box-foot")
+
+    def on_mount(self) -> None:
+        """Put the cursor at the end of the first line."""
+        area = self.query_one(TextArea)
+        area.focus()
+        area.move_cursor((0, len(area.document.get_line(0))))
+
+    def action_save(self) -> None:
+        """Give the text back."""
+        self.dismiss(self.query_one(TextArea).text.strip())

@@ -1,0 +1,386 @@
+"""The review screen: the queue of rules, the evidence for each, and one key for each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textual import events, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+
+from engine.ground.errors import PromptGradError
+from engine.journal.decisions import decision_key
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.live.decisions import RuleDecision, written_decisions
+from promptgrad_tui.screens.live.rows import TestRow
+from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
+from promptgrad_tui.screens.review.edit_screen import EditScreen
+from promptgrad_tui.screens.review.lines import (
+    COLUMNS,
+    applied_text,
+    apply_text,
+    can_be_applied,
+    evidence_lines,
+    paint,
+    title_line,
+)
+from promptgrad_tui.screens.review.state import (
+    ReviewItem,
+    ReviewState,
+    merged_text,
+    rule_as_text,
+    rule_from_text,
+)
+from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
+from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
+from promptgrad_tui.screens.widgets.table import RowTable
+from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.toned_lines import Line, line
+
+_EDITING = (
+    "One rule; its trigger on a line of its own, with commas between alternatives. "
+    "The edit is tested before it counts."
+)
+_NO_RULE = "Rules appear here once their tests are over."
+_REFRESH_SECONDS = 1.0
+
+
+class ReviewScreen(Screen[None]):
+    """Judges the rules of a run, one by one; nothing applies until it is said."""
+
+    BINDINGS = bindings("review")
+
+    def __init__(self, session: RunSession) -> None:
+        super().__init__()
+        self._session = session
+        self._state = ReviewState()
+        self._tests: dict[str, TestRow] = {}
+        self._earlier: Mapping[int, Mapping[str, RuleDecision]] = {}
+        self._rules_now: frozenset[str] = frozenset()
+        self._n_judged = 0
+        self._shown: tuple[str, RuleDecision | None, str, int, int] | None = None
+        self._file = DraftFile.of_run(session.journal.path, session.run)
+        self._draft = self._file.read()
+        self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
+        self._applied = session.live.reviews_applied
+
+    def compose(self) -> ComposeResult:
+        """Make the queue and the evidence."""
+        yield LinesView(lambda width, _: [title_line(self._session, self._state, width)], classes="title")
+        with Container(id="review"):
+            queue = RowTable(COLUMNS, self._paint, empty="No rule.", id="queue", classes="pane")
+            queue.can_focus = False
+            queue.border_title = "Rules"
+            yield queue
+            evidence = TextView(id="evidence", classes="pane")
+            evidence.can_focus = False
+            evidence.border_title = "Evidence"
+            yield evidence
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Fill the queue, and look for what arrives."""
+        self._look()
+        self.set_interval(_REFRESH_SECONDS, self._look)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the queue beside the evidence, or above it where the terminal is narrow."""
+        self.set_class(event.size.width < 110, "narrow")
+        self.set_class(event.size.height < 16, "tiny")
+
+    def _look(self) -> None:
+        """Take in tests that are over, and decisions that the journal holds."""
+        tests = self._session.live.tests.values()
+        self._n_judged = sum(row.finished is not None for row in tests)
+        for row in tests:
+            if self._is_reviewed(row):
+                self._tests[row.rule.id] = row
+        for rule in self._session.live.rules_had().values():
+            # A run may keep rules without testing them.
+            self._tests.setdefault(rule.id, TestRow(rule.epoch, rule.batch, "add", rule, "not_tested"))
+        try:
+            written = self._session.journal.decisions(self._session.run)
+        except PromptGradError as error:
+            self._session.problem = error.message
+            written = {}
+        self._rules_now = frozenset(rule.id for rule in self._session.live.rules_now)
+        decided = [written_decisions(written, self._tests, number) for number in range(self._number + 1)]
+        self._state.take_applied(decided.pop())
+        self._earlier = dict(enumerate(decided))
+        self._state.add(_item(row) for row in self._tests.values())
+        self._draw()
+        self._tell_applied()
+
+    def _tell_applied(self) -> None:
+        review = self._session.live.review
+        if review is not None and review.number > self._applied:
+            self._applied = review.number
+            decisions = self._earlier.get(review.number, {})
+            self.notify(applied_text(self._session, review, self._tests, decisions), timeout=10)
+
+    def on_unmount(self) -> None:
+        """Say that what was decided isn't lost."""
+        if self._state.is_changed and self.app.is_running:
+            waiting = count_text(len(self._state.ready()), "decision")
+            self.app.notify(f"Not applied yet: {waiting}, saved for the next time.", timeout=4)
+
+    def on_row_table_moved(self, event: RowTable.Moved) -> None:
+        """Go to the rule on which the mouse was clicked."""
+        if event.row is not None and event.row.id != self._state.current_id:
+            self._state.go_to(event.row.id)
+            self._draw()
+
+    def _draw(self) -> None:
+        state = self._state
+        visible = state.visible()
+        position, _ = state.position
+        self.query_one("#queue", RowTable).show(visible, cursor=max(position - 1, 0))
+        self.query_one(LinesView).repaint()
+        self._keep_draft()
+        rule = state.current.id if state.current else ""
+        shown = (rule, state.decision(rule), state.note(rule), self._number, self._n_judged)
+        if shown != self._shown:
+            is_other_rule = self._shown is None or self._shown[0] != shown[0]
+            self._shown = shown
+            self.query_one("#evidence", TextView).show(self._evidence, keep_place=not is_other_rule)
+        self.refresh_bindings()
+
+    def _keep_draft(self) -> None:
+        draft = ReviewDraft(decisions=self._state.decisions, notes=self._state.notes)
+        if draft != self._draft:
+            self._draft = draft
+            if not self._file.write(draft):
+                text = f"{self._file.file} can't be written: what isn't applied is lost with this screen."
+                self.notify(text, severity="warning", markup=False)
+
+    def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
+        is_in, start = item.id in self._rules_now, self._session.live.rule_start
+        return paint(self._state, item, widths, is_in=is_in, start=start)
+
+    def _evidence(self, columns: int) -> list[Line]:
+        item = self._state.current
+        if item is None:
+            is_filtered = bool(self._state.items)
+            text = "No rule holds the text of the filter." if is_filtered else _NO_RULE
+            return [line(f"  {text}", "dim")]
+        earlier = {number: found[item.id] for number, found in self._earlier.items() if item.id in found}
+        return evidence_lines(self._session, self._state, self._tests[item.id], earlier, columns)
+
+    def _is_reviewed(self, row: TestRow) -> bool:
+        """Whether a test's change is put to a person: removals only while the run can still undo them."""
+        judged = row.finished is not None and row.finished.verdict != "rejected"
+        return judged and not (self._number and row.action == "remove")
+
+    @property
+    def _number(self) -> int:
+        """Which review this is: 0 during the run, then one for each review that was applied after it."""
+        live = self._session.live
+        return 1 + live.reviews_applied if live.finished else 0
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether decisions on a run that is over were written, and their review was not applied."""
+        return self._number > 0 and bool(self._state.applied)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply now."""
+        state = self._state
+        current = state.current
+        match action:
+            case "undo":
+                return state.can_undo
+            case "redo":
+                return state.can_redo
+            case "apply":
+                is_possible = can_be_applied(self._session) and not self._session.is_applying
+                return is_possible and (state.is_changed or self._is_left)
+            case "merge":
+                return state.merge_partner() is not None
+            case "keep" | "drop" | "edit" | "edit_outside" | "note":
+                return current is not None and current.id not in state.applied
+            case _:
+                return True
+
+    def action_keep(self) -> None:
+        """Keep the rule."""
+        self._state.keep()
+        self._draw()
+
+    def action_drop(self) -> None:
+        """Drop the rule."""
+        self._state.drop()
+        self._draw()
+
+    def action_edit(self) -> None:
+        """Edit the rule here."""
+
+        def edited(text: str | None) -> None:
+            if text:
+                self._state.edit(*rule_from_text(text))
+                self._draw()
+
+        text = self._editable()
+        if text:
+            self.app.push_screen(EditScreen("Edit the rule", text, _EDITING), edited)
+
+    def action_edit_outside(self) -> None:
+        """Edit the rule in the person's own editor."""
+        text = self._editable()
+        if not text:
+            return
+        try:
+            edited = edit_text_outside(self.app, text)
+        except PromptGradError as error:
+            self.notify(f"{error.message} Press e instead.", severity="error", markup=False)
+            return
+        if edited is not None:
+            self._state.edit(*rule_from_text(edited))
+            self._draw()
+
+    def _editable(self) -> str:
+        item = self._state.current
+        if item is None:
+            return ""
+        decision = self._state.decision(item.id)
+        if decision is not None and decision.text:
+            return rule_as_text(decision.text, decision.trigger)
+        return rule_as_text(item.rule.text, item.rule.trigger)
+
+    def action_merge(self) -> None:
+        """Merge the rule with the next one."""
+        item, partner = self._state.current, self._state.merge_partner()
+        if item is None or partner is None:
+            return
+
+        def merged(text: str | None) -> None:
+            if text:
+                self._state.merge(*rule_from_text(text))
+                self._draw()
+
+        text = rule_as_text(*merged_text(item.rule, partner.rule))
+        self.app.push_screen(EditScreen("Merge two rules into one", text, _EDITING), merged)
+
+    def action_note(self) -> None:
+        """Write a note on the rule."""
+
+        def noted(note: str | None) -> None:
+            if note is not None:
+                self._state.set_note(note.strip())
+                self._draw()
+
+        title = "Note that travels with the rule, once that is decided"
+        self.app.push_screen(InputScreen(title, self._state.note(self._state.current_id)), noted)
+
+    def action_undo(self) -> None:
+        """Take the last decision back."""
+        self._state.undo()
+        self._draw()
+
+    def action_redo(self) -> None:
+        """Make again what was undone."""
+        self._state.redo()
+        self._draw()
+
+    def action_next_undecided(self) -> None:
+        """Go to the next undecided rule."""
+        self._state.next(only_undecided=True)
+        self._draw()
+
+    def action_previous_undecided(self) -> None:
+        """Go to the undecided rule before."""
+        self._state.previous(only_undecided=True)
+        self._draw()
+
+    def action_next_rule(self) -> None:
+        """Go to the next rule."""
+        self._state.next()
+        self._draw()
+
+    def action_previous_rule(self) -> None:
+        """Go to the rule before."""
+        self._state.previous()
+        self._draw()
+
+    def action_sort(self) -> None:
+        """Sort in another order."""
+        self._state.sort()
+        self._draw()
+
+    def action_filter(self) -> None:
+        """Ask for a text and show only the rules that hold it."""
+
+        def filtered(text: str | None) -> None:
+            if text is not None:
+                self._state.set_filter(text.strip())
+                self._draw()
+
+        self.app.push_screen(InputScreen("Show rules that hold (empty: all)", self._state.filter), filtered)
+
+    def action_evidence_down(self) -> None:
+        """Scroll the evidence down."""
+        self.query_one("#evidence", TextView).action_page_down()
+
+    def action_evidence_up(self) -> None:
+        """Scroll the evidence up."""
+        self.query_one("#evidence", TextView).action_page_up()
+
+    def action_try(self) -> None:
+        """Try inputs with the rules as they would be, were the decisions applied."""
+        from promptgrad_tui.screens.trying.screen import TryScreen
+        from promptgrad_tui.screens.trying.source import source_of_session
+
+        self.app.push_screen(TryScreen(source_of_session(self._session, self._state.ready())))
+
+    def action_apply(self) -> None:
+        """Ask, then write all decisions to the journal."""
+        decisions = self._state.ready()
+
+        def answered(value: str | None) -> None:
+            if value == "apply":
+                self._write(decisions)
+
+        text = apply_text(self._state, is_over=self._number > 0)
+        count = len(decisions) + (len(self._state.applied) if self._is_left else 0)
+        choices = [Choice("A", f"Apply {count_text(count, 'decision')}", "apply")]
+        self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
+
+    def _write(self, decisions: Sequence[RuleDecision]) -> None:
+        number = self._number
+        self._save(
+            {
+                decision_key(decision.rule, number): decision.for_engine().model_dump()
+                for decision in decisions
+            },
+            is_to_be_applied=number > 0,
+        )
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _save(self, decisions: Mapping[str, Mapping[str, Any]], *, is_to_be_applied: bool) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            self._session.decide(decisions)
+            if is_to_be_applied:
+                self._session.apply_review()
+        except PromptGradError as error:
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+        else:
+            self.app.call_from_thread(self._saved, len(decisions), is_to_be_applied)
+
+    def _saved(self, count: int, is_over: bool) -> None:
+        if self.is_attached:
+            self._look()
+        what_next = " The result is scored anew: see Artifacts." if is_over else ""
+        self.notify(f"{count_text(count, 'decision')} applied.{what_next}")
+
+
+def _item(row: TestRow) -> ReviewItem:
+    finished = row.finished
+    evidence = finished.evidence if finished else None
+    rule = row.rule.model_copy(update={"evidence": evidence})
+    verdict = finished.verdict if finished else "queued"
+    return ReviewItem(rule, row.action, verdict, (row.epoch, row.batch), evidence.delta if evidence else 0.0)

@@ -1,0 +1,296 @@
+"""A review in progress: a queue of rules, a decision for each, undo and redo; nothing here applies any."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, TypeVar
+
+from engine.programs.rules import Rule
+from promptgrad_tui.screens.live.decisions import RuleChoice, RuleDecision
+
+Order: TypeAlias = Literal["arrival", "gain", "state"]
+ORDERS: tuple[Order, ...] = ("arrival", "gain", "state")
+_STATES: tuple[RuleChoice | None, ...] = (None, "keep", "edit", "merge", "drop")
+_TRIGGER = "trigger:"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """A rule to judge: what was done with it, and what its test said."""
+
+    rule: Rule
+    action: str
+    verdict: str
+    place: tuple[int, int]
+    gain: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The rule's id."""
+        return self.rule.id
+
+
+Decisions: TypeAlias = Mapping[str, RuleDecision]
+
+
+@dataclass
+class ReviewState:
+    """The queue with its decisions; every change can be undone until it is applied.
+
+    `applied` are decisions that the journal holds already: they stand. `notes` are kept with the
+    decisions and come back with undo as well.
+    """
+
+    items: tuple[ReviewItem, ...] = ()
+    applied: Decisions = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    order: Order = "arrival"
+    filter: str = ""
+    current_id: str = ""
+    _past: list[tuple[Decisions, Mapping[str, str], str]] = field(default_factory=list)
+    _future: list[tuple[Decisions, Mapping[str, str], str]] = field(default_factory=list)
+
+    def add(self, items: Iterable[ReviewItem]) -> None:
+        """Put new rules at the end of the queue, and take in newer tests of known ones."""
+        known = {item.id: item for item in self.items}
+        for item in items:
+            known[item.id] = item
+        self.items = tuple(known.values())
+        if not self.current_id and self.items:
+            self.current_id = (self._undecided(self.visible()) or self.visible())[0].id
+
+    def visible(self) -> list[ReviewItem]:
+        """Return the rules that the filter leaves, in the chosen order."""
+        wanted = self.filter.casefold()
+        found = [item for item in self.items if wanted in f"{item.rule.text} {item.rule.trigger}".casefold()]
+        if self.order == "gain":
+            found.sort(key=lambda item: -item.gain)
+        elif self.order == "state":
+            found.sort(key=lambda item: _STATES.index(self.choice(item.id)))
+        return found
+
+    @property
+    def current(self) -> ReviewItem | None:
+        """The rule that is being judged; none where the filter leaves none."""
+        return next((item for item in self.visible() if item.id == self.current_id), None)
+
+    def decision(self, rule: str) -> RuleDecision | None:
+        """Return what was decided about a rule, applied or not."""
+        return self.applied.get(rule) or self.decisions.get(rule)
+
+    def choice(self, rule: str) -> RuleChoice | None:
+        """Return the choice for a rule, or None while it is undecided."""
+        decision = self.decision(rule)
+        return decision.choice if decision else None
+
+    def note(self, rule: str) -> str:
+        """Return the note on a rule."""
+        decision = self.applied.get(rule)
+        return decision.note if decision else self.notes.get(rule, "")
+
+    def counts(self) -> Counter[RuleChoice | None]:
+        """Return how many rules have which choice; None counts the undecided."""
+        return Counter(self.choice(item.id) for item in self.items)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The number of the current rule, from 1, and how many there are."""
+        ids = [item.id for item in self.visible()]
+        return (ids.index(self.current_id) + 1 if self.current_id in ids else 0), len(ids)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there are decisions that are not applied yet."""
+        return bool(self.ready())
+
+    def keep(self) -> None:
+        """Keep the current rule."""
+        self._decide("keep")
+
+    def drop(self) -> None:
+        """Drop the current rule."""
+        self._decide("drop")
+
+    def edit(self, text: str, trigger: str) -> None:
+        """Replace the current rule by another text; the same text means to keep it."""
+        item = self.current
+        if item is None or not text.strip():
+            return
+        if (text, trigger) == (item.rule.text, item.rule.trigger):
+            self.keep()
+        else:
+            self._decide("edit", text=text, trigger=trigger)
+
+    def merge_partner(self) -> ReviewItem | None:
+        """Return the rule with which the current one would be merged: the next one of its predictor."""
+        mine, items = self.current, self.visible()
+        if mine is None or mine not in items:
+            return None
+        for item in items[items.index(mine) + 1 :]:
+            if item.rule.predictor == mine.rule.predictor and self._is_open(item):
+                return item
+        return None
+
+    def merge(self, text: str, trigger: str) -> None:
+        """Replace the current rule and the next one by a single rule."""
+        item, partner = self.current, self.merge_partner()
+        if item is None or partner is None or not text.strip() or not self._is_open(item):
+            return
+        merged = (item.id, partner.id)
+        decisions = dict(self.decisions)
+        for rule in merged:
+            decisions = _without_merge(decisions, rule)
+        for rule in merged:
+            decisions[rule] = RuleDecision(rule, "merge", text, trigger, merged)
+        self._change(decisions)
+        self.next(only_undecided=True)
+
+    def set_note(self, note: str) -> None:
+        """Write a note on the current rule; an empty one takes it away."""
+        if self.current is not None and self._is_open(self.current) and note != self.note(self.current_id):
+            self._remember()
+            self.notes = {
+                **_without(self.notes, self.current_id),
+                **({self.current_id: note} if note else {}),
+            }
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._travel(self._past, self._future)
+
+    def redo(self) -> None:
+        """Make the last change that was undone again."""
+        self._travel(self._future, self._past)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to take back."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to make again."""
+        return bool(self._future)
+
+    def next(self, *, only_undecided: bool = False) -> None:
+        """Go to the next rule; of the undecided ones, also to those at the beginning."""
+        self._step(1, only_undecided=only_undecided)
+
+    def previous(self, *, only_undecided: bool = False) -> None:
+        """Go to the rule before; of the undecided ones, also to those at the end."""
+        self._step(-1, only_undecided=only_undecided)
+
+    def go_to(self, rule: str) -> None:
+        """Go to a rule."""
+        self.current_id = rule
+
+    def sort(self) -> None:
+        """Go on to the next order."""
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+
+    def set_filter(self, text: str) -> None:
+        """Show only the rules that hold a text."""
+        self.filter = text
+        visible = self.visible()
+        if visible and self.current_id not in {item.id for item in visible}:
+            self.current_id = visible[0].id
+
+    def ready(self) -> list[RuleDecision]:
+        """Return the decisions to apply, with their notes, in the order of arrival."""
+        return [
+            replace(self.decisions[item.id], note=self.notes.get(item.id, ""))
+            for item in self.items
+            if item.id in self.decisions
+        ]
+
+    def take_applied(self, applied: Decisions) -> None:
+        """Take in what the journal holds, also of another screen; undecided ones stay as they are."""
+        self.applied = dict(applied)
+        if not applied.keys().isdisjoint({**self.decisions, **self.notes}):
+            self.decisions = _without(self.decisions, *applied)
+            self.notes = _without(self.notes, *applied)
+            self._past.clear()
+            self._future.clear()
+
+    def _decide(self, choice: RuleChoice, text: str = "", trigger: str = "") -> None:
+        item = self.current
+        if item is None or not self._is_open(item):
+            return
+        decisions = _without_merge(self.decisions, item.id)
+        decisions[item.id] = RuleDecision(item.id, choice, text, trigger)
+        self._change(decisions)
+        self.next(only_undecided=True)
+
+    def _change(self, decisions: Decisions) -> None:
+        self._remember()
+        self.decisions = decisions
+
+    def _remember(self) -> None:
+        self._past.append((self.decisions, self.notes, self.current_id))
+        self._future.clear()
+
+    def _travel(
+        self,
+        source: list[tuple[Decisions, Mapping[str, str], str]],
+        target: list[tuple[Decisions, Mapping[str, str], str]],
+    ) -> None:
+        if source:
+            target.append((self.decisions, self.notes, self.current_id))
+            self.decisions, self.notes, self.current_id = source.pop()
+
+    def _is_open(self, item: ReviewItem) -> bool:
+        return item.id not in self.applied
+
+    def _undecided(self, items: list[ReviewItem]) -> list[ReviewItem]:
+        return [item for item in items if self.choice(item.id) is None]
+
+    def _step(self, step: int, *, only_undecided: bool) -> None:
+        items = self.visible()
+        ids = [item.id for item in items]
+        if self.current_id not in ids:
+            return
+        here = ids.index(self.current_id)
+        if only_undecided:
+            around = [items[(here + step * distance) % len(items)] for distance in range(1, len(items))]
+            self.current_id = next((item.id for item in self._undecided(around)), self.current_id)
+        else:
+            self.current_id = ids[max(0, min(here + step, len(ids) - 1))]
+
+
+def _without(values: Mapping[str, Value], *rules: str) -> dict[str, Value]:
+    return {rule: value for rule, value in values.items() if rule not in rules}
+
+
+def _without_merge(decisions: Decisions, rule: str) -> dict[str, RuleDecision]:
+    """Return decisions in which no other rule is still merged with this one."""
+    before = decisions.get(rule)
+    gone = set(before.merged) if before else set()
+    return {other: decision for other, decision in decisions.items() if other not in gone}
+
+
+def rule_as_text(text: str, trigger: str) -> str:
+    """Return a rule as a text to edit: what it says, then its trigger on a line of its own."""
+    return f"{text}\n\n{_TRIGGER} {trigger}"
+
+
+def rule_from_text(edited: str) -> tuple[str, str]:
+    """Return what an edited text says: the rule on one line, and its trigger."""
+    said, trigger = [], ""
+    for row in edited.splitlines():
+        if row.strip().lower().startswith(_TRIGGER):
+            trigger = row.strip()[len(_TRIGGER) :].strip()
+        elif row.strip():
+            said.append(row.strip())
+    return " ".join(said), trigger
+
+
+def merged_text(first: Rule, second: Rule) -> tuple[str, str]:
+    """Return a first draft of one rule made of two: both texts, and both triggers as alternatives."""
+    triggers = dict.fromkeys((first.trigger, second.trigger))
+    trigger = ", ".join(triggers) if all(triggers) else ""
+    return f"{first.text.rstrip()} {second.text.strip()}", trigger

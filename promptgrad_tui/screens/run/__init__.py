@@ -1,0 +1,1 @@
+"""The run screen and what it leads to."""

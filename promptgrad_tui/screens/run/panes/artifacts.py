@@ -1,0 +1,140 @@
+"""The compilation matrix: what was proved on each exact model revision, and what was only measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.ground.errors import PromptGradError
+from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, line
+
+if TYPE_CHECKING:
+    from engine.ground.interval import Interval
+    from engine.release.matrix import Entry, Matrix
+    from engine.release.transfers import Transfer
+
+COLUMNS = (
+    Column("Revision", width=12),
+    Column("Version", width=7),
+    Column("Before", width=6, right=True, from_width=54),
+    Column("Test", width=6, right=True, from_width=40),
+    Column("Rules", width=5, right=True, from_width=46),
+    Column("Gates", width=8),
+    Column("Note", share=1, from_width=70),
+)
+EMPTY = "An artifact is saved at the end, if the test split shows a gain."
+
+_GATES: dict[str, tuple[str, Tone]] = {
+    "passed": ("\u2713 passed", "good"),
+    "failed": ("\u2717 failed", "bad"),
+    "forced": ("! forced", "warn"),
+    "untested": ("- none", "dim"),
+}
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """An artifact, or a transfer: rules that were proved on another revision and only measured here."""
+
+    entry: Entry | None = None
+    transfer: Transfer | None = None
+
+    @property
+    def artifact(self) -> Path | None:
+        """The folder of an artifact that can be used; a transfer can't, nor can one that is damaged."""
+        return self.entry.path if self.entry is not None and self.entry.manifest is not None else None
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        if self.entry is not None:
+            return f"Artifact {'/'.join(self.entry.path.parts[-3:])}"
+        return f"Measured on {revision_of(self)}"
+
+
+def read_rows(folder: Path) -> list[MatrixRow]:
+    """Return the matrix of the project in `folder`, cell by cell; this takes its time.
+
+    Raises:
+        PromptGradError: the file of releases or the journal is damaged.
+    """
+    # Imported late: the app must be on screen before time is spent on it.
+    from engine.project.settings import load_project
+    from promptgrad_tui.work.release.project_matrix import project_matrix
+
+    try:
+        project = load_project(folder)
+    except PromptGradError:
+        # What was proved is still there; only what is stale can't be said.
+        from engine.release.matrix import read_matrix
+
+        return _rows(read_matrix(folder / "artifacts"))
+    return _rows(project_matrix(project))
+
+
+def _rows(matrix: Matrix) -> list[MatrixRow]:
+    rows: list[MatrixRow] = []
+    for cell in matrix.cells:
+        rows += [MatrixRow(entry=entry) for entry in cell.entries]
+        rows += [MatrixRow(transfer=transfer) for transfer in cell.transfers]
+    return rows
+
+
+def paint(row: MatrixRow, _widths: Sequence[int]) -> Sequence[Line]:
+    """Return a row's cells; `●` marks the artifact that is current in its cell, `!` what is stale."""
+    if row.transfer is not None:
+        return _transfer_cells(row.transfer, revision_of(row))
+    assert row.entry is not None
+    return _artifact_cells(row.entry)
+
+
+def revision_of(row: MatrixRow) -> str:
+    """Return the short name of the model revision that it was measured on."""
+    if row.transfer is not None:
+        return row.transfer.model.revision.rpartition(":")[2][:12]
+    return row.entry.path.parts[-2] if row.entry is not None else ""
+
+
+def _artifact_cells(entry: Entry) -> Sequence[Line]:
+    revision, version = entry.path.parts[-2:]
+    name = line(revision, "strong" if entry.is_current else "")
+    manifest = entry.manifest
+    if manifest is None:
+        return (name, line(version), BLANK, BLANK, BLANK, line("\u2717 damaged", "bad"), BLANK)
+    mark: Line = ((" \u25cf", "accent"),) if entry.is_current else ()
+    return (
+        name,
+        ((version, "accent"), *mark, *_stale_mark(entry.stale)),
+        *_scores(manifest.baseline.test, manifest.optimized.test),
+        line(str(len(manifest.rules))),
+        (_GATES[entry.gate],),
+        line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn"),
+    )
+
+
+def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:
+    versions = [path.parts[-2:] for path in transfer.proved]
+    where = f"proved: {versions[-1][0]}" if versions else "its artifact is gone"
+    return (
+        line(revision),
+        ((versions[-1][1] if versions else "-", "dim"), *_stale_mark(transfer.stale)),
+        *_scores(transfer.test.baseline, transfer.test.optimized),
+        BLANK,
+        line("measured", "dim"),
+        line(where, "dim"),
+    )
+
+
+def _stale_mark(stale: Sequence[str]) -> Line:
+    return ((" !", "warn"),) if stale else ()
+
+
+def _scores(before: Interval | None, after: Interval | None) -> tuple[Line, Line]:
+    gained = before is not None and after is not None and after.score > before.score
+    return (
+        line(f"{before.score:.3f}" if before else "-", "dim"),
+        line(f"{after.score:.3f}" if after else "-", "good" if gained else "warn"),
+    )

@@ -1,0 +1,40 @@
+"""The batches: one row each, from the moment its rollouts begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptgrad_tui.screens.live.rows import BatchRow
+from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, error_bars, line
+
+COLUMNS = (
+    Column("Batch", width=5),
+    Column("Score", width=5, right=True),
+    Column("Failed", width=6, right=True),
+    Column("Rules", width=5, right=True),
+    Column("Gain", width=5, right=True, from_width=48),
+    Column("Error types", share=1),
+)
+EMPTY = "The first batch comes after the baseline."
+
+
+def paint(row: BatchRow, widths: Sequence[int]) -> Sequence[Line]:
+    """Return a batch's cells: score before its gradient, and the gain of the rules it led to."""
+    name = line(f"{row.epoch}.{row.batch}", "strong")
+    scored = row.scored
+    if scored is None:
+        return (name, line("\u2026", "dim"), BLANK, BLANK, BLANK, line(f"{row.done} rolled out", "accent"))
+    failed = len(scored.failures)
+    return (
+        name,
+        line(f"{scored.score:.2f}", _tone(scored.score)),
+        line(f"{failed}/{len(scored.examples)}", "" if failed else "good"),
+        line(f"{row.kept}/{row.tested}" if row.tested else "-", "good" if row.kept else "dim"),
+        line(f"{row.gain:+.2f}", "good") if row.kept else line("-", "dim"),
+        error_bars(scored.error_types, widths[-1]) if failed else line("no failures", "good"),
+    )
+
+
+def _tone(score: float) -> Tone:
+    return "good" if score >= 0.9 else "bad" if score < 0.5 else "warn"

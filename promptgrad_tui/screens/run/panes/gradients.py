@@ -1,0 +1,87 @@
+"""The gradients: each batch with its analysis passes as they come in, then what they agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from engine.programs.rules import ParsedRule
+from promptgrad_tui.screens.live.partial_answer import read_partial
+from promptgrad_tui.screens.live.rows import GradientRow
+from promptgrad_tui.screens.live.shared_start import telling_part
+from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.toned_lines import Line, line, tail
+
+COLUMNS = (Column("Batch", width=5), Column("Said by", width=7), Column("Analyses and proposals", share=1))
+EMPTY = "Analyses of failures come in here, pass by pass."
+
+
+def paint(row: GradientRow, widths: Sequence[int], start: str = "") -> Sequence[Line]:
+    """Return a row's cells; `start` is what most rules begin with, left out where there is little room."""
+    if row.kind == "batch":
+        return (line(f"{row.epoch}.{row.batch}", "strong"), line(""), _heading(row))
+    if row.live is not None:
+        text = one_line(read_partial(row.live.text).text)
+        return (line(""), line(f"pass {row.live.number + 1}", "accent"), line(tail(text, widths[-1])))
+    if row.kind == "analysis":
+        return (
+            line(""),
+            line(f"pass {row.analysis.number + 1}" if row.analysis else "", "dim"),
+            _analysis(row),
+        )
+    return (line(""), _said_by(row), _proposal(row, widths[-1], start))
+
+
+def name(row: GradientRow) -> str:
+    """Return what a row is, for the title of what it opens to."""
+    if row.place is not None:
+        return f"analysis pass {row.place[2] + 1}"
+    return {"batch": "consensus", "kept": "a proposal", "dropped": "a dropped proposal"}[row.kind]
+
+
+def _heading(row: GradientRow) -> Line:
+    if row.consensus is None:
+        return line(
+            f"{count_text(row.passes, 'pass', 'passes')} so far" if row.passes else "analysing \u2026",
+            "accent",
+        )
+    kept, dropped = len(row.consensus.kept), len(row.consensus.dropped)
+    passes = count_text(row.consensus.passes, "pass", "passes")
+    return (
+        (f"{passes}: ", "strong"),
+        (f"{kept} agreed", "good" if kept else "warn"),
+        (f", {dropped} dropped" if dropped else "", "dim"),
+    )
+
+
+def _analysis(row: GradientRow) -> Line:
+    analysis = row.analysis
+    if analysis is None:
+        return line("")
+    if analysis.problem:
+        return line(f"! {one_line(analysis.problem)}", "warn")
+    return line(one_line(analysis.analysis) or "(no analysis)")
+
+
+def _said_by(row: GradientRow) -> Line:
+    if row.proposal is None or row.kind == "dropped":
+        return line("")
+    return line(f"{row.proposal.support}x {row.proposal.confidence:.0%}", "dim")
+
+
+def _proposal(row: GradientRow, columns: int, start: str) -> Line:
+    if row.proposal is None:
+        return line("")
+    reason = f"  ({one_line(row.reason)})" if row.kind == "dropped" else ""
+    text = telling_part(one_line(row.proposal.text), start, columns, beside=2 + cell_len(reason))
+    if row.kind == "kept":
+        return ((f"{sign(row.proposal)} ", "good"), (text, ""))
+    return (("\u2717 ", "bad"), (text, "dim"), (reason, "warn"))
+
+
+def sign(proposal: ParsedRule) -> str:
+    """Return `+` for a rule to add and `-` for one to remove."""
+    return "+" if proposal.action == "add" else "-"

@@ -1,0 +1,309 @@
+"""The run screen: how the run stands, its panes, what can be done with it, and where they lead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from textual import events, work
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.ground.errors import PromptGradError
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.live.feed import News, RunFeed
+from promptgrad_tui.screens.live.rows import GradientRow, TestRow
+from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.live.status import status_lines
+from promptgrad_tui.screens.live.stories import gradient_lines, prompt_lines, rule_test_lines
+from promptgrad_tui.screens.live.worker_process import last_words
+from promptgrad_tui.screens.review.screen import ReviewScreen
+from promptgrad_tui.screens.run.batch_screen import BatchScreen
+from promptgrad_tui.screens.run.board import RunPanes
+from promptgrad_tui.screens.run.log_screen import LogScreen
+from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
+from promptgrad_tui.screens.run.panes import artifacts, gradients
+from promptgrad_tui.screens.run.score_lines import score_lines
+from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.table import RowTable
+from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.toned_lines import Line
+
+_SECONDS_BETWEEN_DRAWINGS = 0.25
+"""While a long run is read in: reading it is what a person waits for."""
+
+
+class RunScreen(Screen[None]):
+    """One run, followed live from its journal."""
+
+    BINDINGS = bindings("run")
+
+    class Arrived(Message):
+        """The feed has brought something."""
+
+        def __init__(self, news: News) -> None:
+            super().__init__()
+            self.news = news
+
+    class MatrixRead(Message):
+        """The project's artifacts and transfers were read."""
+
+        def __init__(self, rows: Sequence[artifacts.MatrixRow]) -> None:
+            super().__init__()
+            self.rows = rows
+
+    def __init__(self, session: RunSession) -> None:
+        super().__init__()
+        self.session = session
+        self._feed = RunFeed(session.journal, session.run, lambda news: self.post_message(self.Arrived(news)))
+        self._has_told_end = self._is_resuming = self._is_review_lost = self._has_told_review = False
+        self._possible: tuple[bool, bool] | None = None
+        self._drawn_at = 0.0
+        self._is_drawn = True
+        self._matrix_of: object = None
+
+    def compose(self) -> ComposeResult:
+        """Make the panes."""
+        yield LinesView(lambda width, _height: status_lines(self.session.status(), width), id="status")
+        yield RunPanes(self.session.live, self.session.run)
+        yield KeyBar()
+
+    @property
+    def _panes(self) -> RunPanes:
+        return self.query_one(RunPanes)
+
+    def on_mount(self) -> None:
+        """Begin to follow the run."""
+        self._feed.start()
+        self.set_interval(1.0, self.query_one("#status", LinesView).repaint)
+
+    def on_unmount(self) -> None:
+        """Stop following."""
+        self._feed.close()
+
+    def on_run_screen_arrived(self, message: Arrived) -> None:
+        """Take in what the feed has brought, and draw it."""
+        news, session = message.news, self.session
+        session.problem = news.problem.message if news.problem else ""
+        session.live.apply_all(news.events)
+        has_news = bool(news.events) or news.passes != session.live.passes
+        session.live.passes, session.live.waits_for = news.passes, news.waits_for
+        before, session.is_running = session.is_running, news.is_running
+        session.is_read = session.is_read or news.problem is None
+        if news.is_all or time.monotonic() - self._drawn_at > _SECONDS_BETWEEN_DRAWINGS:
+            self._draw(has_events=has_news or not self._is_drawn)
+        self._is_drawn = news.is_all
+        self._feed.taken()
+        self._has_told_review = self._has_told_review and not session.is_applying
+        # What the worker wrote last may come with the next delivery only.
+        was_lost, self._is_review_lost = self._is_review_lost, session.has_failed_to_apply
+        if was_lost and self._is_review_lost:
+            self._tell_lost_review()
+        elif (before and not session.is_running) or session.has_failed_to_start:
+            self._tell_end()
+
+    def _draw(self, *, has_events: bool) -> None:
+        self._drawn_at = time.monotonic()
+        self.query_one("#status", LinesView).repaint()
+        possible = (self.session.is_running, self.session.can_resume)
+        if possible != self._possible:
+            self._possible = possible
+            self.refresh_bindings()
+        if not has_events:
+            return
+        self._panes.show()
+        self._keep_matrix_up()
+
+    def on_screen_resume(self) -> None:
+        """Read the matrix again: what changed in the project meanwhile makes artifacts stale."""
+        if self._matrix_of is not None:
+            self._read_matrix()
+
+    def _keep_matrix_up(self) -> None:
+        live = self.session.live
+        state = (live.story.artifact, live.reviews_applied)
+        if state != self._matrix_of:
+            self._matrix_of = state
+            self._read_matrix()
+
+    @work(thread=True, group="matrix", exclusive=True, exit_on_error=False)
+    def _read_matrix(self) -> None:
+        # In a thread: it reads all data of the project, to tell what has changed.
+        try:
+            rows = artifacts.read_rows(self.session.project)
+        except PromptGradError as error:
+            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
+        else:
+            self.post_message(self.MatrixRead(rows))
+
+    def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
+        """Show the matrix."""
+        self._panes.show_matrix(message.rows)
+
+    def _tell_end(self) -> None:
+        """Tell a person who watches why the run ended, if it ended badly."""
+        finished = self.session.live.finished
+        if self._has_told_end or (finished is not None and finished.summary.status != "error"):
+            return
+        self._has_told_end = True
+        if finished is not None:
+            title, text = "The run ended by an error", finished.summary.reason
+        else:
+            words = last_words(self.session.project, self.session.run)
+            title = "The worker is gone"
+            text = f"Its last words:\n{words}" if words else "Its process ended without a word."
+        text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
+        self._ask(title, text, [Choice("R", "Resume the run", "resume")])
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Arrange the panes for the size of the terminal."""
+        self.set_class(event.size.height < 14, "tiny")
+        self._panes.lay_out()
+        self.refresh_bindings()
+
+    def action_pane(self, number: int) -> None:
+        """Focus a pane by its number."""
+        self._panes.go_to(number)
+
+    def action_next_pane(self) -> None:
+        """Go to the next pane."""
+        self._panes.step(1)
+
+    def action_previous_pane(self) -> None:
+        """Go to the pane before."""
+        self._panes.step(-1)
+
+    def action_zoom(self) -> None:
+        """Show the focused pane alone, or all of them."""
+        self._panes.zoom()
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        """Open the row of a pane."""
+        row, session = event.row, self.session
+        match event.table.id:
+            case "batches":
+                self.app.push_screen(BatchScreen(session, row))
+            case "gradients":
+                show_row(self.app, event.table, self._gradient, grows=session.is_running)
+            case "validation":
+                show_row(self.app, event.table, self._test, grows=session.is_running)
+            case _:
+                show_row(self.app, event.table, _artifact, grows=False)
+
+    def _gradient(self, row: GradientRow) -> Detail:
+        title = f"Batch {row.epoch}.{row.batch}, {gradients.name(row)}"
+        return title, lambda width: gradient_lines(self.session, row, width)
+
+    def _test(self, row: TestRow) -> Detail:
+        title = f"Test of a rule from batch {row.epoch}.{row.batch}"
+        return title, lambda width: rule_test_lines(self.session, row, width)
+
+    def _show_growing(self, title: str, make: Callable[[int], list[Line]]) -> None:
+        self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
+
+    def action_review(self) -> None:
+        """Judge the rules one by one."""
+        self.app.push_screen(ReviewScreen(self.session))
+
+    def action_try(self) -> None:
+        """Try inputs with the rules as they stand, or with those of the artifact under the cursor."""
+        from promptgrad_tui.screens.trying.screen import TryScreen
+        from promptgrad_tui.screens.trying.source import source_of_artifact, source_of_session
+
+        artifact = self._panes.chosen_artifact
+        if artifact is not None:
+            source = source_of_artifact(self.session.project, artifact)
+        else:
+            source = source_of_session(self.session)
+        self.app.push_screen(TryScreen(source))
+
+    def action_compare(self) -> None:
+        """Compare the run, or the artifact under the cursor, with another."""
+        from promptgrad_tui.screens.compare.screen import compare_with_another
+
+        artifact = self._panes.chosen_artifact
+        compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
+
+    def action_log(self) -> None:
+        """Show what happened, line by line."""
+        self.app.push_screen(LogScreen(self.session))
+
+    def action_prompt(self) -> None:
+        """Show the instructions with the rules as they stand."""
+        self._show_growing("Instructions with the rules", lambda width: prompt_lines(self.session, width))
+
+    def action_scores(self) -> None:
+        """Show the scores of the result and of each epoch, slice by slice."""
+        self._show_growing("Scores and slices", lambda width: score_lines(self.session, width))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply now."""
+        if action in ("pause", "stop"):
+            return self.session.is_running
+        if action == "resume":
+            return self.session.can_resume
+        return not (action == "zoom" and self.is_mounted and self._panes.is_small)
+
+    def action_pause(self) -> None:
+        """Pause the run, or let it go on."""
+        self._command("continue" if self.session.live.progress.is_paused else "pause")
+
+    def action_stop(self) -> None:
+        """Ask, then stop the run."""
+        self._ask(
+            "Stop the run?",
+            "It can be resumed later; nothing is paid for twice.",
+            [Choice("x", "Stop the run", "stop")],
+        )
+
+    def action_resume(self) -> None:
+        """Start the run's worker again."""
+        if not self._is_resuming:
+            self._is_resuming = True
+            self._resume()
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _resume(self) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            self.session.resume()
+        except PromptGradError as error:
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+        else:
+            self._has_told_end = False
+            self.notify("The run goes on; what was paid for is replayed first.")
+        finally:
+            self._is_resuming = False
+
+    def _tell_lost_review(self) -> None:
+        if not self._has_told_review:
+            self._has_told_review = True
+            words = last_words(self.session.project, self.session.run)
+            text = f"Its process ended. Its last words:\n{words}\n\n" if words else "Its process ended.\n\n"
+            text += "What was decided is in the journal: v, then A tries again."
+            self._ask("The review could not be applied", text, [])
+
+    def _ask(self, title: str, text: str, choices: list[Choice]) -> None:
+        def answered(value: str | None) -> None:
+            if value == "stop":
+                self._command("stop")
+            elif value == "resume":
+                self.action_resume()
+
+        self.app.push_screen(QuestionScreen(title, text, choices), answered)
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _command(self, name: str) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            self.session.send_command(name)
+        except PromptGradError as error:
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+
+
+def _artifact(row: artifacts.MatrixRow) -> Detail:
+    return row.title, lambda width: matrix_row_lines(row, width)

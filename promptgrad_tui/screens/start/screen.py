@@ -1,0 +1,254 @@
+"""The start page: a project's runs, or recent projects where there is none; the demo; a new project.
+
+What reads journals is imported after the first paint: it takes as long as the paint itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from textual import events
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.ground.errors import PromptGradError
+from engine.project import PROJECT_FILE
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.table import Column, RowTable
+from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.toned_lines import Line, joined, line
+from promptgrad_tui.work.machine.recent import RecentProjects
+
+if TYPE_CHECKING:
+    from engine.journal.journal import RunRecord
+
+_REFRESH_SECONDS = 2.0
+_TITLE_ROWS = 3
+_FACTS_FROM_ROWS = 20
+_NO_RUN = "No run yet: press r to start one."
+_NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
+_UNREAD = "The runs can't be read now."
+_RUN_COLUMNS = (
+    Column("Run (UTC)", width=20),
+    Column("Status", width=20),
+    Column("Validation", width=15, from_width=60),
+    Column("Test", width=15, from_width=60),
+    Column("Rules", width=5, right=True, from_width=90),
+    Column("Calls", width=7, right=True, from_width=90),
+    Column("Time", width=12, right=True, from_width=110),
+    Column("Last event", share=1, from_width=120),
+)
+_PROJECT_COLUMNS = (
+    Column("Project", width=24),
+    Column("Runs", width=6, right=True),
+    Column("Folder", share=1),
+)
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """A recent project."""
+
+    folder: Path
+    runs: int
+
+
+class StartScreen(Screen[None]):
+    """What can be looked at and what can be begun."""
+
+    BINDINGS = bindings("start")
+
+    @dataclass
+    class Chosen(Message):
+        """A person wants a run opened."""
+
+        run: str
+
+    @dataclass
+    class ProjectChosen(Message):
+        """A person wants another project opened."""
+
+        folder: Path
+
+    @dataclass
+    class Wanted(Message):
+        """A person wants something begun."""
+
+        what: Literal["run", "demo", "project", "settings"]
+
+    def __init__(self, folder: Path, recent: RecentProjects) -> None:
+        super().__init__()
+        self.folder = folder
+        self._recent = recent
+        self._problem = ""
+        self._told: RunRecord | None = None
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the folder holds a project."""
+        return (self.folder / PROJECT_FILE).is_file()
+
+    def compose(self) -> ComposeResult:
+        """Make the title and one table."""
+        yield LinesView(lambda width, _: self._title(width), id="status")
+        yield self._runs_table() if self.has_project else self._projects_table()
+        facts = TextView(id="run-facts", classes="pane")
+        facts.can_focus = False
+        yield facts
+        yield KeyBar()
+
+    def _runs_table(self) -> RowTable[RunRecord]:
+        table = RowTable(_RUN_COLUMNS, _paint_run, empty=_NO_RUN, follow=False, classes="pane")
+        table.border_title = "Runs"
+        return table
+
+    def _projects_table(self) -> RowTable[ProjectRow]:
+        table = RowTable(_PROJECT_COLUMNS, _paint_project, empty=_NO_PROJECT, follow=False, classes="pane")
+        table.border_title = "Recent projects"
+        return table
+
+    def on_mount(self) -> None:
+        """Fill the table, and keep it up to date."""
+        self.query_one(RowTable).focus()
+        self.set_interval(_REFRESH_SECONDS, self._keep_up)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what there is no room for."""
+        self.set_class(event.size.height < _FACTS_FROM_ROWS, "low")
+
+    def on_screen_resume(self) -> None:
+        """Bring the table up to date, after the screen itself is there."""
+        self.call_after_refresh(self._keep_up)
+
+    def _keep_up(self) -> None:
+        if self.is_current:
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the runs again."""
+        from promptgrad_tui.screens.live.project_runs import read_runs
+
+        table: RowTable[Any] = self.query_one(RowTable)
+        rows: Sequence[RunRecord | ProjectRow]
+        try:
+            if self.has_project:
+                rows = read_runs(self.folder)[::-1]
+            else:
+                rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
+            self._problem = ""
+        except PromptGradError as error:
+            # What was read before may still be true.
+            rows, self._problem = table.rows, f"{error.message} {error.hint}"
+        table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
+        table.show(rows)
+        status = self.query_one(LinesView)
+        # A problem is told whole, however long the path in it is.
+        lines = len(self._title(status.inner_size.width)) if self._problem else 0
+        status.styles.height = min(lines, self.size.height // 2) if lines > _TITLE_ROWS else None
+        status.repaint()
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        from promptgrad_tui.screens.start.run_facts import fact_lines
+
+        row, view = self.query_one(RowTable).current, self.query_one(TextView)
+        self.set_class(self.has_project and row is not None, "has-run")
+        if self.has_project and row is not None and row != self._told:
+            is_other = self._told is None or self._told.id != row.id
+            self._told = row
+            view.border_title = one_line(row.id)
+            view.show(lambda width: fact_lines(row, width), keep_place=not is_other)
+
+    def on_row_table_moved(self) -> None:
+        """Tell of the run under the cursor."""
+        self._show_facts()
+
+    def _title(self, columns: int) -> list[Line]:
+        place = line(one_line(str(self.folder)), "dim")
+        if self._problem:
+            problem = wrap(self._problem, columns, "  ", "! ")
+            return [line(part, "bad") for part in problem]
+        if not self.has_project:
+            return [
+                joined([line("PromptGrad", "strong"), place]),
+                line("Learns rules for a prompt, and proves each before it is kept."),
+                line(f"There is no {PROJECT_FILE} in this folder.", "dim"),
+            ]
+        rows = self.query_one(RowTable).rows
+        running = sum(row.status == "running" for row in rows)
+        return [
+            joined([line("PromptGrad", "strong"), line(one_line(self.folder.name), "accent"), place]),
+            joined(
+                [
+                    line(f"{len(rows)} run{'' if len(rows) == 1 else 's'}"),
+                    line(f"{running} under way" if running else "", "accent"),
+                ]
+            ),
+        ]
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        """Open a run or a project."""
+        if isinstance(event.row, ProjectRow):
+            self.post_message(self.ProjectChosen(event.row.folder))
+        else:
+            self.post_message(self.Chosen(event.row.id))
+
+    def action_new_run(self) -> None:
+        """Start a run of the project."""
+        self.post_message(self.Wanted("run"))
+
+    def action_project(self) -> None:
+        """Look at the project's settings, its data, its model and what a run will cost."""
+        self.post_message(self.Wanted("settings"))
+
+    def action_demo(self) -> None:
+        """Write the demo project and run it."""
+        self.post_message(self.Wanted("demo"))
+
+    def action_new_project(self) -> None:
+        """Write a new project."""
+        self.post_message(self.Wanted("project"))
+
+    def action_try(self) -> None:
+        """Try inputs with the rules of the run under the cursor."""
+        from promptgrad_tui.screens.trying.screen import TryScreen
+        from promptgrad_tui.screens.trying.source import source_of_project
+
+        try:
+            source = source_of_project(self.folder, self.query_one(RowTable).current)
+        except PromptGradError as error:
+            self.app.show_error(error)  # type: ignore[attr-defined]
+        else:
+            self.app.push_screen(TryScreen(source))
+
+    def action_compare(self) -> None:
+        """Compare the run under the cursor with another."""
+        from promptgrad_tui.screens.compare.screen import compare_with_another
+
+        row = self.query_one(RowTable).current
+        if row is not None:
+            compare_with_another(self.app, self.folder, row.id)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply."""
+        return self.has_project if action in ("new_run", "project", "try", "compare") else True
+
+
+def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
+    from promptgrad_tui.screens import run_rows
+
+    return run_rows.paint(row, widths)
+
+
+def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:
+    return (
+        line(one_line(row.folder.name), "strong"),
+        line(str(row.runs)),
+        line(one_line(str(row.folder)), "dim"),
+    )

@@ -1,0 +1,114 @@
+"""How the Try screen draws an answer, the rules that fired for it, and what it took."""
+
+from __future__ import annotations
+
+from promptgrad_tui.screens.trying.state import Answer, Problem, TryState
+from promptgrad_tui.screens.widgets.details import heading, paragraph
+from promptgrad_tui.views.figures import count_text, tokens_text
+from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.toned_lines import Line, joined, line
+from promptgrad_tui.work.trying.messages import Answered, Side, TriedRule
+
+_WAITING: Line = line("  Type an input; enter answers it.", "dim")
+
+
+def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:
+    """Return one side's answer: its fields, then figures, then the rules."""
+    answer = state.answers.get(side)
+    if answer is None:
+        return [_WAITING]
+    lines: list[Line] = []
+    differing = state.differing()
+    # What was asked for first: where there is little room, the reasoning is what may be out of sight.
+    for name, text in sorted(answer.fields().items(), key=lambda field: field[0] == "reasoning"):
+        differs = name in differing
+        lines += [((f"  {one_line(name)}", "dim"), ("  \u2260 differs" if differs else "", "warn"))]
+        lines += [line(part, "strong" if differs else "") for part in wrap(text, columns, "    ")]
+    lines += _standing(answer, columns)
+    if answer.answered is not None:
+        lines += _rules(state, side, answer.answered, columns)
+    return lines
+
+
+def problem_lines(problem: Problem, columns: int) -> list[Line]:
+    """Return what happened, and what to do about it."""
+    message, hint = problem
+    return [*paragraph(message, columns, "bad"), *(paragraph(hint, columns, "accent") if hint else [])]
+
+
+def title_lines(state: TryState, name: str, source: str) -> list[Line]:
+    """Return the two lines above: what is tried, and how the model stands."""
+    described, ready = state.described, state.ready
+    rules = count_text(described.rules, "rule") if described else ""
+    origin = f"of {one_line(source)}" if source and described and described.rules else ""
+    parts = [line(" Try", "strong"), line(one_line(name), "accent")]
+    if described:
+        parts += [line(rules if described.rules else "no rules yet: the base instructions alone")]
+        parts += [line(origin, "dim")]
+    if ready:
+        second = [line(f" {one_line(ready.model)}"), line(one_line(ready.revision), "dim")]
+        second += [line("answering", "accent") if state.is_running else line("ready", "good")]
+    else:
+        second = [_loading(state)]
+    notes = [line(f"! {note}", "warn") for note in described.notes] if described else []
+    return [joined(parts), joined([*second, *notes])]
+
+
+def _loading(state: TryState) -> Line:
+    if state.phase == "failed":
+        return line(" \u2717 not open", "bad")
+    if state.phase == "gone":
+        return line(" \u2717 the model's process is gone", "bad")
+    loading = state.loading
+    if loading is None:
+        return line(" Starting", "accent")
+    share = f"  {loading.share:.0%}" if 0 < loading.share < 1 else ""
+    return line(f" {one_line(loading.text)}{share}", "accent")
+
+
+def _standing(answer: Answer, columns: int) -> list[Line]:
+    if answer.problem is not None:
+        return problem_lines(answer.problem, columns)
+    if answer.answered is not None:
+        return [(), *paragraph(_figures(answer.answered), columns, "dim")]
+    if answer.state == "cancelled":
+        return [line("  cancelled", "warn")]
+    return [line("  \u2026", "accent")]
+
+
+def _figures(answered: Answered) -> str:
+    calls = f"{answered.calls} calls, " if answered.calls > 1 else ""
+    return f"{calls}{tokens_text(answered.tokens)}, {answered.seconds:.2f} s"
+
+
+def _rules(state: TryState, side: Side, answered: Answered, columns: int) -> list[Line]:
+    if side == "base":
+        return [*heading("  No rules"), *paragraph("the base instructions alone", columns, "dim")]
+    conditional = state.described is not None and state.described.is_conditional
+    fired = [rule for rule in answered.rules if (rule.in_prompt if conditional else rule.fires)]
+    others = [rule for rule in answered.rules if rule not in fired]
+    count = f"{len(fired)} of {count_text(len(answered.rules), 'rule')}"
+    title = f"  {count} in the prompt" if conditional else f"  {count} fit this input; all are in the prompt"
+    lines = [(), *(line(part, "strong") for part in wrap(title, columns, "  "))]
+    for rule in fired:
+        lines += _rule(rule, columns, has_fired=True)
+    for rule in others:
+        lines += _rule(rule, columns, has_fired=False)
+    return lines
+
+
+def _rule(rule: TriedRule, columns: int, *, has_fired: bool) -> list[Line]:
+    mark = "  \u25cf " if has_fired else "  \u25cb "
+    lines = [
+        line(part, "" if has_fired else "dim") for part in wrap(one_line(rule.text), columns, "    ", mark)
+    ]
+    if has_fired:
+        lines += [line(part, "accent") for part in wrap(_why(rule), columns, "    ")]
+    return lines
+
+
+def _why(rule: TriedRule) -> str:
+    if not rule.trigger:
+        return "no trigger: it concerns every input"
+    share = "all" if rule.overlap >= 1 else f"{rule.overlap:.0%}"
+    return f"trigger \u201c{one_line(rule.trigger)}\u201d: {share} of its words are in the input"

@@ -1,0 +1,114 @@
+"""The box in which an input that was tried becomes a training example: its right answer, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from promptgrad_tui.screens.trying.inputs import boxes_in, field_box, text_of
+from promptgrad_tui.screens.trying.lines import problem_lines
+from promptgrad_tui.screens.trying.state import Problem
+from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.sanitize import fit, one_line
+from promptgrad_tui.views.toned_lines import Line
+from promptgrad_tui.work.trying.messages import TryField
+
+_ROWS_OF_THE_REST, _MOST_ROWS_OF_FIELDS = 9, 12
+_FOOT = "ctrl+s  Save     tab  Next field     esc  Cancel"
+
+
+class TrySaveScreen(ModalScreen[None]):
+    """Asks for what is right; it stays open until the example is kept, or a person gives up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel"),
+        Binding("ctrl+s,enter", "save", "Save"),
+    ]
+
+    def __init__(
+        self,
+        inputs: Mapping[str, str],
+        fields: Sequence[TryField],
+        answer: Mapping[str, str],
+        warning: str,
+        save: Callable[[dict[str, str]], None],
+    ) -> None:
+        super().__init__()
+        self._inputs = inputs
+        self._fields = fields
+        self._answer = answer
+        self._warning = warning
+        self._save = save
+        self._problem: Problem | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="box box-large try-save"):
+            yield Static(
+                "Save as a training example, with the right answer", markup=False, classes="box-title"
+            )
+            yield LinesView(lambda width, _: self._given(width), id="try-given")
+            with VerticalScroll(id="try-expected", can_focus=False):
+                for field in self._fields:
+                    yield field_box(field, self._answer.get(field.name, field.suggestion))
+            yield LinesView(lambda width, _: self._told(width), id="try-told")
+            yield Static(_FOOT, markup=False, classes="box-foot")
+
+    def on_mount(self) -> None:
+        """Begin with the first field, and make room for what is said."""
+        self.query_one("#try-given").styles.height = len(self._inputs)
+        self._show_told()
+        for box in boxes_in(self)[:1]:
+            box.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave all but the fields away where there is little room."""
+        self.set_class(event.size.height < 18, "low")
+        self._show_told()
+
+    def show_problem(self, message: str, hint: str) -> None:
+        """Say why the example can't be kept; what was typed stays."""
+        self._problem = (message, hint)
+        self._show_told()
+
+    def _show_told(self) -> None:
+        view = self.query_one("#try-told", LinesView)
+        columns, rows = self.app.size
+        told = len(self._told(columns - 12 if columns < 90 else 76))
+        view.styles.height = told
+        # What is wrong is told whole, however long a path in it is; fields can be scrolled.
+        room = rows * 9 // 10 - _ROWS_OF_THE_REST - told
+        self.query_one("#try-expected").styles.max_height = (
+            None if self.has_class("low") else max(min(room, _MOST_ROWS_OF_FIELDS), 3)
+        )
+        view.repaint()
+
+    def _told(self, columns: int) -> list[Line]:
+        if self._problem is not None:
+            return problem_lines(self._problem, columns)
+        return problem_lines(("", self._warning), columns)[1:] if self._warning else []
+
+    def _given(self, columns: int) -> list[Line]:
+        return [
+            (
+                (f"{one_line(name)}  ", "dim"),
+                (fit(text, max(columns - len(name) - 2, 8)), ""),
+            )
+            for name, text in self._inputs.items()
+        ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Save, as enter does in a box of several lines."""
+        event.stop()
+        self.action_save()
+
+    def action_save(self) -> None:
+        """Ask for the example to be kept."""
+        self._save({box.name or "": text_of(box) for box in boxes_in(self)})

@@ -1,0 +1,142 @@
+"""Small questions and messages that stand before a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen, ScreenResultType
+from textual.widgets import Input, Static
+
+from engine.ground.errors import PromptGradError
+from promptgrad_tui.screens.widgets.toned import TextView
+from promptgrad_tui.views.sanitize import wrap
+from promptgrad_tui.views.toned_lines import Line, Tone, line
+
+_TINY_BELOW_ROWS = 16
+_WIDEST, _BESIDE_LINES = 84, 7
+"""A large box in cells, and what of it is border, padding and scrollbar."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer to a question: the key that gives it, what it says, and its value."""
+
+    key: str
+    label: str
+    value: str
+
+
+class BoxScreen(ModalScreen[ScreenResultType]):
+    """A box before a screen; in a tiny terminal it has no air, so that what it asks stays in sight."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what only gives air where there are few rows."""
+        self.set_class(event.size.height < _TINY_BELOW_ROWS, "tiny")
+
+
+class QuestionScreen(BoxScreen[str]):
+    """Asks a question that one key answers; escape answers nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+
+    def __init__(self, title: str, text: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._choices = choices
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="box"):
+            yield Static(self._title, markup=False, classes="box-title")
+            if self._text:
+                yield Static(self._text, markup=False, classes="box-text")
+            for choice in (*self._choices, Choice("esc", "Cancel", "")):
+                yield Static(f" {choice.key:>5}  {choice.label}", markup=False, classes="choice")
+
+    def on_key(self, event: events.Key) -> None:
+        """Answer with the choice of that key."""
+        for choice in self._choices:
+            if event.key == choice.key or event.character == choice.key:
+                event.stop()
+                self.dismiss(choice.value)
+
+    def on_click(self, event: events.Click) -> None:
+        """Answer with the choice under the mouse."""
+        labels = list(self.query(".choice"))
+        if event.widget in labels:
+            number = labels.index(event.widget)
+            self.dismiss(self._choices[number].value if number < len(self._choices) else "")
+
+
+class PanelScreen(BoxScreen[None]):
+    """Shows lines in a box: an error with what to do, or the keys that are valid now."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,question_mark", "dismiss(None)", "Close"),
+    ]
+
+    def __init__(self, title: str, make: Callable[[int], list[Line]], *, tone: Tone = "") -> None:
+        super().__init__()
+        self._title = title
+        self._make = make
+        self._tone = tone
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes=f"box box-large {self._tone}"):
+            yield Static(self._title, markup=False, classes="box-title")
+            yield TextView()
+            yield Static("esc  Close", markup=False, classes="box-foot")
+
+    def on_mount(self) -> None:
+        """Show the lines."""
+        view = self.query_one(TextView)
+        view.show(self._make)
+        view.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make the box as high as its lines need."""
+        columns = min(_WIDEST, event.size.width * 95 // 100) - _BESIDE_LINES
+        self.query_one(".box").styles.height = len(self._make(columns)) + 8
+
+
+def error_panel(error: PromptGradError) -> PanelScreen:
+    """Return the panel that tells an error and what to do about it."""
+
+    def lines(columns: int) -> list[Line]:
+        told = [line(text) for text in wrap(error.message, columns)]
+        return (
+            [*told, (), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else told
+        )
+
+    return PanelScreen("That didn't work", lines, tone="bad")
+
+
+class InputScreen(BoxScreen[str]):
+    """Asks for one line of text, which may be empty; escape gives None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._value = value
+        self._placeholder = placeholder
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="box box-low"):
+            yield Static(self._title, markup=False, classes="box-title")
+            yield Input(self._value, placeholder=self._placeholder)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Give the text back."""
+        event.stop()
+        self.dismiss(event.value)

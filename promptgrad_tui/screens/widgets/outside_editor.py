@@ -1,0 +1,61 @@
+"""A file or a text in the person's own editor, with the terminal lent to it meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+from engine.ground.errors import PromptGradError
+
+_TAKE_A_LINE = {"vi", "vim", "nvim", "nano", "emacs", "micro", "kak", "joe", "ne", "jed", "mg"}
+"""Editors to which +12 says that the cursor belongs on line 12."""
+
+
+def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
+    """Open a file in $VISUAL or $EDITOR, at a line (from 1) where it takes one; False if that failed.
+
+    Raises:
+        PromptGradError: the terminal can't be lent, or there is no such editor.
+    """
+    editor = _editor()
+    at = [f"+{line}"] if line and Path(editor[0]).name in _TAKE_A_LINE else []
+    try:
+        with app.suspend():
+            done = subprocess.run([*editor, *at, str(file)], check=False)  # noqa: S603 - the person's own editor
+    except SuspendNotSupported:
+        raise PromptGradError(
+            "This terminal can't be lent to an editor.", hint=f"Open {file} in another window."
+        ) from None
+    except OSError as error:
+        raise PromptGradError(f"{editor[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
+    return done.returncode == 0
+
+
+def _editor() -> list[str]:
+    wanted = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    command = next(filter(None, wanted), "vi")
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise PromptGradError(
+            f"Your editor is set to {command}: {error}.", hint="Set $VISUAL or $EDITOR to a command."
+        ) from None
+
+
+def edit_text_outside(app: App[Any], text: str) -> str | None:
+    """Let a person edit a text in their editor, and return it; None if that failed.
+
+    Raises:
+        PromptGradError: the terminal can't be lent, or there is no such editor.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rule.txt"
+        file.write_text(text, encoding="utf-8")
+        is_edited = edit_outside(app, file)
+        return file.read_text(encoding="utf-8", errors="replace") if is_edited else None

@@ -1,0 +1,249 @@
+"""A table that draws only the rows on screen, from records that stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.widgets.toned import TonedView
+from promptgrad_tui.views.toned_lines import BLANK, CURSOR, Line, Tone, fitted, line, plain
+
+T = TypeVar("T")
+_Drawn: TypeAlias = tuple[Line, int, str]
+"""A line of the screen: its text, its width, and its kind."""
+
+_GAP = 2
+_MARKS = {"cursor": CURSOR, "cursor-blurred": "\u25b9"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `width` cells wide, or with a `share` of what the others leave.
+
+    Below a table width of `from_width` cells the column isn't shown.
+    """
+
+    title: str
+    width: int = 0
+    share: int = 0
+    right: bool = False
+    from_width: int = 0
+
+
+class RowTable(TonedView, Generic[T], can_focus=True):
+    """Rows of records under a fixed heading, with a cursor that follows new rows while it is on the last.
+
+    `paint` turns a record into one line for each column; it is asked only for rows on screen, so a
+    table of 100,000 records costs no more than one of twenty.
+    """
+
+    BINDINGS = bindings("table")
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, table: RowTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+            self.row: Any = table.current
+
+        @property
+        def control(self) -> RowTable[Any]:
+            """The table."""
+            return self.table
+
+    class Opened(Moved):
+        """A person opened the row under the cursor."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        paint: Callable[[T, Sequence[int]], Sequence[Line]],
+        *,
+        empty: str,
+        follow: bool = True,
+        id: str | None = None,  # noqa: A002 - Textual's name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._columns = columns
+        self._paint = paint
+        self.empty = empty
+        self._follow = follow
+        self._rows: Sequence[T] = ()
+        self._count = 0
+        self._cursor = 0
+        self._widths: tuple[int, list[int]] = (-1, [])
+        self._drawn: dict[int, _Drawn] = {}
+
+    def show(self, rows: Sequence[T], *, cursor: int | None = None) -> None:
+        """Draw `rows`, which may be the same list as before with other content or more of it."""
+        # The list may be the very one of before, grown in place: its length then was kept.
+        before, self._count = self._count, len(rows)
+        was_last = self._cursor >= before - 1
+        self._rows = rows
+        size = Size(self.size.width, len(rows) + 1)
+        if self.virtual_size != size:
+            self.virtual_size = size
+        if cursor is None:
+            cursor = len(rows) - 1 if self._follow and was_last and len(rows) != before else self._cursor
+        self._move(cursor)
+        self._draw_changed()
+
+    @property
+    def rows(self) -> Sequence[T]:
+        """The records in their order."""
+        return self._rows
+
+    @property
+    def cursor(self) -> int:
+        """The number of the row under the cursor, from 0."""
+        return self._cursor
+
+    @property
+    def current(self) -> T | None:
+        """The record under the cursor, or None in an empty table."""
+        return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
+
+    def move_to(self, row: int) -> None:
+        """Put the cursor on a row."""
+        self._move(row)
+
+    def find(self, text: str, *, backwards: bool = False) -> bool:
+        """Put the cursor on the next row that holds `text`, in any case; False if there is none."""
+        wanted, count = text.casefold(), len(self._rows)
+        for step in range(1, count + 1):
+            row = (self._cursor + (-step if backwards else step)) % count
+            if wanted in self.row_text(row).casefold():
+                self._move(row)
+                return True
+        return False
+
+    def row_text(self, row: int) -> str:
+        """Return what a row shows, without cutting it."""
+        cells = self._paint(self._rows[row], [0] * len(self._columns))
+        return "  ".join(text for cell in cells if (text := plain(cell).strip()))
+
+    def _move(self, row: int) -> None:
+        row = max(0, min(row, len(self._rows) - 1))
+        moved, self._cursor = row != self._cursor, row
+        self._reveal()
+        if moved:
+            self._draw_changed()
+            self.post_message(self.Moved(self))
+
+    def _draw_changed(self) -> None:
+        """Draw the lines that look otherwise than on the screen: what comes in changes a row or two."""
+        width, height = self.inner_size
+        changed = [
+            Region(0, y, width, 1) for y in range(height) if self._line(y, width) != self._drawn.get(y)
+        ]
+        if changed:
+            self.refresh(*changed)
+
+    def _reveal(self) -> None:
+        visible_rows = max(self.inner_size.height - 1, 1)
+        top = round(self.scroll_target_y)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, force=True)
+        elif self._cursor >= top + visible_rows:
+            self.scroll_to(y=self._cursor - visible_rows + 1, animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in view."""
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._reveal()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a second click opens the row."""
+        place = event.get_content_offset(self)
+        if place is None or place.y < 1:
+            return
+        row = place.y - 1 + round(self.scroll_y)
+        if row >= len(self._rows):
+            return
+        if event.chain == 2:
+            self.action_open()
+        self._move(row)
+
+    def action_up(self) -> None:
+        """Move the cursor up."""
+        self._move(self._cursor - 1)
+
+    def action_down(self) -> None:
+        """Move the cursor down."""
+        self._move(self._cursor + 1)
+
+    def action_page_up(self) -> None:
+        """Move the cursor up by a page."""
+        self._move(self._cursor - max(self.size.height - 2, 1))
+
+    def action_page_down(self) -> None:
+        """Move the cursor down by a page."""
+        self._move(self._cursor + max(self.size.height - 2, 1))
+
+    def action_first(self) -> None:
+        """Move the cursor to the first row."""
+        self._move(0)
+
+    def action_last(self) -> None:
+        """Move the cursor to the last row."""
+        self._move(len(self._rows) - 1)
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        if self.current is not None:
+            self.post_message(self.Opened(self))
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        width = self.inner_size.width
+        drawn = self._drawn[y] = self._line(y, width)
+        return self.strip(*drawn)
+
+    def _line(self, y: int, width: int) -> _Drawn:
+        if y == 0:
+            titles = [line(column.title) for column in self._columns]
+            return self._arranged(titles, width, " "), width, "heading"
+        row = y - 1 + round(self.scroll_y)
+        if row < len(self._rows):
+            cells = self._paint(self._rows[row], self._column_widths(width))
+            kind = self._kind(row)
+            return self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind
+        return line(f" {self.empty}", "dim") if row == 0 else BLANK, width, ""
+
+    def _kind(self, row: int) -> str:
+        if row != self._cursor:
+            return ""
+        # One that never takes the focus is the only table of its screen.
+        return "cursor" if self.has_focus or not self.can_focus else "cursor-blurred"
+
+    def _arranged(self, cells: Sequence[Line], width: int, mark: str) -> Line:
+        runs: list[tuple[str, Tone]] = [(mark, "accent")]
+        for column, cell, columns in zip(self._columns, cells, self._column_widths(width), strict=True):
+            if columns:
+                runs += [*fitted(cell, columns, right=column.right), (" " * _GAP, "")]
+        return tuple(runs[:-1])
+
+    def _column_widths(self, width: int) -> list[int]:
+        if self._widths[0] != width:
+            self._widths = (width, _shared_out(self._columns, width - 2))
+        return self._widths[1]
+
+
+def _shared_out(columns: Sequence[Column], width: int) -> list[int]:
+    shown = [column for column in columns if width >= column.from_width]
+    fixed = sum(column.width for column in shown)
+    left = width - fixed - _GAP * (len(shown) - 1)
+    shares = sum(column.share for column in shown) or 1
+    return [
+        0 if column not in shown else column.width or max(left * column.share // shares, 4)
+        for column in columns
+    ]

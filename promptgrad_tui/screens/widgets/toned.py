@@ -1,0 +1,178 @@
+"""Widgets that draw lines of toned text: models' answers and data never meet a markup parser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.views.toned_lines import BLANK, Line, fitted, plain
+
+Painter: TypeAlias = Callable[[int, int], Sequence[Line]]
+"""Returns the lines for a width and a height in terminal cells."""
+
+
+class TonedView(ScrollView):
+    """A widget that draws lines; what a tone looks like comes from the style sheet."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *("tone--good", "tone--bad", "tone--warn", "tone--dim", "tone--accent", "tone--strong"),
+        *("line--heading", "line--cursor", "line--cursor-blurred", "line--match"),
+    }
+    ALLOW_SELECT = False
+
+    def notify_style_update(self) -> None:
+        """Forget the colours of the theme before."""
+        super().notify_style_update()
+        self.__dict__.pop("_styles", None)
+
+    def strip(self, runs: Line, width: int, kind: str = "") -> Strip:
+        """Return a line as a strip of exactly `width` cells; `kind` names a component class."""
+        parts = fitted(runs, width)
+        return Strip([Segment(text, self._tone(tone, kind)) for text, tone in parts if text], width)
+
+    def _tone(self, tone: str, kind: str) -> Style:
+        styles = self.__dict__.setdefault("_styles", {})
+        style: Style | None = styles.get((tone, kind))
+        if style is None:
+            style = styles[tone, kind] = self._mixed(tone, kind)
+        return style
+
+    def _mixed(self, tone: str, kind: str) -> Style:
+        """Return a tone on a kind of line; colours that let others shine through are blended here."""
+        background = self.background_colors[1]
+        colour, bold = self.styles.color, False
+        for name in (f"line--{kind}" if kind else "", f"tone--{tone}" if tone else ""):
+            if not name:
+                continue
+            part = self.get_component_styles(name)
+            if part.has_rule("background"):
+                background = background + part.background
+            if part.has_rule("color"):
+                colour = part.color
+            bold = bold or bool(part.text_style.bold)
+        foreground = background + (self.colors[3] if colour.a == 0 else colour)
+        return Style(color=foreground.rich_color, bgcolor=background.rich_color, bold=bold)
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Let a scrollbar that appears stand where the view is: Textual tells it of later moves only."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
+    @property
+    def inner_size(self) -> Size:
+        """The size of what can be drawn, in cells."""
+        return self.scrollable_content_region.size
+
+
+class LinesView(TonedView):
+    """Lines that fill the widget and are painted anew whenever it is refreshed."""
+
+    def __init__(self, paint: Painter, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._paint = paint
+        self._painted: tuple[Size, Sequence[Line]] | None = None
+
+    def repaint(self) -> None:
+        """Paint anew."""
+        self._painted = None
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        size = self.inner_size
+        if self._painted is None or self._painted[0] != size:
+            self._painted = (size, self._paint(size.width, size.height))
+        lines = self._painted[1]
+        return self.strip(lines[y] if y < len(lines) else BLANK, size.width)
+
+
+class TextView(TonedView, can_focus=True):
+    """A text to scroll and search; its lines are made for the widget's width."""
+
+    BINDINGS = bindings("text")
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._make: Callable[[int], list[Line]] = lambda _width: []
+        self._lines: list[Line] = []
+        self._match = -1
+
+    def show(self, make: Callable[[int], list[Line]], *, keep_place: bool = False) -> None:
+        """Show the lines that `make` returns for a width in cells.
+
+        To `keep_place` of a text that grows is to stay at its end too, where its end was looked at.
+        """
+        self._make = make
+        is_at_end = 0 < self.max_scroll_y <= self.scroll_y
+        self._wrap()
+        if not keep_place:
+            self._match = -1
+            self.scroll_to(y=0, animate=False, force=True)
+        elif is_at_end:
+            self.scroll_end(animate=False, force=True)
+
+    @property
+    def text(self) -> str:
+        """All of the text."""
+        return "\n".join(plain(runs).rstrip() for runs in self._lines)
+
+    def find(self, text: str, *, backwards: bool = False) -> bool:
+        """Scroll to the next line that holds `text`, in any case; False if there is none."""
+        wanted, count = text.casefold(), len(self._lines)
+        start = self._match if self._match >= 0 else round(self.scroll_y) - 1
+        for step in range(1, count + 1):
+            row = (start + (-step if backwards else step)) % count
+            if wanted in plain(self._lines[row]).casefold():
+                self._match = row
+                self.scroll_to(y=max(row - self.inner_size.height // 3, 0), animate=False, force=True)
+                self.refresh()
+                return True
+        return False
+
+    def on_resize(self) -> None:
+        """Wrap the text for the new width."""
+        self._wrap()
+
+    def _wrap(self) -> None:
+        width = self.inner_size.width
+        if width > 0:
+            self._lines = self._make(width)
+            self.virtual_size = Size(width, len(self._lines))
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the screen."""
+        row = y + round(self.scroll_y)
+        runs = self._lines[row] if row < len(self._lines) else BLANK
+        return self.strip(runs, self.inner_size.width, "match" if row == self._match else "")
+
+    def action_up(self) -> None:
+        """Scroll up."""
+        self.scroll_relative(y=-1, animate=False)
+
+    def action_down(self) -> None:
+        """Scroll down."""
+        self.scroll_relative(y=1, animate=False)
+
+    def action_page_up(self) -> None:
+        """Scroll up by a page."""
+        self.scroll_relative(y=2 - self.size.height, animate=False)
+
+    def action_page_down(self) -> None:
+        """Scroll down by a page."""
+        self.scroll_relative(y=self.size.height - 2, animate=False)
+
+    def action_first(self) -> None:
+        """Go to the top."""
+        self.scroll_to(y=0, animate=False)
+
+    def action_last(self) -> None:
+        """Go to the bottom."""
+        self.scroll_to(y=self.virtual_size.height, animate=False)

@@ -1,0 +1,85 @@
+"""Numbers as people read them: scores, gains, durations, counts."""
+
+from __future__ import annotations
+
+from engine.ground.interval import Interval
+from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
+
+EPOCH_OUTCOMES = {
+    "improved": "the best so far",
+    "no_better": "no better than before",
+    "rolled_back": "fell below the baseline",
+}
+"""What became of an epoch, in words."""
+
+
+def score_text(interval: Interval) -> str:
+    """Return a score with its 95 % interval."""
+    return f"{interval.score:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def gain_text(delta: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a difference of scores, with its sign and its 95 % interval where there is one."""
+    if low is None or high is None:
+        return f"{delta:+.3f}"
+    return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def epoch_name(epoch: EpochFinished) -> str:
+    """Return what an epoch is called."""
+    return f"Epoch {epoch.epoch}" if epoch.epoch else "Baseline"
+
+
+def slice_text(scores: SliceScore) -> str:
+    """Return a slice's score with its interval, and how many of its answers are wrong."""
+    return f"{score_text(scores.score)}, {scores.failures} of {scores.score.n} wrong"
+
+
+def slice_gain_text(scores: SliceScores) -> str:
+    """Return a slice's scores before and after, the gain with its interval, and what is wrong still."""
+    gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
+    change = f"{scores.baseline.score:.3f} -> {scores.optimized.score:.3f}"
+    return f"{change}, {gain}, {scores.failures} of {scores.gain.n} wrong"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in the unit that fits: 0.4 s, 42 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def rough_duration_text(seconds: float) -> str:
+    """Return a duration that is only estimated, as rough as it is known: a few seconds, about 4 min."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 50:
+        return f"about {round(seconds / 10) * 10} s"
+    if seconds < 90 * 60:
+        return f"about {max(round(seconds / 60), 1)} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def count_text(number: int, one: str, several: str | None = None) -> str:
+    """Return a number with its noun: 1 rule, 2 rules, 12,345 tokens."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def tokens_text(tokens: Tokens) -> str:
+    """Return the tokens of prompts and answers, and the share that was reused."""
+    share = f" ({tokens.reused / tokens.prompt:.0%} reused)" if tokens.prompt else ""
+    return f"{tokens.prompt:,} prompt tokens{share}, {tokens.completion:,} answer tokens"
+
+
+def size_text(size: float) -> str:
+    """Return bytes in the unit that fits: 812 B, 11.9 MB, 4.7 GB."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

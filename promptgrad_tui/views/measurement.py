@@ -1,0 +1,99 @@
+"""What an artifact came to on another model or on new data, as lines for a person or as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.release.power import opening_text
+from promptgrad_tui.views.event_lines import model_text, shown_path
+from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.terminal import Terminal
+
+if TYPE_CHECKING:
+    from promptgrad_tui.work.measure.measuring import Rechecked, Transferred
+
+
+def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
+    """Return a transfer's scores, beside those at the release."""
+    measured, released = found.measured, found.manifest.optimized.test
+    gain = measured.gain
+    lines = [
+        terminal.style(f"On {model_text(found.model)}", bold=True),
+        f"  without rules  {score_text(measured.baseline)}",
+        f"  with rules     {score_text(measured.optimized)}",
+        f"  gain           {gain_text(gain.score, gain.low, gain.high)}",
+    ]
+    for name, scores in measured.slices.items():
+        text = f"slice {one_line(name)}: {score_text(scores.optimized)}, {scores.failures} wrong"
+        lines += wrap(text, terminal.columns, "    ", "  ")
+    if released is not None:
+        lines += ["", f"On {one_line(found.manifest.model.uri)}, its own  {score_text(released)}"]
+    verdict = "It would pass the gates" if found.report.passed else f"It would fail: {found.report.reason}"
+    text = f"{verdict}. A measurement only: for this model, promptgrad compile --models {found.model.uri}"
+    lines += ["", *wrap(text, terminal.columns, "", "")]
+    return lines + wrap(opening_text(found.opening, measured.optimized), terminal.columns, "", "")
+
+
+def transfer_json(found: Transferred) -> dict[str, Any]:
+    """Return a transfer as JSON-ready data."""
+    measured = found.measured
+    return {
+        "model": found.model.model_dump(),
+        "baseline": measured.baseline.model_dump(),
+        "optimized": measured.optimized.model_dump(),
+        "gain": measured.gain.model_dump(),
+        "slices": {name: scores.model_dump() for name, scores in measured.slices.items()},
+        "passed": found.report.passed,
+        "gates": [result.model_dump() for result in found.report.results],
+        "test_opening": found.opening,
+    }
+
+
+def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
+    """Return each score on the new data beside that of the release, and what follows."""
+    width = max(len(one_line(comparison.name)) for comparison in found.comparisons)
+    lines = [terminal.style(shown_path(str(found.artifact)), bold=True)]
+    for comparison in found.comparisons:
+        change = comparison.change
+        lines += [
+            f"  {one_line(comparison.name):<{width}}  {comparison.released.score:.3f} at release, "
+            f"{score_text(comparison.new)} on {comparison.new.n} new",
+            f"  {'':<{width}}  change {gain_text(change.score, change.low, change.high)}"
+            + (terminal.style("  lower", fg="red") if comparison.has_dropped else ""),
+        ]
+    gain = found.gain
+    lines += ["", f"Gain of the rules on the new data: {gain_text(gain.score, gain.low, gain.high)}"]
+    if found.seen:
+        lines.append(f"{found.seen} of the new examples were in the project's data already.")
+    if found.should_recompile:
+        text = (
+            "Recompile: a score has dropped by more than chance explains. Add new examples to the data first."
+        )
+    else:
+        whole = found.comparisons[0]
+        text = (
+            "No reason to recompile: no score has dropped by more than chance explains. A drop of up to "
+            f"{max(-whole.change.low, 0):.3f} can't be ruled out on {whole.new.n} new examples."
+        )
+    return lines + wrap(text, terminal.columns, "", "")
+
+
+def recheck_json(found: Rechecked) -> dict[str, Any]:
+    """Return a recheck as JSON-ready data."""
+    return {
+        "artifact": str(found.artifact),
+        "recompile": found.should_recompile,
+        "gain": found.gain.model_dump(),
+        "seen": found.seen,
+        "scores": [
+            {
+                "slice": comparison.name,
+                "released": comparison.released.model_dump(),
+                "new": comparison.new.model_dump(),
+                "change": comparison.change.model_dump(),
+                "dropped": comparison.has_dropped,
+            }
+            for comparison in found.comparisons
+        ],
+    }

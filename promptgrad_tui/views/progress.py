@@ -1,0 +1,112 @@
+"""How far a run is and how long it will take, from what was measured in this very run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.journal.events import (
+    Event,
+    PhaseStarted,
+    ProgressEstimated,
+    ReviewAwaited,
+    RolloutFinished,
+    RulesChanged,
+    RunContinued,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    ValidationStarted,
+)
+
+_FEWEST_ROLLOUTS = 8
+_SHORTEST_SECONDS = 2.0
+
+
+@dataclass
+class Progress:
+    """Rollouts done and expected, and the time left at the rate measured since work began or went on."""
+
+    done: int = 0
+    expected: int = 0
+    phase: str = "starting"
+    is_paused: bool = False
+    is_awaiting_review: bool = False
+    is_finished: bool = False
+    _measured_from: tuple[float, int] | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take in what an event says about the work done and the work ahead."""
+        match event:
+            case RunStarted() | RunResumed() | RunContinued():
+                self._measured_from = (event.time, self.done)
+                self.is_paused = self.is_finished = False
+            case ReviewAwaited():
+                self.is_awaiting_review = True
+            case RulesChanged(reason="reviewed"):
+                # A person's thinking is no measure of how fast the run is.
+                self._measured_from = (event.time, self.done)
+                self.is_awaiting_review = False
+            case RunPaused():
+                self.is_paused = True
+            case RunFinished():
+                self.is_finished = True
+            case PhaseStarted() | ValidationStarted():
+                self.phase = phase_text(event)
+            case ProgressEstimated():
+                self._correct(event)
+            case RolloutFinished():
+                self.done += 1
+            case _:
+                pass
+        self.expected = max(self.expected, self.done + (not self.is_finished))
+
+    def _correct(self, event: ProgressEstimated) -> None:
+        # A resumed run goes through what it did before without events: the rate must not jump with that.
+        if self._measured_from is not None:
+            start, done = self._measured_from
+            self._measured_from = (start, done + event.done - self.done)
+        self.done, self.expected = event.done, event.expected
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the run waits for a person: it is paused, or rules are to be reviewed."""
+        return self.is_paused or self.is_awaiting_review
+
+    @property
+    def fraction(self) -> float:
+        """The share of the work that is done, 0..1; below 1 for as long as the run goes on."""
+        if self.is_finished:
+            return 1.0
+        return min(self.done / self.expected, 0.99) if self.expected else 0.0
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the time left at the measured rate, or None while too little was measured to say."""
+        if self._measured_from is None or self.is_waiting:
+            return None
+        start, done_before = self._measured_from
+        measured = self.done - done_before
+        elapsed = now - start
+        if measured < _FEWEST_ROLLOUTS or elapsed < _SHORTEST_SECONDS:
+            return None
+        return (self.expected - self.done) * elapsed / measured
+
+
+_PHASES = {
+    "baseline": "scoring the baseline",
+    "rollouts": "rolling out",
+    "gradients": "analysing failures",
+    "validation": "testing rules",
+    "merging": "merging rules",
+    "epoch": "scoring the epoch",
+    "test": "scoring the test split",
+    "artifact": "saving the artifact",
+}
+
+
+def phase_text(event: PhaseStarted | ValidationStarted) -> str:
+    """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
+    doing = _PHASES[event.phase] if isinstance(event, PhaseStarted) else "testing a rule"
+    place = [f"epoch {event.epoch}"] if event.epoch else []
+    place += [f"batch {event.batch}"] if event.batch else []
+    return f"{', '.join(place)}: {doing}" if place else doing

@@ -1,0 +1,104 @@
+"""The compilation matrix and the history of releases, as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.release.matrix import Cell, Entry, Matrix
+from engine.release.power import opening_text
+from engine.release.releases import Switch
+from engine.release.transfers import Transfer
+from promptgrad_tui.views.event_lines import shown_path
+from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.terminal import Terminal
+
+_GATES = {"passed": "green", "failed": "red", "forced": "yellow", "untested": "yellow"}
+
+
+def matrix_lines(matrix: Matrix, terminal: Terminal) -> list[str]:
+    """Return the artifacts of each cell, a block for each."""
+    if not matrix.cells:
+        return ["No artifacts yet: promptgrad run, or promptgrad compile --models ..."]
+    names = {entry.manifest.program: entry.manifest.name for entry in matrix.entries if entry.manifest}
+    lines: list[str] = []
+    for cell in matrix.cells:
+        if cell.name:
+            lines += ["", *_heading(cell, names, terminal)]
+            for entry in cell.entries:
+                lines += _artifact(entry, terminal)
+            for transfer in cell.transfers:
+                lines += _transfer(transfer, terminal)
+        else:
+            lines += ["", *(_damaged(entry) for entry in cell.entries)]
+    return lines[1:]
+
+
+def _damaged(entry: Entry) -> str:
+    mark = "*" if entry.is_current else " "
+    return f"{mark} damaged  {shown_path(str(entry.path))}: {entry.problem}"
+
+
+def _heading(cell: Cell, names: Mapping[str, str], terminal: Terminal) -> list[str]:
+    manifest = cell.entries[0].manifest if cell.entries else None
+    program = manifest.program if manifest else cell.transfers[0].opened.program
+    model = manifest.model if manifest else cell.transfers[0].model
+    version, _, revision = cell.name.partition("@")
+    unverified = "" if model.verified else " (unverified)"
+    name = one_line(names.get(program, "program"))
+    head = f"{name} {version} on {one_line(model.uri)} {revision}{unverified}"
+    return [terminal.style(line, bold=True) for line in wrap(head, terminal.columns, "  ", "")]
+
+
+def _transfer(transfer: Transfer, terminal: Terminal) -> list[str]:
+    where = ", ".join(shown_path(str(path)) for path in transfer.proved) or "an artifact that is gone"
+    test, gain = transfer.test.optimized, transfer.test.gain
+    figures = (
+        f"test {score_text(test)} (n = {test.n})  gain {gain_text(gain.score, gain.low, gain.high)}  "
+        f"{transfer.measured[:10]}"
+    )
+    lines = wrap(f"measured here, proved there; not loadable: {where}", terminal.columns, "    ", "  ")
+    lines += wrap(figures, terminal.columns, "    ", "    ")
+    return lines + _stale(transfer.stale, terminal)
+
+
+def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
+    manifest = entry.manifest
+    assert manifest is not None
+    mark = "*" if entry.is_current else " "
+    test = manifest.optimized.test
+    score = f"test {score_text(test)} (n = {test.n})" if test else "not tested"
+    gate = terminal.style(entry.gate, fg=_GATES[entry.gate])
+    rules = f"{len(manifest.rules)} rule{'' if len(manifest.rules) == 1 else 's'}"
+    tokens = f"up to {entry.prompt_tokens:,} tokens  " if entry.prompt_tokens else ""
+    lines = [
+        f"{mark} {shown_path(str(entry.path))}",
+        f"    {score}  gates {gate}  {rules}  {tokens}{manifest.created[:10]}",
+    ]
+    if entry.is_current:
+        lines[0] = terminal.style(lines[0], fg="green")
+    if manifest.test_opening > 1 and test is not None:
+        lines += wrap(opening_text(manifest.test_opening, test), terminal.columns, "    ", "    ")
+    return lines + _stale(entry.stale, terminal)
+
+
+def _stale(names: Sequence[str], terminal: Terminal) -> list[str]:
+    if not names:
+        return []
+    text = f"stale: {', '.join(names)} changed since"
+    return [terminal.style(line, fg="yellow") for line in wrap(text, terminal.columns, "    ", "    ")]
+
+
+def switch_lines(switches: Sequence[Switch], terminal: Terminal) -> list[str]:
+    """Return the switches, the oldest first."""
+    if not switches:
+        return ["Nothing was ever made current: promptgrad promote ARTIFACT"]
+    lines = []
+    for switch in switches:
+        lines.append(f"{switch.time}  {switch.action:<8}  {switch.artifact}  {switch.cell}")
+        if switch.failed:
+            text = f"forced although it failed {', '.join(switch.failed)}: {one_line(switch.reason)}"
+            lines += [
+                terminal.style(line, fg="yellow") for line in wrap(text, terminal.columns, "    ", "    ")
+            ]
+    return lines

@@ -1,0 +1,37 @@
+"""Scores with their intervals, drawn as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.ground.interval import Interval
+from engine.journal.events import EpochFinished
+
+_CELLS = 40
+
+
+def score_plot(epochs: Iterable[EpochFinished]) -> list[str]:
+    """Return one line for each epoch: its validation score, the interval on a scale of 0..1, its rules."""
+    return [f"  {_name(epoch):<9} {_bar(epoch.validation)}  {_rules(epoch)}".rstrip() for epoch in epochs]
+
+
+def _name(epoch: EpochFinished) -> str:
+    return f"epoch {epoch.epoch}" if epoch.epoch else "baseline"
+
+
+def _rules(epoch: EpochFinished) -> str:
+    if not epoch.epoch:
+        return ""
+    return f"{epoch.n_rules} rule{'' if epoch.n_rules == 1 else 's'}"
+
+
+def _bar(interval: Interval) -> str:
+    low, score, high = (_cell(value) for value in (interval.low, interval.score, interval.high))
+    cells = ["."] * _CELLS
+    cells[low : high + 1] = ["-"] * (high + 1 - low)
+    cells[low], cells[high], cells[score] = "|", "|", "o"
+    return f"{interval.score:.3f}  {''.join(cells)}"
+
+
+def _cell(value: float) -> int:
+    return round(min(max(value, 0.0), 1.0) * (_CELLS - 1))

@@ -1,0 +1,260 @@
+"""What a run came to, at its end and whenever somebody asks for it again."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from engine.ground.errors import ArtifactError
+from engine.ground.interval import Interval
+from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
+from engine.journal.journal import RunRecord
+from engine.programs.rules import Rule
+from promptgrad_tui.views.event_lines import EventLines, shown_path
+from promptgrad_tui.views.figures import (
+    count_text,
+    duration_text,
+    gain_text,
+    score_text,
+    slice_gain_text,
+    tokens_text,
+)
+from promptgrad_tui.views.sanitize import one_line, pad, visible, wrap
+from promptgrad_tui.views.score_plot import score_plot
+from promptgrad_tui.views.story import RunStory
+from promptgrad_tui.views.terminal import Terminal
+
+_HEADLINES = {
+    "improved": ("Improved", "green"),
+    "no_improvement": ("No improvement", "yellow"),
+    "budget": ("The budget is used up", "yellow"),
+    "stopped": ("Stopped", "yellow"),
+    "error": ("Ended by an error", "red"),
+}
+WITHHELD = "Withheld by the release gates"
+"""How a run is headed whose rules helped and whose artifact failed a gate."""
+
+
+def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> list[str]:
+    """Return what a run came to: scores, rules with their evidence, the way there, and the cost."""
+    headline, colour = _HEADLINES[summary.status]
+    if summary.is_held_back:
+        headline = WITHHELD
+    lines = ["", terminal.style(headline, fg=colour, bold=True)]
+    lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
+    if summary.reflection_moved:
+        moved = f"The reflection model isn't what it was: {summary.reflection_moved}"
+        lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
+    lines += _scores(summary.baseline, summary.optimized)
+    lines += _slices("validation", summary.validation_slices, terminal)
+    lines += _slices("test", summary.slices, terminal)
+    lines += _gates(summary.gates, terminal)
+    lines += _rules(summary.rules, terminal)
+    lines += _plot(story)
+    seconds = duration_text(summary.seconds)
+    if summary.calls == 0 and summary.baseline.validation is not None:
+        return [*lines, "", f"0 calls, {seconds}: an earlier run had paid for every answer"]
+    return [*lines, "", f"{count_text(summary.calls, 'call')}, {seconds}", tokens_text(summary.tokens)]
+
+
+def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[str]:
+    """Return where a run's artifact lies and what to type next, in the current folder."""
+    lines, commands = [], [command_text("show", summary.run, project)]
+    if summary.withheld is not None:
+        lines += [
+            "",
+            terminal.style("Withheld: a gate failed", bold=True),
+            f"  {shown_path(summary.withheld)}",
+        ]
+    if summary.artifact is not None:
+        artifact = shown_path(summary.artifact)
+        lines += ["", terminal.style("Artifact", bold=True), f"  {artifact}"]
+        inputs = " ".join(f'--input {name}="..."' for name in _inputs(summary.artifact))
+        commands.append(f"promptgrad predict {shlex.quote(artifact)} {inputs}")
+    if summary.status in ("budget", "stopped", "error"):
+        commands.append(command_text("resume", summary.run, project))
+    return [*lines, "", terminal.style("Next", bold=True), *(f"  {command}" for command in commands)]
+
+
+def _inputs(artifact: str) -> list[str]:
+    """Return the fields that a person gives an artifact's program: inputs that no step of it makes."""
+    from engine.release.manifest import load_manifest  # brings NumPy, which `show` and `runs` do without
+
+    try:
+        structure = load_manifest(artifact).structure
+    except ArtifactError:
+        return ["FIELD"]
+    steps = [step["fields"] for step in structure["predictors"].values()]
+    made = {name for fields in steps for name, field in fields.items() if field["kind"] == "output"}
+    return list(dict.fromkeys(name for fields in steps for name in fields if name not in made))
+
+
+def run_lines(record: RunRecord, events: Iterable[Event], terminal: Terminal) -> list[str]:
+    """Return the whole story of a run from its events alone, whether it ended or not."""
+    printer = EventLines(terminal, in_full=True)
+    told = list(events)
+    story = RunStory.of(told)
+    lines = [line for event in told for line in printer.lines(event)]
+    if not told:
+        lines = [terminal.style(f"Run {record.id}", bold=True), "  Nothing has happened yet."]
+    lines += _prompts(story, terminal)
+    if record.summary is not None:
+        lines += summary_lines(record.summary, story, terminal)
+        saved = record.summary.artifact
+        lines += ["", f"Artifact: {shown_path(saved)}"] if saved else []
+        return lines + _reviewed(story, terminal)
+    return lines + _unfinished(record, story, terminal)
+
+
+def _reviewed(story: RunStory, terminal: Terminal) -> list[str]:
+    """Return what the latest review made of a finished run."""
+    review = story.review
+    if review is None:
+        return []
+    title = f"Review {review.number} applied: {count_text(len(review.rules), 'rule')} kept"
+    scores = [("validation", review.validation), ("test", review.test)]
+    told = [f"  {name:<10}  {score_text(score)}" for name, score in scores if score is not None]
+    rules = [row for rule in review.rules for row in _rule(rule, "  - ", terminal)]
+    saved = [f"  Artifact: {shown_path(review.artifact)}"] if review.artifact else []
+    return ["", terminal.style(title, bold=True), *told, *rules, *saved]
+
+
+def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
+    """Return a table of runs, a line each."""
+    row = "{:<20}  {:<14}  {:<16}  {:<16}  {:>5}".format
+    lines = [terminal.style(row("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), bold=True)]
+    for record in records:
+        summary = record.summary
+        scores = (
+            [_change(record, "validation"), _change(record, "test"), str(record.n_rules)]
+            if summary is not None and summary.baseline.validation is not None
+            else ["-", "-", "-"]
+        )
+        is_reviewed = record.review is not None and record.status != "running"
+        lines.append(row(record.id, "reviewed" if is_reviewed else record.status, *scores))
+    return lines
+
+
+def command_text(command: str, run: str, project: Path) -> str:
+    """Return what to type in the current folder for a command on a run of a project."""
+    folder = "" if project.resolve() == Path.cwd() else f"-C {shlex.quote(shown_path(str(project)))} "
+    return f"promptgrad {folder}{command} {run}"
+
+
+def resume_hint(run: str, project: Path) -> str:
+    """Return the sentence that tells how an interrupted run goes on."""
+    return f"Go on with: {command_text('resume', run, project)}"
+
+
+def _change(record: RunRecord, split: str) -> str:
+    baseline = record.summary.baseline if record.summary else SplitScores()
+    before, after = getattr(baseline, split), getattr(record.optimized, split)
+    if before is None:
+        return "-"
+    return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
+
+
+def _scores(baseline: SplitScores, optimized: SplitScores) -> list[str]:
+    if baseline.validation is None and baseline.test is None:
+        return []
+    row = "  {:<10} {:<26} {:<26}".format
+    lines = [
+        "",
+        row("", _split_name("validation", baseline.validation), _split_name("test", baseline.test)),
+        row("baseline", _score(baseline.validation), _score(baseline.test)),
+        row("optimized", _score(optimized.validation), _score(optimized.test)),
+    ]
+    return [line.rstrip() for line in lines]
+
+
+def _split_name(name: str, interval: Interval | None) -> str:
+    return f"{name} (n = {interval.n})" if interval else f"{name} (none)"
+
+
+def _score(interval: Interval | None) -> str:
+    return score_text(interval) if interval else "-"
+
+
+def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
+    lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
+    for name, scores in slices.items():
+        lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
+    return lines
+
+
+def _gates(gates: Sequence[GateResult], terminal: Terminal) -> list[str]:
+    lines = ["", terminal.style("Release gates", bold=True)] if gates else []
+    for gate in gates:
+        word = "passed" if gate.passed else "failed"
+        value = "not measured" if gate.value is None else f"{gate.value:.4g}"
+        text = f"{gate.gate}: {value}, asked for {gate.comparison} {gate.bound:.4g}"
+        head, *rest = wrap(text, terminal.columns, " " * 10, f"  {word:<7} ")
+        lines += [head.replace(word, terminal.style(word, fg="green" if gate.passed else "red"), 1), *rest]
+    return lines
+
+
+def _rules(rules: Sequence[KeptRule | Rule], terminal: Terminal) -> list[str]:
+    if not rules:
+        return []
+    lines = ["", terminal.style(f"{count_text(len(rules), 'rule')} kept", bold=True)]
+    for number, rule in enumerate(rules, 1):
+        lines += _rule(rule, f"  {number:>2} ", terminal)
+        lines += wrap(evidence_text(rule), terminal.columns, "     ")
+    return lines
+
+
+def _rule(rule: KeptRule | Rule, first: str, terminal: Terminal) -> list[str]:
+    """Return what a rule says, and the note that a person wrote on it."""
+    indent = " " * len(first)
+    lines = wrap(one_line(rule.text), terminal.columns, indent, first)
+    return lines + (wrap(f"note: {one_line(rule.note)}", terminal.columns, indent) if rule.note else [])
+
+
+def evidence_text(rule: KeptRule | Rule) -> str:
+    """Return a rule's gain with its interval, and where it came from."""
+    if isinstance(rule, KeptRule):
+        delta, low, high, n = rule.delta, rule.low, rule.high, rule.n
+    else:
+        tested = rule.evidence
+        delta, low, high, n = (
+            (tested.delta, tested.low, tested.high, tested.n) if tested else (None, None, None, 0)
+        )
+    place = f"epoch {rule.epoch}, batch {rule.batch}"
+    if delta is None:
+        return f"not tested; {place}"
+    return f"{gain_text(delta, low, high)} on {count_text(n, 'example')}; {place}"
+
+
+def _plot(story: RunStory) -> list[str]:
+    if len(story.epochs) < 2:
+        return []
+    return ["", "Validation score by epoch, with its 95 % interval (0 to 1)", *score_plot(story.epochs)]
+
+
+def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
+    lines: list[str] = []
+    prompts = story.prompts()
+    for name, (base, optimized) in prompts.items():
+        of = f" of {name}" if len(prompts) > 1 else ""
+        lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]
+        lines += [f"  {line}" for line in _kept_lines(base, terminal.columns - 2)]
+        if optimized != base:
+            lines += ["", terminal.style(f"Instructions{of} with the best rules", bold=True)]
+            lines += [f"  {line}" for line in _kept_lines(optimized, terminal.columns - 2)]
+    return lines
+
+
+def _kept_lines(text: str, columns: int) -> list[str]:
+    """Return a text's own lines, the long ones wrapped."""
+    return [part for line in visible(text).split("\n") for part in wrap(line, columns, "  ", "")]
+
+
+def _unfinished(record: RunRecord, story: RunStory, terminal: Terminal) -> list[str]:
+    since = f", last heard of {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.last_event))}"
+    lines = ["", terminal.style(record.status.capitalize(), bold=True) + (since if record.last_event else "")]
+    lines += _rules(story.best_rules, terminal)
+    lines += _plot(story)
+    lines += ["", f"{count_text(story.calls, 'call')} so far, {tokens_text(story.tokens)}"]
+    return lines if record.status == "running" else [*lines, resume_hint(record.id, Path(record.project))]

@@ -1,0 +1,128 @@
+"""What a run will cost, before it begins: calls by plan, tokens and minutes from a short measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.learning.progress import Workload
+from engine.project.config import PromptGradConfig
+
+_PROPOSALS = 3
+"""Rules that a batch is expected to bring."""
+
+_ANALYSIS_ANSWER = 150
+"""Tokens that an analysis is expected to write."""
+
+_DECODING = 4.0
+"""How many tokens of a prompt take as long as one of an answer; local models lie around this."""
+
+_MOST_TIMED = 101
+"""Test examples that are asked once more, one at a time, where a gate bounds the latency."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many examples there are for a program of some predictors; the splits are those of a run.
+
+    `also` counts the examples of other splits that the gates name.
+    """
+
+    train: int
+    validation: int
+    test: int
+    predictors: int = 1
+    also: int = 0
+
+
+@dataclass(frozen=True)
+class PlannedCalls:
+    """Model calls of a run, and the analyses among them, by how much there is to learn.
+
+    `few`: the first batch brings one rule, and nothing is left to correct. `many`: every batch brings three
+    rules to test, and no epoch stops early. No run takes less than `least`, which is one with nothing to
+    correct, nor more than `most` while analyses propose at most `proposals` rules for each batch.
+    """
+
+    least: int
+    few: int
+    few_analyses: int
+    many: int
+    many_analyses: int
+    most: int
+    proposals: int
+
+
+def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False) -> PlannedCalls:
+    """Return the model calls of a run; `is_timed` says that a gate bounds the model's latency.
+
+    The plans for a test of rules are the engine's own (`engine.learning.progress.Workload`). The most counts
+    every rollout as new, and as many proposals for each batch as failures are shown to an analysis.
+    """
+    is_greedy = config.rule_selection_mode == "greedy"
+    work = Workload.of(config, sizes.validation, 0, _tests(_PROPOSALS, is_greedy=is_greedy))
+    batches = config.epochs * config.batches_per_epoch
+    batch = min(config.batch_size, sizes.train)
+    once = sizes.test + sizes.also
+    test = 2 * once + (min(sizes.test, _MOST_TIMED) if is_timed else 0)
+    proposals = config.gradient_failure_display_limit
+    # What was answered with the same rules before is known: later batches, and the epochs after the first.
+    later = min((batches - 1) * batch, sizes.train)
+    one_rule = Workload.of(config, sizes.validation, 0, tests=1).validation
+    few = work.baseline + batch + one_rule + later + work.epoch + test
+    many = work.baseline + batches * (work.validation + batch) + config.epochs * work.epoch + test
+    test_of_rule = 2 * min(config.rule_validation_examples, sizes.validation) if config.validate_rules else 0
+    tests = batches * _tests(proposals, is_greedy=is_greedy)
+    # Rules are merged where there are more than a threshold; to have so many takes some batches.
+    merging = max(batches - config.merge_threshold // proposals, 0)
+    merges = merging * ((config.max_local_rules + proposals) // 2)
+    most = (
+        work.baseline + batches * batch + config.epochs * work.epoch + test + (tests + merges) * test_of_rule
+    )
+    return PlannedCalls(
+        least=(work.baseline + batch + once) * sizes.predictors,
+        few=few * sizes.predictors + work.gradients,
+        few_analyses=work.gradients,
+        many=many * sizes.predictors + batches * work.gradients,
+        many_analyses=batches * work.gradients,
+        most=most * sizes.predictors + batches * work.gradients + merges,
+        proposals=proposals,
+    )
+
+
+def _tests(proposals: int, *, is_greedy: bool) -> int:
+    """Tests of a batch's proposals; greedy selection tests again what is left after each rule it takes."""
+    return proposals * (proposals + 1) // 2 if is_greedy else proposals
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a few calls took: together in `seconds`, tokens for each on average."""
+
+    calls: int
+    seconds: float
+    prompt_tokens: float
+    completion_tokens: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Tokens and seconds that some calls are expected to take."""
+
+    tokens: int
+    seconds: float
+
+
+def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens: int) -> Cost:
+    """Return the cost of `calls`, `analyses` among them, at the measured rate.
+
+    An analysis, whose prompt has `analysis_tokens`, takes as many times longer than a rollout's call as it
+    has more tokens, those of the answer counted by how much slower they come.
+    """
+    work = measured.prompt_tokens + _DECODING * measured.completion_tokens
+    longer = (analysis_tokens + _DECODING * _ANALYSIS_ANSWER) / max(work, 1.0)
+    others = calls - analyses
+    tokens_of_call = measured.prompt_tokens + measured.completion_tokens
+    return Cost(
+        tokens=round(others * tokens_of_call + analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
+        seconds=measured.seconds / measured.calls * (others + analyses * longer),
+    )

@@ -1,0 +1,327 @@
+"""What `promptgrad check` looks at, in order; what can't be looked at ends the list. Needs DSPy."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import dspy
+
+from engine.ground.errors import PromptGradError
+from engine.ground.examples import public_fields
+from engine.ground.model import Model, RunModels
+from engine.learning.slices import by_slice
+from engine.project.data import LoadedExample, telling_places
+from engine.project.sampling import held_out_size
+from engine.project.settings import Project
+from engine.release.gate_checks import decision_notes, refuse_unmeasurable
+from engine.release.power import power_text, smallest_visible_gain
+from models import ModelSettings, Progress
+from promptgrad_tui.views.estimate import calls_text, cost_text
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.work.check.blank_fields import blank_fields
+from promptgrad_tui.work.check.estimate import PlannedCalls, Sizes, planned_calls
+from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.work.check.mixed_fields import mixed_fields
+from promptgrad_tui.work.check.probing import probe
+from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
+from promptgrad_tui.work.check.report import ModelOpened, RateMeasured, SplitFound, Told
+from promptgrad_tui.work.code.program import build_acceptor, build_formatter
+from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
+
+_TOKENS_OF_A_RULE = 30
+_PROBED = 8
+
+
+Part = Literal["data", "model", "rate"]
+"""How far a check goes: the files alone, the models too, or some calls as well."""
+
+
+def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[Told]:
+    """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
+    subject, project = "project", None
+    try:
+        project = open_project(folder, {})
+        yield Finding("ok", subject, f"{project.name}: {project.file.name} can be read")
+        subject = "program"
+        parts = load_parts(project)
+        build_formatter(project)
+        build_acceptor(project)
+        yield from _program(parts)
+        yield from _splits(project, parts)
+        subject = "gates"
+        yield from _gates(project, parts)
+        subject = "metric"
+        yield _metric(parts)
+        sizes = _sizes(project, parts)
+        yield sizes
+        calls = planned_calls(project.optimizer, sizes, is_timed=project.gates.ask_latency)
+        if upto == "data":
+            yield _calls(calls)
+            return
+        subject = "model"
+        with ExitStack() as stack:
+            log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "llama.log"
+            models = open_models(project, log, on_progress, stack)
+            yield from _models(models)
+            subject = "context"
+            prompts = prompt_sizes(project, parts, models)
+            yield from _context(project, prompts, models)
+            subject = "estimate"
+            yield _calls(calls)
+            if upto == "rate":
+                yield from _measured(project, parts, models.task, calls, prompts)
+    except PromptGradError as error:
+        subject = _subject_of(error, subject)
+        yield Finding.of(subject, error, _field_of(subject, error, project))
+
+
+def _subject_of(error: PromptGradError, subject: str) -> str:
+    name = type(error).__name__
+    return {"DataError": "data", "MetricError": "metric", "ContextOverflowError": "context"}.get(
+        name, subject
+    )
+
+
+_FIELDS = {
+    "program": "program.signature",
+    "data": "data.train",
+    "gates": "gates.slices",
+    "metric": "metric.field",
+    "model": "model.task",
+    "context": "model.context_length",
+}
+"""The key that a finding is about where it names none."""
+
+
+def _field_of(subject: str, error: PromptGradError, project: Project | None) -> str:
+    """Return the key of the project file that an error names, or whose file it names."""
+    for section, key in re.findall(r"\[(\w+)\] (\w+)", f"{error.message} {error.hint}"):
+        if key in _keys(section):
+            return f"{section}.{key}"
+    if project is not None:
+        for key in ("data.train", "data.validation", "data.test", "program.python", "metric.python"):
+            section, name = key.split(".")
+            told = getattr(getattr(project, section), name)
+            if told is not None and Path(told.partition(":")[0]).name in error.message:
+                return key
+    return _FIELDS.get(subject, "")
+
+
+def _keys(section: str) -> set[str]:
+    field = Project.model_fields.get(section)
+    keys = set(getattr(field.annotation, "__pydantic_fields__", ())) if field else set()
+    return keys | set(ModelSettings.model_fields) if section == "model" else keys
+
+
+def _program(parts: ProjectParts) -> Iterator[Finding]:
+    fields = parts.fields
+    steps = count_text(len(parts.program.named_predictors()), "predictor")
+    inputs = ", ".join(fields.inputs) or "anything"
+    yield Finding("ok", "program", f"{inputs} -> {', '.join(fields.outputs)}, {steps}")
+
+
+def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFound]:
+    splits, data = parts.splits, project.data
+
+    def found(name: str, examples: Sequence[LoadedExample], file: str | None, origin: str) -> SplitFound:
+        slices = by_slice([example.values for example in examples], data.slice)
+        here: Any = "file" if file else origin
+        return SplitFound(name=name, file=file or "", examples=len(examples), origin=here, slices=slices)
+
+    yield found("train", splits.train, data.train, "")
+    if splits.validation:
+        yield found("validation", splits.validation, data.validation, "")
+    else:
+        held_out = _held_out(project, parts)
+        yield SplitFound(name="validation", file="", examples=held_out, origin="held out of train")
+    yield found("test", splits.test, data.test, "taken out of train")
+    validation = (
+        f"{len(splits.validation)} validation" if splits.validation else "validation held out of train"
+    )
+    test = f"{len(splits.test)} test" + (" (taken out of train)" if splits.carving else "")
+    yield Finding(
+        "ok", "data", f"{len(splits.train)} train, {validation}, {test}; no example is in two splits"
+    )
+    if splits.carving and splits.carving.note:
+        yield Finding("ok", "data", splits.carving.note, field="data.test")
+    for warning in splits.warnings:
+        yield Finding("warn", "data", warning, field=_field_of_warning(warning))
+    inputs = parts.fields.inputs or public_fields(splits.train[0].values)
+    yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
+    yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
+
+
+def _field_of_warning(warning: str) -> str:
+    if "resemble" in warning:
+        return "data.near_duplicate_threshold"
+    name = re.match(r"train|validation|test", warning)
+    return f"data.{name[0]}" if name else "data.train"
+
+
+def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
+    test, field = parts.splits.test, project.data.slice
+    can_show = smallest_visible_gain(len(test)) is not None
+    yield Finding("ok" if can_show else "warn", "test", power_text(len(test)), field="data.test")
+    refuse_unmeasurable(project.gates, parts.splits, field)
+    for note in decision_notes(project.gates, test, field):
+        gate = re.match(r"\w+", note)
+        yield Finding(
+            "warn",
+            "gates",
+            note,
+            "Take more examples, or another bound.",
+            field=f"gates.{gate[0]}" if gate else "",
+        )
+
+
+def _metric(parts: ProjectParts) -> Finding:
+    """Run the metric on the expected outputs themselves: they should count as right."""
+    examples, outputs = parts.splits.examples, parts.fields.outputs
+    told = [example for example in examples if all(name in example.values for name in outputs)]
+    if not told:
+        names = ", ".join(outputs)
+        return Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
+    with telling_places(told):
+        wrong = [
+            example for example in told if not parts.metric(example.values, _gold(parts, example)).is_success
+        ]
+    tried = f"the expected outputs of {len(told) - len(wrong)} of {len(told)} examples count as right"
+    if not wrong:
+        return Finding("ok", "metric", tried)
+    return Finding(
+        "warn",
+        "metric",
+        f"{tried}; not those of {wrong[0].where}",
+        "Correct the metric or these examples: what is expected should be right.",
+        field="metric.kind",
+    )
+
+
+def _gold(parts: ProjectParts, example: LoadedExample) -> dspy.Prediction:
+    expected: dict[str, Any] = {name: example.values[name] for name in parts.fields.outputs}
+    return dspy.Prediction(**expected)
+
+
+def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:
+    yield _opened("task", models.task)
+    yield _model("model", models.task)
+    if models.reflection is not models.task:
+        yield _opened("reflection", models.reflection)
+        yield _model("reflection", models.reflection)
+
+
+def _opened(role: Literal["task", "reflection"], model: Model) -> ModelOpened:
+    revision = model.revision
+    return ModelOpened(
+        role=role,
+        uri=model.uri,
+        revision=revision.short,
+        verified=revision.verified,
+        context_length=model.context_length,
+    )
+
+
+def _model(subject: str, model: Model) -> Finding:
+    text = f"{model.uri}, revision {model.revision.short}, context of {model.context_length:,} tokens"
+    if model.revision.verified:
+        return Finding("ok", subject, text)
+    return Finding(
+        "warn",
+        subject,
+        f"{text}; the server gives no hash of the model",
+        "An artifact will be marked as unverified: it can't be told whether the model stays the same.",
+    )
+
+
+def _context(project: Project, sizes: PromptSizes, models: RunModels) -> Iterator[Finding]:
+    limit = models.task.context_length
+    if sizes.longest is None:
+        yield Finding("ok", "context", "the prompts of this program are known only when it runs")
+    else:
+        yield _longest_prompt(project, sizes.longest, sizes.longest_at, limit)
+    limit = models.reflection.context_length
+    text = f"an analysis may read {sizes.analysis:,} tokens of {limit:,}"
+    if sizes.analysis < limit:
+        yield Finding("ok", "context", text)
+    else:
+        yield Finding(
+            "warn",
+            "context",
+            text,
+            "Fewer failures will be shown where they don't fit.",
+            field="optimizer.gradient_failure_display_limit",
+        )
+
+
+def _longest_prompt(project: Project, longest: int, where: str, limit: int) -> Finding:
+    rules = project.optimizer.max_local_rules * _TOKENS_OF_A_RULE
+    text = f"the longest prompt has {longest:,} tokens of {limit:,} ({where})"
+    if longest >= limit:
+        return Finding(
+            "fail",
+            "context",
+            text,
+            "Shorten the example, or raise [model] context_length as far as the model allows.",
+            exit_code=2,
+            field="model.context_length",
+        )
+    if longest + rules >= limit:
+        return Finding(
+            "warn",
+            "context",
+            f"{text}, and rules may add some {rules:,}",
+            "Lower max_local_rules, or shorten it.",
+            field="optimizer.max_local_rules",
+        )
+    return Finding("ok", "context", text)
+
+
+def _held_out(project: Project, parts: ProjectParts) -> int:
+    return held_out_size(len(parts.splits.train), project.optimizer.val_holdout_fraction)
+
+
+def _sizes(project: Project, parts: ProjectParts) -> Sizes:
+    splits = parts.splits
+    held_out = 0 if splits.validation else _held_out(project, parts)
+    others = (*splits.train, *(splits.validation or ()))
+    return Sizes(
+        train=len(splits.train) - held_out,
+        validation=len(splits.validation) if splits.validation else held_out,
+        test=len(splits.test),
+        predictors=len(parts.program.named_predictors()),
+        also=sum(example.name in project.gates.must_pass for example in others),
+    )
+
+
+def _calls(calls: PlannedCalls) -> Finding:
+    return Finding("ok", "estimate", calls_text(calls))
+
+
+def _measured(
+    project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
+) -> Iterator[Finding | RateMeasured]:
+    with telling_places(parts.splits.train):
+        found = probe(parts, model, project.optimizer, _PROBED)
+    yield RateMeasured(
+        uri=model.uri,
+        measured=found.measured,
+        analysis_tokens=prompts.analysis,
+        at_a_time=project.optimizer.max_workers,
+    )
+    yield Finding("ok", "estimate", cost_text(calls, found.measured, prompts.analysis))
+    if found.unparseable:
+        yield Finding(
+            "warn",
+            "answers",
+            f"{found.unparseable} of {found.rollouts} answers could not be read",
+            "Raise [model] max_tokens, or try a larger model.",
+            field="model.max_tokens",
+        )
+    else:
+        yield Finding("ok", "answers", f"{found.right} of {found.rollouts} probed examples are right already")

@@ -1,0 +1,69 @@
+"""A few rollouts of a project's program, measured before a run. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from engine.ground.model import Model
+from engine.journal.events import Event, RolloutFinished
+from engine.journal.replay import MemoryCompletions, Replay
+from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import RuleSet
+from engine.project.config import PromptGradConfig
+from promptgrad_tui.work.check.estimate import Measured
+from promptgrad_tui.work.run.planning import ProjectParts
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a few rollouts took, and how many were right or couldn't be read."""
+
+    measured: Measured
+    rollouts: int
+    right: int
+    unparseable: int
+
+
+def probe(parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts: int) -> Probed:
+    """Run the program on the first training examples, as many at a time as a run would.
+
+    Raises:
+        ModelUnavailableError: the model doesn't answer.
+        ContextOverflowError: a prompt is too long.
+    """
+    events: list[RolloutFinished] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, RolloutFinished):
+            events.append(event)
+
+    replay = Replay(MemoryCompletions(), "probe")
+    runner = RolloutRunner(
+        FrozenProgram(parts.program, config.base_prompt_source),
+        parts.metric,
+        replay.lm(model),
+        max_workers=config.max_workers,
+        emit=keep,
+    )
+    try:
+        examples = [example.values for example in parts.splits.train[: rollouts + 1]]
+        first, *items = runner.items(examples, "train")
+        runner.run(RuleSet(), [first])  # what is loaded at the first call would be measured too
+        before = replay.usage()
+        started = time.perf_counter()
+        runner.run(RuleSet(), items)
+        seconds = time.perf_counter() - started
+    finally:
+        runner.close()
+    usage = replay.usage()
+    calls = max(usage.calls - before.calls, 1)
+    prompt = usage.tokens.prompt - before.tokens.prompt
+    completion = usage.tokens.completion - before.tokens.completion
+    return Probed(
+        Measured(calls, seconds, prompt / calls, completion / calls),
+        rollouts=len(events),
+        right=sum(event.is_success for event in events),
+        unparseable=sum(event.error_type == UNPARSEABLE for event in events),
+    )

@@ -1,0 +1,65 @@
+"""How long a project's prompts are: its longest example through the real adapter, and an analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dspy
+
+from engine.ground.model import RunModels
+from engine.ground.score import Score
+from engine.learning.prompts import analysis_inputs
+from engine.learning.signatures import AnalyzeFailures
+from engine.programs.formatting import FieldFormatter, as_text
+from engine.programs.program import FrozenProgram
+from engine.project.settings import Project
+from promptgrad_tui.work.run.planning import ProjectParts
+
+_COUNTED = 5
+_SUCCESSES = 3
+
+
+@dataclass(frozen=True)
+class PromptSizes:
+    """Tokens of the longest task prompt, with the example it is of, and of the longest analysis.
+
+    `longest` is None for a program whose first step takes something else than the example's inputs.
+    """
+
+    longest: int | None
+    longest_at: str
+    analysis: int
+
+
+def prompt_sizes(project: Project, parts: ProjectParts, models: RunModels) -> PromptSizes:
+    """Return the sizes of a project's prompts, counted by the models themselves."""
+    adapter = dspy.JSONAdapter()
+    frozen = FrozenProgram(parts.program)
+    examples = sorted(
+        parts.splits.examples,
+        key=lambda example: sum(len(as_text(value)) for value in frozen.take_inputs(example.values).values()),
+    )[-_COUNTED:]
+    _, step = parts.program.named_predictors()[0]
+    names = step.signature.input_fields
+    sizes = [
+        (
+            models.task.count_prompt_tokens(
+                adapter.format(step.signature, step.demos, {name: example.values[name] for name in names})
+            ),
+            example.where,
+        )
+        for example in examples
+        if all(name in example.values for name in names)
+    ]
+    longest, where = max(sizes, default=(None, ""))
+    shown = project.optimizer.gradient_failure_display_limit
+    failures = [example.values for example in examples][-shown:]
+    inputs = analysis_inputs(
+        task=frozen.task(),
+        rules=(),
+        failures=[(values, Score(0.0, False), None, "") for values in failures],
+        successes=failures[-_SUCCESSES:],
+        formatter=FieldFormatter(frozen.inputs or ()),
+    )
+    analysis = models.reflection.count_prompt_tokens(adapter.format(AnalyzeFailures, [], inputs))
+    return PromptSizes(longest, where, analysis)

@@ -1,0 +1,75 @@
+"""What `promptgrad check --json` prints: the findings, and the facts that they rest on."""
+
+from __future__ import annotations
+
+from typing import Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from promptgrad_tui.work.check.estimate import Measured, Sizes
+from promptgrad_tui.work.check.findings import Finding
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SplitFound(_Part):
+    """A split: its file, how many examples it has, and how many of each slice.
+
+    `origin` says where the examples come from: their own file, or a part of train.
+    """
+
+    name: str
+    file: str
+    examples: int
+    origin: Literal["file", "held out of train", "taken out of train"] = "file"
+    slices: dict[str, int] = {}
+
+
+class ModelOpened(_Part):
+    """A model that was opened: its exact revision, and whether that was verified."""
+
+    role: Literal["task", "reflection"]
+    uri: str
+    revision: str
+    verified: bool
+    context_length: int
+
+
+class RateMeasured(_Part):
+    """What some rollouts on a model took, and how long an analysis' prompt is, in tokens."""
+
+    uri: str
+    measured: Measured
+    analysis_tokens: int
+    at_a_time: int
+
+    @property
+    def answer_tokens_per_second(self) -> float:
+        """Tokens that all requests together wrote in a second."""
+        return self.measured.calls * self.measured.completion_tokens / self.measured.seconds
+
+
+Told: TypeAlias = Finding | SplitFound | Sizes | ModelOpened | RateMeasured
+
+
+class CheckReport(_Part):
+    """Everything that a check found, as far as it came."""
+
+    findings: tuple[Finding, ...] = ()
+    splits: tuple[SplitFound, ...] = ()
+    models: tuple[ModelOpened, ...] = ()
+    sizes: Sizes | None = None
+    rate: RateMeasured | None = None
+
+    @classmethod
+    def of(cls, told: list[Told]) -> Self:
+        """Return the report of what a check told."""
+        return cls(
+            findings=tuple(item for item in told if isinstance(item, Finding)),
+            splits=tuple(item for item in told if isinstance(item, SplitFound)),
+            models=tuple(item for item in told if isinstance(item, ModelOpened)),
+            sizes=next((item for item in told if isinstance(item, Sizes)), None),
+            rate=next((item for item in told if isinstance(item, RateMeasured)), None),
+        )

@@ -1,0 +1,194 @@
+"""What a project's file describes, made: the program, its metric, and the optimizer's two hooks."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from engine.ground.errors import ProjectError
+from engine.ground.score import Metric
+from engine.learning.selection import RuleAcceptor
+from engine.programs.coercion import as_metric
+from engine.programs.formatting import ExampleFormatter
+from engine.programs.metrics import built_in_metric
+from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
+from engine.project.settings import ProgramSection, Project
+from promptgrad_tui.work.code.user_code import load_object, user_errors
+
+_MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
+
+
+@dataclass(frozen=True)
+class ProgramFields:
+    """Which fields a program needs from an example, and which its last step answers with.
+
+    `inputs` is empty for a program that takes anything, where nothing says what.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def build_program(project: Project) -> dspy.Module:
+    """Return the module that the project describes by a signature, or builds in Python.
+
+    Raises:
+        ProjectError: the signature can't be read, or the Python raised or built something else.
+    """
+    section = project.program
+    if section.python is not None:
+        return _built_in_python(project, section.python)
+    return _MODULES[section.module](_signature(section))
+
+
+def program_fields(program: dspy.Module) -> ProgramFields:
+    """Return the fields that `program` takes and gives.
+
+    Raises:
+        ProjectError: the program has no predictor.
+    """
+    steps = [step.signature for _, step in program.named_predictors()]
+    if not steps:
+        raise ProjectError(
+            "The program has no predictor to improve.",
+            hint="Make a dspy.Predict or a dspy.ChainOfThought in its __init__.",
+        )
+    outputs = tuple(name for name in steps[-1].output_fields if name != "reasoning")
+    _, *parameters = inspect.signature(forward_of(program)).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return ProgramFields(fields_of_anything(program), outputs)
+    return ProgramFields(tuple(p.name for p in parameters if p.default is p.empty), outputs)
+
+
+def build_metric(project: Project) -> Metric:
+    """Return the project's metric, ready-made or its own.
+
+    Raises:
+        ProjectError: the file or the function can't be found, or the file raised.
+        MetricError: the function can't be called with (example, prediction), or `pattern` can't be read.
+    """
+    section = project.metric
+    if section.python is not None:
+        own = load_object(project.root, section.python)
+        return as_metric(own, success_from=project.optimizer.failure_threshold)
+    assert section.kind is not None
+    assert section.field is not None
+    ready_made = built_in_metric(
+        section.kind,
+        section.field,
+        tolerance=section.tolerance,
+        threshold=section.threshold,
+        pattern=section.pattern,
+    )
+    return as_metric(ready_made)
+
+
+def check_metric_field(project: Project, fields: ProgramFields) -> None:
+    """Refuse a metric that compares what a signature's program never answers.
+
+    Raises:
+        ProjectError: `[metric] field` is no output of the signature.
+    """
+    field = project.metric.field
+    if project.program.signature is None or field is None or field in fields.outputs:
+        return
+    raise ProjectError(
+        f"{project.file.name}: [metric] field = {field!r} is no output of {project.program.signature!r}.",
+        hint=f"{_did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
+    )
+
+
+def build_formatter(project: Project) -> ExampleFormatter | None:
+    """Return the project's own example formatter, if it names one (a class is made without arguments).
+
+    Raises:
+        ProjectError: it can't be loaded, or lacks a method.
+    """
+    reference = project.example_formatter
+    if reference is None:
+        return None
+    formatter = load_object(project.root, reference)
+    if inspect.isclass(formatter):
+        with user_errors(project.root, reference):
+            formatter = formatter()
+    if not isinstance(formatter, ExampleFormatter):
+        raise ProjectError(
+            f"{reference} is no example formatter.",
+            hint="It needs format_for_gradient(example, score) and format_context(example).",
+        )
+    return formatter
+
+
+def build_acceptor(project: Project) -> RuleAcceptor | None:
+    """Return the project's own rule acceptor, if it names one.
+
+    Raises:
+        ProjectError: it can't be loaded, or can't be called with one rule.
+    """
+    reference = project.rule_acceptor
+    if reference is None:
+        return None
+    acceptor: RuleAcceptor = load_object(project.root, reference)
+    try:
+        inspect.signature(acceptor).bind(None)
+    except TypeError as error:
+        raise ProjectError(
+            f"{reference} can't be called with one rule: {error}.",
+            hint="A rule acceptor is a function of a ParsedRule that returns True or False.",
+        ) from None
+    return acceptor
+
+
+def _built_in_python(project: Project, reference: str) -> dspy.Module:
+    made: Any = load_object(project.root, reference)
+    if not isinstance(made, dspy.Module) and callable(made):
+        with user_errors(project.root, reference):
+            made = made()
+    if not isinstance(made, dspy.Module):
+        raise ProjectError(
+            f"{reference} gives {type(made).__name__}, which is no dspy.Module.",
+            hint="Name a function that returns a dspy.Module, or a class that is one.",
+        )
+    if not (hasattr(type(made), "forward") or hasattr(type(made), "aforward")):
+        raise ProjectError(f"{reference} has no forward().", hint="Define what the module does in forward().")
+    refuse_own_models(made)
+    return made
+
+
+def _signature(section: ProgramSection) -> type[dspy.Signature]:
+    text = section.signature
+    assert text is not None
+    try:
+        # DSPy looks for unknown types in the frames of its callers, which are ours, unless it is given types
+        signature: type[dspy.Signature] = dspy.Signature(
+            text, section.instructions.strip() or None, custom_types={"dspy": dspy}
+        )
+    except Exception as error:
+        raise _bad_signature(text, str(error).partition("\n")[0].rstrip(".")) from error
+    if not signature.input_fields or not signature.output_fields:
+        raise _bad_signature(text, "it needs at least one input and one output")
+    for name, description in section.fields.items():
+        if name not in signature.fields:
+            raise ProjectError(
+                f"[program.fields] describes {name!r}, which is no field of {text!r}.",
+                hint=f"{_did_you_mean(name, signature.fields)}Correct it or remove it.",
+            )
+        signature = signature.with_updated_fields(name, desc=description)
+    return signature
+
+
+def _bad_signature(text: str, problem: str) -> ProjectError:
+    return ProjectError(
+        f"[program] signature = {text!r} can't be read: {problem}.",
+        hint='Write inputs -> outputs with types where they matter: "ticket -> queue, urgent: bool".',
+    )
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""

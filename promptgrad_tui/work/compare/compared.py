@@ -1,0 +1,163 @@
+"""One of two programs that are compared: a run's, its baseline, or an artifact's, with all that was measured.
+
+Everything comes from the journal and from artifacts: nothing is run, and no split is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.ground.errors import JournalError
+from engine.journal.events import Event, KeptRule, ReviewApplied, RolloutFinished, SplitScores
+from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
+from engine.release.measurement import MeasuredExample
+from promptgrad_tui.views.story import RunStory
+from promptgrad_tui.work.compare.changes import Answer, HeldOut, held_out_answers
+
+SPLITS: tuple[HeldOut, ...] = ("validation", "test")
+_TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_applied", "run_finished")
+"""The kinds of events that scores, rules and answers follow from."""
+
+
+@dataclass(frozen=True)
+class ComparedProgram:
+    """A program with its rules, its prompts, and its scores and answers on the held-out splits.
+
+    `model` is the exact revision and `uri` how it was opened; `program` and `data` are the digests of the
+    program and of each split. `answers` are told by split and by the example's key; `journal` holds the
+    completions that they name. `note` says what is not known.
+    """
+
+    title: str
+    uri: str = ""
+    model: str = ""
+    program: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    scores: SplitScores = field(default_factory=SplitScores)
+    rules: Sequence[KeptRule] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[HeldOut, Mapping[str, Answer]] = field(default_factory=dict)
+    journal: Path | None = None
+    note: str = ""
+
+
+def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = False) -> ComparedProgram:
+    """Return what a run has come to, as its last review left it; or its program without rules.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    events = [event for _, event in journal.events(record.id, kinds=_TOLD)]
+    story = RunStory.of(events)
+    review = next((event for event in reversed(events) if isinstance(event, ReviewApplied)), None)
+    started = story.started
+    rules = [] if is_baseline else _rules(story, review)
+    base = started.base_instructions if started else {}
+    kind = "baseline of run" if is_baseline else "run"
+    return ComparedProgram(
+        title=f"{kind} {record.id}{', reviewed' if review and not is_baseline else ''}",
+        uri=started.model.uri if started else "",
+        model=started.model.revision if started else "",
+        program=started.program if started else "",
+        data={name: used.digest for name, used in started.data.items()} if started else {},
+        scores=_baseline_scores(story) if is_baseline else _scores(story, review),
+        rules=rules,
+        prompts=_prompts(base, rules),
+        answers=_answers(events, rules, story),
+        journal=journal.path,
+        note="" if story.epochs else f"Run {record.id} has scored nothing to the end.",
+    )
+
+
+def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = False) -> ComparedProgram:
+    """Return an artifact's program, or the same without rules.
+
+    What it answered is read from the journal of `project`, if its run is there; else its scores on
+    the test split alone are known.
+
+    Raises:
+        ArtifactError: the artifact is damaged or is none.
+    """
+    manifest = load_manifest(folder)
+    rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]
+    measured = load_measurement(folder).tested if MEASURED in manifest.files else []
+    told = _events_of(manifest, project)
+    answers = _answers(told, rules, RunStory.of(told)) if told else {}
+    note = ""
+    if not answers.get("test") and measured:
+        note = "The journal doesn't hold the answers of an artifact: its scores alone are known."
+        score = _baseline_score if is_baseline else _optimized_score
+        answers = {**answers, "test": {example.key: score(example) for example in measured}}
+        if is_baseline:
+            note += " Without rules, an answer counts as right where its score is 1."
+    name = "/".join(folder.resolve().parts[-3:])
+    return ComparedProgram(
+        title=f"baseline of artifact {name}" if is_baseline else f"artifact {name}",
+        uri=manifest.model.uri,
+        model=manifest.model.digest,
+        program=manifest.program,
+        data={split: used.digest for split, used in manifest.data.items()},
+        scores=manifest.baseline if is_baseline else manifest.optimized,
+        rules=rules,
+        prompts=manifest.base_instructions if is_baseline else manifest.instructions,
+        answers=answers,
+        journal=journal_path(project) if told else None,
+        note=note,
+    )
+
+
+def _rules(story: RunStory, review: ReviewApplied | None) -> list[KeptRule]:
+    return [KeptRule.of(rule) for rule in (review.rules if review else story.best_rules)]
+
+
+def _prompts(base: Mapping[str, str], rules: Iterable[KeptRule]) -> dict[str, str]:
+    own = rules_by_predictor([rule.rule for rule in rules], list(base))
+    return {name: render_instructions(text, own[name]) for name, text in base.items()}
+
+
+def _scores(story: RunStory, review: ReviewApplied | None) -> SplitScores:
+    if review is not None:
+        return SplitScores(validation=review.validation, test=review.test)
+    best = story.best_epoch
+    return SplitScores(
+        validation=best.validation if best else None, test=story.test.optimized if story.test else None
+    )
+
+
+def _baseline_scores(story: RunStory) -> SplitScores:
+    first = next((epoch for epoch in story.epochs if epoch.epoch == 0), None)
+    return SplitScores(
+        validation=first.validation if first else None, test=story.test.baseline if story.test else None
+    )
+
+
+def _answers(
+    events: Iterable[Event], rules: Sequence[KeptRule], story: RunStory
+) -> dict[HeldOut, Mapping[str, Answer]]:
+    rollouts = [event for event in events if isinstance(event, RolloutFinished)]
+    is_conditional = bool(rules and story.started and story.started.config.get("conditional_rules"))
+    own = RuleSet(rule.rule for rule in rules)
+    return {split: held_out_answers(rollouts, split, own, is_conditional=is_conditional) for split in SPLITS}
+
+
+def _events_of(manifest: ArtifactManifest, project: Path) -> list[Event]:
+    path = journal_path(project)
+    if not path.is_file():
+        return []
+    try:
+        with Journal.open(path, read_only=True) as journal:
+            return [event for _, event in journal.events(manifest.run, kinds=_TOLD)]
+    except JournalError:
+        return []
+
+
+def _baseline_score(example: MeasuredExample) -> Answer:
+    return Answer(score=example.baseline, is_success=example.baseline >= 1.0, is_kept=False)
+
+
+def _optimized_score(example: MeasuredExample) -> Answer:
+    return Answer(score=example.optimized, is_success=example.is_success, is_kept=False)

@@ -1,0 +1,1 @@
+"""This machine: its models, its memory, recent projects, and whether everything works."""

@@ -1,0 +1,66 @@
+"""Which runs hold a model right now, in the projects that this user has opened lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.ground.errors import PromptGradError
+from engine.journal.events import RunStarted
+from engine.journal.journal import Journal, journal_path
+from models.uri import GGUFUri, parse_uri
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A run that a process works on, and a model that it has open."""
+
+    project: str
+    run: str
+    model: str
+    """The model's URI with its path made plain, as `plain_uri` returns it."""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+def holders(folders: Iterable[Path]) -> list[Holder]:
+    """Return the models of all runs under way in some projects; a journal that can't be read has none."""
+    found: list[Holder] = []
+    for folder in dict.fromkeys(path.resolve() for path in folders):
+        if journal_path(folder).is_file():
+            with suppress(PromptGradError):
+                found += _of_project(folder)
+    return found
+
+
+def plain_uri(uri: str, folder: Path) -> str:
+    """Return a URI under which a model is known from everywhere: a file's path is absolute, without links.
+
+    Raises:
+        ModelUriError: the URI can't be read.
+    """
+    target = parse_uri(uri, folder)
+    return f"gguf:{target.path.resolve()}" if isinstance(target, GGUFUri) else uri.strip()
+
+
+def stop(holder: Holder) -> None:
+    """Ask a run to stop; it ends within seconds and can be resumed.
+
+    Raises:
+        JournalError: the project's journal can't be written.
+    """
+    with Journal.open(journal_path(Path(holder.project))) as journal:
+        journal.send_command(holder.run, "stop")
+
+
+def _of_project(folder: Path) -> Iterator[Holder]:
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        running = {record.id for record in journal.runs() if record.status == "running"}
+        for run, event in journal.events_of_kind("run_started") if running else ():
+            if run in running and isinstance(event, RunStarted):
+                used = dict.fromkeys((event.model.uri, event.reflection.uri))
+                yield from (Holder(str(folder), run, plain_uri(uri, folder)) for uri in used)

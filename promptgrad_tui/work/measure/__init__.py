@@ -1,0 +1,1 @@
+"""An artifact measured again: on another model, or on new data."""

@@ -1,0 +1,246 @@
+"""An artifact measured anew: on another model's revision, or on new data. It becomes no other artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import hypot
+from pathlib import Path
+
+import dspy
+
+from engine.ground.errors import ArtifactError, DataError
+from engine.ground.examples import example_key
+from engine.ground.interval import Interval
+from engine.journal.events import Emit, Event, ModelUsed, RolloutFinished
+from engine.journal.journal import Journal, journal_path
+from engine.journal.replay import Replay
+from engine.learning.rollouts import RolloutRunner
+from engine.programs.conditional import RuleSelection
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import RuleSet
+from engine.project.config import PromptGradConfig
+from engine.project.data import LoadedExample, load_examples
+from engine.project.fingerprint import project_fingerprint
+from engine.project.gates import GateReport
+from engine.project.settings import Project
+from engine.release.artifacts import check_revision, program_digest
+from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
+from engine.release.measurement import Measurement
+from engine.release.release_gate import evaluate_gates
+from engine.release.releases import load_releases
+from engine.release.sealed_test import TestSplit, measure_test_split
+from models import LocalModel, ModelSettings, open_model
+from promptgrad_tui.work.predict.serving import adapter_of
+from promptgrad_tui.work.release.artifact_project import folder_of
+from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.run.planning import ProjectParts, load_parts
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What an artifact's rules come to on another model, and the verdicts that they would have there."""
+
+    manifest: ArtifactManifest
+    model: ModelUsed
+    measured: Measurement
+    report: GateReport
+    opening: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
+
+    name: str
+    released: Interval
+    new: Interval
+    change: Interval
+
+    @property
+    def has_dropped(self) -> bool:
+        """Whether the new score is lower by more than chance explains."""
+        return self.change.high < 0
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """A released program on new data, as a whole and by slice.
+
+    `gain` is that of its rules on the new data; `seen` of them were in the project's data already.
+    """
+
+    artifact: Path
+    gain: Interval
+    comparisons: tuple[Comparison, ...]
+    seen: int
+
+    @property
+    def should_recompile(self) -> bool:
+        """Whether a score has dropped."""
+        return any(comparison.has_dropped for comparison in self.comparisons)
+
+
+def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
+    """Score an artifact's rules on the test split with another model; an interrupted call goes on.
+
+    Raises:
+        ArtifactError: the artifact is damaged, was made for another program, or belongs to that very model.
+        PromptGradError: something in the project or the model can't be used.
+    """
+    with _setting(artifact, folder, uri) as setting:
+        manifest, model = setting.manifest, setting.model
+        if model.revision.digest == manifest.model.digest:
+            raise ArtifactError(f"{artifact} was proved on that very model.", hint="See: promptgrad matrix")
+        gates, fingerprint = setting.project.gates, project_fingerprint(setting.project)
+        split = TestSplit(setting.parts.splits.test, setting.project.data.slice, is_timed=gates.ask_latency)
+        measured, opening = measure_test_split(
+            setting.journal,
+            setting.run,
+            split,
+            setting.runner,
+            RuleSet(manifest.rules),
+            place=f"transfer/{content_digest(fingerprint).rpartition(':')[2][:12]}",
+            purpose="transfer",
+            program=manifest.program,
+            model=model,
+            emit=setting.emit,
+            fingerprint=fingerprint,
+        )
+        report = evaluate_gates(gates, measured)
+        return Transferred(manifest, ModelUsed.of(model), measured, report, opening)
+
+
+def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
+    """Score an artifact (by default the current one) on new labelled data, against its score at release.
+
+    Raises:
+        ArtifactError: it is damaged, has no test score, or none is current.
+        RevisionMismatchError: the project's model is not the one it was proved on any more.
+        RevisionMovedError: it became another one while it was measured.
+        DataError: the data can't be read, or lack a field.
+    """
+    chosen = artifact or _current(folder)
+    with _setting(chosen, folder, None) as setting:
+        manifest = setting.manifest
+        released = manifest.optimized.test
+        if released is None:
+            raise ArtifactError(f"{chosen} has no test score.", hint="Run the optimizer with a test split.")
+        examples = load_examples(data, setting.project.data.id)
+        _refuse_incomplete(examples, setting.parts.fields.inputs)
+        split = TestSplit(examples, setting.project.data.slice)
+        measured = split.measure(setting.runner, RuleSet(manifest.rules))
+        setting.model.verify_revision()
+        slices = measured.slices
+        comparisons = [_compared("all", released, measured.optimized)] + [
+            _compared(name, scores.optimized, slices[name].optimized)
+            for name, scores in manifest.slices.items()
+            if name in slices
+        ]
+        return Rechecked(chosen, measured.gain, tuple(comparisons), _seen(examples, setting.parts))
+
+
+def difference(before: Interval, after: Interval) -> Interval:
+    """Return the difference of two scores of different examples with its 95 % interval (-1..1).
+
+    Source: Newcombe 1998, Statistics in Medicine 17, 873, method 10: from the intervals of both.
+    """
+    change = after.score - before.score
+    return Interval(
+        score=change,
+        n=after.n,
+        low=change - hypot(after.score - after.low, before.high - before.score),
+        high=change + hypot(after.high - after.score, before.score - before.low),
+    )
+
+
+@dataclass(frozen=True)
+class _Setting:
+    project: Project
+    parts: ProjectParts
+    manifest: ArtifactManifest
+    model: LocalModel
+    journal: Journal
+    run: str
+    runner: RolloutRunner
+    emit: Emit
+
+
+@contextmanager
+def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
+    """Open all that a measurement needs; without a URI the model is the artifact's own, and verified."""
+    manifest = load_manifest(artifact)
+    project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
+    parts = load_parts(project)
+    if program_digest(parts.program) != manifest.program:
+        raise ArtifactError(
+            f"{artifact} was made for another program than the project's.",
+            hint="Go back to its program, or run the optimizer for this one: promptgrad run",
+        )
+    settings = ModelSettings(**project.model.options)
+    task = uri or project.model.task
+    with (
+        Journal.open(journal_path(project.root)) as journal,
+        open_model(task, settings=settings, project_dir=project.root) as model,
+    ):
+        if uri is None:
+            check_revision(artifact, manifest, model.revision)
+        run = f"measured-{RuleSet(manifest.rules).digest[:12]}-{model.revision.short}"
+
+        def emit(event: Event) -> None:
+            if not isinstance(event, RolloutFinished):
+                journal.append(run, event)
+
+        with journal.lock_run(run):
+            runner = _runner(parts, manifest, artifact, Replay(journal, run).lm(model), emit)
+            try:
+                yield _Setting(project, parts, manifest, model, journal, run, runner, emit)
+            finally:
+                runner.close()
+
+
+def _runner(
+    parts: ProjectParts, manifest: ArtifactManifest, artifact: Path, lm: dspy.LM, emit: Emit
+) -> RolloutRunner:
+    config = PromptGradConfig(**manifest.config)
+    conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
+    return RolloutRunner(
+        FrozenProgram(parts.program, config.base_prompt_source),
+        parts.metric,
+        lm,
+        adapter=adapter_of(artifact, manifest),
+        max_workers=config.max_workers,
+        seed=manifest.seed,
+        selection=conditional if config.conditional_rules else None,
+        emit=emit,
+    )
+
+
+def _current(folder: Path) -> Path:
+    root = folder / "artifacts"
+    current = list(load_releases(root).current.values())
+    if len(current) != 1:
+        listed = ", ".join(current) or "none"
+        raise ArtifactError(f"Which artifact? Current are: {listed}.", hint="Name it, or promote one first.")
+    return root / current[0]
+
+
+def _refuse_incomplete(examples: Sequence[LoadedExample], inputs: Sequence[str]) -> None:
+    for example in examples:
+        for name in inputs:
+            if name not in example.values:
+                raise DataError(
+                    f"{example.where}: the field {name!r} is missing; it is an input of the program.",
+                    hint="New data need the fields of the project's own.",
+                )
+
+
+def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
+    inputs = parts.fields.inputs
+    known = {example_key(example.values, inputs or example.values) for example in parts.splits.examples}
+    return sum(example_key(example.values, inputs or example.values) in known for example in examples)
+
+
+def _compared(name: str, released: Interval, new: Interval) -> Comparison:
+    return Comparison(name, released, new, difference(released, new))

@@ -1,0 +1,137 @@
+"""Predictions for a whole file: in order, several at a time, and resumed where they were left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
+from engine.project.data_files import read_rows
+from engine.release.manifest import PROGRAM, load_manifest
+from promptgrad_tui.views.output_file import refuse_unwritable
+from promptgrad_tui.work.predict.prediction import serving
+
+if TYPE_CHECKING:
+    import dspy
+
+_AT_ONCE = 8
+
+OnAnswer = Callable[[int, int], None]
+"""Called with the rows that are done and all rows."""
+
+
+def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_answer: OnAnswer) -> int:
+    """Answer each row of `source` into the JSON Lines file `target`, and return how many have no answer.
+
+    A line holds `line` (that of `source`), `artifact` (the program's hash), `inputs`, and `answer` or
+    `problem`. What `target` already holds of the same artifact and rows is kept, so an interrupted call goes
+    on where it was; a line that was cut off is written again.
+
+    Raises:
+        DataError: `source` can't be read, a row lacks an input, or `target` holds something else.
+        ProjectError: `target` can't be written.
+        ArtifactError, ModelError: see `predict`.
+    """
+    program_hash = load_manifest(artifact).files[PROGRAM]
+    refuse_unwritable(target)
+    with serving(artifact, folder) as (module, program):
+        from promptgrad_tui.work.code.program import program_fields
+
+        heads = [
+            {"line": line, "artifact": program_hash, "inputs": _inputs(source, line, row, fields)}
+            for fields in [program_fields(program).inputs]
+            for line, row in read_rows(source)
+        ]
+        problems = _take_up(target, heads)
+        done = len(problems)
+        with target.open("a", encoding="utf-8") as file:
+            for answered in _answers(module, heads[done:]):
+                file.write(json.dumps(answered, ensure_ascii=False) + "\n")
+                file.flush()
+                problems.append("problem" in answered)
+                on_answer(len(problems), len(heads))
+        return sum(problems)
+
+
+def _answers(module: dspy.Module, heads: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="predict")
+    try:
+        yield from pool.map(lambda head: {**head, **_answer(module, head["inputs"])}, heads)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _answer(module: dspy.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    from engine.journal.replay import cause_of
+
+    try:
+        return {"answer": {name: _plain(value) for name, value in module(**inputs).items()}}
+    except Exception as error:
+        cause = cause_of(error)
+        if cause is None:
+            return {"problem": f"The answer can't be read: {error}"}
+        if isinstance(cause, ContextOverflowError):
+            return {"problem": cause.message}
+        raise cause from error
+
+
+def _inputs(source: Path, line: int, row: Any, fields: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise DataError(f"{source}, line {line} is no object.", hint='Write {"field": "value", ...}.')
+    lacking = [name for name in fields if name not in row]
+    if lacking:
+        raise DataError(
+            f"{source}, line {line}: the input {lacking[0]!r} is missing.",
+            hint=f"A row needs {', '.join(fields)}.",
+        )
+    return {name: row[name] for name in fields or row}
+
+
+def _take_up(target: Path, heads: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Return of each answered row whether it is a problem; what was cut off in the middle is removed."""
+    if not target.exists():
+        return []
+    content = target.read_bytes()
+    whole, _, cut_off = content.rpartition(b"\n")
+    lines = whole.split(b"\n") if whole else []
+    if len(lines) > len(heads):
+        raise _other(target, len(heads) + 1)
+    problems = []
+    for number, (line, head) in enumerate(zip(lines, heads, strict=False), 1):
+        try:
+            known = json.loads(line)
+        except ValueError:
+            raise _other(target, number) from None
+        if not isinstance(known, dict) or any(known.get(name) != head[name] for name in ("line", "inputs")):
+            raise _other(target, number)
+        if known.get("artifact") != head["artifact"]:
+            raise ArtifactError(
+                f"{target} holds answers of another artifact.", hint="Write the answers to a new file."
+            )
+        problems.append("problem" in known)
+    if cut_off:
+        if not any(_begins(cut_off, head) for head in heads[len(lines) : len(lines) + 1]):
+            raise _other(target, len(lines) + 1)
+        with target.open("r+b") as file:
+            file.truncate(len(content) - len(cut_off))
+    return problems
+
+
+def _begins(cut_off: bytes, head: Mapping[str, Any]) -> bool:
+    """Return whether bytes are the beginning of the line that starts with `head`."""
+    start = json.dumps(head, ensure_ascii=False).removesuffix("}").encode()
+    return cut_off.startswith(start) or start.startswith(cut_off)
+
+
+def _other(target: Path, line: int) -> DataError:
+    return DataError(
+        f"{target}, line {line} is no answer to the row of the input file in that place.",
+        hint="Write the answers to a new file.",
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value

@@ -1,0 +1,103 @@
+"""The one door to a saved program: its artifact verified, its model checked, its prompts as measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import dspy
+
+from engine.ground.errors import ArtifactError
+from engine.ground.revision import ModelRevision
+from engine.programs.program import run_program
+from engine.release import artifacts
+from engine.release.manifest import MANIFEST, ArtifactManifest, load_manifest
+from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.release.artifact_project import project_of
+
+_ADAPTERS = {"JSONAdapter": dspy.JSONAdapter, "ChatAdapter": dspy.ChatAdapter}
+_PICKLE = "program.pkl"
+
+
+class OpenedModel(Protocol):
+    """What `open_model` returns, as far as serving needs it."""
+
+    @property
+    def lm(self) -> dspy.LM:
+        """The model as DSPy calls it."""
+        ...
+
+    @property
+    def revision(self) -> ModelRevision:
+        """Its exact identity."""
+        ...
+
+
+class ServedProgram(dspy.Module):
+    """A program that asks its own model in the prompts that were measured, whatever DSPy is configured to."""
+
+    def __init__(self, program: dspy.Module, lm: dspy.LM, adapter: dspy.Adapter) -> None:
+        super().__init__()
+        self.program = program
+        self._serving = {"lm": lm, "adapter": adapter}
+
+    def serving(self, program: dspy.Module) -> ServedProgram:
+        """Return another program that asks the same model in the same way."""
+        return ServedProgram(program, **self._serving)
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """Answer one input."""
+        with dspy.context(**self._serving):
+            return run_program(self.program, inputs)
+
+    async def aforward(self, **inputs: Any) -> dspy.Prediction:
+        """Answer one input without blocking."""
+        with dspy.context(**self._serving):
+            return await self.program.acall(**inputs)
+
+
+def load_artifact(
+    path: Path | str, lm: OpenedModel, *, program: dspy.Module | None = None, trust: bool = False
+) -> dspy.Module:
+    """Return the program of the artifact in the folder `path`, answering with `lm`, an opened model.
+
+    Its checksums and the model's revision are verified. The program is rebuilt from the artifact's manifest;
+    one that was optimized from Python without a project is given as `program`. A folder that DSPy saved as a
+    whole program holds a pickle, which runs code when it is loaded: that takes `trust=True`.
+
+    Raises:
+        RevisionMismatchError: the artifact was proved on another revision than that of `lm`.
+        ArtifactError: it is damaged, was made for another program, or holds a pickle that isn't trusted.
+    """
+    folder = Path(path)
+    if (folder / _PICKLE).exists() and not (folder / MANIFEST).exists():
+        return _whole_program(folder, lm, trust)
+    manifest = load_manifest(folder)
+    if program is None:
+        program = build_program(project_of(manifest, folder, Path.cwd()))
+    module = artifacts.load_artifact(folder, program, lm.revision)
+    return ServedProgram(module, lm.lm, adapter_of(folder, manifest))
+
+
+def adapter_of(folder: Path, manifest: ArtifactManifest) -> dspy.Adapter:
+    """Return the adapter that rendered the prompts which were measured.
+
+    Raises:
+        ArtifactError: it is none of DSPy's own.
+    """
+    if manifest.adapter not in _ADAPTERS:
+        raise ArtifactError(
+            f"{folder} was measured with the adapter {manifest.adapter}, which isn't DSPy's.",
+            hint="Load it with engine.load_artifact and configure that adapter yourself.",
+        )
+    return _ADAPTERS[manifest.adapter]()
+
+
+def _whole_program(folder: Path, lm: OpenedModel, trust: bool) -> dspy.Module:
+    if not trust:
+        raise ArtifactError(
+            f"{folder} is a whole program saved with cloudpickle: to load it is to run whatever code is in "
+            "it, and nothing shows which model it was proved on.",
+            hint="If you made it yourself: load_artifact(path, lm, trust=True). Better: save an artifact.",
+        )
+    return ServedProgram(dspy.load(str(folder), allow_pickle=True), lm.lm, dspy.JSONAdapter())

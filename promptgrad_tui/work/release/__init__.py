@@ -1,0 +1,1 @@
+"""Artifacts after the run that made them: gates, the matrix, exports."""

@@ -1,0 +1,1 @@
+"""A run from a project and what a person asked for to its result."""

@@ -1,0 +1,64 @@
+"""A thread that reads a run's events from the journal and shows them as they come."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from types import TracebackType
+from typing import Self
+
+from engine.journal.journal import Journal
+from promptgrad_tui.views.plain import PlainDisplay
+
+_POLL_SECONDS = 0.1
+_POLLS_BETWEEN_REQUESTS = 20
+
+
+class Follower:
+    """Shows a run's events for as long as the context lasts, and passes a wish to stop on to the run."""
+
+    def __init__(
+        self, journal: Journal, run: str, display: PlainDisplay, stop_requested: threading.Event
+    ) -> None:
+        self._journal = journal
+        self._run = run
+        self._display = display
+        self._stop_requested = stop_requested
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="display", daemon=True)
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        for number, event in self._journal.events(self._run):
+            self._display.remember(event)
+            self._last = number
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        try:
+            for poll in itertools.count():
+                if self._is_over.wait(_POLL_SECONDS):
+                    break
+                if self._stop_requested.is_set() and poll % _POLLS_BETWEEN_REQUESTS == 0:
+                    # Again and again: a run hears only what is said after it has begun.
+                    self._journal.send_command(self._run, "stop")
+                    self._display.status("stopping (Ctrl-C again ends at once)")
+                self._catch_up()
+                self._display.tick()
+            self._catch_up()
+            self._display.close()
+        except OSError:
+            # Whoever read our lines has gone; the run goes on without an audience.
+            return
+
+    def _catch_up(self) -> None:
+        for number, event in self._journal.events(self._run, after=self._last):
+            self._display.show(event)
+            self._last = number

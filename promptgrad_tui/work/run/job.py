@@ -1,0 +1,205 @@
+"""A job: from a project and what a person asked for to a run of the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.ground.errors import ProjectError, PromptGradError, RunStoppedError
+from engine.ground.model import Progress
+from engine.journal.events import ModelUsed, ReviewApplied, RunFinished, RunSummary
+from engine.journal.journal import Journal, RunRecord
+from engine.project.fingerprint import project_code
+from engine.project.settings import Project, load_project
+from models.settings import ModelSettings
+from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
+from promptgrad_tui.work.run.budget import Budget
+
+if TYPE_CHECKING:
+    from engine.release.run_plan import RunPlan
+
+
+class RunOptions(BaseModel):
+    """What a run was started with and a resume needs again: kept in the journal.
+
+    `overrides` are what `--set` gave; `contents` holds a hash for each file and a value for each key of the
+    project, so that a resume notices what has changed since.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    overrides: dict[str, str] = {}
+    budget: Budget = Budget()
+    contents: dict[str, str] = {}
+
+
+def open_project(folder: Path, overrides: Mapping[str, str]) -> Project:
+    """Read a project with its overrides.
+
+    Raises:
+        ProjectError: something in it is wrong; the message names the line.
+    """
+    return load_project(folder, overrides, model_options=ModelSettings)
+
+
+def create_run(
+    journal: Journal, project: Project, overrides: Mapping[str, str], seed: int | None, budget: Budget
+) -> RunRecord:
+    """Note a new run in the journal; without a seed in the options or the project, draw one."""
+    if seed is None:
+        seed = project.optimizer.seed
+    options = RunOptions(
+        seed=random.randrange(2**31) if seed is None else seed,
+        overrides=dict(overrides),
+        budget=budget,
+        contents=dict(_contents(project)),
+    )
+    return journal.create_run(project.root, options.model_dump(mode="json"))
+
+
+def unfinished_runs(
+    journal: Journal, project: Project, overrides: Mapping[str, str], seed: int
+) -> Iterator[RunRecord]:
+    """Yield the runs of the project as it is now that a resume could end, the oldest first."""
+    contents = dict(_contents(project))
+    for record in journal.runs():
+        options = RunOptions.model_validate(record.options)
+        same = (options.overrides, options.seed, options.contents) == (dict(overrides), seed, contents)
+        if same and record.status in ("interrupted", "stopped", "error", "running"):
+            yield record
+
+
+def run_job(
+    journal: Journal,
+    record: RunRecord,
+    budget: Budget | None = None,
+    *,
+    heard: int | None = None,
+    on_progress: Progress | None = None,
+) -> RunSummary:
+    """Carry out a run in this process, from reading its project to its last event.
+
+    It obeys commands with numbers above `heard`; without one, those that are sent from now on.
+
+    Raises:
+        PromptGradError: an error ended the run; its last event says so too.
+    """
+    heard = journal.last_command(record.id) if heard is None else heard
+    with ExitStack() as stack:
+        try:
+            plan = _prepare(journal, record, budget, on_progress, stack)
+            _refuse_if_stopped(journal, record, heard)
+        except PromptGradError as error:
+            _report_unprepared(journal, record, error)
+            raise
+        from engine.release.run import execute
+
+        return execute(plan, journal, heard=heard)
+
+
+def exit_code_of(summary: RunSummary) -> int:
+    """Return what a process ends with after a run: 0 done, 1 a gate failed, 130 stopped."""
+    if summary.status == "stopped":
+        return RunStoppedError.exit_code
+    return 0 if all(gate.passed for gate in summary.gates) else 1
+
+
+def apply_review_job(
+    journal: Journal, record: RunRecord, *, on_progress: Progress | None = None
+) -> ReviewApplied:
+    """Make a finished run's rules what a person decided, in this process.
+
+    Raises:
+        PromptGradError: the review can't be applied, or something in the project can't be used.
+    """
+    with ExitStack() as stack:
+        plan = _prepare(journal, record, None, on_progress, stack)
+        from engine.release.run import apply_review
+
+        return apply_review(plan, journal)
+
+
+def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
+    """Obey a stop that came while models were loading before anything else is begun."""
+    if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
+        raise RunStoppedError(
+            "The run was stopped before it began.", hint=f"Go on with: promptgrad resume {record.id}"
+        )
+
+
+def _prepare(
+    journal: Journal, record: RunRecord, budget: Budget | None, on_progress: Progress | None, stack: ExitStack
+) -> RunPlan:
+    options = RunOptions.model_validate(record.options)
+    folder = Path(record.project)
+    project = open_project(folder, options.overrides)
+    _refuse_changes(options.contents, dict(_contents(project)), record.id)
+    if on_progress:
+        on_progress("Loading DSPy", 0.0)
+    import_dspy_offline()
+    log_file = journal.path.parent / "logs" / f"{record.id}.log"
+    stack.enter_context(logging_to(log_file))
+    from promptgrad_tui.work.run.planning import make_plan
+
+    return make_plan(
+        project,
+        run=record.id,
+        seed=options.seed,
+        budget=(budget or Budget()).or_else(options.budget),
+        log_file=log_file,
+        on_progress=on_progress,
+        stack=stack,
+    )
+
+
+def _contents(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield each key that the project sets with its value, and each file that it names with its hash."""
+    yield from _flat("", project.model_dump(mode="json", exclude={"name"}, exclude_unset=True))
+    references = (
+        project.program.python,
+        project.metric.python,
+        project.example_formatter,
+        project.rule_acceptor,
+    )
+    code = [path for reference in references if reference for path in project_code(project, reference)]
+    data = (project.data.train, project.data.validation, project.data.test)
+    for path in (*code, *(project.path(file) for file in data if file)):
+        if path.is_file():
+            yield os.path.relpath(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, str(value)
+
+
+def _refuse_changes(before: Mapping[str, str], now: Mapping[str, str], run: str) -> None:
+    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if before and changed:
+        raise ProjectError(
+            f"Since run {run} began, these have changed: {', '.join(changed)}.",
+            hint="Put them back, or start a new run: answers it needs again are taken from the journal.",
+        )
+
+
+def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradError) -> None:
+    """Note in the journal that a run could not even begin, for whoever watches it."""
+    ends = sum(isinstance(event, RunFinished) for _, event in journal.events(record.id))
+    summary = RunSummary(
+        run=record.id,
+        status="stopped" if isinstance(error, RunStoppedError) else "error",
+        reason=str(error),
+        model=ModelUsed(uri="", revision=""),
+    )
+    journal.append(record.id, RunFinished(id=f"not begun/{ends}", summary=summary))

@@ -1,0 +1,136 @@
+"""From a project to all that a run needs: program, metric, examples, opened models. Needs DSPy."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dspy
+
+from engine.ground.model import RunModels
+from engine.ground.score import Metric
+from engine.programs.formatting import FieldFormatter
+from engine.project.carving import CARVED
+from engine.project.fingerprint import project_fingerprint
+from engine.project.settings import Project
+from engine.project.splits import Splits, load_splits
+from engine.release.gate_checks import refuse_unmeasurable
+from engine.release.run_plan import RunPlan
+from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
+from promptgrad_tui.work.code.program import (
+    ProgramFields,
+    build_acceptor,
+    build_formatter,
+    build_metric,
+    build_program,
+    check_metric_field,
+    program_fields,
+)
+from promptgrad_tui.work.run.budget import Budget
+
+
+@dataclass(frozen=True)
+class ProjectParts:
+    """What a project is made of, apart from its models."""
+
+    program: dspy.Module
+    fields: ProgramFields
+    metric: Metric
+    splits: Splits
+
+
+def load_parts(project: Project) -> ProjectParts:
+    """Build a project's program and metric and read its examples.
+
+    Raises:
+        ProjectError, MetricError, DataError: something in the project can't be used.
+    """
+    program = build_program(project)
+    fields = program_fields(program)
+    check_metric_field(project, fields)
+    return ProjectParts(
+        program, fields, build_metric(project), load_splits(project, fields.inputs, fields.outputs)
+    )
+
+
+def open_models(
+    project: Project, log_file: Path, on_progress: Progress | None, stack: ExitStack
+) -> RunModels:
+    """Open the project's models; `stack` closes them.
+
+    Raises:
+        ModelError: a model can't be opened or reached.
+    """
+    settings = ModelSettings(**project.model.options)
+
+    def opened(uri: str) -> LocalModel:
+        return stack.enter_context(
+            open_model(
+                uri,
+                settings=settings,
+                project_dir=project.root,
+                log_file=log_file,
+                on_progress=on_progress,
+            )
+        )
+
+    is_same = project.model.reflection in ("same", project.model.task)
+    if not is_same:
+        check_models_fit([project.model.task, project.model.reflection], settings, project.root)
+    task = opened(project.model.task)
+    return RunModels(task=task, reflection=task if is_same else opened(project.model.reflection))
+
+
+def make_plan(
+    project: Project,
+    *,
+    run: str,
+    seed: int,
+    budget: Budget,
+    log_file: Path,
+    on_progress: Progress | None,
+    stack: ExitStack,
+) -> RunPlan:
+    """Return the plan of a run; `stack` closes the models that it opens.
+
+    Raises:
+        PromptGradError: something in the project or one of its models can't be used.
+    """
+    parts = load_parts(project)
+    refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
+    carving = parts.splits.carving
+    hidden = [project.data.slice] if project.data.slice else []
+    formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
+    return RunPlan(
+        run=run,
+        project=project.root,
+        name=project.name,
+        program=parts.program,
+        metric=parts.metric,
+        metric_name=_metric_name(project),
+        config=replace(project.optimizer, seed=seed),
+        train=parts.splits.train,
+        validation=parts.splits.validation or (),
+        test=parts.splits.test,
+        models=open_models(project, log_file, on_progress, stack),
+        artifacts=project.root / "artifacts",
+        formatter=formatter,
+        rule_acceptor=build_acceptor(project),
+        max_calls=budget.max_calls,
+        max_minutes=budget.max_minutes,
+        carving=carving,
+        gates=project.gates,
+        slice_field=project.data.slice,
+        review=project.review,
+        details={
+            "project": project.model_dump(mode="json", exclude_unset=True),
+            "fingerprint": project_fingerprint(project),
+            **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
+        },
+    )
+
+
+def _metric_name(project: Project) -> str:
+    metric = project.metric
+    return metric.python or f"{metric.kind}({metric.field})"

@@ -1,0 +1,116 @@
+"""The two programs that are tried on the same inputs: with the base instructions, and with the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from engine.ground.revision import ModelRevision
+from engine.programs.conditional import ConditionalProgram, RuleSelection
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import RuleSet
+from engine.programs.triggers import FIRES_AT, example_text, trigger_overlap
+from engine.project.settings import Project
+from engine.release.artifacts import load_artifact, program_digest
+from engine.release.manifest import load_manifest
+from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.predict.serving import adapter_of
+from promptgrad_tui.work.release.artifact_project import project_of
+from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.trying.messages import Side, TriedRule, TrySource
+
+_OTHER_PROGRAM = "the rules were proved on another program"
+
+
+@dataclass(frozen=True)
+class TriedPrograms:
+    """A project's program, and the rules that are tried on it; `selection` picks them for each input."""
+
+    project: Project
+    program: dspy.Module
+    frozen: FrozenProgram
+    rules: RuleSet
+    selection: RuleSelection | None
+    adapter: dspy.Adapter
+    artifact: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: TrySource) -> TriedPrograms:
+        """Build the program; the rules are those of an artifact, or those that the source brings.
+
+        Raises:
+            ProjectError: something in the project can't be used.
+            ArtifactError: the artifact is damaged.
+        """
+        return cls._of_artifact(source, source.artifact) if source.artifact else cls._of_rules(source)
+
+    @classmethod
+    def _of_artifact(cls, source: TrySource, artifact: Path) -> TriedPrograms:
+        manifest = load_manifest(artifact)
+        project = project_of(manifest, artifact, source.project)
+        program = build_program(project)
+        chosen = manifest.conditional
+        return cls(
+            project=project,
+            program=program,
+            frozen=FrozenProgram(program, manifest.config.get("base_prompt_source", "module")),
+            rules=RuleSet(manifest.rules),
+            selection=RuleSelection(chosen.top_k, chosen.min_overlap) if chosen else None,
+            adapter=adapter_of(artifact, manifest),
+            artifact=artifact,
+        )
+
+    @classmethod
+    def _of_rules(cls, source: TrySource) -> TriedPrograms:
+        project = open_project(source.project, source.overrides)
+        program = build_program(project)
+        config = asdict(project.optimizer) | source.config
+        selection = RuleSelection(config["rule_trigger_top_k"], config["rule_trigger_min_overlap"])
+        is_another = bool(source.rules) and source.program not in ("", program_digest(program))
+        return cls(
+            project=project,
+            program=program,
+            frozen=FrozenProgram(program, config["base_prompt_source"]),
+            rules=RuleSet(source.rules),
+            selection=selection if config["conditional_rules"] else None,
+            adapter=dspy.JSONAdapter(),
+            notes=(_OTHER_PROGRAM,) if is_another else (),
+        )
+
+    def modules(self, revision: ModelRevision) -> dict[Side, dspy.Module]:
+        """Return what is run on each side, for the model with `revision`; without rules the base alone.
+
+        Raises:
+            RevisionMismatchError: the artifact was proved on another revision.
+            ArtifactError: it is damaged, or was made for another program.
+        """
+        made: dict[Side, dspy.Module] = {"base": self.frozen.with_rules(RuleSet())}
+        if self.artifact is not None:
+            made["optimized"] = load_artifact(self.artifact, self.program, revision)
+        elif self.rules and self.selection is not None:
+            top_k, min_overlap = self.selection.top_k, self.selection.min_overlap
+            made["optimized"] = ConditionalProgram(made["base"], self.rules, top_k, min_overlap)
+        elif self.rules:
+            made["optimized"] = self.frozen.with_rules(self.rules)
+        return made
+
+    def tried_rules(self, inputs: Mapping[str, Any]) -> Iterator[TriedRule]:
+        """Yield every rule with what it has to do with these inputs."""
+        seen = self.frozen.take_inputs(inputs)
+        text = example_text(seen)
+        met = self.selection(self.rules, seen) if self.selection else self.rules
+        fires_at = self.selection.min_overlap if self.selection else FIRES_AT
+        for rule in self.rules:
+            overlap = trigger_overlap(rule.trigger, text)
+            yield TriedRule(
+                text=rule.text,
+                trigger=rule.trigger,
+                overlap=overlap,
+                fires=overlap >= fires_at,
+                in_prompt=rule in met,
+            )

@@ -1,0 +1,224 @@
+import json
+import re
+import sqlite3
+
+import pytest
+
+from engine.journal.journal import Journal, journal_path
+from engine.project.settings import load_project
+from promptgrad_tui.views.estimate import calls_text
+from promptgrad_tui.work.check.estimate import Sizes, planned_calls
+from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from tests.promptgrad_tui.model_server import desk_server
+
+
+@pytest.fixture
+def server():
+    with desk_server() as running:
+        yield running
+
+
+def findings(done):
+    """The (level, subject) pairs that were told, in order."""
+    return re.findall(r"^(ok|warn|fail) +(\S+(?: \S+)?)  ", done.stdout, re.MULTILINE)
+
+
+def test_a_sound_project_is_told_what_it_will_cost(server, tmp_path):
+    done = promptgrad("check", write_project(tmp_path, server.uri))
+    assert done.returncode == 0, done.stdout
+    assert "90 of 90 examples count as right" in done.stdout
+    assert "30 train, 30 validation, 30 test" in done.stdout
+    assert re.search(r"[\d,]+ to [\d,]+ calls", done.stdout)
+    assert re.search(r"tokens and\s+(about \d+|a few)", done.stdout)
+    assert ("ok", "answers") in findings(done)
+    assert server.calls == 9
+    assert not journal_path(tmp_path).exists(), "nothing is begun"
+
+
+def test_a_run_lies_between_the_least_and_the_most(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    told = result(promptgrad("check", project, "--json", "--no-model"))
+    sizes, config = Sizes(**told["sizes"]), load_project(project).optimizer
+    calls = planned_calls(config, sizes)
+    assert told["findings"][-1]["text"] == calls_text(calls)
+    assert calls.least <= result(promptgrad("run", project, "--json", "-q"))["calls"] <= calls.many
+
+
+def test_fields_that_hold_nothing_are_named_with_their_line(server, tmp_path):
+    file = write_project(tmp_path, server.uri) / "data" / "train.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[16]["queue"], rows[20]["queue"], rows[3]["ticket"] = None, " ", ""
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    told = result(promptgrad("check", tmp_path, "--no-model", "--json"))
+    warned = [finding["text"] for finding in told["findings"] if "is empty in" in finding["text"]]
+    assert warned == [
+        f"The field 'ticket' is empty in {file}, line 4.",
+        f"The field 'queue' is empty in {file}, line 17, and in 1 more.",
+    ]
+
+
+def test_a_field_of_two_kinds_is_named_with_a_line_of_each(server, tmp_path):
+    data = write_project(tmp_path, server.uri) / "data"
+    rows = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
+    rows[4]["queue"], rows[5]["queue"], rows[6]["queue"] = 7, 7.5, None
+    (data / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    told = result(promptgrad("check", tmp_path, "--no-model", "--json"))
+    warned = [finding["text"] for finding in told["findings"] if "a number in" in finding["text"]]
+    first = data / "train.jsonl"
+    assert warned == [f"The field 'queue' is text in {first}, line 1, and a number in {first}, line 5."]
+
+
+def test_the_check_for_programs(server, tmp_path):
+    done = promptgrad("check", write_project(tmp_path, server.uri), "--json", "--json-progress")
+    told = result(done)
+    assert [split["name"] for split in told["splits"]] == ["train", "validation", "test"]
+    assert [split["examples"] for split in told["splits"]] == [30, 30, 30]
+    assert told["models"][0]["uri"] == server.uri
+    assert told["models"][0]["role"] == "task"
+    assert told["rate"]["measured"]["calls"] == 8
+    assert told["rate"]["measured"]["prompt_tokens"] > 20
+    assert {finding["level"] for finding in told["findings"]} <= {"ok", "warn"}
+    assert "Loading DSPy" in done.stderr
+
+
+def test_the_check_for_programs_without_a_model_asks_none(server, tmp_path):
+    project = write_project(tmp_path, "gguf:missing.gguf")
+    told = result(promptgrad("check", project, "--json", "--no-model"))
+    assert told["sizes"] == {"train": 30, "validation": 30, "test": 30, "predictors": 1, "also": 0}
+    assert told["models"] == []
+    assert server.calls == 0
+
+
+def test_slices_and_a_split_without_a_file(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    text = text.replace('validation = "data/validation.jsonl"\n', "").replace(
+        "[metric]", 'slice = "queue"\n[metric]'
+    )
+    (project / "promptgrad.toml").write_text(text)
+    _, validation, test = result(promptgrad("check", project, "--json", "--no-model"))["splits"]
+    assert validation["origin"] == "held out of train"
+    assert (validation["examples"], sum(test["slices"].values())) == (6, 30)
+    assert set(test["slices"]) > {"general"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ('task = "demo"', 'task = "gguf:missing.gguf"', "model.task"),
+        ("data/test.jsonl", "data/none.jsonl", "data.test"),
+        ('field = "queue"', 'field = "gone"', "metric.field"),
+        ("[model]", "[gates]\nmust_pass = ['no-such']\n[model]", "gates.must_pass"),
+        ("[model]", "[gates]\nslices = {a = 1}\n[model]", "gates.slices"),
+        ("signature = ", "signature = 'ticket' #", "program.signature"),
+    ],
+)
+def test_a_failure_names_the_field_that_it_is_about(tmp_path, before, after, field):
+    project = write_project(tmp_path, "demo")
+    text = (project / "promptgrad.toml").read_text()
+    (project / "promptgrad.toml").write_text(text.replace(before, after))
+    failure = result(promptgrad("check", project, "--json", "--no-probe"))["findings"][-1]
+    assert (failure["level"], failure["field"]) == ("fail", field)
+
+
+def test_a_metric_that_refuses_what_is_expected_is_told(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    pattern = 'kind = "regex"\npattern = "^(general|legal)$"'
+    (project / "promptgrad.toml").write_text(text.replace('kind = "exact_match"', pattern))
+    done = promptgrad("check", project, "--no-probe")
+    assert done.returncode == 0
+    assert ("warn", "metric") in findings(done)
+
+
+def test_an_example_in_two_splits_ends_the_check(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    first = (project / "data" / "train.jsonl").read_text().splitlines()[0]
+    with (project / "data" / "test.jsonl").open("a") as file:
+        file.write(json.dumps({**json.loads(first), "id": "again"}) + "\n")
+    done = promptgrad("check", project)
+    assert done.returncode == 2
+    assert findings(done)[-1] == ("fail", "data")
+
+
+def test_a_prompt_that_does_not_fit_names_the_example(server, tmp_path):
+    project = write_project(tmp_path, server.uri)
+    text = (project / "promptgrad.toml").read_text()
+    (project / "promptgrad.toml").write_text(text.replace("[optimizer]", "context_length = 128\n[optimizer]"))
+    done = promptgrad("check", project, "--no-probe")
+    assert done.returncode == 2
+    told = "".join(done.stdout.split())  # long paths are broken into lines
+    assert re.search(r"of128\(.*line\d+\)", told)
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    done = promptgrad("check", write_project(tmp_path, "gguf:missing.gguf"))
+    assert done.returncode == 3
+    assert findings(done)[-1] == ("fail", "model")
+
+
+def test_a_bad_project_file_ends_the_check_with_its_line(tmp_path):
+    project = write_project(tmp_path, "demo", epochs=0)
+    done = promptgrad("check", project)
+    assert done.returncode == 2
+    assert findings(done) == [("fail", "project")]
+    assert re.search(r"line\s+\d+", done.stdout)
+
+
+@pytest.fixture
+def healthy_machine(monkeypatch):
+    """A machine on which llama.cpp and the demo model work: neither is what these tests are about."""
+    told = {
+        "library": {"features": "AVX2 = 1", "amx_works": True, "gpu": False},
+        "demo": {"revision": "0" * 12, "load_seconds": 0.1, "answer_seconds": 0.1},
+    }
+    monkeypatch.setattr("promptgrad_tui.work.machine.doctor._native", lambda part: told[part])
+
+
+def test_the_doctor_finds_a_healthy_machine(healthy_machine, tmp_path):
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 0, done.stdout
+    assert {subject for _, subject in findings(done)} >= {"python", "packages", "llama.cpp", "disk"}
+
+
+def test_the_doctor_says_what_a_broken_compiler_costs(monkeypatch, tmp_path):
+    library = {"features": "AVX2 = 1 | AMX_INT8 = 1", "amx_works": False, "gpu": False}
+    demo = {"revision": "0" * 12, "load_seconds": 0.1, "answer_seconds": 0.1}
+    monkeypatch.setattr("promptgrad_tui.work.machine.doctor._native", {"library": library, "demo": demo}.get)
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 0
+    assert ("warn", "llama.cpp") in findings(done)
+    assert "CXXFLAGS" in done.stdout
+    assert "-mno-avx512fp16" in done.stdout
+
+
+def test_the_doctor_finds_a_damaged_journal(healthy_machine, tmp_path):
+    path = journal_path(tmp_path)
+    with Journal.open(path) as journal:
+        for _ in range(200):
+            journal.create_run(tmp_path, {"padding": "x" * 500})
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = b"\xff" * 4096
+    path.write_bytes(content)
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 1
+    assert ("fail", "journal") in findings(done)
+
+
+def test_the_doctor_survives_a_llama_cpp_that_kills_its_process(monkeypatch, tmp_path):
+    monkeypatch.setattr("promptgrad_tui.work.machine.doctor.sys.executable", "/bin/false")
+    done = promptgrad("-C", tmp_path, "doctor")
+    assert done.returncode == 1
+    assert ("fail", "llama.cpp") in findings(done)
+    assert ("warn", "demo model") in findings(done)
+
+
+def test_models_lists_the_projects_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF but not really")
+    done = promptgrad("-C", tmp_path, "models")
+    assert done.returncode == 0
+    assert f"gguf:{tmp_path}/broken.gguf" in done.stdout
+    assert "can't be used" in done.stdout

@@ -1,0 +1,125 @@
+"""Runs on models behind servers, through the command line: whose answers they are, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.desk import Desk
+from tests.models.ollama.ollama_server import OllamaServer
+from tests.models.openai.openai_server import OpenAIServer
+from tests.promptgrad_tui.desk_project import last_events, promptgrad, result, write_project
+from tests.promptgrad_tui.model_server import desk_server
+
+NAME = "qwen3:4b"
+
+
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
+    """A server whose model is the scripted support desk."""
+    desk = Desk()
+    with OllamaServer(default_answer=lambda body: desk.answer(body["messages"])) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address)
+        yield server
+
+
+def move_tag_after(server: OllamaServer, answers: int) -> None:
+    """Let the tag mean other weights once so many answers were given."""
+    usual: Callable[[dict[str, Any]], str] = server.default_answer  # type: ignore[assignment]
+
+    def answer(body: dict[str, Any]) -> str:
+        if len(server.chats) >= answers:
+            server.move_tag(NAME)
+        return usual(body)
+
+    server.default_answer = answer
+
+
+def test_a_run_belongs_to_the_manifests_digest(tmp_path: Path, ollama: OllamaServer) -> None:
+    write_project(tmp_path, f"ollama:{NAME}")
+
+    done = promptgrad("run", tmp_path, "--json")
+
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((Path(result(done)["artifact"]) / "manifest.json").read_text())
+    assert manifest["model"]["digest"] == f"sha256:{ollama.models[0].digest}"
+    assert manifest["model"]["verified"] is True
+    ticket = {"ticket": "I paid twice"}
+    assert (
+        promptgrad("predict", result(done)["artifact"], "--input", f"ticket={ticket['ticket']}").returncode
+        == 0
+    )
+
+    ollama.move_tag(NAME)
+    refused = promptgrad("predict", result(done)["artifact"], "--input", f"ticket={ticket['ticket']}")
+    assert refused.returncode != 0
+    assert ollama.models[0].digest[:12] in refused.stderr
+
+
+@pytest.mark.parametrize("answers", [3, 150])
+def test_a_tag_that_moves_during_a_run_costs_it_its_artifact(
+    tmp_path: Path, ollama: OllamaServer, answers: int
+) -> None:
+    write_project(tmp_path, f"ollama:{NAME}")
+    before = ollama.models[0].digest
+    move_tag_after(ollama, answers)
+
+    done = promptgrad("run", tmp_path, "--json")
+
+    assert len(ollama.chats) > answers
+    assert done.returncode != 0
+    assert f"was {before[:12]} and is now {ollama.models[0].digest[:12]}" in done.stderr
+    assert not (tmp_path / "artifacts").exists()
+    assert last_events(tmp_path)[-1].kind == "run_finished"
+    assert " error " in promptgrad("-C", tmp_path, "runs").stdout
+    assert promptgrad("-C", tmp_path, "resume", "last").returncode != 0
+
+
+def test_a_busy_server_costs_a_run_nothing_but_time(tmp_path: Path, ollama: OllamaServer) -> None:
+    write_project(tmp_path, f"ollama:{NAME}")
+    ollama.faults.busy = 3
+
+    done = promptgrad("run", tmp_path, "--json")
+
+    assert done.returncode == 0
+    assert ollama.faults.busy == 0
+
+
+def test_what_no_hash_vouches_for_is_called_unverified_wherever_it_is_told(tmp_path: Path) -> None:
+    with desk_server() as server:
+        write_project(tmp_path, server.uri)
+        done = promptgrad("run", tmp_path, "--json")
+        artifact = Path(result(done)["artifact"])
+        pages = ("--html", tmp_path / "run.html", "--markdown", tmp_path / "run.md")
+        assert promptgrad("-C", tmp_path, "report", "last", *pages).returncode == 0
+
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    assert manifest["model"]["verified"] is False
+    assert manifest["model"]["digest"].startswith("unverified:")
+    assert "(unverified)" in (tmp_path / "run.html").read_text()
+    assert "(unverified)" in (tmp_path / "run.md").read_text()
+    assert "(unverified)" in promptgrad("-C", tmp_path, "show", "last").stdout
+
+
+def test_a_key_is_read_from_the_environment_and_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    with OpenAIServer(
+        name="desk", key="s3cret-key", answer=lambda body: desk.answer(body["messages"])
+    ) as server:
+        write_project(tmp_path, f"openai:{server.endpoint}#desk")
+        refused = promptgrad("run", tmp_path, "--json")
+        monkeypatch.setenv("PROMPTGRAD_API_KEY", "s3cret-key")
+        done = promptgrad("run", tmp_path, "--json")
+
+    assert refused.returncode != 0
+    assert "PROMPTGRAD_API_KEY" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    assert "s3cret-key" not in done.stdout + done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in written if b"s3cret-key" in path.read_bytes()]

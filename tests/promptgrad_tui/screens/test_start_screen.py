@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from engine.journal.events import RunFinished
+from promptgrad_tui.work.machine.recent import RecentProjects
+from tests.promptgrad_tui.screens.driving import drive, until, until_told, until_true
+from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
+
+
+def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "1 run")
+        assert recorded.run in screen
+        assert "improved" in screen
+        assert "→" in screen
+        await pilot.press("enter")
+        await until(pilot, "1 Batches")
+        await pilot.press("escape")
+        await until(pilot, "1 run")
+
+    drive(recorded.folder, None, script)
+
+
+def test_a_run_whose_rules_failed_a_gate_says_so(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    for event in recorded.events():
+        if isinstance(event, RunFinished):
+            held_back = {"status": "no_improvement", "artifact": None, "withheld": str(tmp_path / "v1")}
+            event = event.model_copy(update={"summary": event.summary.model_copy(update=held_back)})
+        recorded.journal.append(recorded.run, event)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "failed its gates")
+        assert "no improvement" not in screen
+        await pilot.press("enter")
+        await until(pilot, "■ failed its gates")
+
+    drive(recorded.folder, None, script)
+
+
+@contextmanager
+def held(journal: Path) -> Iterator[None]:
+    """Keep everybody else from a journal, as a database browser may."""
+    with closing(sqlite3.connect(journal, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    recorded.journal.close()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until_told(pilot, "The runs can't be read now.")
+        assert "Close the program that holds it" in screen
+        assert "No run yet" not in screen
+        other.close()
+        await until(pilot, "1 run")
+        await until_true(pilot, lambda screen: recorded.run in screen and "can't be read" not in screen)
+        with held(recorded.journal.path):
+            await pilot.press("enter")
+            await until(pilot, "That didn't work")
+            await pilot.press("escape")
+        await until(pilot, "1 run")
+        await pilot.press("enter")
+        await until(pilot, "improved")
+
+    with ExitStack() as other:
+        other.enter_context(held(recorded.journal.path))
+        drive(recorded.folder, None, script)
+
+
+def test_elsewhere_it_shows_recent_projects(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    RecentProjects(elsewhere / "recent.json").remember(recorded.folder)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "Recent projects")
+        assert "desk" in screen
+        assert "Demo" in screen
+        await pilot.press("enter")
+        await until(pilot, recorded.run)
+        await pilot.press("escape")
+        await until(pilot, "There is no promptgrad.toml in this folder.")
+        await pilot.press("enter")
+        await until(pilot, recorded.run)
+
+    drive(elsewhere, None, script)
+
+
+def test_a_new_project_is_written_and_opened(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "Recent projects")
+        await pilot.press("i")
+        await until(pilot, "Folder of the new project")
+        await pilot.press("enter")
+        await until(pilot, "No run yet")
+
+    drive(tmp_path, None, script)
+    assert (tmp_path / "project" / "promptgrad.toml").is_file()
+
+
+def test_a_run_that_is_not_there_is_a_panel_with_what_to_do(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until_told(pilot, "That didn't work")
+        assert "there is no run" in screen
+        assert recorded.run in screen.replace(" ", "")
+        await pilot.press("escape")
+        await until(pilot, "Runs")
+
+    drive(recorded.folder, "no-such-run", script)
+
+
+def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.journal.close()
+    recorded.journal.path.write_bytes(b"nonsense" * 1000)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until_told(pilot, "the file is no journal")
+        assert "while a run writes to it." in screen, "a hint is told to its end, however long the path is"
+
+    drive(recorded.folder, None, script)
+
+
+def test_recent_projects_forget_what_is_gone_and_survive_nonsense(tmp_path: Path) -> None:
+    recent = RecentProjects(tmp_path / "state" / "recent.json")
+    assert recent.folders() == []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "promptgrad.toml").touch()
+        recent.remember(tmp_path / name)
+    assert recent.folders() == [tmp_path / "two", tmp_path / "one"]
+    (tmp_path / "two" / "promptgrad.toml").unlink()
+    assert recent.folders() == [tmp_path / "one"]
+    recent.file.write_text("{nonsense")
+    assert recent.folders() == []
+
+
+def test_a_review_that_was_applied_is_told_with_what_it_came_to(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    recorded.write_review()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "improved, reviewed")
+        row = next(line for line in screen.splitlines() if recorded.run in line)
+        assert row.count("→ 0.812") == 2
+        screen = await until(pilot, "review 1")
+        assert "validation 0.812 [0.700, 0.900]" in screen
+        assert "│ 1 rule " in screen
+        assert RULES[0][0] in screen
+
+    drive(recorded.folder, None, script, (110, 30))
+
+
+def test_escape_once_too_often_does_not_leave(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("escape", "escape", "escape")
+        await until(pilot, "q leaves")
+        await pilot.press("enter")
+        await until(pilot, "1 Batches")
+        await pilot.press("q")
+
+    assert drive(recorded.folder, recorded.run, script).return_value == 0
+
+
+def test_the_keys_of_all_screens_are_told_in_80_columns(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "1 run")
+        for key in ("r Run", "p Project", "i New", "c Compare", "M Models", "? Help", "q Quit"):
+            assert key in screen.splitlines()[-1]
+        await pilot.press("enter")
+        screen = await until(pilot, "v Review")
+        assert "M Models" in screen.splitlines()[-1]
+        assert "z Zoom" not in screen, "one pane is alone already"
+        await pilot.press("question_mark")
+        screen = await until(pilot, "Keys that are valid here")
+        assert "Go back to the screen before" not in screen
+        shown = screen.split("Keys that are valid here")[1].split("esc  Close")[0]
+        assert "\u2026" not in shown, "no sentence is cut"
+
+    drive(recorded.folder, None, script)

@@ -1,0 +1,147 @@
+"""Saved programs through their one door: from Python, for one input, and for a file of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import dspy
+import pytest
+
+import promptgrad_tui
+from engine.ground.errors import ArtifactError, RevisionMismatchError
+from engine.testing import ScriptedRevision, scripted_model
+from models import open_model
+from tests.engine.desk import Desk, desk_program, tickets
+from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from tests.promptgrad_tui.model_server import desk_server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    root = tmp_path_factory.mktemp("served")
+    with desk_server() as server:
+        write_project(root, server.uri, n=40)
+        artifact = result(promptgrad("run", root, "--json", "--quiet"))["artifact"]
+        yield root, Path(artifact), server
+
+
+def test_an_artifact_answers_in_the_prompts_that_were_measured_whatever_dspy_is_set_to(served):
+    _, artifact, server = served
+    with open_model(server.uri) as model:
+        program = promptgrad_tui.load_artifact(artifact, model)
+        server.desk.prompts.clear()
+        with dspy.context(lm=scripted_model(["no"]).lm, adapter=dspy.ChatAdapter()):
+            answer = program(ticket="Case 9: my drone is late.")
+    assert answer.queue == "aviation"
+    system = server.desk.prompts[0][0]["content"]
+    assert system in (artifact / "prompt.txt").read_text()
+
+
+def test_an_artifact_is_refused_for_another_revision(served):
+    _, artifact, _ = served
+    other = scripted_model(Desk().answer, name="another")
+    with pytest.raises(RevisionMismatchError, match="compile the program for this model"):
+        promptgrad_tui.load_artifact(artifact, other)
+
+
+def test_the_answer_without_the_rules_is_shown_beside_it(served):
+    root, artifact, _ = served
+    asked = ("-C", root, "predict", artifact, "--input", "ticket=Case 9: my drone is late.", "--base")
+    assert result(promptgrad(*asked, "--json")) == {
+        "optimized": {"queue": "aviation"},
+        "base": {"queue": "general"},
+    }
+    assert promptgrad(*asked).stdout.splitlines() == [
+        *("With the rules", "queue: aviation", "", "Base instructions", "queue: general"),
+    ]
+    assert promptgrad(*asked[:4], "--file", __file__, "--out", "x", "--base").returncode == 2
+
+
+def test_a_damaged_artifact_is_refused(served, tmp_path):
+    _, artifact, server = served
+    copy = shutil.copytree(artifact, tmp_path / "v1")
+    (copy / "program.json").write_text((copy / "program.json").read_text().replace("aviation", "harbour"))
+    with (
+        open_model(server.uri) as model,
+        pytest.raises(ArtifactError, match="was changed after it was saved"),
+    ):
+        promptgrad_tui.load_artifact(copy, model)
+
+
+def test_a_whole_program_runs_code_and_needs_trust(tmp_path):
+    desk_program().save(str(tmp_path / "whole"), save_program=True)
+    model = scripted_model(Desk().answer)
+    assert model.revision == ScriptedRevision()
+    with pytest.raises(ArtifactError, match="to load it is to run whatever code is in it"):
+        promptgrad_tui.load_artifact(tmp_path / "whole", model)
+    program = promptgrad_tui.load_artifact(tmp_path / "whole", model, trust=True)
+    assert program(ticket="my parcel is late").queue == "general"
+
+
+def questions(root, n=25):
+    rows = [{"ticket": ticket["ticket"], "id": ticket["id"]} for ticket in tickets(n, 7)]
+    (root / "new.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    return rows, root / "new.jsonl", root / "out.jsonl"
+
+
+def test_a_file_is_answered_in_order_and_gone_on_with_where_it_was_left(served, tmp_path):
+    root, artifact, server = served
+    rows, source, target = questions(tmp_path)
+    done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert done.returncode == 0, done.stderr
+    whole = target.read_text()
+    told = [json.loads(line) for line in whole.splitlines()]
+    assert [line["inputs"]["ticket"] for line in told] == [row["ticket"] for row in rows]
+    assert [line["line"] for line in told] == list(range(1, 26))
+    assert {line["answer"]["queue"] for line in told} > {"general"}
+    target.write_text(whole[: len(whole) // 2])
+    kept = target.read_text().count("\n")
+    before = server.calls
+    promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert target.read_text() == whole
+    assert server.calls - before == 25 - kept
+    promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert server.calls - before == 25 - kept, "nothing is left to answer"
+
+
+def test_answers_to_other_rows_are_not_mixed(served, tmp_path):
+    root, artifact, _ = served
+    _, source, target = questions(tmp_path)
+    promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    lines = source.read_text().splitlines()
+    source.write_text("\n".join([lines[1], lines[0], *lines[2:]]))
+    mixed = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert mixed.returncode == 2
+    assert "line 1 is no answer to the row" in mixed.stderr
+
+
+@pytest.mark.parametrize("held", ["notes without a line's end", '{"ticket": "my parcel is late"}'])
+def test_a_file_that_holds_something_else_is_never_cut(served, tmp_path, held):
+    root, artifact, server = served
+    before = server.calls
+    _, source, target = questions(tmp_path)
+    target.write_text(held)
+    done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert done.returncode == 2
+    assert "line 1 is no answer to the row" in done.stderr
+    assert target.read_text() == held
+    source.write_text(held if held.startswith("{") else '{"ticket": "a"}')
+    asked = source.read_text()
+    assert promptgrad("-C", root, "predict", artifact, "--file", source, "--out", source).returncode == 2
+    assert source.read_text() == asked
+    assert server.calls == before
+
+
+def test_rows_without_an_input_and_odd_options_are_refused_before_any_call(served, tmp_path):
+    root, artifact, server = served
+    before = server.calls
+    (tmp_path / "new.jsonl").write_text('{"ticket": "a"}\n{"tikcet": "b"}\n')
+    arguments = ("--file", tmp_path / "new.jsonl", "--out", tmp_path / "out.jsonl")
+    done = promptgrad("-C", root, "predict", artifact, *arguments)
+    assert done.returncode == 2
+    assert "line 2: the input 'ticket' is missing" in done.stderr
+    assert promptgrad("-C", root, "predict", artifact).returncode == 2
+    assert promptgrad("-C", root, "predict", artifact, "--file", tmp_path / "new.jsonl").returncode == 2
+    assert server.calls == before
