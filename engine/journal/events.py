@@ -6,41 +6,45 @@ Every event has an `id` made of its place in the run, so that a replay writes no
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
 from engine.ground.model import Model
+from engine.journal.event_base import BaseEvent, Part
+from engine.journal.event_base import Tokens as Tokens
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    LayerTestStarted,
+    QuestionAnswered,
+    ScreeningFinished,
+)
+from engine.journal.learning_events import Verdict as Verdict
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
-Phase = Literal["baseline", "rollouts", "gradients", "validation", "merging", "epoch", "test", "artifact"]
+Phase = Literal[
+    "baseline",
+    "rollouts",
+    "proposals",
+    "screening",
+    "gradients",
+    "validation",
+    "merging",
+    "elimination",
+    "epoch",
+    "layers",
+    "test",
+    "artifact",
+]
 Status = Literal["improved", "no_improvement", "budget", "stopped", "error"]
-Verdict = Literal["accepted", "rejected", "needs_review"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tokens(_Part):
-    """Tokens of prompts, of completions, and those of prompts that needed no evaluation."""
-
-    prompt: int = 0
-    completion: int = 0
-    reused: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            prompt=self.prompt + other.prompt,
-            completion=self.completion + other.completion,
-            reused=self.reused + other.reused,
-        )
-
-
-class ModelUsed(_Part):
+class ModelUsed(Part):
     """A model of a run: the URI that opened it and the revision that answered."""
 
     uri: str
@@ -70,14 +74,14 @@ class ModelUsed(_Part):
         return self.revision != before.revision or (None not in templates and templates[0] != templates[1])
 
 
-class DataUsed(_Part):
+class DataUsed(Part):
     """One split: how many examples, and the hash of their content."""
 
     n: int
     digest: str
 
 
-class CarvedTest(_Part):
+class CarvedTest(Part):
     """A test split that was taken out of train: which run first did so, by which seed, and its examples.
 
     `examples` maps the key of each example's inputs to the key of the whole example.
@@ -88,12 +92,7 @@ class CarvedTest(_Part):
     examples: dict[str, str]
 
 
-class _Event(_Part):
-    id: str
-    time: float = Field(default_factory=time.time)
-
-
-class RunStarted(_Event):
+class RunStarted(BaseEvent):
     """The run's first event: all that it depends on; `carved_test` where train was split for it."""
 
     kind: Literal["run_started"] = "run_started"
@@ -106,18 +105,18 @@ class RunStarted(_Event):
     config: dict[str, Any]
     seed: int
     data: dict[str, DataUsed]
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
 
 
-class RunResumed(_Event):
+class RunResumed(BaseEvent):
     """A process took up a run that an earlier one had left."""
 
     kind: Literal["run_resumed"] = "run_resumed"
     attempt: int
 
 
-class PhaseStarted(_Event):
+class PhaseStarted(BaseEvent):
     """The run turns to something else; `rollouts` is how many program runs it asks for at most."""
 
     kind: Literal["phase_started"] = "phase_started"
@@ -128,7 +127,7 @@ class PhaseStarted(_Event):
     detail: str = ""
 
 
-class ProgressEstimated(_Event):
+class ProgressEstimated(BaseEvent):
     """How much of the run is done: rollouts finished and expected, by the plan as it stands now."""
 
     kind: Literal["progress"] = "progress"
@@ -136,7 +135,7 @@ class ProgressEstimated(_Event):
     expected: int
 
 
-class RolloutFinished(_Event):
+class RolloutFinished(BaseEvent):
     """The program answered one example, and the answer was scored."""
 
     kind: Literal["rollout"] = "rollout"
@@ -154,7 +153,7 @@ class RolloutFinished(_Event):
     seconds: float = 0.0
 
 
-class BatchScored(_Event):
+class BatchScored(BaseEvent):
     """A batch was rolled out with the rules as they stood."""
 
     kind: Literal["batch"] = "batch"
@@ -167,7 +166,7 @@ class BatchScored(_Event):
     error_types: dict[str, int]
 
 
-class AnalysisFinished(_Event):
+class AnalysisFinished(BaseEvent):
     """One analysis pass over a batch's failures came back."""
 
     kind: Literal["analysis"] = "analysis"
@@ -181,14 +180,14 @@ class AnalysisFinished(_Event):
     completions: tuple[str, ...] = ()
 
 
-class DroppedProposal(_Part):
+class DroppedProposal(Part):
     """A proposal that goes no further, and why."""
 
     proposal: ParsedRule
     reason: str
 
 
-class ConsensusReached(_Event):
+class ConsensusReached(BaseEvent):
     """What the passes of one batch agree on."""
 
     kind: Literal["consensus"] = "consensus"
@@ -199,7 +198,7 @@ class ConsensusReached(_Event):
     dropped: tuple[DroppedProposal, ...] = ()
 
 
-class ValidationStarted(_Event):
+class ValidationStarted(BaseEvent):
     """A rule's paired test begins; `before` are the ids of the rules that the program has without the change.
 
     Journals of earlier versions don't say `before`.
@@ -214,7 +213,7 @@ class ValidationStarted(_Event):
     before: tuple[str, ...] | None = None
 
 
-class ValidationFinished(_Event):
+class ValidationFinished(BaseEvent):
     """A rule's paired test is over; the rule carries the evidence."""
 
     kind: Literal["validation"] = "validation"
@@ -229,18 +228,25 @@ class ValidationFinished(_Event):
     evidence: Evidence | None = None
 
 
-class RulesChanged(_Event):
-    """The program has other rules from here on."""
+class RulesChanged(BaseEvent):
+    """The program has another learned state from here on: other rules, or other demonstrations.
+
+    `digest` is the whole state's. It is "demonstrated" where demonstrations came in, "thinned" where
+    elimination took something out.
+    """
 
     kind: Literal["rules"] = "rules"
     epoch: int
     batch: int
-    reason: Literal["accepted", "removed", "merged", "pruned", "rolled_back", "reviewed"]
+    reason: Literal[
+        "accepted", "removed", "merged", "pruned", "rolled_back", "reviewed", "demonstrated", "thinned"
+    ]
     digest: str
     rules: tuple[Rule, ...]
+    demonstrations: tuple[Demonstration, ...] = ()
 
 
-class ReviewAwaited(_Event):
+class ReviewAwaited(BaseEvent):
     """The run waits for a person's decisions on these rules, by id."""
 
     kind: Literal["review_awaited"] = "review_awaited"
@@ -249,19 +255,20 @@ class ReviewAwaited(_Event):
     rules: tuple[str, ...]
 
 
-class ReviewApplied(_Event):
+class ReviewApplied(BaseEvent):
     """A person's decisions after the run made another rule set, scored anew and saved as another version."""
 
     kind: Literal["review_applied"] = "review_applied"
     number: int
     rules: tuple[Rule, ...]
+    demonstrations: tuple[Demonstration, ...] = ()
     validation: Interval
     test: Interval | None = None
     gain: Interval | None = None
     artifact: str | None = None
 
 
-class SliceScore(_Part):
+class SliceScore(Part):
     """One slice in one state of the program: its score, and how many of its examples were answered wrong.
 
     Where examples are repeated, one that was answered wrong once counts as wrong.
@@ -271,7 +278,7 @@ class SliceScore(_Part):
     failures: int
 
 
-class EpochFinished(_Event):
+class EpochFinished(BaseEvent):
     """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
 
     `slices` are told by the value of the slice field; empty without one.
@@ -282,12 +289,13 @@ class EpochFinished(_Event):
     validation: Interval
     rules: str
     n_rules: int
+    n_demonstrations: int = 0
     best: float
     outcome: Literal["baseline", "improved", "no_better", "rolled_back"]
-    slices: dict[str, SliceScore] = {}
+    slices: dict[str, SliceScore] = Field(default_factory=dict)
 
 
-class SliceScores(_Part):
+class SliceScores(Part):
     """One slice of a split: its scores, the gain in it, and the wrong answers that are left."""
 
     baseline: Interval
@@ -296,7 +304,7 @@ class SliceScores(_Part):
     failures: int
 
 
-class TestOpened(_Event):
+class TestOpened(BaseEvent):
     """The sealed test split was opened: for which program on which model, and how many times so far.
 
     `fingerprint` is what a transfer's measurement depends on (see `engine.project.fingerprint`). A release's
@@ -312,10 +320,10 @@ class TestOpened(_Event):
     program: str
     rules: str
     model: ModelUsed
-    fingerprint: dict[str, str] = {}
+    fingerprint: dict[str, str] = Field(default_factory=dict)
 
 
-class TestFinished(_Event):
+class TestFinished(BaseEvent):
     """The sealed test split was scored, once for the baseline and once for the best state.
 
     `slices` are told by the value of the slice field; `opening` counts how often this split was opened.
@@ -327,11 +335,11 @@ class TestFinished(_Event):
     baseline: Interval
     optimized: Interval
     gain: Interval
-    slices: dict[str, SliceScores] = {}
+    slices: dict[str, SliceScores] = Field(default_factory=dict)
     opening: int = 1
 
 
-class GateResult(_Part):
+class GateResult(Part):
     """One gate of a release: what was measured (None if nothing was), the bound, and the verdict.
 
     `gate` is called as in `promptgrad.toml`, as in "slices.refund".
@@ -345,7 +353,7 @@ class GateResult(_Part):
     detail: str = ""
 
 
-class ArtifactSaved(_Event):
+class ArtifactSaved(BaseEvent):
     """The optimized program was saved for the model revision it was proved on.
 
     One that `passed` not all of its gates is kept for a person to look at, and is no result.
@@ -356,7 +364,7 @@ class ArtifactSaved(_Event):
     passed: bool = True
 
 
-class Notice(_Event):
+class Notice(BaseEvent):
     """Something a person should know: a wait, an ignored answer, a limit."""
 
     kind: Literal["notice"] = "notice"
@@ -364,27 +372,27 @@ class Notice(_Event):
     text: str
 
 
-class RunPaused(_Event):
+class RunPaused(BaseEvent):
     """The run waits: a person paused it, or a decision is missing."""
 
     kind: Literal["paused"] = "paused"
     reason: str
 
 
-class RunContinued(_Event):
+class RunContinued(BaseEvent):
     """The run goes on after a pause."""
 
     kind: Literal["continued"] = "continued"
 
 
-class SplitScores(_Part):
+class SplitScores(Part):
     """A program's scores on the two held-out splits; None where a split wasn't scored."""
 
     validation: Interval | None = None
     test: Interval | None = None
 
 
-class KeptRule(_Part):
+class KeptRule(Part):
     """A rule of the final program, with its effect as it was measured."""
 
     id: str
@@ -398,6 +406,7 @@ class KeptRule(_Part):
     n: int = 0
     epoch: int
     batch: int
+    source: str = ""
     note: str = ""
 
     @classmethod
@@ -415,6 +424,7 @@ class KeptRule(_Part):
             n=evidence.n if evidence else 0,
             epoch=rule.epoch,
             batch=rule.batch,
+            source=rule.source,
             note=rule.note,
         )
 
@@ -424,7 +434,7 @@ class KeptRule(_Part):
         return Rule(text=self.text, trigger=self.trigger, predictor=self.predictor)
 
 
-class RunSummary(_Part):
+class RunSummary(Part):
     """What a run came to; `--json` prints this.
 
     `slices` and `test_opening` are those of the test split, `validation_slices` those of the best state on
@@ -440,12 +450,14 @@ class RunSummary(_Part):
     baseline: SplitScores = SplitScores()
     optimized: SplitScores = SplitScores()
     rules: tuple[KeptRule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+    layers: LayersCompared | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0
     artifact: str | None = None
-    slices: dict[str, SliceScores] = {}
-    validation_slices: dict[str, SliceScores] = {}
+    slices: dict[str, SliceScores] = Field(default_factory=dict)
+    validation_slices: dict[str, SliceScores] = Field(default_factory=dict)
     test_opening: int = 0
     gates: tuple[GateResult, ...] = ()
     withheld: str | None = None
@@ -457,7 +469,7 @@ class RunSummary(_Part):
         return self.status == "no_improvement" and self.withheld is not None
 
 
-class RunFinished(_Event):
+class RunFinished(BaseEvent):
     """The run's last event."""
 
     kind: Literal["run_finished"] = "run_finished"
@@ -473,6 +485,12 @@ Event = Annotated[
     | BatchScored
     | AnalysisFinished
     | ConsensusReached
+    | QuestionAnswered
+    | CandidatesProposed
+    | ScreeningFinished
+    | LayerTestStarted
+    | LayerTested
+    | LayersCompared
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

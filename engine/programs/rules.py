@@ -28,6 +28,7 @@ class ParsedRule(BaseModel):
     rationale: str = ""
     predictor: str | None = None
     support: int = Field(default=1, ge=1)
+    source: str = ""
 
 
 class Evidence(BaseModel):
@@ -60,6 +61,7 @@ class Rule(BaseModel):
     support: int = 1
     epoch: int = 0
     batch: int = 0
+    source: str = ""
     suggested_by: tuple[str, ...] = ()
     merged_from: tuple[str, ...] = ()
     note: str = ""

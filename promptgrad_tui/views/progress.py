@@ -95,10 +95,14 @@ class Progress:
 _PHASES = {
     "baseline": "scoring the baseline",
     "rollouts": "rolling out",
+    "proposals": "looking for rules and demonstrations",
+    "screening": "ranking them on training examples",
     "gradients": "analysing failures",
     "validation": "testing rules",
     "merging": "merging rules",
+    "elimination": "testing what can be left out",
     "epoch": "scoring the epoch",
+    "layers": "measuring what each layer brings",
     "test": "scoring the test split",
     "artifact": "saving the artifact",
 }

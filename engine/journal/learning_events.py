@@ -1,0 +1,132 @@
+"""What happens between a batch's failures and a test: proposals by source, screening, sets, layers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.ground.interval import Interval
+from engine.journal.event_base import BaseEvent, Part
+from engine.programs.demonstrations import Demonstration
+from engine.programs.rules import Evidence, Rule
+
+Verdict = Literal["accepted", "rejected", "needs_review"]
+Layer = Literal["rules", "demonstrations"]
+LayerAction = Literal["add", "remove"]
+
+
+class QuestionAnswered(BaseEvent):
+    """A source asked the reflection model a short question; `about` names what it asked about."""
+
+    kind: Literal["question"] = "question"
+    epoch: int
+    batch: int
+    source: str
+    about: str
+    number: int
+    temperature: float
+    answer: str
+    completions: tuple[str, ...] = ()
+
+
+class Candidate(Part):
+    """What might be added together: rules of one set, one rule, or a set of demonstrations.
+
+    `id` names it within its batch; `title` says for a person what it is.
+    """
+
+    id: str
+    source: str
+    title: str
+    rules: tuple[Rule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+
+
+class CandidatesProposed(BaseEvent):
+    """A source proposed candidates, for the price of `questions`."""
+
+    kind: Literal["candidates"] = "candidates"
+    epoch: int
+    batch: int
+    source: str
+    candidates: tuple[Candidate, ...]
+    questions: int = 0
+
+
+class Screened(Part):
+    """What screening said of a candidate: mean gain on `n` training examples, its error, what follows.
+
+    The gain is one of log-probability of the right answers where the signal is the likelihood, and one of the
+    metric's score otherwise.
+    """
+
+    candidate: str
+    title: str
+    source: str
+    gain: float
+    error: float
+    n: int
+    is_tested: bool
+    reason: str
+
+
+class ScreeningFinished(BaseEvent):
+    """Candidates were ranked on training examples; `asked` counts what the model was asked for it."""
+
+    kind: Literal["screening"] = "screening"
+    epoch: int
+    batch: int
+    layer: Layer
+    signal: Literal["likelihood", "score"]
+    rows: tuple[Screened, ...]
+    asked: int = 0
+
+
+class LayerTestStarted(BaseEvent):
+    """The paired test of a set begins: what is added to a layer or taken out of it."""
+
+    kind: Literal["layer_test_started"] = "layer_test_started"
+    epoch: int
+    batch: int
+    layer: Layer
+    action: LayerAction
+    source: str
+    title: str
+    n: int
+    before: str
+    after: str
+    rules: tuple[Rule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+
+
+class LayerTested(BaseEvent):
+    """The paired test of a set is over; `before` and `after` are the digests of the states compared."""
+
+    kind: Literal["layer_test"] = "layer_test"
+    epoch: int
+    batch: int
+    layer: Layer
+    action: LayerAction
+    source: str
+    title: str
+    before: str
+    after: str
+    verdict: Verdict
+    reason: str
+    rules: tuple[Rule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+    fixed: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    evidence: Evidence
+
+
+class LayersCompared(BaseEvent):
+    """What each layer of the best state brings, on the whole validation split (an ablation).
+
+    A layer that the state doesn't have has no score of its own.
+    """
+
+    kind: Literal["layers"] = "layers"
+    base: Interval
+    rules_only: Interval | None
+    demonstrations_only: Interval | None
+    both: Interval
