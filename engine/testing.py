@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
@@ -21,7 +20,7 @@ from dspy.lm15 import (
     response_to_events,
 )
 
-from engine.ground.revision import ModelRevision
+from engine.ground.revision import ModelRevision, sha256_of
 
 Script = Callable[[list[dict[str, str]]], str] | Iterable[str]
 """Answers in order, or a function of the chat messages, which may raise."""
@@ -122,35 +121,17 @@ class AsyncScriptedEngine:
         """Do nothing: a script holds no resources."""
 
 
-@dataclass(frozen=True)
-class ScriptedRevision:
-    """The revision of a scripted model: a hash of its name."""
-
-    name: str = "scripted"
-    template_digest: str | None = None
-    verified: bool = True
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` and 64 hexadecimal digits."""
-        return f"sha256:{sha256(self.name.encode()).hexdigest()}"
-
-    @property
-    def short(self) -> str:
-        """Twelve hexadecimal digits."""
-        return self.digest.partition(":")[2][:12]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, for a manifest."""
-        return {"kind": "scripted", "digest": self.digest, **asdict(self)}
+def scripted_revision(name: str = "scripted", **fields: Any) -> ModelRevision:
+    """Return the revision of a script: another `name` is another revision."""
+    return ModelRevision("scripted", sha256_of(name), name=name, **fields)
 
 
 @dataclass
 class ScriptedModel:
-    """An `engine.ground.revision.Model` that answers from a script."""
+    """An `engine.ground.model.Model` that answers from a script."""
 
     engine: ScriptedEngine
-    revision: ModelRevision = field(default_factory=ScriptedRevision)
+    revision: ModelRevision = field(default_factory=scripted_revision)
 
     def __post_init__(self) -> None:
         name = self.revision.short
@@ -181,4 +162,4 @@ def scripted_model(
     script: Script, *, name: str = "scripted", context_length: int = 1_000_000
 ) -> ScriptedModel:
     """Return a model that answers from `script`; another `name` is another revision."""
-    return ScriptedModel(ScriptedEngine(script, context_length=context_length), ScriptedRevision(name))
+    return ScriptedModel(ScriptedEngine(script, context_length=context_length), scripted_revision(name))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-ModelKind = Literal["gguf", "ollama", "openai"]
+ModelKind = Literal["gguf", "ollama", "openai", "scripted"]
 
 
 def sha256_of(text: str) -> str:

@@ -241,9 +241,9 @@ class StartScreen(Screen[None]):
 
 
 def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
-    from promptgrad_tui.screens import run_rows
+    from promptgrad_tui.screens.live import project_runs
 
-    return run_rows.paint(row, widths)
+    return project_runs.paint(row, widths)
 
 
 def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:

@@ -28,9 +28,9 @@ from engine.release.artifacts import (
     save_artifact,
 )
 from engine.release.manifest import file_digest
-from engine.testing import ScriptedRevision, scripted_model
+from engine.testing import scripted_model, scripted_revision
 
-REVISION = ScriptedRevision("model-a")
+REVISION = scripted_revision("model-a")
 RULES = (
     Rule(
         text='When a ticket says "Rückgabe", answer refund.',
@@ -200,9 +200,9 @@ def test_a_name_is_never_a_path(tmp_path: Path) -> None:
 def test_another_revision_is_refused(tmp_path: Path) -> None:
     folder = save_artifact(tmp_path, content())
     with pytest.raises(RevisionMismatchError) as caught:
-        load_artifact(folder, routing(), ScriptedRevision("model-b"))
+        load_artifact(folder, routing(), scripted_revision("model-b"))
     assert REVISION.digest in str(caught.value)
-    assert ScriptedRevision("model-b").digest in str(caught.value)
+    assert scripted_revision("model-b").digest in str(caught.value)
     assert "promptgrad run" in caught.value.hint
 
 

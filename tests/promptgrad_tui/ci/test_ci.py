@@ -13,7 +13,7 @@ import pytest
 
 from engine.journal.journal import Journal, journal_path
 from engine.project.fingerprint import project_fingerprint
-from engine.testing import ScriptedRevision
+from engine.testing import scripted_revision
 from promptgrad_tui.ci.standing import standing_artifact
 from promptgrad_tui.work.run.job import open_project
 from tests.engine.desk import BASE, tickets
@@ -153,7 +153,7 @@ def test_python_that_the_program_imports_is_a_part_of_it(server: DeskServer, tmp
 
 def test_another_model_revision_is_a_change(project: Path) -> None:
     loaded = open_project(project, {})
-    standing = standing_artifact(loaded, ScriptedRevision("another"))
+    standing = standing_artifact(loaded, scripted_revision("another"))
     assert standing is not None
     assert standing.changed == ("model",)
     assert project_fingerprint(loaded) == standing.manifest.details["fingerprint"]

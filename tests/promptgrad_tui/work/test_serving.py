@@ -11,7 +11,7 @@ import pytest
 
 import promptgrad_tui
 from engine.ground.errors import ArtifactError, RevisionMismatchError
-from engine.testing import ScriptedRevision, scripted_model
+from engine.testing import scripted_model, scripted_revision
 from models import open_model
 from tests.engine.desk import Desk, desk_program, tickets
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
@@ -73,7 +73,7 @@ def test_a_damaged_artifact_is_refused(served, tmp_path):
 def test_a_whole_program_runs_code_and_needs_trust(tmp_path):
     desk_program().save(str(tmp_path / "whole"), save_program=True)
     model = scripted_model(Desk().answer)
-    assert model.revision == ScriptedRevision()
+    assert model.revision == scripted_revision()
     with pytest.raises(ArtifactError, match="to load it is to run whatever code is in it"):
         promptgrad_tui.load_artifact(tmp_path / "whole", model)
     program = promptgrad_tui.load_artifact(tmp_path / "whole", model, trust=True)

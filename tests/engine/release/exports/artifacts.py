@@ -17,9 +17,9 @@ from engine.programs.rules import Rule, RuleSet
 from engine.release.artifacts import ArtifactContent, load_artifact, save_artifact
 from engine.release.exports import ExportSource, Serving
 from engine.release.manifest import read_artifact
-from engine.testing import ScriptedRevision, chat_messages, scripted_model
+from engine.testing import chat_messages, scripted_model, scripted_revision
 
-REVISION = ScriptedRevision("model-a")
+REVISION = scripted_revision("model-a")
 INSTRUCTIONS = (
     'Route the ticket. Write {queue}, never {{queue}} or {% raw %}.\n\nSay "{{ ticket }}" to nobody.'
 )
