@@ -34,8 +34,8 @@ from gguf import GGUFReader
 from benchmarks.random_model import HALF_BILLION, write_random_model
 from engine.ground.revision import ModelRevision
 from models.demo import demo_model_path
-from models.gguf import GGUFModel
 from models.gguf.library import NativeModel
+from models.gguf.model import GGUFModel
 from models.settings import ModelSettings
 
 Messages = list[dict[str, str]]

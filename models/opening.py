@@ -98,7 +98,7 @@ def _open_gguf(
     template = _chat_template(settings, project_dir)
     check_fits(settings, path)
     revision = gguf_revision(path, chat_template=template, on_progress=on_progress)
-    from models.gguf import GGUFModel
+    from models.gguf.model import GGUFModel
 
     return GGUFModel(
         shards(path)[0],

@@ -43,7 +43,7 @@ def raised_at(error: Exception) -> str:
 
 def _is_on_the_way(file: Path) -> bool:
     """Whether a file only calls what a user wrote: one of ours, of DSPy's, or of Python's."""
-    return file.parent == _OURS or file.name == "contextlib.py" or file.is_relative_to(_dspy())
+    return file.name == "contextlib.py" or file.is_relative_to(_OURS) or file.is_relative_to(_dspy())
 
 
 @lru_cache(maxsize=1)

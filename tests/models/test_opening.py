@@ -17,7 +17,7 @@ from models.errors import (
     ModelNotFoundError,
     RevisionMovedError,
 )
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 from tests.models.gguf.tiny_model import CHATML, write_tiny_model
 from tests.models.gguf_files import write_model
 from tests.models.ollama.ollama_server import FakeModel, OllamaServer

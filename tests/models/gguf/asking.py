@@ -8,7 +8,7 @@ from typing import Any
 
 from dspy import lm15
 
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 
 Answer = list[tuple[int, float]]
 """Tokens with their margins."""

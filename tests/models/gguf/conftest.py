@@ -10,7 +10,7 @@ from tiny_model import write_tiny_model
 
 from engine.ground.revision import ModelRevision
 from models import open_model
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 from models.settings import ModelSettings
 
 Open = Callable[..., GGUFModel]

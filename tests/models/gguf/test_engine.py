@@ -16,7 +16,7 @@ from dspy import lm15
 from dspy.utils.exceptions import ContextWindowExceededError
 
 from models.cancelled import RequestCancelledError
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 
 LONG = 60_000
 """Tokens that take a model of any size some time."""

@@ -15,7 +15,7 @@ from conftest import Open
 from llama_cpp import Llama
 from tiny_model import write_tiny_hybrid, write_tiny_mamba, write_tiny_window
 
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 
 KINDS: dict[str, Callable[[Path], Path]] = {
     "window": write_tiny_window,

@@ -13,7 +13,7 @@ from tiny_model import write_tiny_model
 
 from engine.ground.revision import ModelRevision
 from models.errors import ChatTemplateError, ModelFileError, ModelNotFoundError, RevisionMovedError
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 from models.settings import ModelSettings
 
 MESSAGES = [{"role": "system", "content": "Route it."}, {"role": "user", "content": "My parcel is late."}]

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from asking import Answer, chosen, parting_margin
 from demo_work import Prompt, demo_prompts
 
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 
 REQUESTS = 500 if os.environ.get("PROMPTGRAD_SOAK") else 100
 

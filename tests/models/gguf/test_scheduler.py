@@ -15,7 +15,7 @@ from llama_cpp import Llama
 from tiny_model import write_tiny_mamba, write_tiny_model
 
 from models.cancelled import RequestCancelledError
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 from models.gguf.request import Generation
 from models.gguf.sampling import Sampling, TokenSampler
 from tests.patience import PATIENCE_SECONDS

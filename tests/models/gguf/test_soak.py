@@ -19,7 +19,7 @@ from asking import Answer, ask, chosen, parting_margin, request
 from demo_work import Prompt, demo_prompts
 
 from models import ModelSettings, open_model
-from models.gguf import GGUFModel
+from models.gguf.model import GGUFModel
 from models.gguf.sampling import Grammar, TokenSampler
 from tests.patience import PATIENCE_SECONDS
 
