@@ -206,10 +206,8 @@ class Bench:
         score = self._judge(example, prediction)
         return score.value if trace is None else score.is_success
 
-    def _feedback_metric(
-        self, gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
-    ) -> dspy.Prediction:
-        score = self._judge(gold, pred)
+    def _feedback_metric(self, example: dspy.Example, prediction: Any, *_traces: Any) -> dspy.Prediction:
+        score = self._judge(example, prediction)
         return dspy.Prediction(score=score.value, feedback=score.feedback or "Right.")
 
     def _score(self, program: dspy.Module) -> list[float]:
