@@ -103,9 +103,9 @@ def _key(task: Task, model: Path, method: str, seed: int, options: argparse.Name
 
 
 def _product_runs(records: Records, task: Task, model: Path) -> int:
-    """Return how often PromptGrad ran the program on this task, on average over its seeds."""
+    """Return how often PromptGrad ran the program or scored a prompt of it, on average over its seeds."""
     found = records.find(task=task.name, model=model.name, method="promptgrad", status="ok")
-    runs = [record["usage"]["task"]["calls"] for record in found]
+    runs = [record["usage"]["task"]["calls"] + record["scored_prompts"] for record in found]
     return round(fmean(runs)) if runs else CALLS_WITHOUT_PRODUCT
 
 

@@ -13,7 +13,7 @@ import dspy
 
 from benchmarks.real.tasks import Example, Task
 from benchmarks.real.usage import CountingEngine
-from engine.metrics import built_in_metric
+from engine.programs.metrics import built_in_metric
 
 THREADS = 10
 _NO_LIMIT = 1_000_000

@@ -89,9 +89,9 @@ def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
     rollouts = [event for event in events if event["kind"] == "rollout"]
     learning = [event for event in rollouts if event["split"] != "test"]
     test = [event for event in rollouts if event["split"] == "test"]
-    before, after = _scores_by_state(test)
+    opened = [event["rules"] for event in events if event["kind"] == "test_opened"]
+    before, after = _scores_by_state(test, opened[-1] if opened else "")
     result = (summary["optimized"] or {}).get("test") or summary["baseline"]["test"]
-    kept = summary.get("artifact") is not None or summary.get("withheld") is not None
     task = _usage([event["tokens"] for event in learning])
     everything = _usage([event["tokens"] for event in rollouts])
     return {
@@ -110,27 +110,30 @@ def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
                 "answer_tokens": max(0, summary["tokens"]["completion"] - everything["answer_tokens"]),
             },
         },
+        "scored_prompts": sum(event["asked"] for event in events if event["kind"] == "screening"),
         "outcome": summary["status"],
         "reason": summary["reason"],
-        "kept": kept,
         "released": summary.get("artifact") is not None,
         "rules": [rule["text"] for rule in summary["rules"]],
         "demonstrations": len(summary.get("demonstrations") or ()),
+        "layers": summary.get("layers"),
     }
 
 
-def _scores_by_state(test: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
-    """Return the test scores of the base and of the best state, each in the order of the examples' keys."""
+def _scores_by_state(test: Sequence[Mapping[str, Any]], best: str) -> tuple[list[float], list[float]]:
+    """Return the test scores of the base and of the best state, each in the order of the examples' keys.
+
+    The base is scored first. A run that learned nothing has no other state.
+    """
     states: dict[str, dict[str, float]] = {}
     for event in test:
-        key = json.dumps([event["rules"], event.get("demonstrations")])
-        states.setdefault(key, {})[event["example"]] = event["score"]
+        states.setdefault(event["rules"], {})[event["example"]] = event["score"]
     if not states:
         return [], []
-    base, *others = states.values()
-    best = others[-1] if others else base
+    base = next(iter(states.values()))
+    learned = states.get(best, base)
     order = sorted(base)
-    return [base[key] for key in order], [best.get(key, base[key]) for key in order]
+    return [base[key] for key in order], [learned.get(key, base[key]) for key in order]
 
 
 def _test_seconds(events: Sequence[Mapping[str, Any]]) -> float:

@@ -51,6 +51,7 @@ class Row:
     gain_low: float | None = None
     gain_high: float | None = None
     runs: float = 0.0
+    scored_prompts: float = 0.0
     reflection_calls: float = 0.0
     reflection_tokens: float = 0.0
     tokens: float = 0.0
@@ -99,6 +100,7 @@ def _row(key: tuple[str, str, str], group: Sequence[Record], base: Sequence[Reco
         gain_low=gain_low,
         gain_high=gain_high,
         runs=fmean(u["task"]["calls"] for u in usage),
+        scored_prompts=fmean(record.get("scored_prompts", 0) for record in good),
         reflection_calls=fmean(u["reflection"]["calls"] for u in usage),
         reflection_tokens=fmean(_tokens(u["reflection"]) for u in usage),
         tokens=fmean(_tokens(u["task"]) + _tokens(u["reflection"]) for u in usage),
@@ -133,23 +135,24 @@ def markdown(table: Sequence[Row]) -> str:
 
 _HEAD = (
     "| method | test score | 95 % interval | gain over base, paired 95 % | by seed | program runs "
-    "| reflection calls, tokens | all tokens | minutes |",
-    "|---|---:|---:|---:|---|---:|---:|---:|---:|",
+    "| prompts scored | reflection calls, tokens | all tokens | minutes |",
+    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|",
 )
 
 
 def _line(row: Row) -> str:
     title = TITLES[row.method]
     if not row.scores:
-        return f"| {title} | failed | | | {_cell(row.problem)} | | | | |"
+        return f"| {title} | failed | | | {_cell(row.problem)} | | | | | |"
     gain = "" if row.gain is None else f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]"
     by_seed = ", ".join(f"{score:.3f}" for score in row.scores) if len(row.scores) > 1 else ""
     if row.problem:
         by_seed = f"{by_seed} ({_cell(row.problem)})".strip()
+    scored = f"{row.scored_prompts:,.0f}" if row.scored_prompts else ""
     reflection = f"{row.reflection_calls:,.0f}, {row.reflection_tokens:,.0f}" if row.reflection_calls else ""
     return (
         f"| {title} | {row.score:.3f} | [{row.low:.3f}, {row.high:.3f}] | {gain} | {by_seed} "
-        f"| {row.runs:,.0f} | {reflection} | {row.tokens:,.0f} | {row.seconds / 60:.1f} |"
+        f"| {row.runs:,.0f} | {scored} | {reflection} | {row.tokens:,.0f} | {row.seconds / 60:.1f} |"
     )
 
 
