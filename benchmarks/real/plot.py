@@ -7,7 +7,7 @@ from html import escape
 
 from benchmarks.real.table import TITLES, Row
 
-_WIDTH, _LEFT, _RIGHT = 760, 260, 60
+_WIDTH, _LEFT, _RIGHT = 780, 280, 60
 _LINE, _HEAD, _FOOT, _GAP = 24, 34, 26, 18
 _INK, _FAINT, _GRID, _OURS, _PEER = "#1f2328", "#6e7781", "#d8dee4", "#0969da", "#57606a"
 
