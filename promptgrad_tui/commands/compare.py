@@ -41,8 +41,9 @@ def compare_command(
     that came and went, the prompt as a diff, and what became of each example. Everything is read
     from the journal and the artifacts: nothing is run, and the test split stays closed.
     """
-    from promptgrad_tui.views.comparison import comparison_json, comparison_lines
-    from promptgrad_tui.work.compare.changes import CHANGED, CHANGES
+    from promptgrad_tui.views.comparison.changes import CHANGED, CHANGES
+    from promptgrad_tui.views.comparison.data import comparison_json
+    from promptgrad_tui.views.comparison.lines import comparison_lines
     from promptgrad_tui.work.compare.comparison import read_comparison
 
     found = read_comparison(context.project, before, after)

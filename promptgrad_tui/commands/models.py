@@ -49,7 +49,8 @@ def models_command(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.views.models import list_models, model_lines
+    from promptgrad_tui.views.models import model_lines
+    from promptgrad_tui.work.machine.model_listing import list_models
 
     listed = list_models(ctx.obj.project.absolute())
     terminal = Terminal.stdout()
@@ -184,12 +185,13 @@ def free_command(
     Ollama is asked to unload its model. A model in process belongs to the runs that have it open,
     in this project and in those opened lately: they are named, and stopped if you say so.
     """
+    from promptgrad_tui.views.models import freed_lines
     from promptgrad_tui.work.machine.model_freeing import free_model
 
     with _progress(json_progress):
         freed = free_model(uri, context.project.absolute(), stops_runs=stop_runs)
     terminal = Terminal.stdout()
-    for line in [json.dumps(freed.as_dict())] if as_json else freed.lines():
+    for line in [json.dumps(freed.as_dict())] if as_json else freed_lines(freed):
         terminal.line(line)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views.comparison.changes import CHANGES
 from promptgrad_tui.views.event_lines import model_text
 from promptgrad_tui.views.figures import (
     count_text,
@@ -18,7 +19,6 @@ from promptgrad_tui.views.figures import (
     tokens_text,
 )
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
-from promptgrad_tui.work.compare.changes import CHANGES
 
 _MOST_CHANGES = 20
 

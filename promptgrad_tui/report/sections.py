@@ -11,6 +11,7 @@ from promptgrad_tui.report.elements import Content, Markup, element, join
 from promptgrad_tui.report.figures import effect_bar, epoch_chart, reach
 from promptgrad_tui.report.tables import table
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views.comparison.changes import CHANGES, ExampleChange
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.event_lines import model_text
 from promptgrad_tui.views.figures import (
@@ -21,7 +22,6 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_text,
 )
-from promptgrad_tui.work.compare.changes import CHANGES, ExampleChange
 
 _SIGNS = {"+": ("ins", "added: "), "-": ("del", "removed: "), " ": ("span", "")}
 

@@ -20,10 +20,11 @@ from engine.journal.events import (
 from engine.journal.journal import RunRecord
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.release.power import opening_text
+from promptgrad_tui.views.comparison.changes import ExampleChange, HeldOut
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.story import RunStory
 from promptgrad_tui.views.summary import WITHHELD
-from promptgrad_tui.work.compare.changes import ExampleChange, HeldOut, example_changes, held_out_answers
+from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
 
 _HEADLINES = {

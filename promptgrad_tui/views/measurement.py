@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
@@ -11,7 +12,57 @@ from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
-    from promptgrad_tui.work.measure.measuring import Rechecked, Transferred
+    from pathlib import Path
+
+    from engine.ground.interval import Interval
+    from engine.journal.events import ModelUsed
+    from engine.project.gates import GateReport
+    from engine.release.manifest import ArtifactManifest
+    from engine.release.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What an artifact's rules come to on another model, and the verdicts that they would have there."""
+
+    manifest: ArtifactManifest
+    model: ModelUsed
+    measured: Measurement
+    report: GateReport
+    opening: int
+
+
+@dataclass(frozen=True)
+class NewScore:
+    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
+
+    name: str
+    released: Interval
+    new: Interval
+    change: Interval
+
+    @property
+    def has_dropped(self) -> bool:
+        """Whether the new score is lower by more than chance explains."""
+        return self.change.high < 0
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """A released program on new data, as a whole and by slice.
+
+    `gain` is that of its rules on the new data; `seen` of them were in the project's data already.
+    """
+
+    artifact: Path
+    gain: Interval
+    comparisons: tuple[NewScore, ...]
+    seen: int
+
+    @property
+    def should_recompile(self) -> bool:
+        """Whether a score has dropped."""
+        return any(comparison.has_dropped for comparison in self.comparisons)
 
 
 def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:

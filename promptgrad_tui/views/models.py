@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-import psutil
-
-from models.catalog.discovery import find_models
 from models.catalog.found import FoundModel
-from models.errors import ModelUriError
-from promptgrad_tui.views.figures import size_text
+from promptgrad_tui.views.figures import count_text, size_text
 from promptgrad_tui.views.model_text import speed_text, value_text
 from promptgrad_tui.views.sanitize import one_line, visible, wrap
 from promptgrad_tui.views.terminal import Terminal
-from promptgrad_tui.work.machine.configured_models import configured_models
-from promptgrad_tui.work.machine.model_freeing import known_holders
-from promptgrad_tui.work.machine.model_holders import Holder, plain_uri
 
 if TYPE_CHECKING:
     from models.catalog.describing import Description
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A run that a process works on, and a model that it has open."""
+
+    project: str
+    run: str
+    model: str
+    """The model's URI with its path made plain, as `plain_uri` returns it."""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -39,24 +45,6 @@ class ListedModels:
             for model, held in self.models
         ]
         return {"models": entries, "memory": {"total": self.memory_total, "free": self.memory_free}}
-
-
-def list_models(project: Path) -> ListedModels:
-    """Look around on this machine; nothing is loaded."""
-    found = find_models(project, configured_models(project))
-    held: dict[str, list[Holder]] = {}
-    for holder in known_holders(project):
-        held.setdefault(holder.model, []).append(holder)
-    memory = psutil.virtual_memory()
-    entries = [(model, held.get(_plain(model.uri, project), [])) for model in found]
-    return ListedModels(entries, memory.total, memory.available)
-
-
-def _plain(uri: str, project: Path) -> str:
-    try:
-        return plain_uri(uri, project)
-    except ModelUriError:
-        return uri
 
 
 def model_lines(listed: ListedModels, terminal: Terminal) -> Iterator[str]:
@@ -102,3 +90,28 @@ def description_lines(description: Description, terminal: Terminal) -> Iterator[
         if rows:
             yield terminal.style(title, bold=True)
             yield from (f"  {visible(row)}" for row in rows)
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What became of a model in memory: unloaded, not loaded at all, held by runs, or these told to stop."""
+
+    uri: str
+    outcome: Literal["unloaded", "not loaded", "held", "stopping"]
+    runs: tuple[Holder, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+def freed_lines(freed: Freed) -> list[str]:
+    """Return what became of a model in memory."""
+    runs = count_text(len(freed.runs), "run")
+    outcome = {
+        "unloaded": "Unloaded; its files stay where they are.",
+        "not loaded": "Nothing holds it in memory.",
+        "held": f"{runs} in progress, here or in a project opened recently:",
+        "stopping": f"{runs} asked to stop; resume them to continue:",
+    }[freed.outcome]
+    return [outcome, *(f"  {holder.run} in {one_line(holder.project)}" for holder in freed.runs)]

@@ -12,14 +12,13 @@ from engine.journal.events import KeptRule
 from promptgrad_tui.screens.compare.state import FILTERS, CompareState, Filter
 from promptgrad_tui.screens.live.stories import diff_lines, success_mark
 from promptgrad_tui.screens.widgets.details import fact, heading, paragraph
-from promptgrad_tui.views.comparison import verdict_text
+from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Answer, Change, ExampleChange, HeldOut
+from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
+from promptgrad_tui.views.comparison.lines import verdict_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.summary import evidence_text
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, interval_bar, joined, line, plain
-from promptgrad_tui.work.compare.changes import CHANGES, Answer, Change, ExampleChange, HeldOut
-from promptgrad_tui.work.compare.compared import SPLITS, ComparedProgram
-from promptgrad_tui.work.compare.comparison import Comparison, ScoreChange
 
 MARKS: Mapping[Change, tuple[str, Tone]] = {
     "fixed": ("\u2713 fixed", "good"),

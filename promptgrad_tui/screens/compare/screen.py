@@ -34,10 +34,11 @@ from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.comparison.changes import ExampleChange
+from promptgrad_tui.views.comparison.comparison import Comparison
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, line
-from promptgrad_tui.work.compare.changes import ExampleChange
-from promptgrad_tui.work.compare.comparison import BASELINE, Comparison, read_comparison
+from promptgrad_tui.work.compare.comparison import BASELINE, read_comparison
 
 _PANES = ("examples", "example", "scores", "prompt")
 _TITLES = {"examples": "Examples", "example": "Example", "scores": "Scores and rules", "prompt": "Prompt"}

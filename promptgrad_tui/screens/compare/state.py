@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from promptgrad_tui.work.compare.changes import CHANGES, Change, ExampleChange, HeldOut
-from promptgrad_tui.work.compare.comparison import Comparison
+from promptgrad_tui.views.comparison.changes import CHANGES, Change, ExampleChange, HeldOut
+from promptgrad_tui.views.comparison.comparison import Comparison
 
 Filter: TypeAlias = Change | Literal["all"]
 

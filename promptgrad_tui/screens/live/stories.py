@@ -16,12 +16,12 @@ from promptgrad_tui.screens.live.partial_answer import read_partial
 from promptgrad_tui.screens.live.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.widgets.details import fact, heading, paragraph, verbatim
+from promptgrad_tui.views.comparison.changes import Answer
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import WRITING, Line, Tone, fitted, interval_bar, line
 from promptgrad_tui.views.verdicts import VERDICTS
-from promptgrad_tui.work.compare.changes import Answer
 
 _CHANGED_EXAMPLES = 20
 _SAME_GAIN = 1e-9

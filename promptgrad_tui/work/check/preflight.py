@@ -21,10 +21,10 @@ from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
 from models import ModelSettings, Progress
-from promptgrad_tui.views.estimate import calls_text, cost_text
+from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.work.check.blank_fields import blank_fields
-from promptgrad_tui.work.check.estimate import PlannedCalls, Sizes, planned_calls
+from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
 from promptgrad_tui.work.check.findings import Finding
 from promptgrad_tui.work.check.mixed_fields import mixed_fields
 from promptgrad_tui.work.check.probing import probe
@@ -314,7 +314,8 @@ def _measured(
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
     )
-    yield Finding("ok", "estimate", cost_text(calls, found.measured, prompts.analysis))
+    few, many = costs(calls, found.measured, prompts.analysis)
+    yield Finding("ok", "estimate", cost_text(few, many, found.measured))
     if found.unparseable:
         yield Finding(
             "warn",

@@ -12,7 +12,7 @@ from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
 from engine.project.config import PromptGradConfig
-from promptgrad_tui.work.check.estimate import Measured
+from promptgrad_tui.views.estimate import Measured
 from promptgrad_tui.work.run.planning import ProjectParts
 
 

@@ -6,7 +6,8 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from promptgrad_tui.work.check.estimate import Measured, Sizes
+from promptgrad_tui.views.estimate import Measured
+from promptgrad_tui.work.check.estimate import Sizes
 from promptgrad_tui.work.check.findings import Finding
 
 

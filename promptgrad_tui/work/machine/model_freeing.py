@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from engine.ground.errors import PromptGradError
 from models.ollama.api import OllamaApi
 from models.uri import OllamaUri, OpenAIUri, parse_uri
-from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.work.machine.model_holders import Holder, holders, plain_uri, stop
+from promptgrad_tui.views.models import Freed, Holder
+from promptgrad_tui.work.machine.model_holders import holders, plain_uri, stop
 from promptgrad_tui.work.machine.recent import RecentProjects
-
-
-@dataclass(frozen=True)
-class Freed:
-    """What became of a model in memory: unloaded, not loaded at all, held by runs, or these told to stop."""
-
-    uri: str
-    outcome: Literal["unloaded", "not loaded", "held", "stopping"]
-    runs: tuple[Holder, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """Return it as lines for a person."""
-        told = {
-            "unloaded": "Unloaded; its files stay where they are.",
-            "not loaded": "Nothing holds it in memory.",
-            "held": f"{count_text(len(self.runs), 'run')} under way, here or in a project opened lately:",
-            "stopping": f"Told to stop, {count_text(len(self.runs), 'run')}; to go on, resume:",
-        }
-        named = [f"  {holder.run} in {one_line(holder.project)}" for holder in self.runs]
-        return [told[self.outcome], *named]
 
 
 def free_model(uri: str, project: Path, *, stops_runs: bool) -> Freed:

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.ground.errors import PromptGradError
 from engine.journal.events import RunStarted
 from engine.journal.journal import Journal, journal_path
 from models.uri import GGUFUri, parse_uri
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A run that a process works on, and a model that it has open."""
-
-    project: str
-    run: str
-    model: str
-    """The model's URI with its path made plain, as `plain_uri` returns it."""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it as JSON-ready data."""
-        return asdict(self)
+from promptgrad_tui.views.models import Holder
 
 
 def holders(folders: Iterable[Path]) -> list[Holder]:

@@ -23,63 +23,18 @@ from engine.programs.rules import RuleSet
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
-from engine.project.gates import GateReport
 from engine.project.settings import Project
 from engine.release.artifacts import check_revision, program_digest
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
-from engine.release.measurement import Measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
+from promptgrad_tui.views.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts
-
-
-@dataclass(frozen=True)
-class Transferred:
-    """What an artifact's rules come to on another model, and the verdicts that they would have there."""
-
-    manifest: ArtifactManifest
-    model: ModelUsed
-    measured: Measurement
-    report: GateReport
-    opening: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
-
-    name: str
-    released: Interval
-    new: Interval
-    change: Interval
-
-    @property
-    def has_dropped(self) -> bool:
-        """Whether the new score is lower by more than chance explains."""
-        return self.change.high < 0
-
-
-@dataclass(frozen=True)
-class Rechecked:
-    """A released program on new data, as a whole and by slice.
-
-    `gain` is that of its rules on the new data; `seen` of them were in the project's data already.
-    """
-
-    artifact: Path
-    gain: Interval
-    comparisons: tuple[Comparison, ...]
-    seen: int
-
-    @property
-    def should_recompile(self) -> bool:
-        """Whether a score has dropped."""
-        return any(comparison.has_dropped for comparison in self.comparisons)
 
 
 def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
@@ -242,5 +197,5 @@ def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
     return sum(example_key(example.values, inputs or example.values) in known for example in examples)
 
 
-def _compared(name: str, released: Interval, new: Interval) -> Comparison:
-    return Comparison(name, released, new, difference(released, new))
+def _compared(name: str, released: Interval, new: Interval) -> NewScore:
+    return NewScore(name, released, new, difference(released, new))

@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 
 from promptgrad_tui.screens.compare.screen import CompareScreen
 from promptgrad_tui.screens.widgets.toned import TextView
-from promptgrad_tui.work.compare.comparison import Comparison, read_comparison
+from promptgrad_tui.views.comparison.comparison import Comparison
+from promptgrad_tui.work.compare.comparison import read_comparison
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_told, until_true
 from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
 from tests.promptgrad_tui.screens.stills import Stills, save_version
