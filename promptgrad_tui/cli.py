@@ -153,8 +153,7 @@ def show_error(error: PromptGradError) -> None:
     terminal = Terminal.stderr()
     head, *rest = wrap(error.message, terminal.columns, "  ", "error: ")
     terminal.line(head.replace("error:", terminal.style("error:", fg="red", bold=True), 1))
-    for line in rest:
-        terminal.line(line)
+    terminal.lines(rest)
     if error.hint:
         for line in wrap(error.hint, terminal.columns, "       ", " hint: "):
             terminal.line(terminal.style(line, fg="cyan"))

@@ -24,7 +24,7 @@ from engine.learning.gradients import GradientWriter
 from engine.learning.leakage import QuotationIndex
 from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
 from engine.learning.merging import RuleMerger
-from engine.learning.progress import Forecast
+from engine.learning.progress import Forecast, ReflectionCount
 from engine.learning.review import Decisions, Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.rule_tests import RuleTester
@@ -172,7 +172,8 @@ class OptimizationSession:
         config = optimizer.config
         self.config = config
         self.seed = config.seed if config.seed is not None else random.randrange(2**31)
-        self.emit = logged(emit) if config.verbose else emit
+        self._reflections = ReflectionCount(logged(emit) if config.verbose else emit)
+        self.emit: Emit = self._reflections
         self.program = FrozenProgram(module, config.base_prompt_source, declared)
         self._optimizer = optimizer
         self._reflection_lm = reflection_lm or task_lm
@@ -203,6 +204,11 @@ class OptimizationSession:
         """Return the mean score of the program with `rules` on the validation examples."""
         rollouts = self.runner.run(rules, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
+
+    @property
+    def calls(self) -> int:
+        """How many calls of models were made, or answered by the journal, so far."""
+        return self.runner.calls + self._reflections.calls
 
     def program_with(self, rules: RuleSet) -> dspy.Module:
         """Return the module with `rules`, conditional if the configuration says so."""
@@ -279,7 +285,8 @@ class OptimizationSession:
             acceptor=self._optimizer.rule_acceptor,
             reviewer=Reviewer(self._decisions, self.tester, emit) if self._decisions else None,
         )
-        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
+        predictors = len(self.program.predictors)
+        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.calls, predictors)
         return OptimizationLoop(
             parts,
             config,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.journal.events import Phase
+from engine.journal.events import AnalysisFinished, Emit, Event, Phase
+from engine.journal.learning_events import QuestionAnswered
 from engine.project.config import PromptGradConfig
 
 _PROPOSALS_PER_BATCH = 2.0
@@ -18,8 +19,8 @@ _ORDER: tuple[Phase, ...] = ("rollouts", "gradients", "validation", "merging")
 class Workload:
     """Calls of each part of a run, for splits of given sizes.
 
-    A rollout counts as one call. `tests` is the expected number of rules tested in a batch; each
-    test costs the new side of its pairs, and half of the old side, since the rest is known already.
+    A rollout counts as one call for each of `predictors`. `tests` is the expected number of rules tested
+    in a batch; each test costs the new side of its pairs, and half of the old side, since the rest is known.
     """
 
     baseline: int
@@ -36,16 +37,17 @@ class Workload:
         validation: int,
         test: int,
         tests: float = _PROPOSALS_PER_BATCH,
+        predictors: int = 1,
     ) -> Workload:
         """Return the workload of `config` for splits of `validation` and `test` examples."""
         subset = min(config.rule_validation_examples, validation) if config.validate_rules else 0
         return cls(
-            baseline=validation * config.num_val_runs,
-            rollouts=config.batch_size,
+            baseline=validation * config.num_val_runs * predictors,
+            rollouts=config.batch_size * predictors,
             gradients=config.gradient_samples if config.gradient_consensus else 1,
-            validation=round(tests * subset * 1.5),
-            epoch=validation * config.num_val_runs,
-            test=2 * test,
+            validation=round(tests * subset * 1.5) * predictors,
+            epoch=validation * config.num_val_runs * predictors,
+            test=2 * test * predictors,
         )
 
     def batches(self, count: int, *, ahead: int = 0) -> int:
@@ -82,10 +84,15 @@ class Forecast:
     """
 
     def __init__(
-        self, config: PromptGradConfig, validation: int, test: int, done: Callable[[], int] = lambda: 0
+        self,
+        config: PromptGradConfig,
+        validation: int,
+        test: int,
+        done: Callable[[], int] = lambda: 0,
+        predictors: int = 1,
     ) -> None:
         self._config = config
-        self._workload = Workload.of(config, validation, test)
+        self._workload = Workload.of(config, validation, test, predictors=predictors)
         self._done = done
         self._tests = float(self._workload.validation)
         self._batch: tuple[int, int] | None = None
@@ -109,3 +116,17 @@ class Forecast:
             if self._batch is not None:
                 self._tests = _LEFT_TO_CORRECT * (self._tests + self._tested) / 2
             self._batch, self._tested = (batch if phase == "rollouts" else None), 0
+
+
+class ReflectionCount:
+    """Passes events on, and counts the calls of the reflection model that they tell of."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.calls = 0
+
+    def __call__(self, event: Event) -> None:
+        """Count an event's calls and pass it on."""
+        if isinstance(event, AnalysisFinished | QuestionAnswered):
+            self.calls += len(event.completions) or 1
+        self._emit(event)

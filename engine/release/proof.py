@@ -91,7 +91,7 @@ class Prover:
                 reflection_moved=self._reflection_moved(place),
             )
         split = plan.test_split
-        self._enter(place, "test", split.rollouts, session.runner.performed)
+        self._enter(place, "test", self.calls, session.calls)
         measured, opening = measure_test_split(
             self._journal,
             plan.run,
@@ -131,7 +131,7 @@ class Prover:
     def save(self, rules: RuleSet, proof: Proof, *, place: str = "artifact") -> str:
         """Save the program with `rules` and its proof as an artifact, and return its folder."""
         plan, session = self._plan, self._session
-        self._enter(place, "artifact", 0, session.runner.performed)
+        self._enter(place, "artifact", 0, session.calls)
         path = save_artifact(
             plan.artifacts,
             ArtifactContent(

@@ -52,5 +52,4 @@ def compare_command(
     if as_json:
         terminal.line(json.dumps(comparison_json(found, wanted or list(CHANGES)), indent=2))
         return
-    for line in comparison_lines(found, wanted or CHANGED, terminal):
-        terminal.line(line)
+    terminal.lines(comparison_lines(found, wanted or CHANGED, terminal))

@@ -38,7 +38,7 @@ def reading(context: CommandContext) -> Iterator[Journal]:
 @click.pass_obj
 def runs_command(context: CommandContext, as_json: bool) -> None:
     """List the project's runs, the oldest first."""
-    from promptgrad_tui.views.summary import runs_lines
+    from promptgrad_tui.views.run.summary import runs_lines
 
     terminal = Terminal.stdout()
     with reading(context) as journal:
@@ -46,8 +46,7 @@ def runs_command(context: CommandContext, as_json: bool) -> None:
     if as_json:
         terminal.line(json.dumps([_run_json(record) for record in runs], indent=2))
         return
-    for line in runs_lines(runs, terminal):
-        terminal.line(line)
+    terminal.lines(runs_lines(runs, terminal))
 
 
 def _run_json(record: RunRecord) -> dict[str, Any]:
@@ -84,8 +83,9 @@ def show_command(context: CommandContext, run: str, as_json: bool) -> None:
     It is told from the journal alone, so it works for runs that still go on and for runs that
     crashed.
     """
-    from promptgrad_tui.views.story import RunStory
-    from promptgrad_tui.views.summary import run_lines
+    from promptgrad_tui.views.run.data import story_data
+    from promptgrad_tui.views.run.story import RunStory
+    from promptgrad_tui.views.run.summary import run_lines
 
     terminal = Terminal.stdout()
     with reading(context) as journal:
@@ -93,13 +93,12 @@ def show_command(context: CommandContext, run: str, as_json: bool) -> None:
         events = [event for _, event in journal.events(record.id)]
     if as_json:
         summary = record.summary.model_dump(mode="json") if record.summary else None
-        story = RunStory.of(events).as_dict()
+        story = story_data(RunStory.of(events))
         terminal.line(
             json.dumps({"run": record.id, "status": record.status, "summary": summary, **story}, indent=2)
         )
         return
-    for line in run_lines(record, events, terminal):
-        terminal.line(line)
+    terminal.lines(run_lines(record, events, terminal))
 
 
 @click.command(

@@ -38,8 +38,7 @@ def transfer_command(context: CommandContext, artifact: Path, uri: str, as_json:
 
     found = transfer(artifact, uri, context.project)
     terminal = Terminal.stdout()
-    for line in [json.dumps(transfer_json(found))] if as_json else transfer_lines(found, terminal):
-        terminal.line(line)
+    terminal.lines([json.dumps(transfer_json(found))] if as_json else transfer_lines(found, terminal))
 
 
 @click.command(
@@ -72,6 +71,5 @@ def recheck_command(context: CommandContext, artifact: Path | None, data: Path, 
 
     found = recheck(artifact, data, context.project)
     terminal = Terminal.stdout()
-    for line in [json.dumps(recheck_json(found))] if as_json else recheck_lines(found, terminal):
-        terminal.line(line)
+    terminal.lines([json.dumps(recheck_json(found))] if as_json else recheck_lines(found, terminal))
     click.get_current_context().exit(1 if found.should_recompile else 0)

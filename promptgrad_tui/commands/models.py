@@ -54,8 +54,7 @@ def models_command(ctx: click.Context, as_json: bool) -> None:
 
     listed = list_models(ctx.obj.project.absolute())
     terminal = Terminal.stdout()
-    for line in [json.dumps(listed.as_dict())] if as_json else model_lines(listed, terminal):
-        terminal.line(line)
+    terminal.lines([json.dumps(listed.as_dict())] if as_json else model_lines(listed, terminal))
 
 
 @models_command.command(
@@ -79,8 +78,7 @@ def show_command(context: CommandContext, uri: str, as_json: bool, json_progress
         description = describe_model(uri, context.project.absolute())
     terminal = Terminal.stdout()
     lines = [json.dumps(description.as_dict())] if as_json else description_lines(description, terminal)
-    for line in lines:
-        terminal.line(line)
+    terminal.lines(lines)
 
 
 @models_command.command(
@@ -191,8 +189,7 @@ def free_command(
     with _progress(json_progress):
         freed = free_model(uri, context.project.absolute(), stops_runs=stop_runs)
     terminal = Terminal.stdout()
-    for line in [json.dumps(freed.as_dict())] if as_json else freed_lines(freed):
-        terminal.line(line)
+    terminal.lines([json.dumps(freed.as_dict())] if as_json else freed_lines(freed))
 
 
 @contextmanager

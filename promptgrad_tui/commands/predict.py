@@ -79,15 +79,15 @@ def predict_command(
     terminal = Terminal.stdout()
     if not with_base:
         answer = predict(artifact, inputs, context.project)
-        _print(terminal, [json.dumps(answer, ensure_ascii=False)] if as_json else _lines(terminal, answer))
+        terminal.lines([json.dumps(answer, ensure_ascii=False)] if as_json else _lines(terminal, answer))
         return
     answer, base = predict_with_base(artifact, inputs, context.project)
     if as_json:
-        _print(terminal, [json.dumps({"optimized": answer, "base": base}, ensure_ascii=False)])
+        terminal.lines([json.dumps({"optimized": answer, "base": base}, ensure_ascii=False)])
         return
     with_rules = terminal.style("With the rules", bold=True)
     without = terminal.style("Base instructions", bold=True)
-    _print(terminal, [with_rules, *_lines(terminal, answer), "", without, *_lines(terminal, base)])
+    terminal.lines([with_rules, *_lines(terminal, answer), "", without, *_lines(terminal, base)])
 
 
 def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
@@ -98,11 +98,6 @@ def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
         for name, value in answer.items()
     }
     return [f"{terminal.style(name, bold=True)}: {visible(text)}" for name, text in texts.items()]
-
-
-def _print(terminal: Terminal, lines: list[str]) -> None:
-    for line in lines:
-        terminal.line(line)
 
 
 def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:

@@ -38,8 +38,7 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
     if as_json:
         terminal.line(json.dumps(matrix.as_list(), indent=2))
         return
-    for line in matrix_lines(matrix, terminal):
-        terminal.line(line)
+    terminal.lines(matrix_lines(matrix, terminal))
 
 
 @click.command(
@@ -121,5 +120,4 @@ def history_command(context: CommandContext, as_json: bool) -> None:
     if as_json:
         terminal.line(json.dumps([switch.model_dump(mode="json") for switch in history], indent=2))
         return
-    for line in switch_lines(history, terminal):
-        terminal.line(line)
+    terminal.lines(switch_lines(history, terminal))

@@ -9,7 +9,6 @@ from pathlib import Path
 from engine.journal.events import KeptRule, ValidationFinished
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
-from promptgrad_tui.views.event_lines import model_text
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -18,7 +17,9 @@ from promptgrad_tui.views.figures import (
     slice_text,
     tokens_text,
 )
+from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.run.event_lines import model_text
 
 _MOST_CHANGES = 20
 
@@ -49,7 +50,7 @@ def _details(report: RunReport) -> Iterator[str]:
     if summary and summary.artifact:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
-        yield f"Withheld, it failed its gates: {_place(report, summary.withheld)}"
+        yield f"Withheld because a gate failed: {_place(report, summary.withheld)}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:
@@ -74,18 +75,8 @@ def _scores(report: RunReport) -> Iterator[str]:
 def _gates(report: RunReport) -> Iterator[str]:
     if not report.gates:
         return
-    rows = [
-        [
-            escaped(gate.gate),
-            "not measured" if gate.value is None else f"{gate.value:.4g}",
-            f"{gate.comparison} {gate.bound:g}",
-            "passed" if gate.passed else "**failed**",
-            escaped(gate.detail),
-        ]
-        for gate in report.gates
-    ]
     yield "## Gates"
-    yield table(["gate", "measured", "asked for", "verdict", "evidence"], rows)
+    yield gate_table(report.gates)
 
 
 def _slices(report: RunReport) -> Iterator[str]:

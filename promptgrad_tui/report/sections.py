@@ -13,7 +13,6 @@ from promptgrad_tui.report.tables import table
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES, ExampleChange
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.event_lines import model_text
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -22,6 +21,8 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_text,
 )
+from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.run.event_lines import model_text
 
 _SIGNS = {"+": ("ins", "added: "), "-": ("del", "removed: "), " ": ("span", "")}
 
@@ -46,17 +47,8 @@ def result(report: RunReport) -> Iterable[Markup]:
     if report.gates:
         yield table(
             "Release gates",
-            ("gate", "measured", "asked for", "verdict", "evidence"),
-            [
-                (
-                    gate.gate,
-                    "not measured" if gate.value is None else f"{gate.value:.4g}",
-                    f"{gate.comparison} {gate.bound:g}",
-                    _verdict(gate.passed),
-                    gate.detail,
-                )
-                for gate in report.gates
-            ],
+            GATE_COLUMNS,
+            [(*gate_cells(gate)[:3], _verdict(gate.passed), gate.detail) for gate in report.gates],
         )
 
 
@@ -289,7 +281,7 @@ def origin(report: RunReport) -> Iterable[Markup]:
     if report.summary and report.summary.artifact:
         rows.append(("Artifact", report.summary.artifact))
     if report.summary and report.summary.withheld:
-        rows.append(("Withheld artifact, it failed its gates", report.summary.withheld))
+        rows.append(("Artifact, withheld because a gate failed", report.summary.withheld))
     yield table("The run and all that it depends on", ("", "value"), rows)
     yield table(
         "Configuration",

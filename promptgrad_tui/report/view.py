@@ -18,22 +18,14 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.journal.journal import RunRecord
+from engine.journal.narration import headline
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.release.power import opening_text
 from promptgrad_tui.views.comparison.changes import ExampleChange, HeldOut
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.views.story import RunStory
-from promptgrad_tui.views.summary import WITHHELD
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
-
-_HEADLINES = {
-    "improved": "Improved",
-    "no_improvement": "No improvement",
-    "budget": "The budget is used up",
-    "stopped": "Stopped",
-    "error": "Ended by an error",
-}
 
 
 @dataclass(frozen=True)
@@ -60,9 +52,7 @@ class RunReport:
         """How it ended, in a word or two."""
         if self.summary is None:
             return "Still running" if self.record.status == "running" else "Interrupted"
-        if self.summary.is_held_back:
-            return WITHHELD
-        return _HEADLINES[self.summary.status]
+        return headline(self.summary)
 
     @property
     def reason(self) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
-from promptgrad_tui.views.event_lines import model_text, shown_path
 from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.run.event_lines import model_text, shown_path
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 import click
 
+from promptgrad_tui.views.toned_lines import Tone
+
 ERASE_LINE = "\r\x1b[K"
 
+_COLOURS: Mapping[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow"}
 _WIDEST = 100
 _PLAIN_WIDTH = 80
 
@@ -47,6 +51,10 @@ class Terminal:
         """Return `text` with `click.style`'s styles where colours are wanted."""
         return click.style(text, **styles) if self.has_colour else text
 
+    def toned(self, text: str, tone: Tone, *, bold: bool = False) -> str:
+        """Return `text` in the colour of a tone."""
+        return self.style(text, fg=_COLOURS.get(tone), bold=bold or None, dim=tone == "dim" or None)
+
     def write(self, text: str) -> None:
         """Write at once, without a line break."""
         self.stream.write(text)
@@ -55,3 +63,8 @@ class Terminal:
     def line(self, text: str = "") -> None:
         """Write one line at once."""
         self.write(f"{text}\n")
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Write several lines, each as soon as it is there."""
+        for text in texts:
+            self.line(text)

@@ -10,14 +10,14 @@ from rich.cells import cell_len
 from engine.ground.interval import Interval
 from engine.journal.events import KeptRule
 from promptgrad_tui.screens.compare.state import FILTERS, CompareState, Filter
-from promptgrad_tui.screens.live.stories import diff_lines, success_mark
-from promptgrad_tui.screens.widgets.details import fact, heading, paragraph
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Answer, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.comparison.lines import verdict_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text
+from promptgrad_tui.views.run.details import diff_lines, success_mark
+from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
-from promptgrad_tui.views.summary import evidence_text
+from promptgrad_tui.views.text_blocks import fact, heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, interval_bar, joined, line, plain
 
 MARKS: Mapping[Change, tuple[str, Tone]] = {

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import JournalError
 from engine.journal.decisions import decision_key
-from engine.journal.events import RolloutFinished
+from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion, Journal, RunRecord
-from promptgrad_tui.screens.live.rows import RolloutRow
-from promptgrad_tui.screens.live.run import LiveRun
-from promptgrad_tui.screens.live.status import Status
 from promptgrad_tui.screens.live.worker_process import start_worker
+from promptgrad_tui.views.run.rows import RolloutRow
+from promptgrad_tui.views.run.status import Status
+from promptgrad_tui.views.run.story import RunStory
 
 if TYPE_CHECKING:
     from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -33,7 +33,7 @@ class RunSession:
         self.run = record.id
         self.project = Path(record.project)
         self.options = record.options
-        self.live = LiveRun()
+        self.live = RunStory()
         self.is_read = False
         self.is_running = False
         self.problem = ""
@@ -142,10 +142,16 @@ class RunSession:
         Raises:
             JournalError: the journal can't be read.
         """
-        for _, event in self.journal.events(self.run, after=row.seq - 1, limit=1):
-            if isinstance(event, RolloutFinished):
-                return event
-        return None
+        event = self.event(row.seq)
+        return event if isinstance(event, RolloutFinished) else None
+
+    def event(self, seq: int) -> Event | None:
+        """Return the event with a number in the journal.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        return next((event for _, event in self.journal.events(self.run, after=seq - 1, limit=1)), None)
 
     def completions(self, keys: tuple[str, ...]) -> list[Completion]:
         """Return the model's answers with these keys, as far as they are known.

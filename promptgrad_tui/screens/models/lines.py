@@ -8,11 +8,11 @@ from typing import Any
 
 from models.catalog.found import FoundModel
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow
-from promptgrad_tui.screens.widgets.details import fact, heading, verbatim
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, rough_duration_text, size_text
 from promptgrad_tui.views.model_text import rate_text, speed_text, value_text
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, heading, verbatim
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, progress_bar
 
 COLUMNS = (

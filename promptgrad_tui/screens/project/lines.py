@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from promptgrad_tui.screens.project.draft import ProjectDraft, shown_value
 from promptgrad_tui.screens.project.fields import FormField, FormRow, FormSection
-from promptgrad_tui.screens.widgets.details import fact, paragraph
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.estimate import PlannedCalls, duration_range_text, range_text, rough_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line, Tone, joined, line
 from promptgrad_tui.work.check.estimate import costs
 from promptgrad_tui.work.check.findings import Finding
@@ -131,7 +131,8 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
     proposals = count_text(calls.proposals, "proposal")
     limits = f"at least {calls.least:,} calls, at most {calls.most:,} with {proposals} a batch"
     lines += fact("in any case", limits, columns)
-    why = f"{rough_text(calls.few)} if one rule suffices, {rough_text(calls.many)} if every batch proposes three."
+    one_rule, three = rough_text(calls.few), rough_text(calls.many)
+    why = f"{one_rule} if one rule suffices, {three} if every batch proposes three."
     return [*lines, *fact("", why, columns, "dim")]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promptgrad_tui.screens.live.decisions import RuleDecision
+from engine.journal.decisions import Decision
 
 
 class ReviewDraft(BaseModel):
@@ -18,7 +18,7 @@ class ReviewDraft(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    decisions: Mapping[str, RuleDecision] = {}
+    decisions: Mapping[str, Decision] = {}
     notes: Mapping[str, str] = {}
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from engine.journal.decisions import Decision, DecisionKind
 from engine.journal.events import ReviewApplied
 from engine.programs.rules import Rule, RuleSet, render_instructions
-from promptgrad_tui.screens.live.decisions import RuleChoice, RuleDecision
-from promptgrad_tui.screens.live.rows import TestRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.shared_start import telling_part
-from promptgrad_tui.screens.live.stories import diff_lines, rule_test_lines
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState
-from promptgrad_tui.screens.widgets.details import fact, heading
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.details import diff_lines, rule_test_lines
+from promptgrad_tui.views.run.rows import TestRow
+from promptgrad_tui.views.run.shared_start import telling_part
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, heading
 from promptgrad_tui.views.toned_lines import Line, Tone, interval_bar, joined_within, line
 
 COLUMNS = (
@@ -26,7 +26,7 @@ COLUMNS = (
     Column("Rule", share=1),
 )
 _BAR, _RULE = 3, 4
-CHOICES: dict[RuleChoice | None, tuple[str, Tone]] = {
+CHOICES: dict[DecisionKind | None, tuple[str, Tone]] = {
     None: ("\u00b7 undecided", "dim"),
     "keep": ("\u2713 keep", "good"),
     "drop": ("\u2717 drop", "bad"),
@@ -67,7 +67,7 @@ def can_be_applied(session: RunSession) -> bool:
     return live.is_done or (live.finished is None and live.has_asked)
 
 
-def word(choice: RuleChoice | None) -> str:
+def word(choice: DecisionKind | None) -> str:
     """Return a choice as a word."""
     return CHOICES[choice][0][2:]
 
@@ -80,7 +80,7 @@ def paint(
     `start` is what most rules begin with: where there is little room, it is left out.
     """
     decision = state.decision(item.id)
-    text, tone = CHOICES[decision.choice if decision else None]
+    text, tone = CHOICES[decision.kind if decision else None]
     mark = "\u25cf" if item.id in state.applied else ""
     sign = "- " if item.action == "remove" else ""
     note = " \u270d" if state.note(item.id) else ""
@@ -93,7 +93,7 @@ def paint(
         if item.rule.evidence
         else line("-", "dim"),
         _bar(item, widths[_BAR]),
-        line(f"{sign}{rule}{note}", "dim" if decision and decision.choice == "drop" else ""),
+        line(f"{sign}{rule}{note}", "dim" if decision and decision.kind == "drop" else ""),
     )
 
 
@@ -108,7 +108,7 @@ def evidence_lines(
     session: RunSession,
     state: ReviewState,
     row: TestRow,
-    earlier: Mapping[int, RuleDecision],
+    earlier: Mapping[int, Decision],
     columns: int,
 ) -> list[Line]:
     """Return what was decided on a rule, here and in `earlier` reviews by number, then its evidence."""
@@ -128,9 +128,9 @@ def evidence_lines(
 
 
 def _earlier_lines(
-    session: RunSession, rule: Rule, number: int, decision: RuleDecision, columns: int
+    session: RunSession, rule: Rule, number: int, decision: Decision, columns: int
 ) -> list[Line]:
-    choice, note = word(decision.choice), decision.note
+    choice, note = word(decision.kind), decision.note
     name = f"review {number}" if number else "in the run"
     if not decision.text:
         return fact(name, f"{choice}; {note}" if note else choice, columns)
@@ -140,7 +140,7 @@ def _earlier_lines(
     return lines
 
 
-def _edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> str:
+def _edit_test(session: RunSession, rule: Rule, decision: Decision) -> str:
     """Return what the test of an edit said, or nothing where it wasn't tested."""
     test = edit_test(session, rule, decision)
     if test is None or test.finished is None:
@@ -149,7 +149,7 @@ def _edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> str:
     return f"{counts}: {test.finished.reason}"
 
 
-def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRow | None:
+def edit_test(session: RunSession, rule: Rule, decision: Decision) -> TestRow | None:
     """Return the latest test of the rule that an edit or a merge made of `rule`."""
     if not decision.text:
         return None
@@ -158,8 +158,8 @@ def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRo
     return next((test for test in tests if test.rule.id == edited and test.finished), None)
 
 
-def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, columns: int) -> list[Line]:
-    started = session.live.story.started
+def _prompt(session: RunSession, row: TestRow, decision: Decision | None, columns: int) -> list[Line]:
+    started = session.live.started
     before = session.live.rules_of(row.before)
     if row.state == "not_tested":
         before = RuleSet(session.live.rules_now).removing(row.rule).rules
@@ -174,7 +174,7 @@ def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, co
     return diff_lines(old, new, columns)
 
 
-def decided_rule(rule: Rule, decision: RuleDecision | None) -> Rule:
+def decided_rule(rule: Rule, decision: Decision | None) -> Rule:
     """Return a rule as it says after a decision."""
     if decision is None or not decision.text:
         return rule
@@ -185,7 +185,7 @@ def applied_text(
     session: RunSession,
     review: ReviewApplied,
     tests: Mapping[str, TestRow],
-    decisions: Mapping[str, RuleDecision],
+    decisions: Mapping[str, Decision],
 ) -> str:
     """Return what came of a review of a run that is over; `decisions` are those of it."""
     scores = [("validation", review.validation), ("test", review.test)]

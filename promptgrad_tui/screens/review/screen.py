@@ -11,10 +11,8 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from engine.ground.errors import PromptGradError
-from engine.journal.decisions import decision_key
+from engine.journal.decisions import Decision, decision_key, written_decisions
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.decisions import RuleDecision, written_decisions
-from promptgrad_tui.screens.live.rows import TestRow
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
 from promptgrad_tui.screens.review.edit_screen import EditScreen
@@ -40,6 +38,7 @@ from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.toned_lines import Line, line
 
 _EDITING = (
@@ -60,10 +59,10 @@ class ReviewScreen(Screen[None]):
         self._session = session
         self._state = ReviewState()
         self._tests: dict[str, TestRow] = {}
-        self._earlier: Mapping[int, Mapping[str, RuleDecision]] = {}
+        self._earlier: Mapping[int, Mapping[str, Decision]] = {}
         self._rules_now: frozenset[str] = frozenset()
         self._n_judged = 0
-        self._shown: tuple[str, RuleDecision | None, str, int, int] | None = None
+        self._shown: tuple[str, Decision | None, str, int, int] | None = None
         self._file = DraftFile.of_run(session.journal.path, session.run)
         self._draft = self._file.read()
         self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
@@ -349,13 +348,10 @@ class ReviewScreen(Screen[None]):
         choices = [Choice("A", f"Apply {count_text(count, 'decision')}", "apply")]
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 
-    def _write(self, decisions: Sequence[RuleDecision]) -> None:
+    def _write(self, decisions: Mapping[str, Decision]) -> None:
         number = self._number
         self._save(
-            {
-                decision_key(decision.rule, number): decision.for_engine().model_dump()
-                for decision in decisions
-            },
+            {decision_key(rule, number): decision.model_dump() for rule, decision in decisions.items()},
             is_to_be_applied=number > 0,
         )
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
+from engine.journal.decisions import Decision, DecisionKind
 from engine.programs.rules import Rule
-from promptgrad_tui.screens.live.decisions import RuleChoice, RuleDecision
 
 Order: TypeAlias = Literal["arrival", "gain", "state"]
 ORDERS: tuple[Order, ...] = ("arrival", "gain", "state")
-_STATES: tuple[RuleChoice | None, ...] = (None, "keep", "edit", "merge", "drop")
+_STATES: tuple[DecisionKind | None, ...] = (None, "keep", "edit", "merge", "drop")
 _TRIGGER = "trigger:"
 
 Value = TypeVar("Value")
@@ -34,7 +34,7 @@ class ReviewItem:
         return self.rule.id
 
 
-Decisions: TypeAlias = Mapping[str, RuleDecision]
+Decisions: TypeAlias = Mapping[str, Decision]
 
 
 @dataclass
@@ -79,21 +79,21 @@ class ReviewState:
         """The rule that is being judged; none where the filter leaves none."""
         return next((item for item in self.visible() if item.id == self.current_id), None)
 
-    def decision(self, rule: str) -> RuleDecision | None:
+    def decision(self, rule: str) -> Decision | None:
         """Return what was decided about a rule, applied or not."""
         return self.applied.get(rule) or self.decisions.get(rule)
 
-    def choice(self, rule: str) -> RuleChoice | None:
+    def choice(self, rule: str) -> DecisionKind | None:
         """Return the choice for a rule, or None while it is undecided."""
         decision = self.decision(rule)
-        return decision.choice if decision else None
+        return decision.kind if decision else None
 
     def note(self, rule: str) -> str:
         """Return the note on a rule."""
         decision = self.applied.get(rule)
         return decision.note if decision else self.notes.get(rule, "")
 
-    def counts(self) -> Counter[RuleChoice | None]:
+    def counts(self) -> Counter[DecisionKind | None]:
         """Return how many rules have which choice; None counts the undecided."""
         return Counter(self.choice(item.id) for item in self.items)
 
@@ -145,9 +145,7 @@ class ReviewState:
         decisions = dict(self.decisions)
         for rule in merged:
             decisions = _without_merge(decisions, rule)
-        for rule in merged:
-            decisions[rule] = RuleDecision(rule, "merge", text, trigger, merged)
-        self._change(decisions)
+        self._change(decisions | Decision.merging(text, trigger, merged))
         self.next(only_undecided=True)
 
     def set_note(self, note: str) -> None:
@@ -200,13 +198,13 @@ class ReviewState:
         if visible and self.current_id not in {item.id for item in visible}:
             self.current_id = visible[0].id
 
-    def ready(self) -> list[RuleDecision]:
-        """Return the decisions to apply, with their notes, in the order of arrival."""
-        return [
-            replace(self.decisions[item.id], note=self.notes.get(item.id, ""))
+    def ready(self) -> dict[str, Decision]:
+        """Return the decisions to apply, by rule, with their notes, in the order of arrival."""
+        return {
+            item.id: self.decisions[item.id].model_copy(update={"note": self.notes.get(item.id, "")})
             for item in self.items
             if item.id in self.decisions
-        ]
+        }
 
     def take_applied(self, applied: Decisions) -> None:
         """Take in what the journal holds, also of another screen; undecided ones stay as they are."""
@@ -217,12 +215,12 @@ class ReviewState:
             self._past.clear()
             self._future.clear()
 
-    def _decide(self, choice: RuleChoice, text: str = "", trigger: str = "") -> None:
+    def _decide(self, choice: Literal["keep", "drop", "edit"], text: str = "", trigger: str = "") -> None:
         item = self.current
         if item is None or not self._is_open(item):
             return
         decisions = _without_merge(self.decisions, item.id)
-        decisions[item.id] = RuleDecision(item.id, choice, text, trigger)
+        decisions[item.id] = Decision(choice=choice, text=text, trigger=trigger)
         self._change(decisions)
         self.next(only_undecided=True)
 
@@ -266,7 +264,7 @@ def _without(values: Mapping[str, Value], *rules: str) -> dict[str, Value]:
     return {rule: value for rule, value in values.items() if rule not in rules}
 
 
-def _without_merge(decisions: Decisions, rule: str) -> dict[str, RuleDecision]:
+def _without_merge(decisions: Decisions, rule: str) -> dict[str, Decision]:
     """Return decisions in which no other rule is still merged with this one."""
     before = decisions.get(rule)
     gone = set(before.merged) if before else set()

@@ -10,13 +10,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 
-from promptgrad_tui.screens.live.rows import GradientRow, TestRow
-from promptgrad_tui.screens.live.run import LiveRun
 from promptgrad_tui.screens.run.panes import artifacts, batches, gradients, validations
 from promptgrad_tui.screens.widgets.chart import LEGEND, ChartData, score_chart
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.run.rows import GradientRow, TestRow
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.toned_lines import Line
 
 _PANES = ("batches", "gradients", "validation", "artifacts", "chart")
@@ -28,7 +28,7 @@ _CHART_FROM_ROWS, _HIGH_CHART_FROM_ROWS = 34, 44
 class RunPanes(Container):
     """What is known of a run, by panes; the one in front has the focus."""
 
-    def __init__(self, live: LiveRun, run: str) -> None:
+    def __init__(self, live: RunStory, run: str) -> None:
         super().__init__()
         self._live = live
         self._run = run
@@ -71,10 +71,10 @@ class RunPanes(Container):
     def show(self) -> None:
         """Draw what has changed in the run."""
         live = self._live
-        self._pane("batches").show(list(live.batches.values()))
+        self._pane("batches").show(live.batch_rows)
         self._pane("gradients").show(live.gradient_rows())
         self._pane("validation").show(list(live.tests.values()))
-        charted = (len(live.story.epochs), live.rule_changes)
+        charted = (len(live.epochs), live.rule_changes)
         if charted != self._charted:
             self._charted = charted
             self.query_one("#chart", LinesView).repaint()
@@ -97,7 +97,7 @@ class RunPanes(Container):
         return row.artifact if row is not None else None
 
     def _chart(self, width: int, height: int) -> list[Line]:
-        story = self._live.story
+        story = self._live
         config = story.started.config if story.started else {}
         changes, before = [], 0
         for change in (change for batch in story.batches.values() for change in batch.changes):

@@ -13,10 +13,7 @@ from textual.screen import Screen
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.feed import News, RunFeed
-from promptgrad_tui.screens.live.rows import GradientRow, TestRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.status import status_lines
-from promptgrad_tui.screens.live.stories import gradient_lines, prompt_lines, rule_test_lines
 from promptgrad_tui.screens.live.worker_process import last_words
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
@@ -24,12 +21,15 @@ from promptgrad_tui.screens.run.board import RunPanes
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
-from promptgrad_tui.screens.run.score_lines import score_lines
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.run.details import gradient_lines, prompt_lines, rule_test_lines
+from promptgrad_tui.views.run.rows import GradientRow, TestRow
+from promptgrad_tui.views.run.score_lines import score_lines
+from promptgrad_tui.views.run.status import status_lines
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line
 
@@ -125,7 +125,7 @@ class RunScreen(Screen[None]):
 
     def _keep_matrix_up(self) -> None:
         live = self.session.live
-        state = (live.story.artifact, live.reviews_applied)
+        state = (live.artifact, live.reviews_applied)
         if state != self._matrix_of:
             self._matrix_of = state
             self._read_matrix()
@@ -238,7 +238,7 @@ class RunScreen(Screen[None]):
 
     def action_scores(self) -> None:
         """Show the scores of the result and of each epoch, slice by slice."""
-        self._show_growing("Scores and slices", lambda width: score_lines(self.session, width))
+        self._show_growing("Scores and slices", lambda width: score_lines(self.session.live, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply now."""

@@ -155,7 +155,7 @@ class StartScreen(Screen[None]):
         self._show_facts()
 
     def _show_facts(self) -> None:
-        from promptgrad_tui.screens.start.run_facts import fact_lines
+        from promptgrad_tui.views.run.in_list import fact_lines
 
         row, view = self.query_one(RowTable).current, self.query_one(TextView)
         self.set_class(self.has_project and row is not None, "has-run")
@@ -240,10 +240,10 @@ class StartScreen(Screen[None]):
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 
-def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
-    from promptgrad_tui.screens.live import project_runs
+def _paint_run(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
+    from promptgrad_tui.views.run.in_list import run_cells
 
-    return project_runs.paint(row, widths)
+    return run_cells(row)
 
 
 def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:

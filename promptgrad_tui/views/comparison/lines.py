@@ -9,8 +9,8 @@ from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, Exa
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
+from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, visible, wrap
-from promptgrad_tui.views.summary import evidence_text
 from promptgrad_tui.views.terminal import Terminal
 
 _COLOURS = {"fixed": "green", "broken": "red", "failing": "yellow", "same": None}

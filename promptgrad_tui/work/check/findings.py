@@ -44,8 +44,7 @@ def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
     told = []
     for finding in findings:
         told.append(finding)
-        for line in finding_lines(finding, terminal):
-            terminal.line(line)
+        terminal.lines(finding_lines(finding, terminal))
     return exit_code_of(told)
 
 

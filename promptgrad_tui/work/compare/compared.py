@@ -16,7 +16,7 @@ from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, l
 from engine.release.measurement import MeasuredExample
 from promptgrad_tui.views.comparison.changes import SPLITS, Answer, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram
-from promptgrad_tui.views.story import RunStory
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import held_out_answers
 
 _TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_applied", "run_finished")

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from engine.journal.journal import Journal
-from promptgrad_tui.views.plain import PlainDisplay
+from promptgrad_tui.views.run.plain import PlainDisplay
 
 _POLL_SECONDS = 0.1
 _POLLS_BETWEEN_REQUESTS = 20

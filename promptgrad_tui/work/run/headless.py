@@ -11,9 +11,9 @@ from engine.ground.errors import PromptGradError, RunStoppedError
 from engine.journal.events import RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.live_status import LiveStatus
-from promptgrad_tui.views.plain import PlainDisplay
-from promptgrad_tui.views.story import RunStory
-from promptgrad_tui.views.summary import next_lines, summary_lines
+from promptgrad_tui.views.run.plain import PlainDisplay
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.run.summary import next_lines, summary_lines
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.follower import Follower
@@ -79,8 +79,7 @@ def _print_summary(journal: Journal, summary: RunSummary, project: Path, output:
     if output.as_json and output.quiet:
         return
     terminal = Terminal.stderr() if output.as_json else Terminal.stdout()
-    for line in (*summary_lines(summary, story, terminal), *next_lines(summary, project, terminal)):
-        terminal.line(line)
+    terminal.lines((*summary_lines(summary, story, terminal), *next_lines(summary, project, terminal)))
 
 
 def _print_failure(error: PromptGradError, output: Output) -> None:

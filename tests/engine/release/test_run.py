@@ -114,7 +114,7 @@ def test_a_gain_that_is_gone_on_the_test_split_is_no_improvement(tmp_path, journ
     summary = execute(plan(tmp_path, journal, model=lucky, gates=Gates(min_test_gain=0.9)), journal)
     assert summary.status == "no_improvement"
     assert "failed the release gate on the test split: min_test_gain" in summary.reason
-    assert "at least 0.9 is asked for" in summary.reason
+    assert "at least 0.9 required" in summary.reason
     assert summary.artifact is None
 
 

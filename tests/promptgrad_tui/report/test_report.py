@@ -155,7 +155,7 @@ def test_a_withheld_artifact_is_headed_so_named_and_told_with_the_evidence_of_ea
         assert f"| {escaped(gate.detail)} |" in text
     assert summary.withheld in page
     inside = Path(summary.withheld).relative_to(report.record.project)
-    assert f"Withheld, it failed its gates: {escaped(str(inside))}" in text
+    assert f"Withheld because a gate failed: {escaped(str(inside))}" in text
 
 
 def test_every_report_tells_the_slices_of_each_epoch_and_of_both_splits(report: RunReport) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from engine.programs.rules import ParsedRule
-from promptgrad_tui.screens.live.partial_answer import read_partial
-from promptgrad_tui.screens.live.rows import GradientRow
-from promptgrad_tui.screens.live.shared_start import telling_part
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.partial_answer import read_partial
+from promptgrad_tui.views.run.rows import GradientRow
+from promptgrad_tui.views.run.shared_start import telling_part
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, line, tail
 

@@ -5,33 +5,51 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
-from engine.journal.events import RolloutFinished
+from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion
 from engine.journal.live_text import LivePass
 from engine.programs.formatting import as_text
 from engine.programs.rules import ParsedRule, RuleSet, render_instructions
-from promptgrad_tui.screens.live.partial_answer import read_partial
-from promptgrad_tui.screens.live.rows import GradientRow, RolloutRow, TestRow
-from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.widgets.details import fact, heading, paragraph, verbatim
 from promptgrad_tui.views.comparison.changes import Answer
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import gain_text
+from promptgrad_tui.views.run.partial_answer import read_partial
+from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
 from promptgrad_tui.views.toned_lines import WRITING, Line, Tone, fitted, interval_bar, line
-from promptgrad_tui.views.verdicts import VERDICTS
 
 _CHANGED_EXAMPLES = 20
 _SAME_GAIN = 1e-9
 
 
-def rollout_lines(session: RunSession, row: RolloutRow, columns: int) -> list[Line]:
+class RunArchive(Protocol):
+    """A run to look at: its story, and what its journal and the project's data hold in full."""
+
+    live: RunStory
+
+    def rollout(self, row: RolloutRow) -> RolloutFinished | None:
+        """Return everything about a rollout."""
+
+    def completions(self, keys: tuple[str, ...]) -> list[Completion]:
+        """Return the model's answers with these keys, as far as they are known."""
+
+    def example(self, key: str) -> dict[str, Any] | None:
+        """Return the example with that content, if the project's files still hold it."""
+
+    def event(self, seq: int) -> Event | None:
+        """Return the event with a number in the journal."""
+
+
+def rollout_lines(archive: RunArchive, row: RolloutRow, columns: int) -> list[Line]:
     """Return a rollout: example, prediction, score, and the exact prompts and raw answers."""
-    event = session.rollout(row)
+    event = archive.rollout(row)
     lines: list[Line] = []
-    values = session.example(row.example) or {}
+    values = archive.example(row.example) or {}
     for name, value in values.items():
         lines += fact(name, as_text(value), columns)
     if not values:
@@ -41,7 +59,7 @@ def rollout_lines(session: RunSession, row: RolloutRow, columns: int) -> list[Li
     lines += [(), *prediction_lines(event, columns)]
     lines += fact("tokens", f"{event.tokens.prompt:,} + {event.tokens.completion:,}", columns)
     lines += fact("time", f"{event.seconds:.2f} s", columns)
-    for number, completion in enumerate(session.completions(event.completions), 1):
+    for number, completion in enumerate(archive.completions(event.completions), 1):
         lines += completion_lines(completion, columns, number if len(event.completions) > 1 else 0)
     return lines
 
@@ -76,11 +94,11 @@ def completion_lines(completion: Completion, columns: int, number: int = 0) -> l
     return [*lines, line(f"  {cost}, {completion.seconds:.2f} s", "dim")]
 
 
-def gradient_lines(session: RunSession, row: GradientRow, columns: int) -> list[Line]:
+def gradient_lines(archive: RunArchive, row: GradientRow, columns: int) -> list[Line]:
     """Return an analysis pass with its exact prompt, or a batch's consensus, or one proposal."""
     if row.live is not None:
-        now = session.live.analysis(row.live.place) or row
-        return _writing_lines(now.live, columns) if now.live else gradient_lines(session, now, columns)
+        now = archive.live.analysis(row.live.place) or row
+        return _writing_lines(now.live, columns) if now.live else gradient_lines(archive, now, columns)
     if row.analysis is not None:
         analysis = row.analysis
         lines = fact("temperature", f"{analysis.temperature:.2f}", columns)
@@ -91,7 +109,7 @@ def gradient_lines(session: RunSession, row: GradientRow, columns: int) -> list[
             lines += proposal_lines(proposal, columns)
         if not analysis.proposals:
             lines.append(line("  none", "dim"))
-        for completion in session.completions(analysis.completions):
+        for completion in archive.completions(analysis.completions):
             lines += completion_lines(completion, columns)
         return lines
     if row.proposal is not None:
@@ -136,7 +154,7 @@ def proposal_lines(proposal: ParsedRule, columns: int) -> list[Line]:
     return [*lines, *fact("said by", said, columns, "dim"), ()]
 
 
-def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Line]:
+def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
     """Return a rule's test: verdict, evidence, and the examples that it fixed and broke."""
     word, tone = VERDICTS[row.state]
     lines = fact(row.action, row.rule.text, columns, "strong")
@@ -160,38 +178,38 @@ def rule_test_lines(session: RunSession, row: TestRow, columns: int) -> list[Lin
     if row.rule.rationale:
         lines += fact("why", row.rule.rationale, columns, "dim")
     if finished is not None:
-        lines += _changed_examples(session, row, "Fixed by it", finished.fixed, columns)
-        lines += _changed_examples(session, row, "Broken by it", finished.broken, columns)
-    return lines + _suggesting(session, row, columns)
+        lines += _changed_examples(archive, row, "Fixed by it", finished.fixed, columns)
+        lines += _changed_examples(archive, row, "Broken by it", finished.broken, columns)
+    return lines + _suggesting(archive, row, columns)
 
 
 def _changed_examples(
-    session: RunSession, row: TestRow, title: str, keys: tuple[str, ...], columns: int
+    archive: RunArchive, row: TestRow, title: str, keys: tuple[str, ...], columns: int
 ) -> list[Line]:
     lines = heading(f"{title}: {len(keys)}" if keys else f"{title}: none")
     for key in keys[:_CHANGED_EXAMPLES]:
-        lines += [*example_lines(session, key, columns), *before_and_after(session, row, key, columns), ()]
+        lines += [*example_lines(archive, key, columns), *before_and_after(archive, row, key, columns), ()]
     return lines
 
 
-def example_lines(session: RunSession, key: str, columns: int) -> list[Line]:
+def example_lines(archive: RunArchive, key: str, columns: int) -> list[Line]:
     """Return an example's fields, or its key where the data is gone."""
-    values = session.example(key)
+    values = archive.example(key)
     if values is None:
         return fact("example", key, columns, "dim")
     return [part for name, value in values.items() for part in fact(name, as_text(value), columns)]
 
 
-def before_and_after(session: RunSession, row: TestRow, key: str, columns: int) -> list[Line]:
+def before_and_after(archive: RunArchive, row: TestRow, key: str, columns: int) -> list[Line]:
     """Return what the program answered without a rule and with it, side by side."""
     sides = [
-        session.rollout(found) if found else None
+        archive.rollout(found) if found else None
         for found in (
-            session.live.rollout(key, row.before, row.started_seq),
-            session.live.rollout(key, row.after, row.finished_seq),
+            archive.live.rollout(key, row.before, row.started_seq),
+            archive.live.rollout(key, row.after, row.finished_seq),
         )
     ]
-    expected = session.example(key) or {}
+    expected = archive.example(key) or {}
     half = (columns - 5) // 2
     before, after = (fitted(_answer(side, expected), half) for side in sides)
     return [(("  ", ""), *before, (" \u2192 ", "dim"), *after)]
@@ -215,26 +233,26 @@ def success_mark(is_success: bool) -> tuple[str, Tone]:
     return ("\u2713", "good") if is_success else ("\u2717", "bad")
 
 
-def _suggesting(session: RunSession, row: TestRow, columns: int) -> list[Line]:
+def _suggesting(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
     keys = row.rule.suggested_by
     if not keys:
         return []
     lines = heading(f"Suggested by the failures on {len(keys)} examples")
     for key in keys:
-        lines += [*example_lines(session, key, columns), ()]
+        lines += [*example_lines(archive, key, columns), ()]
     return lines
 
 
-def prompt_lines(session: RunSession, columns: int) -> list[Line]:
+def prompt_lines(archive: RunArchive, columns: int) -> list[Line]:
     """Return each predictor's instructions with the rules as they stand, as a diff to the frozen base."""
-    live = session.live
-    if live.story.started is None:
+    live = archive.live
+    if live.started is None:
         return [line("  The run hasn't begun.", "dim")]
     rules = RuleSet(live.rules_now)
     lines: list[Line] = []
     if not rules:
         lines = paragraph("No rule has been kept so far: this is the frozen base.", columns, "dim")
-    for name, base in live.story.started.base_instructions.items():
+    for name, base in live.started.base_instructions.items():
         optimized = render_instructions(base, rules.for_predictor(name))
         lines += [*heading(f"Instructions of {name}"), *diff_lines(base, optimized, columns)]
     return lines
@@ -249,11 +267,12 @@ def diff_lines(before: str, after: str, columns: int) -> list[Line]:
     return lines
 
 
-def event_lines(session: RunSession, seq: int, columns: int) -> list[Line]:
+def event_lines(archive: RunArchive, seq: int, columns: int) -> list[Line]:
     """Return all that the event with that number says, as JSON."""
-    for _, event in session.journal.events(session.run, after=seq - 1, limit=1):
-        return verbatim(event.model_dump_json(indent=2), columns)
-    return [line("  The journal doesn't hold this event any more.", "warn")]
+    event = archive.event(seq)
+    if event is None:
+        return [line("  The journal doesn't hold this event any more.", "warn")]
+    return verbatim(event.model_dump_json(indent=2), columns)
 
 
 def clock_text(seconds: float) -> str:

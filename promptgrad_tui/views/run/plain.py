@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from engine.journal.events import Event
-from promptgrad_tui.views.event_lines import EventLines
 from promptgrad_tui.views.figures import rough_duration_text
-from promptgrad_tui.views.progress import Progress
+from promptgrad_tui.views.run.event_lines import EventLines
+from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.sanitize import fit
 from promptgrad_tui.views.terminal import ERASE_LINE, Terminal
 
@@ -43,8 +43,7 @@ class PlainDisplay:
         lines = self._event_lines.lines(event)
         if lines and not self._is_quiet:
             self._erase()
-            for line in lines:
-                self._terminal.line(line)
+            self._terminal.lines(lines)
 
     def remember(self, event: Event) -> None:
         """Take an event of an earlier process into account without writing it."""
@@ -70,7 +69,7 @@ class PlainDisplay:
             self._drawn = text
 
     def progress_text(self, now: float) -> str:
-        """Return the progress on one line: a bar, rollouts, the time left, and what is being done."""
+        """Return the progress on one line: a bar, model calls, the time left, and what is being done."""
         progress = self._progress
         if not progress.expected:
             return fit(progress.phase, self._terminal.columns - 1)
@@ -78,7 +77,7 @@ class PlainDisplay:
         left = progress.seconds_left(now)
         parts = [
             f"[{'#' * filled}{'.' * (_BAR - filled)}] {progress.fraction:>3.0%}",
-            f"{progress.done:,} of {progress.expected:,} rollouts",
+            f"{progress.done:,} of {progress.expected:,} calls",
             _waiting(progress) or (f"{rough_duration_text(left)} left" if left is not None else ""),
             progress.phase,
         ]

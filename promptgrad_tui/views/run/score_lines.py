@@ -6,24 +6,23 @@ from collections.abc import Mapping
 
 from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, RunSummary, SliceScores, SplitScores
-from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.widgets.details import fact, heading
+from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.figures import (
-    EPOCH_OUTCOMES,
     count_text,
     epoch_name,
     score_text,
     slice_gain_text,
     slice_text,
 )
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.text_blocks import fact, heading
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 
-def score_lines(session: RunSession, columns: int) -> list[Line]:
+def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return what the run came to, if it is over, then the state after each epoch, the latest first."""
-    live = session.live
-    lines = _result(live.finished.summary, columns) if live.finished else []
-    for epoch in reversed(live.story.epochs):
+    lines = _result(story.summary, columns) if story.summary else []
+    for epoch in reversed(story.epochs):
         lines += _epoch(epoch, columns)
     return lines or [line("  The baseline is being scored.", "dim")]
 

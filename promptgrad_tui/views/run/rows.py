@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from engine.journal.events import AnalysisFinished, BatchScored, ConsensusReached, ValidationFinished
+from engine.journal.events import (
+    AnalysisFinished,
+    BatchScored,
+    ConsensusReached,
+    RulesChanged,
+    ValidationFinished,
+)
 from engine.journal.live_text import LivePass
 from engine.programs.rules import ParsedRule, Rule
 
@@ -31,29 +37,49 @@ class RolloutRow:
 
 
 @dataclass(slots=True)
-class BatchRow:
-    """A batch: under way until `scored` is set."""
+class BatchStory:
+    """A batch and what it led to. It is in progress until `scored` is set.
+
+    `done` counts its rollouts so far, `seq` is the number of `scored` in the journal.
+    """
 
     epoch: int
     batch: int
+    has_begun: bool = False
     done: int = 0
     scored: BatchScored | None = None
     seq: int = 0
-    kept: int = 0
-    tested: int = 0
-    gain: float = 0.0
+    analyses: list[AnalysisFinished] = field(default_factory=list)
+    consensus: ConsensusReached | None = None
+    validations: list[ValidationFinished] = field(default_factory=list)
+    changes: list[RulesChanged] = field(default_factory=list)
 
     @property
     def place(self) -> Place:
         """Epoch and batch."""
         return self.epoch, self.batch
 
+    @property
+    def kept(self) -> list[ValidationFinished]:
+        """The tests that changed the rules."""
+        return [test for test in self.validations if test.verdict == "accepted" and test.action != "merge"]
+
+    @property
+    def gain(self) -> float:
+        """What the tests measured for the rules that were kept, added up."""
+        return sum(test.evidence.delta for test in self.kept if test.evidence)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come of it so far but rollouts."""
+        return not (self.scored or self.analyses or self.consensus or self.validations or self.changes)
+
 
 @dataclass(slots=True)
 class GradientRow:
     """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it.
 
-    A pass that is under way is "writing": `live` is what it has written so far.
+    A pass in progress is "writing": `live` is what it has written so far.
     """
 
     epoch: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.journal.events import (
+    AnalysisFinished,
     Event,
     PhaseStarted,
     ProgressEstimated,
@@ -18,14 +19,15 @@ from engine.journal.events import (
     RunStarted,
     ValidationStarted,
 )
+from engine.journal.learning_events import QuestionAnswered
 
-_FEWEST_ROLLOUTS = 8
+_FEWEST_CALLS = 8
 _SHORTEST_SECONDS = 2.0
 
 
 @dataclass
 class Progress:
-    """Rollouts done and expected, and the time left at the rate measured since work began or went on."""
+    """Model calls done and expected, and the time left at the rate measured since the work last began."""
 
     done: int = 0
     expected: int = 0
@@ -55,8 +57,9 @@ class Progress:
                 self.phase = phase_text(event)
             case ProgressEstimated():
                 self._correct(event)
-            case RolloutFinished():
-                self.done += 1
+            case RolloutFinished() | AnalysisFinished() | QuestionAnswered():
+                # A program that asked no model is counted too: its rollouts are what one waits for.
+                self.done += len(event.completions) or 1
             case _:
                 pass
         self.expected = max(self.expected, self.done + (not self.is_finished))
@@ -87,7 +90,7 @@ class Progress:
         start, done_before = self._measured_from
         measured = self.done - done_before
         elapsed = now - start
-        if measured < _FEWEST_ROLLOUTS or elapsed < _SHORTEST_SECONDS:
+        if measured < _FEWEST_CALLS or elapsed < _SHORTEST_SECONDS:
             return None
         return (self.expected - self.done) * elapsed / measured
 

@@ -9,8 +9,9 @@ from rich.cells import cell_len
 
 from engine.ground.interval import Interval
 from engine.journal.events import ReviewApplied, RunSummary
-from promptgrad_tui.screens.live.run import LiveRun, RunState
 from promptgrad_tui.views.figures import count_text, duration_text, rough_duration_text
+from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.story import RunState, RunStory
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import (
     Line,
@@ -32,16 +33,6 @@ _STATES: dict[RunState, tuple[str, Tone]] = {
     "lost": ("! the worker is gone", "bad"),
     "finished": ("\u25a0 finished", "strong"),
 }
-ENDS: dict[str, tuple[str, Tone]] = {
-    "improved": ("\u2713 improved", "good"),
-    "no_improvement": ("\u25a0 no improvement", "warn"),
-    "budget": ("\u25a0 budget used up", "warn"),
-    "stopped": ("\u25a0 stopped", "warn"),
-    "error": ("! ended by an error", "bad"),
-    "interrupted": ("! interrupted", "warn"),
-}
-"""How a run that no process works on has ended, by its status."""
-_WITHHELD: tuple[str, Tone] = ("\u25a0 failed its gates", "warn")
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class Status:
     Until the journal has been read for the first time, nothing is known of the run.
     """
 
-    run: LiveRun
+    run: RunStory
     is_running: bool
     now: float
     options: dict[str, Any]
@@ -71,15 +62,9 @@ def state_of(status: Status) -> tuple[str, Tone]:
     if status.is_starting:
         return _STATES["waiting"]
     state = status.run.state(is_running=status.is_running)
-    if state == "finished" and status.run.finished is not None:
-        summary = status.run.finished.summary
-        return end_of(summary.status, summary)
-    return _STATES[state]
-
-
-def end_of(status: str, summary: RunSummary | None) -> tuple[str, Tone]:
-    """Return how a run ended: by its status, and whether a gate held back what it had found."""
-    return _WITHHELD if summary is not None and summary.is_held_back else ENDS[status]
+    summary = status.run.summary
+    end = headline_of(summary.status, summary) if state == "finished" and summary else None
+    return end.run if end else _STATES[state]
 
 
 def status_lines(status: Status, columns: int) -> list[Line]:
@@ -181,7 +166,7 @@ def _time_left(status: Status) -> str:
 def _cost(status: Status) -> list[Line]:
     run, progress = status.run, status.run.progress
     summary = run.finished.summary if run.finished else None
-    tokens = summary.tokens if summary else run.story.tokens
+    tokens = summary.tokens if summary else run.tokens
     seconds = summary.seconds if summary else None
     parts: list[Line] = []
     if progress.expected:
@@ -210,7 +195,7 @@ def _figure(number: str, noun: str) -> Line:
 
 
 def _identity(status: Status) -> list[Line]:
-    started = status.run.story.started
+    started = status.run.started
     if status.problem:
         return [line(f"! {one_line(status.problem)}", "bad")]
     if started is None:

@@ -12,7 +12,6 @@ from engine.ground.interval import Interval
 from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal.journal import RunRecord
 from engine.programs.rules import Rule
-from promptgrad_tui.views.event_lines import EventLines, shown_path
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -21,28 +20,19 @@ from promptgrad_tui.views.figures import (
     slice_gain_text,
     tokens_text,
 )
+from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.run.event_lines import EventLines, shown_path
+from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.score_plot import score_plot
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.sanitize import one_line, pad, visible, wrap
-from promptgrad_tui.views.score_plot import score_plot
-from promptgrad_tui.views.story import RunStory
 from promptgrad_tui.views.terminal import Terminal
-
-_HEADLINES = {
-    "improved": ("Improved", "green"),
-    "no_improvement": ("No improvement", "yellow"),
-    "budget": ("The budget is used up", "yellow"),
-    "stopped": ("Stopped", "yellow"),
-    "error": ("Ended by an error", "red"),
-}
-WITHHELD = "Withheld by the release gates"
-"""How a run is headed whose rules helped and whose artifact failed a gate."""
 
 
 def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> list[str]:
     """Return what a run came to: scores, rules with their evidence, the way there, and the cost."""
-    headline, colour = _HEADLINES[summary.status]
-    if summary.is_held_back:
-        headline = WITHHELD
-    lines = ["", terminal.style(headline, fg=colour, bold=True)]
+    end = headline_of(summary.status, summary)
+    lines = ["", terminal.toned(end.text, end.tone, bold=True)] if end else []
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
     if summary.reflection_moved:
         moved = f"The reflection model isn't what it was: {summary.reflection_moved}"
@@ -65,7 +55,7 @@ def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[s
     if summary.withheld is not None:
         lines += [
             "",
-            terminal.style("Withheld: a gate failed", bold=True),
+            terminal.style("Withheld because a gate failed", bold=True),
             f"  {shown_path(summary.withheld)}",
         ]
     if summary.artifact is not None:
@@ -185,14 +175,7 @@ def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -
 
 
 def _gates(gates: Sequence[GateResult], terminal: Terminal) -> list[str]:
-    lines = ["", terminal.style("Release gates", bold=True)] if gates else []
-    for gate in gates:
-        word = "passed" if gate.passed else "failed"
-        value = "not measured" if gate.value is None else f"{gate.value:.4g}"
-        text = f"{gate.gate}: {value}, asked for {gate.comparison} {gate.bound:.4g}"
-        head, *rest = wrap(text, terminal.columns, " " * 10, f"  {word:<7} ")
-        lines += [head.replace(word, terminal.style(word, fg="green" if gate.passed else "red"), 1), *rest]
-    return lines
+    return ["", terminal.style("Release gates", bold=True), *gate_lines(gates, terminal)] if gates else []
 
 
 def _rules(rules: Sequence[KeptRule | Rule], terminal: Terminal) -> list[str]:

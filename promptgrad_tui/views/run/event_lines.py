@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,24 +26,12 @@ from engine.journal.events import (
     TestFinished,
     ValidationFinished,
 )
-from promptgrad_tui.views.figures import (
-    EPOCH_OUTCOMES,
-    count_text,
-    gain_text,
-    score_text,
-    slice_gain_text,
-    slice_text,
-)
+from engine.journal.narration import change_text, finding_text, narrate
+from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, slice_text
 from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 _VERDICT_COLOURS = {"accepted": "green", "rejected": "red", "needs_review": "yellow"}
-_CHANGES = {
-    "merged": "similar rules merged",
-    "pruned": "too many rules, pruned",
-    "rolled_back": "rolled back to the best state",
-    "reviewed": "rules reviewed",
-}
 
 
 class EventLines:
@@ -60,37 +47,31 @@ class EventLines:
         match event:
             case RunStarted():
                 return self._started(event)
-            case RunResumed():
-                return self._heading("Resumed: what was paid for before is not asked again.")
+            case RunResumed() | RunPaused() | RunContinued():
+                return self._heading(narrate(event))
+            case ReviewAwaited():
+                return self._heading(f"{narrate(event)} Type `promptgrad` here.")
             case BatchScored():
-                return self._batch(event)
+                return ["", *self._wrapped(narrate(event), "  ")]
             case AnalysisFinished():
                 return self._analysis(event)
             case ConsensusReached():
                 return self._consensus(event)
             case ValidationFinished():
                 return self._verdict(event)
-            case RulesChanged(reason="merged" | "pruned" | "rolled_back" | "reviewed"):
-                left = count_text(len(event.rules), "rule")
-                return self._wrapped(f"  {_CHANGES[event.reason]}: {left} now", "    ")
+            case RulesChanged() if text := narrate(event):
+                return self._wrapped(f"  {text}", "    ")
             case EpochFinished():
                 return self._epoch(event)
             case TestFinished():
                 return self._test(event)
             case ArtifactSaved():
-                what = "Saved" if event.passed else "Withheld, since a gate failed:"
-                return self._wrapped(f"{what} {shown_path(event.path)}", "  ")
+                shown = event.model_copy(update={"path": shown_path(event.path)})
+                return self._wrapped(narrate(shown), "  ")
             case Notice():
                 return self._notice(event)
-            case ReviewAwaited():
-                rules = count_text(len(event.rules), "rule")
-                return self._heading(f"Waits for a person to decide on {rules}: type `promptgrad` here.")
             case ReviewApplied():
                 return self._reviewed(event)
-            case RunPaused():
-                return self._heading(f"Paused: {event.reason}")
-            case RunContinued():
-                return self._heading("Going on.")
             case _:
                 return []
 
@@ -104,15 +85,6 @@ class EventLines:
         lines += self._fact("plan", _plan_text(event.config))
         return [*lines, ""]
 
-    def _batch(self, event: BatchScored) -> list[str]:
-        n, failed = len(event.examples), len(event.failures)
-        place = f"Epoch {event.epoch}, batch {event.batch}"
-        kinds = ", ".join(
-            f"{one_line(kind)} ({many})" for kind, many in Counter(event.error_types).most_common()
-        )
-        text = f"{place}: {n - failed} of {n} right" + (f". Wrong: {kinds}" if kinds else "")
-        return ["", *self._wrapped(text, "  ")]
-
     def _analysis(self, event: AnalysisFinished) -> list[str]:
         head = f"  analysis {event.number + 1}: "
         if event.problem:
@@ -121,9 +93,7 @@ class EventLines:
         return self._cut_or_wrapped(f"{head}{proposals}. {one_line(event.analysis)}")
 
     def _consensus(self, event: ConsensusReached) -> list[str]:
-        agreed = f"{count_text(len(event.kept), 'proposal')} kept, {len(event.dropped)} dropped"
-        passes = count_text(event.passes, "analysis", "analyses")
-        lines = self._wrapped(f"  consensus of {passes}: {agreed}", "    ")
+        lines = self._wrapped(f"  {narrate(event)}", "    ")
         for kept in event.kept if self._in_full else ():
             said = f"{kept.support} of {event.passes}"
             lines += self._wrapped(f"{kept.action} ({said}): {one_line(kept.text)}", "      ", first="    ")
@@ -134,15 +104,9 @@ class EventLines:
 
     def _verdict(self, event: ValidationFinished) -> list[str]:
         word = event.verdict.replace("_", " ")
-        evidence = event.evidence
-        figures = ""
-        if evidence is not None:
-            gain = gain_text(evidence.delta, evidence.low, evidence.high)
-            figures = f"{gain} on {evidence.n}: "
-        head, *rest = self._wrapped(figures + event.reason, " " * 15, first=f"  {word:<12} ")
+        head, *rest = self._wrapped(finding_text(event), " " * 15, first=f"  {word:<12} ")
         lines = [head.replace(word, self._terminal.style(word, fg=_VERDICT_COLOURS[event.verdict]), 1), *rest]
-        action = "" if event.action == "add" else f"{event.action}: "
-        lines += self._wrapped(f"{action}{one_line(event.rule.text)}", " " * 15, first=" " * 15)
+        lines += self._wrapped(change_text(event), " " * 15, first=" " * 15)
         if self._in_full:
             lines += self._origin(event)
         return lines
@@ -156,23 +120,14 @@ class EventLines:
         slices = [
             line for name, scores in event.slices.items() for line in self._slice(name, slice_text(scores))
         ]
-        return [*self._epoch_heading(event), *slices]
-
-    def _epoch_heading(self, event: EpochFinished) -> list[str]:
-        score = score_text(event.validation)
-        on = f"on {event.validation.n} validation examples"
         if event.epoch == 0:
             self._baseline = event.validation.score
-            return self._heading(f"Baseline: {score} {on}")
-        gain = ""
-        if self._baseline is not None:
-            gain = f", {gain_text(event.validation.score - self._baseline)} on the baseline"
-        text = f"Epoch {event.epoch}: {score} {on}{gain}, {count_text(event.n_rules, 'rule')}; "
-        return ["", *self._heading(text + EPOCH_OUTCOMES.get(event.outcome, event.outcome))]
+            return [*self._heading(narrate(event)), *slices]
+        return ["", *self._heading(narrate(event, self._baseline)), *slices]
 
     def _test(self, event: TestFinished) -> list[str]:
         gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
-        heading = f"Test: {event.baseline.n} examples that played no part in the run"
+        heading = f"Test: {event.baseline.n} examples that the run has not used"
         if event.opening > 1:
             heading += f"; this split has been opened {event.opening} times"
         lines = ["", *self._heading(heading)]
@@ -187,7 +142,7 @@ class EventLines:
         return self._wrapped(text, " " * 17, first=f"    {pad(name, 12)} ")
 
     def _reviewed(self, event: ReviewApplied) -> list[str]:
-        lines = ["", *self._heading(f"Review {event.number}: {count_text(len(event.rules), 'rule')} kept")]
+        lines = ["", *self._heading(narrate(event))]
         lines.append(f"  validation {score_text(event.validation)}")
         if event.test is not None:
             lines.append(f"  test       {score_text(event.test)}")
