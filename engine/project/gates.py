@@ -85,7 +85,7 @@ def required_text(result: GateResult) -> str:
 
 
 def failure_text(result: GateResult) -> str:
-    """Return a gate's value and bound as a part of a sentence: slices.refund: 0.83, at least 0.88 required."""
+    """Return a gate's value and bound as part of a sentence: slices.a: 0.83, at least 0.88 required."""
     if result.gate.startswith("must_pass"):
         return f"{result.gate}: {result.detail}"
     if result.value is None:
