@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import ARTIFACT
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.paths import ARTIFACT
+from promptgrad_tui.commands.shared.printing import end
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -47,4 +48,4 @@ def gate_command(context: CommandContext, artifact: Path, form: str) -> None:
     else:
         render = {"json": judged_json, "markdown": judged_markdown, "junit": judged_junit}[form]
         terminal.line(render(judged))
-    click.get_current_context().exit(0 if judged.report.passed else 1)
+    end(0 if judged.report.passed else 1)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from promptgrad_tui.commands.assignments import assignments
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
+from promptgrad_tui.commands.shared.assignments import assignments
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -46,10 +46,10 @@ from promptgrad_tui.views.terminal import Terminal
     "target",
     type=OUTPUT_FILE,
     metavar="OUT",
-    help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
+    help="File for the answers, one JSON line per row, in order; an interrupted call continues it.",
 )
 @click.option(
-    "--base", "with_base", is_flag=True, help="Show the answer without the rules too; with --input."
+    "--base", "with_base", is_flag=True, help="Also show the answer without the rules; with --input."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.pass_obj
@@ -64,8 +64,8 @@ def predict_command(
 ) -> None:
     """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on.
 
-    Its files, the program and the model's revision are verified first: where one has changed, nothing
-    is answered.
+    Its files, the program and the model's revision are verified first: if one of them has changed,
+    nothing is answered.
     """
     if (source is None) == (not inputs) or (source is None) != (target is None):
         raise click.UsageError("Give either --input FIELD=VALUE, or --file IN with --out OUT.")

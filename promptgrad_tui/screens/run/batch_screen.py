@@ -100,7 +100,9 @@ class BatchScreen(Screen[None]):
             )
         if self._batch.kept:
             parts.append(
-                line(f"{count_text(self._batch.kept, 'rule')} kept, gain {self._batch.gain:+.2f}", "good")
+                line(
+                    f"{count_text(len(self._batch.kept), 'rule')} kept, gain {self._batch.gain:+.2f}", "good"
+                )
             )
         return joined(parts, "   ")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.shared.context import CommandContext
 
 
 class InProject(click.Path):

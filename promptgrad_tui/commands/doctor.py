@@ -7,8 +7,10 @@ from dataclasses import asdict
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.commands.shared.printing import end
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -18,19 +20,19 @@ from promptgrad_tui.views.terminal import Terminal
     cls=Command,
     examples=["promptgrad doctor", "promptgrad doctor --json | jq '.findings[] | select(.level != \"ok\")'"],
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 @click.pass_obj
 def doctor_command(context: CommandContext, as_json: bool) -> None:
-    """Check what is installed and what works, and say what to do about what doesn't.
+    """Check what is installed and what works, and say how to fix what doesn't.
 
-    Ends with exit code 1 if something that PromptGrad needs is broken.
+    The exit code is 1 if something that PromptGrad needs is broken.
     """
     from promptgrad_tui.work.check.findings import exit_code_of, tell
     from promptgrad_tui.work.machine.doctor import examine
 
     terminal = Terminal.stdout()
     if not as_json:
-        click.get_current_context().exit(tell(examine(context.project), terminal))
+        end(tell(examine(context.project), terminal))
     findings = list(examine(context.project))
     terminal.line(json.dumps({"findings": [asdict(finding) for finding in findings]}))
-    click.get_current_context().exit(exit_code_of(findings))
+    end(exit_code_of(findings))
