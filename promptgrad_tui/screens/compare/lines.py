@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from engine.ground.interval import Interval
 from engine.journal.events import KeptRule
 from promptgrad_tui.screens.compare.state import FILTERS, CompareState, Filter
-from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Answer, Change, ExampleChange, HeldOut
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.comparison.lines import verdict_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text

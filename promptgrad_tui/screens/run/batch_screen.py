@@ -99,11 +99,8 @@ class BatchScreen(Screen[None]):
                 line(f"{len(scored.failures)} of {count_text(len(scored.examples), 'example')} failed")
             )
         if self._batch.kept:
-            parts.append(
-                line(
-                    f"{count_text(len(self._batch.kept), 'rule')} kept, gain {self._batch.gain:+.2f}", "good"
-                )
-            )
+            rules = count_text(len(self._batch.kept), "rule")
+            parts.append(line(f"{rules} kept, gain {self._batch.gain:+.2f}", "good"))
         return joined(parts, "   ")
 
     def _errors(self, width: int) -> Line:

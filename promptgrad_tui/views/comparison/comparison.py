@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from engine.ground.interval import Interval
 from engine.journal.events import KeptRule, SliceScores, SplitScores
-from promptgrad_tui.views.comparison.changes import SPLITS, Answer, Change, ExampleChange, HeldOut
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import SPLITS, Change, ExampleChange, HeldOut
 
 
 class _HasId(Protocol):

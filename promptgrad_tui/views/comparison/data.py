@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from engine.journal.events import KeptRule
-from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Answer, Change, ExampleChange
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 
 

@@ -12,7 +12,7 @@ from engine.journal.journal import Completion
 from engine.journal.live_text import LivePass
 from engine.programs.formatting import as_text
 from engine.programs.rules import ParsedRule, RuleSet, render_instructions
-from promptgrad_tui.views.comparison.changes import Answer
+from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.run.partial_answer import read_partial

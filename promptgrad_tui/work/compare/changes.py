@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from engine.journal.events import RolloutFinished
 from engine.programs.rules import RuleSet
-from promptgrad_tui.views.comparison.changes import Answer, ExampleChange, HeldOut
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import ExampleChange, HeldOut
 
 if TYPE_CHECKING:
     from promptgrad_tui.work.measure.project_examples import ProjectExamples

@@ -14,7 +14,8 @@ from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release.measurement import MeasuredExample
-from promptgrad_tui.views.comparison.changes import SPLITS, Answer, HeldOut
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import SPLITS, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import held_out_answers
