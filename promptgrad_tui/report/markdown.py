@@ -30,7 +30,7 @@ def markdown_report(report: RunReport, *compared: str) -> str:
 
 
 def _verdict(report: RunReport) -> Iterator[str]:
-    yield f"# {escaped(report.name)}: {report.headline.lower()}"
+    yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
     yield from _scores(report)
     yield from _gates(report)
@@ -146,7 +146,7 @@ def _rule_text(rule: KeptRule) -> str:
 def _changes(report: RunReport) -> Iterator[str]:
     if not report.changes:
         return
-    counts = Counter(change.change for change in report.changes)
+    counts = report.counts
     yield f"## Examples of the {report.split} split"
     yield table(
         ["", "examples"], [[f"{name}: {words}", str(counts[name])] for name, words in CHANGES.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,10 @@ from engine.journal.journal import RunRecord
 from engine.journal.narration import headline
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.release.power import opening_text
-from promptgrad_tui.views.comparison.changes import ExampleChange, HeldOut
+from promptgrad_tui.report.figures import reach
+from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -55,10 +58,15 @@ class RunReport:
         return headline(self.summary)
 
     @property
+    def title(self) -> str:
+        """The project and how the run ended."""
+        return f"{self.name}: {self.headline[0].lower()}{self.headline[1:]}"
+
+    @property
     def reason(self) -> str:
         """Why it ended, as a sentence."""
         if self.summary is None:
-            return "The run hasn't ended: what it has found so far."
+            return "The run hasn't ended; this is what it has found so far."
         return f"{self.summary.reason[:1].upper()}{self.summary.reason[1:]}".rstrip(".") + "."
 
     @property
@@ -114,11 +122,11 @@ class RunReport:
         if review is None:
             return ""
         scores = [("validation", review.validation), ("test", review.test)]
-        told = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        scored = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
         saved = f"; saved as {review.artifact}" if review.artifact else ""
         return (
-            f"This is what the run came to. Review {review.number}, after it, left "
-            f"{count_text(len(review.rules), 'rule')}: {told}{saved}."
+            f"This is the result of the run itself. Review {review.number}, after it, kept "
+            f"{count_text(len(review.rules), 'rule')}: {scored}{saved}."
         )
 
     @cached_property
@@ -139,8 +147,20 @@ class RunReport:
         return found[-1] if found else None
 
     @property
+    def effect_scale(self) -> float:
+        """The common scale of the bars of all tests."""
+        tests = [test.evidence for test in self.tests if test.evidence]
+        return reach([bound for test in tests for bound in (test.low, test.high, test.delta)])
+
+    @property
+    def slice_scale(self) -> float:
+        """The common scale of the bars of all slices."""
+        gains = [scores.gain for slices in self.slices.values() for scores in slices.values()]
+        return reach([bound for gain in gains for bound in (gain.low, gain.high)])
+
+    @property
     def not_kept(self) -> Sequence[ValidationFinished]:
-        """The tests of what is no rule of the final program."""
+        """The tests of what isn't a rule of the final program."""
         kept = {rule.id for rule in self.rules}
         return [test for test in self.tests if test.action != "add" or test.rule.id not in kept]
 
@@ -164,6 +184,34 @@ class RunReport:
         before = held_out_answers(self.rollouts, self.split, RuleSet())
         after = held_out_answers(self.rollouts, self.split, final, is_conditional=conditional)
         return example_changes(before, after, self.examples)
+
+    @cached_property
+    def counts(self) -> Counter[Change]:
+        """How many held-out examples were fixed, broken, failing or the same."""
+        return Counter(change.change for change in self.changes)
+
+    @property
+    def origin(self) -> Sequence[tuple[str, str]]:
+        """Everything that the run depends on, by name; and where its artifact is."""
+        started, summary = self.story.started, self.summary
+        if started is None:
+            return ()
+        rows = [
+            ("Run", self.record.id),
+            ("Program", started.program),
+            ("Model", model_text(started.model)),
+            ("Model's revision", started.model.revision),
+            ("Model that writes rules", model_text(started.reflection)),
+            ("Seed", str(started.seed)),
+        ]
+        for name, data in started.data.items():
+            rows.append((f"Data, {name}", f"{count_text(data.n, 'example')}, {data.digest}"))
+        rows += [(f"Version of {name}", value) for name, value in started.versions.items()]
+        if summary and summary.artifact:
+            rows.append(("Artifact", summary.artifact))
+        if summary and summary.withheld:
+            rows.append(("Artifact, withheld because a gate failed", summary.withheld))
+        return rows
 
 
 def run_report(record: RunRecord, events: Iterable[Event]) -> RunReport:
