@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from engine.ground.interval import Interval
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
@@ -11,11 +11,11 @@ from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
 from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, visible, wrap
+from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 
 _COLOURS = {"fixed": "green", "broken": "red", "failing": "yellow", "same": None}
 _SIGNS = {"+": "green", "-": "red", " ": None}
-_SCORES = "{:<10}  {:<20}  {:<20}  {:<23}".format
 
 
 def comparison_lines(found: Comparison, show: Collection[Change], terminal: Terminal) -> list[str]:
@@ -52,24 +52,25 @@ def _program(name: str, program: ComparedProgram, terminal: Terminal) -> list[st
 
 
 def _scores(found: Comparison, terminal: Terminal) -> list[str]:
-    lines = ["", terminal.style(_SCORES("", "before", "after", "gain, paired").rstrip(), bold=True)]
+    rows: list[Sequence[str]] = []
     for split in SPLITS:
         scores = found.scores[split]
         if scores == ScoreChange(None, None, None):
             continue
         gain = scores.gain
-        lines += [
-            _SCORES(
+        rows += [
+            (
                 split,
                 score_text(scores.before) if scores.before else "-",
                 score_text(scores.after) if scores.after else "-",
                 gain_text(gain.score, gain.low, gain.high) if gain else "-",
-            ).rstrip(),
-            _SCORES("", *map(_n, (scores.before, scores.after, gain))).rstrip(),
+            ),
+            ("", *map(_n, (scores.before, scores.after, gain))),
         ]
-    if len(lines) == 2:
-        return ["", "Nothing was scored on held-out examples to the end."]
-    return [*lines, *wrap(verdict_text(found.scores[found.split], found.split), terminal.columns, "", "")]
+    if not rows:
+        return ["", "No held-out split was scored to the end."]
+    table = table_lines(("", "before", "after", "gain, paired"), rows, terminal)
+    return ["", *table, *wrap(verdict_text(found.scores[found.split], found.split), terminal.columns, "", "")]
 
 
 def _n(interval: Interval | None) -> str:
@@ -114,8 +115,8 @@ def _examples(found: Comparison, show: Collection[Change], terminal: Terminal) -
     if not changes:
         return []
     counts = found.counts(found.split)
-    told = ", ".join(f"{counts[name]} {name}" for name in CHANGES)
-    lines = ["", terminal.style(f"Examples of the {found.split} split: {told}", bold=True)]
+    totals = ", ".join(f"{counts[name]} {name}" for name in CHANGES)
+    lines = ["", terminal.style(f"Examples of the {found.split} split: {totals}", bold=True)]
     for change in changes:
         if change.change in show:
             lines += _example(change, terminal)

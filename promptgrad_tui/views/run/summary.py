@@ -26,6 +26,7 @@ from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.sanitize import one_line, pad, visible, wrap
+from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -37,7 +38,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.reflection_moved:
         moved = f"The reflection model isn't what it was: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
-    lines += _scores(summary.baseline, summary.optimized)
+    lines += _scores(summary.baseline, summary.optimized, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
@@ -113,8 +114,7 @@ def _reviewed(story: RunStory, terminal: Terminal) -> list[str]:
 
 def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
     """Return a table of runs, a line each."""
-    row = "{:<20}  {:<14}  {:<16}  {:<16}  {:>5}".format
-    lines = [terminal.style(row("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), bold=True)]
+    rows = []
     for record in records:
         summary = record.summary
         scores = (
@@ -123,8 +123,8 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
             else ["-", "-", "-"]
         )
         is_reviewed = record.review is not None and record.status != "running"
-        lines.append(row(record.id, "reviewed" if is_reviewed else record.status, *scores))
-    return lines
+        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores])
+    return table_lines(("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), rows, terminal, right=[4])
 
 
 def command_text(command: str, run: str, project: Path) -> str:
@@ -146,17 +146,15 @@ def _change(record: RunRecord, split: str) -> str:
     return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
 
 
-def _scores(baseline: SplitScores, optimized: SplitScores) -> list[str]:
+def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:
     if baseline.validation is None and baseline.test is None:
         return []
-    row = "  {:<10} {:<26} {:<26}".format
-    lines = [
-        "",
-        row("", _split_name("validation", baseline.validation), _split_name("test", baseline.test)),
-        row("baseline", _score(baseline.validation), _score(baseline.test)),
-        row("optimized", _score(optimized.validation), _score(optimized.test)),
+    head = ("", _split_name("validation", baseline.validation), _split_name("test", baseline.test))
+    rows = [
+        (name, _score(scores.validation), _score(scores.test))
+        for name, scores in (("baseline", baseline), ("optimized", optimized))
     ]
-    return [line.rstrip() for line in lines]
+    return ["", *table_lines(head, rows, terminal, indent=2)]
 
 
 def _split_name(name: str, interval: Interval | None) -> str:
