@@ -209,7 +209,7 @@ class PromptGradApp(App[int]):
         return next(iter(self.screen.query(TextView)), None) or next(iter(self.screen.query(RowTable)), None)
 
     def action_help(self) -> None:
-        """Show the keys that are valid now."""
+        """Show the keys that are valid now, and the words on the screen."""
         actions = list(valid_actions(self.screen))
         self.push_screen(PanelScreen("Keys that are valid here", lambda width: help_lines(actions, width)))
 
