@@ -1,4 +1,4 @@
-"""A new artifact beside the one that stood before: scores, rules that came and went, the prompt as a diff."""
+"""A new artifact compared with the previous one: scores, added and removed rules, the prompt as a diff."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
     )
     yield from _slices(old, now, kind)
     if _digest(old) != _digest(now):
-        yield "The test split has changed in between: the two test scores are not of the same examples."
+        yield "The test split has changed in between: the two test scores are of different examples."
     if old.model.digest != now.model.digest:
         yield "The two were proved on different models."
     yield from _rules(old, now)

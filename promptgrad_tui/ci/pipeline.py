@@ -1,4 +1,4 @@
-"""The steps of `promptgrad ci`: look what has changed, run, put to the gates, compare, write."""
+"""The steps of `promptgrad ci`: look for changes, run, test against the gates, compare, write."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Files:
 
 
 def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
-    """Bring the project's artifact up to date, write what came of it, and return the exit code.
+    """Bring the project's artifact up to date, write the result, and return the exit code.
 
     Raises:
         PromptGradError: the project, its model or the run failed.

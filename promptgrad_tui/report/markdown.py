@@ -68,8 +68,8 @@ def _scores(report: RunReport) -> Iterator[str]:
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
-    for told in filter(None, (report.opening, report.reviewed)):
-        yield escaped(told)
+    for text in filter(None, (report.opening, report.reviewed)):
+        yield escaped(text)
 
 
 def _gates(report: RunReport) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _prompts(report: RunReport) -> Iterator[str]:
 
 
 def _place(report: RunReport, artifact: str) -> str:
-    """Return where an artifact lies, from its project's folder."""
+    """Return an artifact's path, relative to its project's folder."""
     path = Path(artifact)
     root = report.record.project
     return escaped(str(path.relative_to(root) if path.is_relative_to(root) else path))

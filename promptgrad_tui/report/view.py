@@ -1,4 +1,4 @@
-"""What a report shows of a run: its story, and what changed example by example."""
+"""What a report shows about a run: its story, and what changed example by example."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunReport:
 
     @property
     def summary(self) -> RunSummary | None:
-        """What the run came to, if it ended."""
+        """The result of the run, if it has ended."""
         return self.record.summary or self.story.summary
 
     @property
@@ -71,7 +71,7 @@ class RunReport:
 
     @property
     def calls(self) -> int:
-        """How many completions were paid for."""
+        """The number of completions that were paid for."""
         return self.summary.calls if self.summary else self.story.calls
 
     @property
@@ -95,7 +95,7 @@ class RunReport:
 
     @property
     def acceptance(self) -> str:
-        """What its test had to show for a rule to be kept, in a sentence or two, or nothing."""
+        """What a test had to show for its rule to be kept, in a sentence or two, or nothing."""
         if self.story.started is None:
             return ""
         config = self.story.started.config
@@ -105,19 +105,19 @@ class RunReport:
             return "A rule was kept if the interval of its effect lay above 0."
         return (
             f"A rule was kept if it gained {config['rule_validation_min_delta']:g} or more in its test. "
-            "Where the interval includes 0, that test alone can't tell it from chance: the held-out splits "
+            "Where the interval includes 0, that test alone can't rule out chance: the held-out splits "
             "judge all rules together."
         )
 
     @property
     def opening(self) -> str:
-        """How often the test split was opened and what that means for its score, or nothing."""
+        """How many times the test split was opened and what that means for its score, or nothing."""
         test = self.story.test
         return opening_text(test.opening, test.optimized) if test else ""
 
     @property
     def reviewed(self) -> str:
-        """What the latest review made of the run after its end, as a sentence, or nothing."""
+        """The result of the latest review after the run, as a sentence, or nothing."""
         review = self.story.review
         if review is None:
             return ""
@@ -216,6 +216,6 @@ class RunReport:
 
 def run_report(record: RunRecord, events: Iterable[Event]) -> RunReport:
     """Return the report of a run; the project's examples are read again where they still are."""
-    told = list(events)
-    rollouts = [event for event in told if isinstance(event, RolloutFinished)]
-    return RunReport(record, RunStory.of(told), rollouts, ProjectExamples.of(Path(record.project)))
+    known = list(events)
+    rollouts = [event for event in known if isinstance(event, RolloutFinished)]
+    return RunReport(record, RunStory.of(known), rollouts, ProjectExamples.of(Path(record.project)))

@@ -14,8 +14,8 @@ from engine.programs.formatting import as_text
 class Answer:
     """What a program answered to one example, and its score (0..1).
 
-    Where it was asked several times, the score is the mean, one wrong answer counts as wrong, and the
-    first answer is told. `prediction` is None where the answer could not be read, and where only its
+    If the example was repeated, the score is the mean, one wrong answer counts as wrong, and the
+    first answer is kept. `prediction` is None where the answer could not be read, and where only its
     score was kept (`is_kept` is false then). `completions` are the keys of the model's calls in the journal.
     """
 
@@ -55,7 +55,7 @@ class Answer:
     def judged(self, expected: Mapping[str, Any]) -> str:
         """Return the fields that have an expected value, or all where none has.
 
-        A single one is told without its name.
+        A single field comes without its name.
         """
         judged = {name: value for name, value in self.shown.items() if name in expected}
         if len(judged) == 1:

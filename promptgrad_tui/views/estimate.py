@@ -1,4 +1,4 @@
-"""What a run will cost, in sentences: always a range, and never more exact than it is known."""
+"""The cost of a run, in words: always a range, and no more precise than it is known."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from promptgrad_tui.views.figures import count_text, rough_duration_text
 
 @dataclass(frozen=True)
 class PlannedCalls:
-    """Model calls of a run, and the analyses among them, by how much there is to learn.
+    """Model calls of a run, and how many of them are analyses, by how much there is to learn.
 
-    `few`: the first batch brings one rule, and nothing is left to correct. `many`: every batch brings three
-    rules to test, and no epoch stops early. No run takes less than `least`, which is one with nothing to
-    correct, nor more than `most` while analyses propose at most `proposals` rules for each batch.
+    `few`: the first batch brings one rule that corrects everything. `many`: every batch proposes three
+    rules to test, and no epoch ends early. No run takes fewer than `least`, a run with nothing to
+    correct, or more than `most` if analyses propose at most `proposals` rules for each batch.
     """
 
     least: int
@@ -27,7 +27,7 @@ class PlannedCalls:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a few calls took: together in `seconds`, tokens for each on average."""
+    """What a few calls took: `seconds` for all of them, tokens per call on average."""
 
     calls: int
     seconds: float

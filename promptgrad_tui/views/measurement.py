@@ -1,4 +1,4 @@
-"""What an artifact came to on another model or on new data, as lines for a person or as JSON."""
+"""The scores of an artifact on another model or on new data, as lines or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Transferred:
-    """What an artifact's rules come to on another model, and the verdicts that they would have there."""
+    """The scores of an artifact's rules on another model, and the gates' verdicts there."""
 
     manifest: ArtifactManifest
     model: ModelUsed
@@ -51,7 +51,7 @@ class NewScore:
 class Rechecked:
     """A released program on new data, as a whole and by slice.
 
-    `gain` is that of its rules on the new data; `seen` of them were in the project's data already.
+    `gain` is that of its rules on the new data; `seen` examples were already in the project's data.
     """
 
     artifact: Path
@@ -81,7 +81,8 @@ def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
     if released is not None:
         lines += ["", f"On {one_line(found.manifest.model.uri)}, its own  {score_text(released)}"]
     verdict = "It would pass the gates" if found.report.passed else f"It would fail: {found.report.reason}"
-    text = f"{verdict}. A measurement only: for this model, promptgrad compile --models {found.model.uri}"
+    compiling = f"promptgrad compile --models {found.model.uri}"
+    text = f"{verdict}. This is only a measurement; for this model, run: {compiling}"
     lines += ["", *wrap(text, terminal.columns, "", "")]
     return lines + wrap(opening_text(found.opening, measured.optimized), terminal.columns, "", "")
 
@@ -116,10 +117,10 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
     gain = found.gain
     lines += ["", f"Gain of the rules on the new data: {gain_text(gain.score, gain.low, gain.high)}"]
     if found.seen:
-        lines.append(f"{found.seen} of the new examples were in the project's data already.")
+        lines.append(f"{found.seen} of the new examples were already in the project's data.")
     if found.should_recompile:
         text = (
-            "Recompile: a score has dropped by more than chance explains. Add new examples to the data first."
+            "Recompile: a score has dropped by more than chance explains. First add new examples to the data."
         )
     else:
         whole = found.comparisons[0]

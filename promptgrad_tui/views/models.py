@@ -55,7 +55,7 @@ def model_lines(listed: ListedModels, terminal: Terminal) -> Iterator[str]:
     if not listed.models:
         yield "No model was found."
     yield ""
-    yield 'Write one of these into promptgrad.toml, as in: [model] task = "demo"'
+    yield 'Put one of these into promptgrad.toml, for example: [model] task = "demo"'
 
 
 def _facts(model: FoundModel, held: list[Holder]) -> str:
@@ -69,7 +69,7 @@ def _facts(model: FoundModel, held: list[Holder]) -> str:
         " ".join(filter(None, (model.architecture, model.parameters, model.quantization))),
         f"context {model.context_length:,}" if model.context_length else "",
         "no chat template" if model.has_template is False else "",
-        "may not fit into the memory that is free now" if model.fits is False else "",
+        "may not fit into the free memory" if model.fits is False else "",
         f"from {model.place}" if model.place != "demo" else "embedded",
         "in memory" if model.is_loaded else "",
         f"held by run {', '.join(holder.run for holder in held)}" if held else "",
@@ -94,7 +94,7 @@ def description_lines(description: Description, terminal: Terminal) -> Iterator[
 
 @dataclass(frozen=True)
 class Freed:
-    """What became of a model in memory: unloaded, not loaded at all, held by runs, or these told to stop."""
+    """The outcome of freeing a model: unloaded, never loaded, held by runs, or those runs asked to stop."""
 
     uri: str
     outcome: Literal["unloaded", "not loaded", "held", "stopping"]
@@ -106,7 +106,7 @@ class Freed:
 
 
 def freed_lines(freed: Freed) -> list[str]:
-    """Return what became of a model in memory."""
+    """Return the outcome of freeing a model."""
     runs = count_text(len(freed.runs), "run")
     outcome = {
         "unloaded": "Unloaded; its files stay where they are.",

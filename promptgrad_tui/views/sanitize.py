@@ -1,4 +1,4 @@
-"""Text of models and data made safe for a terminal: what would act on the screen is shown instead."""
+"""Text of models and data made safe for a terminal: control characters are shown, not obeyed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line that is rewritten in place: what is being done, and how much of it is done."""
+"""A line that is rewritten in place: what is being done, and how much of it is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_REDRAWS = 0.1
 
 
 class StatusLine:
-    """Shows the last of many messages while the context lasts; nothing at all without a terminal."""
+    """Shows the last of many messages while the context lasts; nothing without a terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

@@ -1,4 +1,4 @@
-"""Where lines for a person go: how wide it is, and whether it takes colour."""
+"""The stream for a person's lines: its width, and whether it shows colours."""
 
 from __future__ import annotations
 

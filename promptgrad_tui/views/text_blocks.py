@@ -42,7 +42,7 @@ def broken(text: str, columns: int) -> list[str]:
 
 
 def fact(name: str, value: str, columns: int, tone: Tone = "") -> list[Line]:
-    """Return a name and a value beside it; where there is little room, the value goes on under its name."""
+    """Return a name and a value beside it; where there is little room, the value continues below its name."""
     if columns < _ALIGNED_FROM:
         head = f"  {name}  "
         begin, *more = wrap(value, columns, "    ", head)

@@ -44,7 +44,7 @@ def joined(lines: Iterable[Line], gap: str = "  ") -> Line:
 
 
 def joined_within(lines: Iterable[Line], columns: int) -> Line:
-    """Return as many of the lines as fit into `columns` cells as one; where it is tight, nearer together."""
+    """Return as many of the lines as fit into `columns` cells as one, closer together if needed."""
     parts = [runs for runs in lines if plain(runs)]
     for gap in ("   ", "  "):
         whole = joined(parts, gap)

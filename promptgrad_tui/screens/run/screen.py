@@ -154,7 +154,7 @@ class RunScreen(Screen[None]):
             title, text = "The run ended by an error", finished.summary.reason
         else:
             words = last_words(self.session.project, self.session.run)
-            title = "The worker is gone"
+            title = "The worker has died"
             text = f"Its last words:\n{words}" if words else "Its process ended without a word."
         text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
         self._ask(title, text, [Choice("R", "Resume the run", "resume")])

@@ -1,4 +1,4 @@
-"""What became of each held-out example between two programs: fixed, broken, failing or the same."""
+"""The change in each held-out example between two programs: fixed, broken, failing or the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHANGES: Mapping[Change, str] = {
     "failing": "wrong before and now",
     "same": "right before and now",
 }
-"""What may happen to an example, in words."""
+"""What the changes mean."""
 CHANGED: Sequence[Change] = ("fixed", "broken")
 
 
@@ -35,7 +35,7 @@ class ExampleChange:
 
     @property
     def change(self) -> Change:
-        """What became of it."""
+        """Whether the example was fixed, broken, failing or the same."""
         if self.after.is_success:
             return "same" if self.before.is_success else "fixed"
         return "broken" if self.before.is_success else "failing"

@@ -1,4 +1,4 @@
-"""Two programs side by side: scores, rules, prompts, and what became of each example that both answered."""
+"""Two programs side by side: scores, rules, prompts, and the change in each example that both answered."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class ComparedProgram:
     """A program with its rules, its prompts, and its scores and answers on the held-out splits.
 
     `model` is the exact revision and `uri` how it was opened; `program` and `data` are the digests of the
-    program and of each split. `answers` are told by split and by the example's key; `journal` holds the
-    completions that they name. `note` says what is not known.
+    program and of each split. `answers` are keyed by split and by the example's key; `journal` has the
+    completions that they name. `note` says what is unknown.
     """
 
     title: str
@@ -61,7 +61,7 @@ class ScoreChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two programs, and for each split what became of the examples that both answered.
+    """Two programs, and for each split the change in the examples that both answered.
 
     `scores` has both splits; `changes` and `slices` those on which the two have examples in common.
     """
@@ -107,11 +107,11 @@ class Comparison:
         if before.model and after.model and before.model != after.model:
             yield "The two were measured on different models."
         if before.program and after.program and before.program != after.program:
-            yield "The two are not of the same program: fields, base instructions or settings differ."
+            yield "The two are of different programs: fields, base instructions or settings differ."
         for split in SPLITS:
             digests = (before.data.get(split), after.data.get(split))
             if None not in digests and digests[0] != digests[1]:
-                yield f"The {split} split has changed in between: only examples of both are paired."
+                yield f"The {split} split has changed in between: only examples in both are paired."
         if not self.changes:
             yield "No example was answered by both: there is nothing to pair."
         yield from dict.fromkeys(note for note in (before.note, after.note) if note)

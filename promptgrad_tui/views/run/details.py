@@ -53,9 +53,11 @@ def rollout_lines(archive: RunArchive, row: RolloutRow, columns: int) -> list[Li
     for name, value in values.items():
         lines += fact(name, as_text(value), columns)
     if not values:
-        lines += fact("example", f"{row.example} (its data file has changed or is gone)", columns, "dim")
+        lines += fact(
+            "example", f"{row.example} (its data file has changed or no longer exists)", columns, "dim"
+        )
     if event is None:
-        return [*lines, line("  The journal doesn't hold this rollout any more.", "warn")]
+        return [*lines, line("  The journal no longer has this rollout.", "warn")]
     lines += [(), *prediction_lines(event, columns)]
     lines += fact("tokens", f"{event.tokens.prompt:,} + {event.tokens.completion:,}", columns)
     lines += fact("time", f"{event.seconds:.2f} s", columns)
@@ -65,7 +67,7 @@ def rollout_lines(archive: RunArchive, row: RolloutRow, columns: int) -> list[Li
 
 
 def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
-    """Return what the program answered and what the metric said of it."""
+    """Return what the program answered and how the metric scored it."""
     tone: Tone = "good" if event.is_success else "bad"
     lines: list[Line] = []
     for name, value in (event.prediction or {}).items():
@@ -81,7 +83,7 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
 
 
 def completion_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
-    """Return a call of the model: the exact prompt, message by message, and the raw answer."""
+    """Return a model call: the exact prompt, message by message, and the raw answer."""
     of = f" {number}" if number else ""
     lines: list[Line] = []
     for role, text in completion.messages:
@@ -132,7 +134,7 @@ def _writing_lines(live: LivePass, columns: int) -> list[Line]:
 
 def _consensus_lines(row: GradientRow, columns: int) -> list[Line]:
     if row.consensus is None:
-        return [line("  The analyses are still under way.", "dim")]
+        return [line("  The analyses are still in progress.", "dim")]
     lines = [*heading(f"Agreed on by a majority of {row.consensus.passes} passes")]
     for proposal in row.consensus.kept:
         lines += proposal_lines(proposal, columns)
@@ -144,7 +146,7 @@ def _consensus_lines(row: GradientRow, columns: int) -> list[Line]:
 
 
 def proposal_lines(proposal: ParsedRule, columns: int) -> list[Line]:
-    """Return a proposal with all that is known of it."""
+    """Return everything about a proposal."""
     lines = fact(proposal.action, proposal.text, columns, "strong")
     if proposal.trigger:
         lines += fact("trigger", proposal.trigger, columns)
@@ -193,7 +195,7 @@ def _changed_examples(
 
 
 def example_lines(archive: RunArchive, key: str, columns: int) -> list[Line]:
-    """Return an example's fields, or its key where the data is gone."""
+    """Return an example's fields, or its key if the data no longer exists."""
     values = archive.example(key)
     if values is None:
         return fact("example", key, columns, "dim")
@@ -224,7 +226,7 @@ def _answer(event: RolloutFinished | None, expected: Mapping[str, Any]) -> Line:
 
 
 def judged_text(event: RolloutFinished, expected: Mapping[str, Any]) -> str:
-    """Return on one line what a rollout's program answered: the fields that have an expected value."""
+    """Return on one line what a rollout's program answered: the fields with an expected value."""
     return one_line(Answer.of([event]).judged(expected))
 
 
@@ -244,10 +246,10 @@ def _suggesting(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
 
 
 def prompt_lines(archive: RunArchive, columns: int) -> list[Line]:
-    """Return each predictor's instructions with the rules as they stand, as a diff to the frozen base."""
+    """Return each predictor's instructions with the current rules, as a diff against the frozen base."""
     live = archive.live
     if live.started is None:
-        return [line("  The run hasn't begun.", "dim")]
+        return [line("  The run hasn't started.", "dim")]
     rules = RuleSet(live.rules_now)
     lines: list[Line] = []
     if not rules:
@@ -259,7 +261,7 @@ def prompt_lines(archive: RunArchive, columns: int) -> list[Line]:
 
 
 def diff_lines(before: str, after: str, columns: int) -> list[Line]:
-    """Return two texts as one: `+` before lines that came, `-` before lines that went."""
+    """Return a diff of two texts: `+` before added lines, `-` before removed lines."""
     tones: Mapping[str, Tone] = {"+": "good", "-": "bad", " ": ""}
     lines: list[Line] = []
     for sign, text in line_diff(before, after):
@@ -268,10 +270,10 @@ def diff_lines(before: str, after: str, columns: int) -> list[Line]:
 
 
 def event_lines(archive: RunArchive, seq: int, columns: int) -> list[Line]:
-    """Return all that the event with that number says, as JSON."""
+    """Return everything in the event with that number, as JSON."""
     event = archive.event(seq)
     if event is None:
-        return [line("  The journal doesn't hold this event any more.", "warn")]
+        return [line("  The journal no longer has this event.", "warn")]
     return verbatim(event.model_dump_json(indent=2), columns)
 
 

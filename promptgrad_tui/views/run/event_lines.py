@@ -1,4 +1,4 @@
-"""What happens in a run, event by event, as lines for a person."""
+"""The events of a run as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VERDICT_COLOURS = {"accepted": "green", "rejected": "red", "needs_review": "yel
 
 
 class EventLines:
-    """Turns events into lines that fit a terminal; `in_full` spells out what is otherwise cut to a line."""
+    """Turns events into lines that fit a terminal; `in_full` wraps what is otherwise cut to one line."""
 
     def __init__(self, terminal: Terminal, *, in_full: bool = False) -> None:
         self._terminal = terminal
@@ -180,7 +180,7 @@ def model_text(model: ModelUsed) -> str:
 
 
 def shown_path(path: str) -> str:
-    """Return a path relative to the current folder where it lies below it."""
+    """Return a path, relative to the current folder if it is inside it."""
     try:
         return one_line(str(Path(path).relative_to(Path.cwd())))
     except ValueError:

@@ -52,12 +52,12 @@ def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
 
 
 def fact_lines(row: RunRecord, columns: int) -> list[Line]:
-    """Return why a run ended, what came of it, and its rules."""
+    """Return why a run ended, its result and its rules."""
     summary = row.summary
     if summary is None:
         is_lost = row.status == "interrupted"
-        told = "Its process ended early: enter opens it, R resumes it." if is_lost else "It is in progress."
-        return paragraph(told, columns, "dim")
+        text = "Its process ended early: enter opens it, R resumes it." if is_lost else "It is in progress."
+        return paragraph(text, columns, "dim")
     lines = fact("ended", one_line(summary.reason.split("\n")[0]), columns)
     lines += fact("model", f"{summary.model.uri} ({summary.model.short})", columns)
     if review := row.review:

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 @dataclass(frozen=True)
 class PartialAnalysis:
-    """The fields that have begun; `raw` is the text where it is no JSON, such as a model's thinking."""
+    """The fields that have begun; `raw` is the text if that isn't JSON, such as a model's reasoning."""
 
     analysis: str = ""
     rules: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class PartialAnalysis:
 
 def read_partial(text: str) -> PartialAnalysis:
     """Return what an answer says so far."""
-    # A model's thinking may stand before its answer, with braces of its own.
+    # A model's reasoning may precede its answer, and contain braces too.
     start = max(text.find("{"), text.rfind("\n\n{"))
     try:
         found = from_json(text[start:], allow_partial="trailing-strings") if start >= 0 else None

@@ -1,4 +1,4 @@
-"""A run as plain lines: for pipes, logs, screen readers, and whoever likes lines."""
+"""A run as plain lines: for pipes, logs and screen readers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BAR = 20
 
 
 class PlainDisplay:
-    """Writes a line for all that matters in a run.
+    """Writes a line for everything important in a run.
 
-    On a terminal the last line shows the progress and is rewritten in place; elsewhere a line
-    tells it now and then. `is_quiet` shows nothing at all.
+    On a terminal the last line shows the progress and is rewritten in place; elsewhere a progress line
+    appears from time to time. `is_quiet` shows nothing.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class PlainDisplay:
         self._drawn_at = clock()
 
     def show(self, event: Event) -> None:
-        """Write what an event has to say."""
+        """Write the lines of an event."""
         self._status = ""
         self._progress.apply(event)
         lines = self._event_lines.lines(event)
@@ -51,11 +51,11 @@ class PlainDisplay:
         self._event_lines.lines(event)
 
     def status(self, text: str) -> None:
-        """Show this in place of the progress until the next event, such as a model that loads."""
+        """Show this, such as a model that loads, in place of the progress until the next event."""
         self._status = text
 
     def tick(self) -> None:
-        """Bring the progress up to date; call it a few times a second."""
+        """Update the progress; call it a few times a second."""
         now = self._clock()
         pause = _SECONDS_BETWEEN_REDRAWS if self._terminal.is_interactive else _SECONDS_BETWEEN_LINES
         if self._is_quiet or self._progress.is_finished or now - self._drawn_at < pause:
@@ -95,5 +95,5 @@ class PlainDisplay:
 
 def _waiting(progress: Progress) -> str:
     if progress.is_awaiting_review:
-        return "waits for a review (promptgrad, then v)"
+        return "waiting for a review (promptgrad, then v)"
     return "paused" if progress.is_paused else ""

@@ -1,4 +1,4 @@
-"""How far a run is and how long it will take, from what was measured in this very run."""
+"""How far a run has got and how long it will take, as measured in this run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Progress:
     _measured_from: tuple[float, int] | None = None
 
     def apply(self, event: Event) -> None:
-        """Take in what an event says about the work done and the work ahead."""
+        """Take in what an event says about work done and work to come."""
         match event:
             case RunStarted() | RunResumed() | RunContinued():
                 self._measured_from = (event.time, self.done)
@@ -46,7 +46,7 @@ class Progress:
             case ReviewAwaited():
                 self.is_awaiting_review = True
             case RulesChanged(reason="reviewed"):
-                # A person's thinking is no measure of how fast the run is.
+                # The time that a person takes says nothing about the speed of the run.
                 self._measured_from = (event.time, self.done)
                 self.is_awaiting_review = False
             case RunPaused():
@@ -65,7 +65,7 @@ class Progress:
         self.expected = max(self.expected, self.done + (not self.is_finished))
 
     def _correct(self, event: ProgressEstimated) -> None:
-        # A resumed run goes through what it did before without events: the rate must not jump with that.
+        # A resumed run repeats its earlier work without events: the rate must not jump because of that.
         if self._measured_from is not None:
             start, done = self._measured_from
             self._measured_from = (start, done + event.done - self.done)
@@ -78,7 +78,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """The share of the work that is done, 0..1; below 1 for as long as the run goes on."""
+        """The share of the work that is done, 0..1; below 1 until the run has ended."""
         if self.is_finished:
             return 1.0
         return min(self.done / self.expected, 0.99) if self.expected else 0.0

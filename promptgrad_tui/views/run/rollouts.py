@@ -1,4 +1,4 @@
-"""A run's rollouts, found by example and rules, and the rate at which tokens were used lately."""
+"""A run's rollouts, found by example and rules, and the recent rate of tokens."""
 
 from __future__ import annotations
 

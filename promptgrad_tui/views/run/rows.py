@@ -77,7 +77,7 @@ class BatchStory:
 
 @dataclass(slots=True)
 class GradientRow:
-    """A line of the gradients: a batch, one of its analysis passes, or a proposal and what became of it.
+    """A line of the gradients: a batch, one of its analysis passes, or a proposal and its outcome.
 
     A pass in progress is "writing": `live` is what it has written so far.
     """

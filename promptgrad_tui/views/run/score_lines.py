@@ -20,7 +20,7 @@ from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 
 def score_lines(story: RunStory, columns: int) -> list[Line]:
-    """Return what the run came to, if it is over, then the state after each epoch, the latest first."""
+    """Return the result of the run, if it has ended, then the state after each epoch, latest first."""
     lines = _result(story.summary, columns) if story.summary else []
     for epoch in reversed(story.epochs):
         lines += _epoch(epoch, columns)
@@ -46,7 +46,7 @@ def _splits(name: str, scores: SplitScores, columns: int) -> list[Line]:
 
 
 def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int) -> list[Line]:
-    """Return each slice of a split before and after; nothing where there are no slices."""
+    """Return each slice of a split before and after; nothing without slices."""
     lines = heading(f"Slices of the {split} split") if slices else []
     for name, scores in slices.items():
         tone: Tone = "bad" if scores.gain.high < 0 else "good" if scores.gain.low > 0 else ""
@@ -56,8 +56,8 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
 
 def _epoch(epoch: EpochFinished, columns: int) -> list[Line]:
     outcome = EPOCH_OUTCOMES.get(epoch.outcome, "")
-    told = f"{score_text(epoch.validation)}, {count_text(epoch.n_rules, 'rule')}"
-    lines = [*heading(epoch_name(epoch)), *fact("validation", told, columns)]
+    scores = f"{score_text(epoch.validation)}, {count_text(epoch.n_rules, 'rule')}"
+    lines = [*heading(epoch_name(epoch)), *fact("validation", scores, columns)]
     lines += (
         fact("outcome", outcome, columns, "warn" if epoch.outcome == "rolled_back" else "") if outcome else []
     )

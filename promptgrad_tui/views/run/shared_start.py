@@ -1,4 +1,4 @@
-"""What the rules of a run begin with alike: left out where there is little room, so that the rest is seen."""
+"""The words with which the rules of a run begin: left out where there is little room for the rest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shared_start(texts: Iterable[str]) -> str:
 def telling_part(text: str, start: str, columns: int, beside: int = 0) -> str:
     """Return a text of one line without as much of the shared start as its column has no room for.
 
-    `columns` are those of its column in cells, 0 where nothing is cut; `beside` are what else stands there.
+    `columns` is the width of its column in cells, 0 if nothing is cut; `beside` is the width of the rest.
     """
     words = text.split(" ")
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(start.split(" "), words[:-1], strict=False))

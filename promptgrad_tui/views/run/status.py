@@ -1,4 +1,4 @@
-"""What stands above the panes: how the run stands, how far it is, what it has cost."""
+"""The lines above the panes: the state of the run, its progress and its cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATES: dict[RunState, tuple[str, Tone]] = {
     "waiting": ("\u25cb starting", "accent"),
     "running": ("\u25b6 running", "accent"),
     "paused": ("\u2016 paused", "warn"),
-    "lost": ("! the worker is gone", "bad"),
+    "lost": ("! the worker has died", "bad"),
     "finished": ("\u25a0 finished", "strong"),
 }
 
@@ -56,7 +56,7 @@ class Status:
 
 
 def state_of(status: Status) -> tuple[str, Tone]:
-    """Return how the run stands, in a sign and a word or two, with its tone."""
+    """Return the state of the run: a sign and a word or two, with their tone."""
     if status.is_applying:
         return _STATES["running"]
     if status.is_starting:
@@ -103,7 +103,7 @@ def _end(status: Status, summary: RunSummary, columns: int) -> Line:
         return joined_within([(state,), *_reviewed(run.review)], columns)
     reason = line(one_line(summary.reason.split("\n")[0]))
     whole = joined([(state,), *_result(summary), reason], "   ")
-    # Why it ended is news where it did not end by itself.
+    # The reason matters if the run didn't end by itself.
     is_news = summary.status not in ("improved", "no_improvement")
     return whole if is_news else joined_within([(state,), *_result(summary), reason], columns)
 
@@ -125,7 +125,7 @@ def _result(summary: RunSummary) -> list[Line]:
 
 
 def _reviewed(review: ReviewApplied) -> list[Line]:
-    """Return what the latest review of a finished run came to."""
+    """Return the result of the latest review of a finished run."""
     scores: list[tuple[str, Interval | None]] = [("validation", review.validation), ("test", review.test)]
     return [
         line(f"review {review.number} applied: {count_text(len(review.rules), 'rule')}", "accent"),
@@ -139,7 +139,7 @@ def _width(runs: Line) -> int:
 
 def _waits_for(status: Status) -> str:
     said = status.run.waits_for
-    # The next event shows that the wait is over; what a killed process said last stays behind it.
+    # The next event shows that the wait is over; the last words of a killed process remain.
     if said is not None and said.time > status.run.last_time and (status.is_starting or status.is_running):
         return one_line(str(said))
     return ""
@@ -149,7 +149,7 @@ def _doing(status: Status) -> str:
     if waits := _waits_for(status):
         return waits
     if status.is_starting or not status.run.last_seq:
-        return "the model is being loaded"
+        return "loading the model"
     if status.run.state(is_running=status.is_running) == "paused":
         awaited = status.awaited
         return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason

@@ -52,7 +52,7 @@ class RunStory:
 
     `apply` takes events in their order, each once. `has_asked` says that the run waits for a person's
     decisions, `has_begun_review` that a review after its end is being applied. `passes` and `waits_for`
-    are no events: they are what its process is writing and waiting for at this moment.
+    are not events: they are what its process is writing and waiting for at this moment.
     """
 
     started: RunStarted | None = None
@@ -182,7 +182,7 @@ class RunStory:
                 self.epochs.append(event)
                 self._tests.close_queue()
             case TestFinished() if not self.is_done:
-                # What is tested after the end of a run belongs to a review, which has scores of its own.
+                # Tests after the end of a run belong to a review, which has its own scores.
                 self.test = event
             case ArtifactSaved():
                 self.artifact = event.path
@@ -214,12 +214,12 @@ class RunStory:
 
     @property
     def summary(self) -> RunSummary | None:
-        """What the run came to, if it has ended."""
+        """The result of the run, if it has ended."""
         return self.finished.summary if self.finished else None
 
     @property
     def is_done(self) -> bool:
-        """Whether the run came to its own end, where its rules can be reviewed and saved again."""
+        """Whether the run ended by itself: then its rules can be reviewed and saved again."""
         return self.summary is not None and self.summary.status in ("improved", "no_improvement")
 
     @property
@@ -234,7 +234,7 @@ class RunStory:
 
     @property
     def best_rules(self) -> tuple[Rule, ...]:
-        """The rules of the best state so far; at the end, those that the run came to."""
+        """The rules of the best state so far; at the end, those of its result."""
         if self.summary is not None and self.summary.rules:
             known = self._sets.by_id()
             return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
@@ -243,7 +243,7 @@ class RunStory:
 
     @property
     def best_demonstrations(self) -> tuple[Demonstration, ...]:
-        """The demonstrations of the best state so far; at the end, those that the run came to."""
+        """The demonstrations of the best state so far; at the end, those of its result."""
         if self.summary is not None and (self.summary.rules or self.summary.demonstrations):
             return self.summary.demonstrations
         best = self.best_epoch
@@ -251,22 +251,22 @@ class RunStory:
 
     @property
     def current_rules(self) -> tuple[Rule, ...]:
-        """The rules as they stand now."""
+        """The current rules."""
         return self._sets.current.rules
 
     @property
     def current_demonstrations(self) -> tuple[Demonstration, ...]:
-        """The demonstrations as they stand now."""
+        """The current demonstrations."""
         return self._shown
 
     @property
     def result_rules(self) -> tuple[Rule, ...]:
-        """The rules of the best state so far, or what the last review of the run made of them."""
+        """The rules of the best state so far, or those that its last review left."""
         return self.review.rules if self.review is not None else self.best_rules
 
     @property
     def rules_now(self) -> tuple[Rule, ...]:
-        """The rules as they stand: those of the run so far, of its result, or of the last review of that."""
+        """The current rules: those of the run so far, of its result, or of the last review of the result."""
         is_over = self.finished is not None or self.review is not None
         return self.result_rules if is_over else self.current_rules
 
@@ -285,7 +285,7 @@ class RunStory:
 
     @property
     def rule_start(self) -> str:
-        """What many of the rules that were proposed begin with."""
+        """The words with which many proposed rules begin."""
         of_tests, start = self._rule_start
         if of_tests != len(self.tests):
             start = shared_start(one_line(row.rule.text) for row in self.tests.values())
@@ -342,7 +342,7 @@ class RunStory:
         return self._rollouts.tokens_per_second(now)
 
     def state(self, *, is_running: bool) -> RunState:
-        """Return how the run stands; `is_running` says whether a process works on it."""
+        """Return the state of the run; `is_running` says whether a process works on it."""
         if self.finished is not None:
             return "finished"
         if not self.last_seq:

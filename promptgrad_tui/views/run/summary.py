@@ -1,4 +1,4 @@
-"""What a run came to, at its end and whenever somebody asks for it again."""
+"""The result of a run, at its end and later."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from promptgrad_tui.views.terminal import Terminal
 
 
 def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> list[str]:
-    """Return what a run came to: scores, rules with their evidence, the way there, and the cost."""
+    """Return the result of a run: scores, rules with their evidence, the scores by epoch, and the cost."""
     end = headline_of(summary.status, summary)
     lines = ["", terminal.toned(end.text, end.tone, bold=True)] if end else []
     lines += wrap(summary.reason[:1].upper() + summary.reason[1:], terminal.columns, "  ", "  ")
     if summary.reflection_moved:
-        moved = f"The reflection model isn't what it was: {summary.reflection_moved}"
+        moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
     lines += _scores(summary.baseline, summary.optimized, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
@@ -46,12 +46,12 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
-        return [*lines, "", f"0 calls, {seconds}: an earlier run had paid for every answer"]
+        return [*lines, "", f"0 calls, {seconds}: an earlier run has paid for every answer"]
     return [*lines, "", f"{count_text(summary.calls, 'call')}, {seconds}", tokens_text(summary.tokens)]
 
 
 def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[str]:
-    """Return where a run's artifact lies and what to type next, in the current folder."""
+    """Return the folder of a run's artifact, and what to type next in the current folder."""
     lines, commands = [], [command_text("show", summary.run, project)]
     if summary.withheld is not None:
         lines += [
@@ -70,8 +70,8 @@ def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[s
 
 
 def _inputs(artifact: str) -> list[str]:
-    """Return the fields that a person gives an artifact's program: inputs that no step of it makes."""
-    from engine.release.manifest import load_manifest  # brings NumPy, which `show` and `runs` do without
+    """Return the inputs of an artifact's program that none of its own steps produces."""
+    from engine.release.manifest import load_manifest  # imports NumPy, which `show` and `runs` don't need
 
     try:
         structure = load_manifest(artifact).structure
@@ -85,10 +85,10 @@ def _inputs(artifact: str) -> list[str]:
 def run_lines(record: RunRecord, events: Iterable[Event], terminal: Terminal) -> list[str]:
     """Return the whole story of a run from its events alone, whether it ended or not."""
     printer = EventLines(terminal, in_full=True)
-    told = list(events)
-    story = RunStory.of(told)
-    lines = [line for event in told for line in printer.lines(event)]
-    if not told:
+    known = list(events)
+    story = RunStory.of(known)
+    lines = [line for event in known for line in printer.lines(event)]
+    if not known:
         lines = [terminal.style(f"Run {record.id}", bold=True), "  Nothing has happened yet."]
     lines += _prompts(story, terminal)
     if record.summary is not None:
@@ -100,16 +100,16 @@ def run_lines(record: RunRecord, events: Iterable[Event], terminal: Terminal) ->
 
 
 def _reviewed(story: RunStory, terminal: Terminal) -> list[str]:
-    """Return what the latest review made of a finished run."""
+    """Return the result of a finished run's latest review."""
     review = story.review
     if review is None:
         return []
     title = f"Review {review.number} applied: {count_text(len(review.rules), 'rule')} kept"
     scores = [("validation", review.validation), ("test", review.test)]
-    told = [f"  {name:<10}  {score_text(score)}" for name, score in scores if score is not None]
+    scored = [f"  {name:<10}  {score_text(score)}" for name, score in scores if score is not None]
     rules = [row for rule in review.rules for row in _rule(rule, "  - ", terminal)]
     saved = [f"  Artifact: {shown_path(review.artifact)}"] if review.artifact else []
-    return ["", terminal.style(title, bold=True), *told, *rules, *saved]
+    return ["", terminal.style(title, bold=True), *scored, *rules, *saved]
 
 
 def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
@@ -134,8 +134,8 @@ def command_text(command: str, run: str, project: Path) -> str:
 
 
 def resume_hint(run: str, project: Path) -> str:
-    """Return the sentence that tells how an interrupted run goes on."""
-    return f"Go on with: {command_text('resume', run, project)}"
+    """Return the sentence that says how to resume an interrupted run."""
+    return f"Resume it with: {command_text('resume', run, project)}"
 
 
 def _change(record: RunRecord, split: str) -> str:
@@ -233,7 +233,7 @@ def _kept_lines(text: str, columns: int) -> list[str]:
 
 
 def _unfinished(record: RunRecord, story: RunStory, terminal: Terminal) -> list[str]:
-    since = f", last heard of {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.last_event))}"
+    since = f", last event {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.last_event))}"
     lines = ["", terminal.style(record.status.capitalize(), bold=True) + (since if record.last_event else "")]
     lines += _rules(story.best_rules, terminal)
     lines += _plot(story)

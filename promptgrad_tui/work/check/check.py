@@ -31,7 +31,7 @@ def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
     """Write one JSON object, a `CheckReport`, and return the exit code."""
     terminal = Terminal.stdout()
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
-    # What the project's own Python prints is no JSON.
+    # Output of the project's own Python isn't JSON.
     with progress as status, redirect_stdout(sys.stderr):
         report = CheckReport.of(list(_told(folder, upto, status.show)))
     terminal.line(report.model_dump_json())

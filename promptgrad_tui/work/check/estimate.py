@@ -9,13 +9,13 @@ from engine.project.config import PromptGradConfig
 from promptgrad_tui.views.estimate import Cost, Measured, PlannedCalls
 
 _PROPOSALS = 3
-"""Rules that a batch is expected to bring."""
+"""Rules that a batch is expected to propose."""
 
 _ANALYSIS_ANSWER = 150
 """Tokens that an analysis is expected to write."""
 
 _DECODING = 4.0
-"""How many tokens of a prompt take as long as one of an answer; local models lie around this."""
+"""How many prompt tokens take as long as one generated token; typical of local models."""
 
 _MOST_TIMED = 101
 """Test examples that are asked once more, one at a time, where a gate bounds the latency."""
@@ -80,8 +80,8 @@ def _tests(proposals: int, *, is_greedy: bool) -> int:
 def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens: int) -> Cost:
     """Return the cost of `calls`, `analyses` among them, at the measured rate.
 
-    An analysis, whose prompt has `analysis_tokens`, takes as many times longer than a rollout's call as it
-    has more tokens, those of the answer counted by how much slower they come.
+    The time of a call grows with its tokens, where a generated token counts `_DECODING` times a prompt token.
+    An analysis has `analysis_tokens` in its prompt.
     """
     work = measured.prompt_tokens + _DECODING * measured.completion_tokens
     longer = (analysis_tokens + _DECODING * _ANALYSIS_ANSWER) / max(work, 1.0)

@@ -1,4 +1,4 @@
-"""What a check found: fine, a warning, or a failure, and what to do about it."""
+"""What a check found: no problem, a warning, or a failure, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `advice` says what to do where it is not fine.
+    """One thing that was checked; `advice` says what to do if there is a problem.
 
-    `exit_code` is what a command ends with over a failure, and 0 for what is none; `field` is the dotted key
+    `exit_code` is that of a command that fails because of it, and 0 otherwise; `field` is the dotted key
     of the project file that it is about.
     """
 
@@ -35,17 +35,17 @@ class Finding:
 
     @classmethod
     def of(cls, subject: str, error: PromptGradError, field: str = "") -> Self:
-        """Return the failure that an error tells of."""
+        """Return an error as a failure."""
         return cls("fail", subject, error.message, error.hint, error.exit_code, field)
 
 
 def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
-    """Write findings as they come, and return the exit code."""
-    told = []
+    """Write findings as they arrive, and return the exit code."""
+    shown = []
     for finding in findings:
-        told.append(finding)
+        shown.append(finding)
         terminal.lines(finding_lines(finding, terminal))
-    return exit_code_of(told)
+    return exit_code_of(shown)
 
 
 def exit_code_of(findings: Iterable[Finding]) -> int:

@@ -1,4 +1,4 @@
-"""A few rollouts of a project's program, measured before a run. Nothing of it is kept."""
+"""A few rollouts of a project's program, measured before a run. Nothing is kept."""
 
 from __future__ import annotations
 

@@ -65,12 +65,12 @@ class CheckReport(_Part):
     rate: RateMeasured | None = None
 
     @classmethod
-    def of(cls, told: list[Told]) -> Self:
-        """Return the report of what a check told."""
+    def of(cls, items: list[Told]) -> Self:
+        """Return the report of a check."""
         return cls(
-            findings=tuple(item for item in told if isinstance(item, Finding)),
-            splits=tuple(item for item in told if isinstance(item, SplitFound)),
-            models=tuple(item for item in told if isinstance(item, ModelOpened)),
-            sizes=next((item for item in told if isinstance(item, Sizes)), None),
-            rate=next((item for item in told if isinstance(item, RateMeasured)), None),
+            findings=tuple(item for item in items if isinstance(item, Finding)),
+            splits=tuple(item for item in items if isinstance(item, SplitFound)),
+            models=tuple(item for item in items if isinstance(item, ModelOpened)),
+            sizes=next((item for item in items if isinstance(item, Sizes)), None),
+            rate=next((item for item in items if isinstance(item, RateMeasured)), None),
         )

@@ -41,7 +41,7 @@ def held_out_answers(
 def example_changes(
     before: Mapping[str, Answer], after: Mapping[str, Answer], examples: ProjectExamples
 ) -> Sequence[ExampleChange]:
-    """Return what became of each example that both programs answered, in the order of the data."""
+    """Return the change in each example that both programs answered, in the order of the data."""
     order = {key: place for place, key in enumerate(examples.by_key)}
     return [
         ExampleChange(

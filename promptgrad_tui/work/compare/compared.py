@@ -64,8 +64,8 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
     manifest = load_manifest(folder)
     rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]
     measured = load_measurement(folder).tested if MEASURED in manifest.files else []
-    told = _events_of(manifest, project)
-    answers = _answers(told, rules, RunStory.of(told)) if told else {}
+    known = _events_of(manifest, project)
+    answers = _answers(known, rules, RunStory.of(known)) if known else {}
     note = ""
     if not answers.get("test") and measured:
         note = "The journal doesn't hold the answers of an artifact: its scores alone are known."
@@ -84,7 +84,7 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
         rules=rules,
         prompts=manifest.base_instructions if is_baseline else manifest.instructions,
         answers=answers,
-        journal=journal_path(project) if told else None,
+        journal=journal_path(project) if known else None,
         note=note,
     )
 

@@ -1,4 +1,4 @@
-"""`promptgrad models free`: memory is given back; nothing is deleted."""
+"""`promptgrad models free`: takes models out of memory; deletes nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from promptgrad_tui.work.machine.recent import RecentProjects
 
 
 def free_model(uri: str, project: Path, *, stops_runs: bool) -> Freed:
-    """Take a model out of memory, as far as that is ours to do.
+    """Take a model out of memory, as far as possible.
 
     Raises:
         ModelUriError: the URI can't be read.
         ServerError: the Ollama server can't be reached.
-        PromptGradError: the model belongs to a server that can't be told.
-        JournalError: a run can't be told to stop.
+        PromptGradError: the model belongs to a server that can't unload it.
+        JournalError: a run can't be asked to stop.
     """
     target = parse_uri(uri, project)
     if isinstance(target, OpenAIUri):
         raise PromptGradError(
-            f"{', '.join(target.endpoints)} can't be told to free a model.",
+            f"{', '.join(target.endpoints)} has no way to unload a model.",
             hint="Unload it in LM Studio, or stop the server.",
         )
     if isinstance(target, OllamaUri):
@@ -39,7 +39,7 @@ def free_model(uri: str, project: Path, *, stops_runs: bool) -> Freed:
 
 
 def known_holders(project: Path) -> list[Holder]:
-    """Return which runs hold models, in this project and in those that were opened lately."""
+    """Return which runs hold models, in this project and in projects opened recently."""
     return holders([project, *RecentProjects.of_user().folders()])
 
 

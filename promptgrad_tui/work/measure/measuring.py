@@ -1,4 +1,4 @@
-"""An artifact measured anew: on another model's revision, or on new data. It becomes no other artifact."""
+"""Measuring an artifact again: on another model's revision, or on new data. The artifact stays as it is."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from promptgrad_tui.work.run.planning import ProjectParts, load_parts
 
 
 def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
-    """Score an artifact's rules on the test split with another model; an interrupted call goes on.
+    """Score an artifact's rules on the test split with another model; an interrupted call can be repeated.
 
     Raises:
-        ArtifactError: the artifact is damaged, was made for another program, or belongs to that very model.
+        ArtifactError: the artifact is damaged, was made for another program, or belongs to that same model.
         PromptGradError: something in the project or the model can't be used.
     """
     with _setting(artifact, folder, uri) as setting:
         manifest, model = setting.manifest, setting.model
         if model.revision.digest == manifest.model.digest:
-            raise ArtifactError(f"{artifact} was proved on that very model.", hint="See: promptgrad matrix")
+            raise ArtifactError(f"{artifact} was proved on that same model.", hint="See: promptgrad matrix")
         gates, fingerprint = setting.project.gates, project_fingerprint(setting.project)
         split = TestSplit(setting.parts.splits.test, setting.project.data.slice, is_timed=gates.ask_latency)
         measured, opening = measure_test_split(
@@ -72,8 +72,8 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
 
     Raises:
         ArtifactError: it is damaged, has no test score, or none is current.
-        RevisionMismatchError: the project's model is not the one it was proved on any more.
-        RevisionMovedError: it became another one while it was measured.
+        RevisionMismatchError: the project's model is no longer the one it was proved on.
+        RevisionMovedError: it changed while it was measured.
         DataError: the data can't be read, or lack a field.
     """
     chosen = artifact or _current(folder)
@@ -124,7 +124,7 @@ class _Setting:
 
 @contextmanager
 def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
-    """Open all that a measurement needs; without a URI the model is the artifact's own, and verified."""
+    """Open everything for a measurement; without a URI the model is the artifact's own, and verified."""
     manifest = load_manifest(artifact)
     project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
     parts = load_parts(project)
@@ -187,7 +187,7 @@ def _refuse_incomplete(examples: Sequence[LoadedExample], inputs: Sequence[str])
             if name not in example.values:
                 raise DataError(
                     f"{example.where}: the field {name!r} is missing; it is an input of the program.",
-                    hint="New data need the fields of the project's own.",
+                    hint="New data needs the same fields as the project's.",
                 )
 
 

@@ -26,7 +26,7 @@ def compile_cells(folder: Path, uris: Sequence[str], budget: Budget, output: Out
     """Run the project on each model whose cell isn't filled, and return the worst exit code.
 
     A cell is filled by an artifact that passed its gates and isn't stale. Started again after it was
-    interrupted, a compilation goes on with the run that it was in.
+    interrupted, a compilation resumes the run that it was in.
     """
     terminal = Terminal.stderr()
     codes = [0]
@@ -54,7 +54,7 @@ def _run(project: Project, budget: Budget, output: Output, terminal: Terminal) -
         ]
     if not begun:
         return start(project.root, overrides, seed, budget, output)
-    terminal.line(f"  goes on with the run {begun[-1].id} ({begun[-1].status})")
+    terminal.line(f"  resuming run {begun[-1].id} ({begun[-1].status})")
     return resume(project.root, begun[-1].id, budget, output)
 
 

@@ -1,4 +1,4 @@
-"""Runs without a screen: the job in this process, its events as lines, its result on stdout."""
+"""Runs without a screen: in this process, with events as lines and the result on stdout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from promptgrad_tui.work.run.job import create_run, exit_code_of, open_project, 
 
 @dataclass(frozen=True)
 class Output:
-    """How a run is told: one JSON object at the end, and with or without progress on the way."""
+    """How a run is shown: with a JSON object at the end, and with or without progress before."""
 
     as_json: bool
     quiet: bool
@@ -44,12 +44,12 @@ def start(
 
 
 def resume(folder: Path, run: str, budget: Budget, output: Output) -> int:
-    """Go on with a run, and return the exit code."""
+    """Resume a run, and return the exit code."""
     try:
         with Journal.open(journal_path(folder), read_only=True) as journal:
             record = journal.run(run)
             if record.is_done and record.summary is not None:
-                Terminal.stderr().line(f"Run {record.id} is finished: nothing is left to do.")
+                Terminal.stderr().line(f"Run {record.id} has finished: there is nothing left to do.")
                 _print_summary(journal, record.summary, Path(record.project), output)
                 return exit_code_of(record.summary)
         with Journal.open(journal_path(folder)) as journal:

@@ -128,10 +128,10 @@ def apply_review_job(
 
 
 def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
-    """Obey a stop that came while models were loading before anything else is begun."""
+    """Obey a stop that arrived while models were loading, before starting anything else."""
     if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
         raise RunStoppedError(
-            "The run was stopped before it began.", hint=f"Go on with: promptgrad resume {record.id}"
+            "The run was stopped before it started.", hint=f"Resume it with: promptgrad resume {record.id}"
         )
 
 
@@ -194,7 +194,7 @@ def _refuse_changes(before: Mapping[str, str], now: Mapping[str, str], run: str)
 
 
 def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradError) -> None:
-    """Note in the journal that a run could not even begin, for whoever watches it."""
+    """Record in the journal that a run could not start, for those who watch it."""
     ends = sum(isinstance(event, RunFinished) for _, event in journal.events(record.id))
     summary = RunSummary(
         run=record.id,

@@ -87,7 +87,7 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
         worker = screen.session.worker
         assert worker is not None
         psutil.Process(worker.pid).kill()
-        await until(pilot, "The worker is gone")
+        await until(pilot, "The worker has died")
         held.unlink()
         await pilot.press("R")
         await to_the_end(pilot)

@@ -153,7 +153,7 @@ def test_a_lost_worker_is_told_and_can_be_resumed(recorded: RecordedRun) -> None
     async def script(pilot: Pilot[int]) -> None:
         with recorded.journal.lock_run(recorded.run):
             await until(pilot, "running")
-        await until(pilot, "The worker is gone")
+        await until(pilot, "The worker has died")
         assert "Resume the run" in seen(pilot)
         await pilot.press("escape")
         assert "Resume" in await until(pilot, "R Resume")
@@ -397,7 +397,7 @@ def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) ->
     writing.__enter__()("the last words")
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "the worker is gone")
+        await until(pilot, "the worker has died")
         await pilot.press("2")
         await until(pilot, "Said by")
         assert "the last words" not in seen(pilot)
