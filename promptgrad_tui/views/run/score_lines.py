@@ -56,8 +56,8 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
 
 def _epoch(epoch: EpochFinished, columns: int) -> list[Line]:
     outcome = EPOCH_OUTCOMES.get(epoch.outcome, "")
-    scores = f"{score_text(epoch.validation)}, {count_text(epoch.n_rules, 'rule')}"
-    lines = [*heading(epoch_name(epoch)), *fact("validation", scores, columns)]
+    validation = f"{score_text(epoch.validation)}, {count_text(epoch.n_rules, 'rule')}"
+    lines = [*heading(epoch_name(epoch)), *fact("validation", validation, columns)]
     lines += (
         fact("outcome", outcome, columns, "warn" if epoch.outcome == "rolled_back" else "") if outcome else []
     )
