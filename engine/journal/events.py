@@ -24,6 +24,7 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.learning_events import Verdict as Verdict
+from engine.journal.method_events import MethodFinished, MethodStarted
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
@@ -491,6 +492,8 @@ Event = Annotated[
     | LayerTestStarted
     | LayerTested
     | LayersCompared
+    | MethodStarted
+    | MethodFinished
     | ValidationStarted
     | ValidationFinished
     | RulesChanged
