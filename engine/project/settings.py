@@ -23,6 +23,7 @@ from engine.programs.metrics import MetricKind
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
+from engine.project.methods import MethodName
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
@@ -123,6 +124,15 @@ class MetricSection(_Section):
         return self
 
 
+class BaseSection(_Section):
+    """Another optimizer that makes the base first; what is learned comes on top of it."""
+
+    optimizer: MethodName | None = Field(
+        None, description="The optimizer that makes the base: labeled_few_shot, mipro_v2, gepa, ape ..."
+    )
+    calls: int = Field(300, ge=1, description="Model calls that it may use at most.")
+
+
 class ModelSection(BaseModel):
     """The model that does the task, the one that writes gradients, and how both are loaded and sampled."""
 
@@ -154,6 +164,7 @@ class Project(BaseModel):
     data: DataSection
     metric: MetricSection
     model: ModelSection
+    base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
     gates: Gates = Gates()
     example_formatter: PythonReference | None = Field(

@@ -44,6 +44,7 @@ from engine.programs.rules import RuleSet
 from engine.project.data import LoadedExample, telling_places
 from engine.project.gates import GateReport
 from engine.release.artifacts import program_digest
+from engine.release.base_making import made_base
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_plan import RunPlan, installed_versions
@@ -183,7 +184,7 @@ class _Run:
         )
         return OptimizationSession(
             optimizer,
-            plan.program,
+            made_base(plan, self._replay, self._emit),
             _values(plan.train),
             _values(plan.validation) or None,
             task_lm=self._replay.lm(plan.models.task),

@@ -20,6 +20,7 @@ from engine.project.carving import Carving
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, dataset_digest
 from engine.project.gates import Gates
+from engine.project.settings import BaseSection
 from engine.release.sealed_test import TestSplit
 
 
@@ -39,6 +40,7 @@ class RunPlan:
     test: Sequence[LoadedExample]
     models: RunModels
     artifacts: Path
+    base: BaseSection = field(default_factory=BaseSection)
     formatter: ExampleFormatter | None = None
     rule_acceptor: RuleAcceptor | None = None
     max_calls: int | None = None

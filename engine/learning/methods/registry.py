@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib import import_module
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import dspy
 
@@ -16,21 +16,8 @@ from engine.journal.method_events import MethodFinished, MethodStarted
 from engine.journal.replay import cause_of
 from engine.learning.methods.metering import Meter, MeteredLM
 from engine.learning.methods.method import Method, MethodTask
+from engine.project.methods import MethodName
 
-MethodName = Literal[
-    "labeled_few_shot",
-    "bootstrap_few_shot",
-    "bootstrap_random_search",
-    "mipro_v2",
-    "simba",
-    "gepa",
-    "infer_rules",
-    "copro",
-    "ape",
-    "opro",
-    "textgrad",
-    "self_refine",
-]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 _HOMES = {
