@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partialmethod
 from importlib import import_module
 from typing import cast, get_args
 
 import dspy
+from tqdm import tqdm
 
 from engine.journal.method_events import MethodFinished, MethodStarted
 from engine.journal.replay import cause_of
@@ -74,12 +75,17 @@ def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what DSPy prints and logs from the terminal: the events say what happens."""
+    """Keep what DSPy logs, prints and draws from the terminal: the events say what happens."""
+    from dspy.teleprompt import random_search
+
     logger = logging.getLogger("dspy")
-    before = logger.level
+    level, draw = logger.level, tqdm.__init__
     logger.setLevel(logging.CRITICAL)
+    random_search.print = lambda *_words: None
+    tqdm.__init__ = partialmethod(draw, disable=True)
     try:
-        with redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
-        logger.setLevel(before)
+        tqdm.__init__ = draw
+        del random_search.print
+        logger.setLevel(level)

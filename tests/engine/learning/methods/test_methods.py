@@ -91,11 +91,14 @@ def accuracy(program: dspy.Module) -> float:
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "simba"])
-def test_a_method_learns_what_its_material_tells_within_its_budget(name: MethodName) -> None:
+def test_a_method_learns_what_its_material_tells_within_its_budget(
+    name: MethodName, capfd: pytest.CaptureFixture[str]
+) -> None:
     model = scripted_model(Clerk())
     events: list[Event] = []
     base = accuracy(desk_program())
     program = run_method(name, task_for(model, 220, emit=events.append))
+    assert capfd.readouterr() == ("", ""), "the terminal belongs to the screen"
     assert base < 0.6
     assert accuracy(program) > base + 0.1, name
     assert len(model.requests) <= 220
@@ -118,7 +121,7 @@ def test_no_method_asks_more_than_it_may(name: MethodName, calls: int) -> None:
 
 @pytest.mark.parametrize("name", ASKING)
 def test_a_method_that_was_stopped_pays_for_nothing_twice(name: MethodName) -> None:
-    store, model, left = MemoryCompletions(), scripted_model(Clerk()), [8]
+    store, model, left = MemoryCompletions(), scripted_model(Clerk()), [5]
 
     def stop_after_some() -> None:
         left[0] -= 1
