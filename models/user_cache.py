@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+
+from engine.ground.files import replace_file
 
 
 def recall(kind: str, key: object) -> Any | None:
@@ -24,9 +25,7 @@ def remember(kind: str, key: object, value: Any) -> None:
     place = _place(kind, key)
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(value), encoding="utf-8")
-        partial.replace(place)
+        replace_file(place, json.dumps(value).encode(), is_durable=False)
 
 
 def file_key(*files: Path) -> list[tuple[str, int, int, int, int]]:

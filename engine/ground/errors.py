@@ -19,20 +19,43 @@ PromptGradError                 what happened, to which thing, and what to do
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class PromptGradError(Exception):
     """An error made to be shown to a person: a sentence, and what to do about it.
 
-    `example` is the key of the example that it is about, if it is about one.
+    What a program may want to know of it: `file` and `line` (from 1) are where to correct it, `field` is the
+    dotted key of the project file that it is about, and `example` the key of the example. `example_place`
+    is the file and line of that example, set by whoever has read it; the message ends with it.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", example: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        example: str = "",
+        file: Path | None = None,
+        line: int = 0,
+        field: str = "",
+    ) -> None:
         super().__init__(message)
-        self.message = message
+        self._sentence = message
         self.hint = hint
         self.example = example
+        self.example_place = ""
+        self.file = file
+        self.line = line
+        self.field = field
+
+    @property
+    def message(self) -> str:
+        """What happened, and to which thing."""
+        place = f" The example stands in {self.example_place}." if self.example_place else ""
+        return f"{self._sentence}{place}"
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

@@ -15,6 +15,11 @@ def sha256_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def short_digest(digest: str) -> str:
+    """Return the first 12 hex digits of a digest, for folder names and screens."""
+    return digest.rpartition(":")[2][:12]
+
+
 @dataclass(frozen=True)
 class ModelRevision:
     """One exact model: what its content hashes to, never what it is called.
@@ -50,7 +55,7 @@ class ModelRevision:
     @property
     def short(self) -> str:
         """The first 12 hex digits of the digest, for folder names and screens."""
-        return self.digest.rpartition(":")[2][:12]
+        return short_digest(self.digest)
 
     def same_weights(self, other: ModelRevision) -> bool:
         """Whether both revisions run the same weights, perhaps through another template or engine."""

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
 from engine.ground.model import Model
+from engine.ground.revision import short_digest
 from engine.journal.event_base import BaseEvent, Part
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.learning_events import (
@@ -42,6 +43,8 @@ Phase = Literal[
     "artifact",
 ]
 Status = Literal["improved", "no_improvement", "budget", "stopped", "error"]
+ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
+"""How a run ends that did all it had to do."""
 
 
 class ModelUsed(Part):
@@ -66,7 +69,7 @@ class ModelUsed(Part):
     @property
     def short(self) -> str:
         """The first 12 digits of the revision, for screens."""
-        return self.revision.rpartition(":")[2][:12]
+        return short_digest(self.revision)
 
     def is_other_than(self, before: ModelUsed) -> bool:
         """Whether weights or chat template differ; a template that isn't known may be the same."""
@@ -462,6 +465,11 @@ class RunSummary(Part):
     gates: tuple[GateResult, ...] = ()
     withheld: str | None = None
     reflection_moved: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its own end: nothing cut it short, and there is nothing to resume."""
+        return self.status in ENDED
 
     @property
     def is_held_back(self) -> bool:

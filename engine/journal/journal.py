@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
 from engine.journal.events import (
+    ENDED,
     Event,
     ReviewApplied,
     RunFinished,
@@ -33,7 +34,6 @@ from engine.journal.events import (
     event_adapter,
 )
 from engine.journal.file import open_for_reading, open_for_writing, readable_errors
-from engine.journal.relocation import relocated
 
 _FOLDERS = ("artifact", "withheld")
 """What of a summary is a folder in the project."""
@@ -65,7 +65,7 @@ class RunRecord:
     @property
     def is_done(self) -> bool:
         """Whether it came to its end, so that there is nothing to go on with."""
-        return self.status in ("improved", "no_improvement")
+        return self.status in ENDED
 
     @property
     def optimized(self) -> SplitScores:
@@ -213,10 +213,10 @@ class Journal:
         reviewed = applied if isinstance(applied, ReviewApplied) else None
         place = self._place_of(project)
         if summary and place != project:
-            saved = {name: relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
+            saved = {name: _relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
             summary = summary.model_copy(update=saved)
         if reviewed and place != project:
-            reviewed = reviewed.model_copy(update={"artifact": relocated(reviewed.artifact, Path(place))})
+            reviewed = reviewed.model_copy(update={"artifact": _relocated(reviewed.artifact, Path(place))})
         return RunRecord(run, place, created, json.loads(options), status, last_event, summary, reviewed)
 
     def _place_of(self, project: str) -> str:
@@ -370,3 +370,12 @@ def _event_json(event: Event) -> str:
 
 def _text(parts: list[dict[str, Any]], kind: str = "text") -> str:
     return "".join(part.get("text", "") for part in parts if part["type"] == kind)
+
+
+def _relocated(path: str | None, project: Path) -> str | None:
+    """Return where a folder lies now, in a project that may have been moved since its journal was written."""
+    if path is None or Path(path).is_relative_to(project):
+        return path
+    parts = Path(path).parts
+    tails = (project.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return next((str(tail) for tail in tails if tail.is_dir()), path)

@@ -14,6 +14,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.ground.files import replace_file
 from engine.journal.live_text import live_file
 
 _SECONDS_BETWEEN_WRITES = 0.25
@@ -71,9 +72,7 @@ class StatusFile:
     def _write(self, status: LiveStatus) -> None:
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._file.with_suffix(".status-new")
-            draft.write_text(status.model_dump_json(), encoding="utf-8")
-            draft.replace(self._file)
+            replace_file(self._file, status.model_dump_json().encode(), is_durable=False)
 
 
 def read_status(file: Path) -> LiveStatus | None:

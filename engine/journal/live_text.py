@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from engine.ground.files import replace_file
+
 _SECONDS_BETWEEN_WRITES = 0.25
 
 
@@ -78,9 +80,8 @@ class LiveText:
                 self._file.unlink(missing_ok=True)
                 return
             self._file.parent.mkdir(exist_ok=True)
-            draft = self._file.with_suffix(".new")
-            draft.write_bytes(_passes.dump_json(tuple(map(_live_pass, self._under_way.items()))))
-            draft.replace(self._file)
+            passes = _passes.dump_json(tuple(map(_live_pass, self._under_way.items())))
+            replace_file(self._file, passes, is_durable=False)
 
 
 def _live_pass(under_way: tuple[tuple[int, int, int], str]) -> LivePass:

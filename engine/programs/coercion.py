@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from engine.ground.errors import MetricError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
-from engine.programs.user_calls import raised_at
+from engine.programs.user_calls import place_of, raised_at
 
 _TRACES = frozenset({"trace", "pred_name", "pred_trace"})
 _HINT = (
@@ -60,7 +60,7 @@ class _CoercedMetric:
             returned = self._metric(MetricExample(example), prediction, *self._traces)
         except MetricError as error:
             problem = f"On the example {_named(example)}: {error.message}"
-            raise MetricError(problem, hint=error.hint, example=_key(example)) from error
+            raise MetricError(problem, hint=error.hint, example=_key(example), field=error.field) from error
         except PromptGradError:
             raise
         except Exception as error:
@@ -69,6 +69,7 @@ class _CoercedMetric:
                 f"{_said(error)} ({raised_at(error)}).",
                 hint="A metric has to score every prediction, also a wrong or incomplete one.",
                 example=_key(example),
+                **place_of(error),
             ) from error
         try:
             return _as_score(returned, self._success_from)

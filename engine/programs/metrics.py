@@ -54,6 +54,7 @@ def built_in_metric(
             raise MetricError(
                 f"The metric compares the field {field!r}, which an example doesn't have.",
                 hint=f"The example's fields are {', '.join(example)}. Set [metric] field to one of them.",
+                field="metric.field",
             )
         if isinstance(prediction, Mapping):
             predicted = prediction.get(field, _ABSENT)
@@ -134,7 +135,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise MetricError(
-            f"{pattern!r} is no regular expression: {error}.", hint="Correct [metric] pattern or the example."
+            f"{pattern!r} is no regular expression: {error}.",
+            hint="Correct [metric] pattern or the example.",
+            field="metric.pattern",
         ) from error
 
 

@@ -95,6 +95,7 @@ def carve_test(
             f"Of the {len(record.examples)} examples that run {record.run} took out of train to be the test "
             "split, none is left.",
             hint=f"Put them back, or make a new test split: [data] test_seed = {record.seed + 1}",
+            field="data.test_seed",
         )
     held_out = {id(example) for example in test}
     return Carving(
@@ -139,6 +140,7 @@ def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], 
         raise DataError(
             f"There is no test split, and train has only {len(groups)} different examples to take it from.",
             hint="Set [data] test, or add examples to train.",
+            field="data.test",
         )
     contents = list(groups)
     labels = [example_key(groups[content][0].values, outputs) for content in contents]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from engine.ground.errors import ProjectError
+from engine.ground.spelling import closest
 from engine.project.toml_lines import Place, TomlLines
 
 _HINT = "Correct it; `promptgrad init DIR` writes an example with every section explained."
@@ -47,30 +48,32 @@ class Problems:
                 self._sentences[at + inside] = _sentence(".".join(at + inside), inside, found, known)
         return None
 
-    def as_error(self, file_name: str, lines: TomlLines, overrides: Collection[str]) -> ProjectError:
+    def as_error(self, file: Path, lines: TomlLines, overrides: Collection[str]) -> ProjectError:
         """Return everything as one error, in the order of the file; `overrides` have no line."""
-        told = []
+        problems = []
         for place, sentence in self._sentences.items():
             line = lines.find(place) or 0
             if any(".".join(place[:end]) in overrides for end in range(1, len(place) + 1)):
-                told.append((0, f"--set: {sentence}"))
+                problems.append((0, f"--set: {sentence}", place))
             else:
-                told.append((line, f"line {line}: {sentence}" if line else sentence))
-        sentences = [sentence for _, sentence in sorted(told)]
-        if len(sentences) == 1:
-            end = "" if sentences[0].endswith("?") else "."
-            return ProjectError(f"{file_name}, {sentences[0]}{end}", hint=_HINT)
-        listed = "\n".join(f"  {sentence}" for sentence in sentences)
-        return ProjectError(f"{file_name} has {len(sentences)} problems:\n{listed}", hint=_HINT)
+                problems.append((line, f"line {line}: {sentence}" if line else sentence, place))
+        problems.sort()
+        if len(problems) == 1:
+            end = "" if problems[0][1].endswith("?") else "."
+            message = f"{file.name}, {problems[0][1]}{end}"
+        else:
+            listed = "\n".join(f"  {sentence}" for _, sentence, _ in problems)
+            message = f"{file.name} has {len(problems)} problems:\n{listed}"
+        first_line = next((line for line, _, _ in problems if line), 0)
+        return ProjectError(message, hint=_HINT, file=file, line=first_line, field=".".join(problems[0][2]))
 
 
 def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> str:
     kind = found["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        close = difflib.get_close_matches(inside[-1], known, n=1)
-        return f"{name} is unknown; " + (
-            f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
-        )
+        meant = closest(inside[-1], known)
+        others = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}"
+        return f"{name} is unknown; {others}"
     if kind == "missing":
         return f"{name} is missing" if "." in name else f"[{name}] is missing"
     if kind == "value_error":

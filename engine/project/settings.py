@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -211,7 +212,7 @@ def load_project(
         _override(raw, key, value)
     project, problems = _validated(raw, model_options)
     if project is None or problems:
-        raise problems.as_error(file.name, TomlLines(text), given)
+        raise problems.as_error(file, TomlLines(text), given)
     project._root = file.parent.resolve()
     if not project.name:
         return project.model_copy(update={"name": project.root.name})
@@ -254,9 +255,12 @@ def read_project_text(file: Path) -> str:
         raise ProjectError(
             f"{file.name} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}.",
             hint="Save it as UTF-8.",
+            file=file,
         ) from None
     except OSError as error:
-        raise ProjectError(f"{file} can't be read: {error.strerror}.", hint="Correct the path.") from error
+        raise ProjectError(
+            f"{file} can't be read: {error.strerror}.", hint="Correct the path.", file=file
+        ) from error
 
 
 def parse_project_text(text: str, name: str) -> dict[str, Any]:
@@ -268,8 +272,12 @@ def parse_project_text(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        # tomllib tells the line in its message only, until Python 3.14.
+        line = re.search(r"\bline (\d+)", str(error))
         raise ProjectError(
-            f"{name} is no TOML: {error}.", hint="Text stands in quotes, and each line is name = value."
+            f"{name} is no TOML: {error}.",
+            hint="Text stands in quotes, and each line is name = value.",
+            line=int(line[1]) if line else 0,
         ) from None
 
 

@@ -5,7 +5,6 @@ All of it lies in one file, `releases.json` beside the artifacts, which is repla
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.errors import ArtifactError, RunLockedError
+from engine.ground.files import replace_file
+from engine.ground.revision import short_digest
 from engine.journal import lock as run_lock
 from engine.project.gates import GateReport
 from engine.release.manifest import ArtifactManifest, ForcedRelease, load_manifest, record_forced
@@ -57,7 +58,8 @@ def cell_of(manifest: ArtifactManifest) -> str:
 
 def cell_name(program: str, revision: str, template: str | None) -> str:
     """Return what the cell of a program version on a model revision is called, from their hashes."""
-    return f"{_short(program)}@{_short(revision)}" + (f"+{_short(template)}" if template else "")
+    suffix = f"+{short_digest(template)}" if template else ""
+    return f"{short_digest(program)}@{short_digest(revision)}{suffix}"
 
 
 def root_of(artifact: Path) -> Path:
@@ -67,7 +69,7 @@ def root_of(artifact: Path) -> Path:
         ArtifactError: it lies elsewhere, or is damaged.
     """
     folder = artifact.resolve()
-    if folder.parent.name != _short(load_manifest(artifact).model.digest):
+    if folder.parent.name != load_manifest(artifact).model.short:
         raise ArtifactError(
             f"{artifact} doesn't lie where it was saved: artifacts/NAME/REVISION/VERSION.",
             hint="Put it back there: what is current is written down beside the artifacts.",
@@ -178,13 +180,8 @@ def _write(root: Path, releases: Releases, switch: Switch) -> None:
         current={**releases.current, switch.cell: switch.artifact}, history=(*releases.history, switch)
     )
     path = root / RELEASES
-    temporary = path.with_suffix(".saving")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(written.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, f"{written.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise ArtifactError(
             f"{path} can't be written: {error.strerror}.", hint="What was current still is."
@@ -205,7 +202,3 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:12]

@@ -41,7 +41,7 @@ from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, reviewed_rules
 from engine.programs.program import base_instructions, refuse_own_models
 from engine.programs.rules import RuleSet
-from engine.project.data import LoadedExample, telling_places
+from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.artifacts import program_digest
 from engine.release.proof import Proof, Prover
@@ -97,7 +97,7 @@ def apply_review(
 def _finished(journal: Journal, run: str) -> RunSummary | None:
     finished = journal.events(run, kinds=["run_finished"])
     summaries = [event.summary for _, event in finished if isinstance(event, RunFinished)]
-    done = [summary for summary in summaries if summary.status in ("improved", "no_improvement")]
+    done = [summary for summary in summaries if summary.is_done]
     return done[-1] if done else None
 
 
@@ -128,7 +128,7 @@ class _Run:
             self._plan.carving.tell(self._emit)
         with self._controlled():
             try:
-                with telling_places(self._plan.examples):
+                with placing_errors(self._plan.examples):
                     summary = self._optimize()
             except RunStoppedError as error:
                 summary = self._summary("stopped", error.message)
