@@ -7,7 +7,6 @@ drop what tells a remote model from a local one.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -19,12 +18,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from models.errors import ModelNotFoundError, ServerError
+from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 
 DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
 """The first release whose `/api/chat` can be told not to cut a prompt that is too long."""
 
-CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 
 
@@ -44,15 +43,6 @@ def ollama_address(environ: Mapping[str, str] = os.environ) -> str:
         host = "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}:{parts.port or default_port}/{path}".rstrip("/")
-
-
-def goes_through_proxy(address: str) -> bool:
-    """Whether proxies of the environment may be asked; never for this machine's own address."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 class OllamaApi:

@@ -13,7 +13,8 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
-from models.ollama.api import CONNECT_SECONDS, START_HINT, error_text, goes_through_proxy, unreachable
+from models.ollama.api import START_HINT, error_text, unreachable
+from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.settings import ModelSettings

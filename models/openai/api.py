@@ -11,7 +11,7 @@ import httpx
 
 from engine.ground.revision import ModelRevision, sha256_of
 from models.errors import ModelNotFoundError, ServerError
-from models.ollama.api import goes_through_proxy
+from models.server.addresses import goes_through_proxy
 from models.uri import OpenAIUri
 
 API_KEY = "PROMPTGRAD_API_KEY"
@@ -120,12 +120,13 @@ def _served(http: httpx.Client, endpoint: str) -> list[dict[str, Any]]:
 
 def client(endpoint: str, seconds: float = QUESTION_SECONDS) -> httpx.Client:
     """Return a client for a server, with the key of the environment."""
+    return httpx.Client(timeout=seconds, headers=authorization(), trust_env=goes_through_proxy(endpoint))
+
+
+def authorization() -> dict[str, str]:
+    """Return the header that brings the key of the environment, if there is one."""
     key = os.environ.get(API_KEY)
-    return httpx.Client(
-        timeout=seconds,
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-        trust_env=goes_through_proxy(endpoint),
-    )
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _entries(response: httpx.Response) -> list[dict[str, Any]] | None:
