@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.ground.errors import ProjectError, PromptGradError
 from engine.ground.spelling import did_you_mean
-from promptgrad_tui.work.code.shared_names import leave_shared_names_to
+from promptgrad_tui.work.code.shared_names import leave_shared_names_to, module_name, spec_of
 
 
 def load_object(root: Path, reference: str) -> Any:
@@ -68,7 +68,7 @@ def _enter(root: Path) -> None:
 
 def _import(root: Path, file: Path) -> ModuleType:
     """Import a file under the name by which its neighbours know it, unless something else has that name."""
-    name = ".".join(file.relative_to(root).with_suffix("").parts) if file.is_relative_to(root) else file.stem
+    name = module_name(root, file)
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
@@ -78,7 +78,7 @@ def _import(root: Path, file: Path) -> ModuleType:
 
 
 def _import_file(name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = spec_of(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file.name} is no Python file")
     module = importlib.util.module_from_spec(spec)
