@@ -25,9 +25,9 @@ from pathlib import Path
 class PromptGradError(Exception):
     """An error made to be shown to a person: a sentence, and what to do about it.
 
-    What a program may want to know of it: `file` and `line` (from 1) are where to correct it, `field` is the
-    dotted key of the project file that it is about, and `example` the key of the example. `example_place`
-    is the file and line of that example, set by whoever has read it; the message ends with it.
+    It also carries facts for programs: `file` and `line` (from 1) say where to correct it, `field` is the
+    dotted key of the project file it is about, and `example` is the key of the example. `example_place` is
+    that example's file and line, set by the code that read the file; the message ends with it.
     """
 
     exit_code = 1
@@ -54,7 +54,7 @@ class PromptGradError(Exception):
     @property
     def message(self) -> str:
         """What happened, and to which thing."""
-        place = f" The example stands in {self.example_place}." if self.example_place else ""
+        place = f" The example is in {self.example_place}." if self.example_place else ""
         return f"{self._sentence}{place}"
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class DataError(PromptGradError):
 
 
 class MetricError(PromptGradError):
-    """A metric raised, or returned something that is no score."""
+    """A metric raised, or returned something other than a score."""
 
     exit_code = 2
 
@@ -88,7 +88,7 @@ class JournalError(PromptGradError):
 
 
 class NoRunError(JournalError):
-    """There is no journal, or no run of that name in it."""
+    """There is no journal, or it holds no run of that name."""
 
     exit_code = 2
 
@@ -98,7 +98,7 @@ class RunLockedError(JournalError):
 
 
 class ArtifactError(PromptGradError):
-    """An artifact is damaged, or doesn't fit the program that would load it."""
+    """An artifact is damaged, or was made for another program."""
 
     exit_code = 2
 
@@ -120,7 +120,7 @@ class ModelUnavailableError(PromptGradError):
 
 
 class BudgetExhaustedError(PromptGradError):
-    """The run has used the calls or the minutes that it was given."""
+    """The run has used up its calls or its minutes."""
 
 
 class RunStoppedError(PromptGradError):

@@ -1,6 +1,6 @@
-"""What happens in a run, as typed events: the journal's content and all that a screen shows.
+"""What happens in a run, as typed events: the journal's content, and the source of all that a screen shows.
 
-Every event has an `id` made of its place in the run, so that a replay writes nothing twice, and a
+Every event has an `id` made from its place in the run, so that a replay writes nothing twice, and a
 `time` in Unix seconds. Scores are in 0..1, durations in seconds, token counts in tokens.
 """
 
@@ -44,7 +44,7 @@ Phase = Literal[
 ]
 Status = Literal["improved", "no_improvement", "budget", "stopped", "error"]
 ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
-"""How a run ends that did all it had to do."""
+"""The statuses of a run that did everything it had to do."""
 
 
 class ModelUsed(Part):
@@ -85,7 +85,7 @@ class DataUsed(Part):
 
 
 class CarvedTest(Part):
-    """A test split that was taken out of train: which run first did so, by which seed, and its examples.
+    """A test split that was taken out of train: the run that first did so, its seed, and the examples.
 
     `examples` maps the key of each example's inputs to the key of the whole example.
     """
@@ -96,7 +96,7 @@ class CarvedTest(Part):
 
 
 class RunStarted(BaseEvent):
-    """The run's first event: all that it depends on; `carved_test` where train was split for it."""
+    """The run's first event: everything it depends on; `carved_test` is set if train was split for it."""
 
     kind: Literal["run_started"] = "run_started"
     run: str
@@ -113,14 +113,14 @@ class RunStarted(BaseEvent):
 
 
 class RunResumed(BaseEvent):
-    """A process took up a run that an earlier one had left."""
+    """A process resumed a run that an earlier process had left."""
 
     kind: Literal["run_resumed"] = "run_resumed"
     attempt: int
 
 
 class PhaseStarted(BaseEvent):
-    """The run turns to something else; `rollouts` is how many program runs it asks for at most."""
+    """The run entered a phase; `rollouts` is the most program runs that it may take."""
 
     kind: Literal["phase_started"] = "phase_started"
     phase: Phase
@@ -131,7 +131,7 @@ class PhaseStarted(BaseEvent):
 
 
 class ProgressEstimated(BaseEvent):
-    """How much of the run is done: rollouts finished and expected, by the plan as it stands now."""
+    """How much of the run is done: rollouts finished and expected, by the current plan."""
 
     kind: Literal["progress"] = "progress"
     done: int
@@ -157,7 +157,7 @@ class RolloutFinished(BaseEvent):
 
 
 class BatchScored(BaseEvent):
-    """A batch was rolled out with the rules as they stood."""
+    """A batch was rolled out with the rules of that moment."""
 
     kind: Literal["batch"] = "batch"
     epoch: int
@@ -184,7 +184,7 @@ class AnalysisFinished(BaseEvent):
 
 
 class DroppedProposal(Part):
-    """A proposal that goes no further, and why."""
+    """A proposal that was dropped, and why."""
 
     proposal: ParsedRule
     reason: str
@@ -202,9 +202,9 @@ class ConsensusReached(BaseEvent):
 
 
 class ValidationStarted(BaseEvent):
-    """A rule's paired test begins; `before` are the ids of the rules that the program has without the change.
+    """A rule's paired test begins; `before` are the ids of the program's rules without the change.
 
-    Journals of earlier versions don't say `before`.
+    `before` is None in journals of earlier versions.
     """
 
     kind: Literal["validation_started"] = "validation_started"
@@ -217,7 +217,7 @@ class ValidationStarted(BaseEvent):
 
 
 class ValidationFinished(BaseEvent):
-    """A rule's paired test is over; the rule carries the evidence."""
+    """A rule's paired test is finished; the rule carries the evidence."""
 
     kind: Literal["validation"] = "validation"
     epoch: int
@@ -259,7 +259,7 @@ class ReviewAwaited(BaseEvent):
 
 
 class ReviewApplied(BaseEvent):
-    """A person's decisions after the run made another rule set, scored anew and saved as another version."""
+    """A person reviewed the rules after the run; the result was scored again and saved as a new version."""
 
     kind: Literal["review_applied"] = "review_applied"
     number: int
@@ -274,7 +274,7 @@ class ReviewApplied(BaseEvent):
 class SliceScore(Part):
     """One slice in one state of the program: its score, and how many of its examples were answered wrong.
 
-    Where examples are repeated, one that was answered wrong once counts as wrong.
+    If examples are run several times, one wrong answer makes the example count as wrong.
     """
 
     score: Interval
@@ -284,7 +284,7 @@ class SliceScore(Part):
 class EpochFinished(BaseEvent):
     """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
 
-    `slices` are told by the value of the slice field; empty without one.
+    `slices` maps values of the slice field to scores; it is empty without a slice field.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -299,7 +299,7 @@ class EpochFinished(BaseEvent):
 
 
 class SliceScores(Part):
-    """One slice of a split: its scores, the gain in it, and the wrong answers that are left."""
+    """One slice of a split: its scores, its gain, and how many wrong answers remain."""
 
     baseline: Interval
     optimized: Interval
@@ -310,8 +310,8 @@ class SliceScores(Part):
 class TestOpened(BaseEvent):
     """The sealed test split was opened: for which program on which model, and how many times so far.
 
-    `fingerprint` is what a transfer's measurement depends on (see `engine.project.fingerprint`). A release's
-    is in its artifact.
+    `fingerprint` is what a transfer's measurement depends on (see `engine.project.fingerprint`). The
+    fingerprint of a release is in its artifact.
     """
 
     __test__ = False
@@ -329,7 +329,7 @@ class TestOpened(BaseEvent):
 class TestFinished(BaseEvent):
     """The sealed test split was scored, once for the baseline and once for the best state.
 
-    `slices` are told by the value of the slice field; `opening` counts how often this split was opened.
+    `slices` maps values of the slice field to scores; `opening` counts how often this split was opened.
     """
 
     __test__ = False
@@ -343,9 +343,9 @@ class TestFinished(BaseEvent):
 
 
 class GateResult(Part):
-    """One gate of a release: what was measured (None if nothing was), the bound, and the verdict.
+    """One release gate: what was measured (None if nothing was), the bound, and the verdict.
 
-    `gate` is called as in `promptgrad.toml`, as in "slices.refund".
+    `gate` is its name in `promptgrad.toml`, such as "slices.refund".
     """
 
     gate: str
@@ -359,7 +359,7 @@ class GateResult(Part):
 class ArtifactSaved(BaseEvent):
     """The optimized program was saved for the model revision it was proved on.
 
-    One that `passed` not all of its gates is kept for a person to look at, and is no result.
+    One that failed a gate (`passed` is False) is kept for a person to look at; it is not a result.
     """
 
     kind: Literal["artifact"] = "artifact"
@@ -376,7 +376,7 @@ class Notice(BaseEvent):
 
 
 class RunPaused(BaseEvent):
-    """The run waits: a person paused it, or a decision is missing."""
+    """The run is waiting: a person paused it, or a decision is missing."""
 
     kind: Literal["paused"] = "paused"
     reason: str
@@ -389,14 +389,14 @@ class RunContinued(BaseEvent):
 
 
 class SplitScores(Part):
-    """A program's scores on the two held-out splits; None where a split wasn't scored."""
+    """A program's scores on the two held-out splits; None for a split that wasn't scored."""
 
     validation: Interval | None = None
     test: Interval | None = None
 
 
 class KeptRule(Part):
-    """A rule of the final program, with its effect as it was measured."""
+    """A rule of the final program, with its measured effect."""
 
     id: str
     text: str
@@ -414,7 +414,7 @@ class KeptRule(Part):
 
     @classmethod
     def of(cls, rule: Rule) -> KeptRule:
-        """Return a rule with what its evidence says."""
+        """Return a rule with the figures of its evidence."""
         evidence = rule.evidence
         return cls(
             id=rule.id,
@@ -433,17 +433,17 @@ class KeptRule(Part):
 
     @property
     def rule(self) -> Rule:
-        """What it says and to whom, without its evidence."""
+        """The rule itself, without its evidence."""
         return Rule(text=self.text, trigger=self.trigger, predictor=self.predictor)
 
 
 class RunSummary(Part):
-    """What a run came to; `--json` prints this.
+    """The result of a run; `--json` prints this.
 
-    `slices` and `test_opening` are those of the test split, `validation_slices` those of the best state on
-    the validation split. `withheld` is where a program lies that gained something and failed a gate;
-    `artifact` is None then. `reflection_moved` says what became of another model that wrote the rules, if it
-    isn't what it was.
+    `slices` and `test_opening` belong to the test split, `validation_slices` to the best state on the
+    validation split. `withheld` is the folder of a program that gained something but failed a gate;
+    `artifact` is None in that case. `reflection_moved` says what happened to a separate reflection model, if
+    its name no longer means the same weights.
     """
 
     run: str
@@ -468,12 +468,12 @@ class RunSummary(Part):
 
     @property
     def is_done(self) -> bool:
-        """Whether the run came to its own end: nothing cut it short, and there is nothing to resume."""
+        """Whether the run reached its own end: nothing cut it short, and there is nothing to resume."""
         return self.status in ENDED
 
     @property
     def is_held_back(self) -> bool:
-        """Whether a run that came to its end had found something, and a gate keeps it from use."""
+        """Whether the run reached its end with a better program that a gate keeps from use."""
         return self.status == "no_improvement" and self.withheld is not None
 
 

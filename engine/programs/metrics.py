@@ -142,56 +142,56 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _number(expected: Any, got: Any, tolerance: float) -> Score:
-    wanted, found = _last_number(expected), _last_number(got)
+    wanted, answered = _last_number(expected), _last_number(got)
     if wanted is None:
         raise MetricError(
             f"{as_text(expected)!r} holds no number.", hint="Correct the example's expected value."
         )
-    if found is None:
+    if answered is None:
         feedback = f'Expected the number {wanted:.15g} but got "{as_text(got)}".'
         return Score(0.0, False, feedback, "no number")
-    if abs(found - wanted) <= tolerance + _ROUNDING * abs(wanted):
+    if abs(answered - wanted) <= tolerance + _ROUNDING * abs(wanted):
         return Score(1.0, True)
-    feedback = f"Expected {wanted:.15g} (within {tolerance:g}) but got {found:.15g}."
-    return Score(0.0, False, feedback, "number too high" if found > wanted else "number too low")
+    feedback = f"Expected {wanted:.15g} (within {tolerance:g}) but got {answered:.15g}."
+    return Score(0.0, False, feedback, "number too high" if answered > wanted else "number too low")
 
 
 def _last_number(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # float() refuses an integer of more than 308 digits
-    found = _NUMBER.findall(as_text(value).replace("\N{MINUS SIGN}", "-"))
-    return float(re.sub(r"[,_ ]", "", found[-1])) if found else None
+    numbers = _NUMBER.findall(as_text(value).replace("\N{MINUS SIGN}", "-"))
+    return float(re.sub(r"[,_ ]", "", numbers[-1])) if numbers else None
 
 
 def _token_f1(expected: Any, got: Any, threshold: float) -> Score:
-    wanted, found = normalize(as_text(expected)).split(), normalize(as_text(got)).split()
-    shared = sum((Counter(wanted) & Counter(found)).values())
-    value = 2 * shared / (len(wanted) + len(found)) if wanted or found else 1.0
+    wanted, answered = normalize(as_text(expected)).split(), normalize(as_text(got)).split()
+    shared = sum((Counter(wanted) & Counter(answered)).values())
+    value = 2 * shared / (len(wanted) + len(answered)) if wanted or answered else 1.0
     if value >= threshold:
         return Score(value, True)
-    missing = list((Counter(wanted) - Counter(found)).elements())
+    missing = list((Counter(wanted) - Counter(answered)).elements())
     wrong = f"lacks: {' '.join(missing)}" if missing else f'says more than that: "{as_text(got)}"'
     feedback = f'Expected "{as_text(expected)}"; the answer {wrong}.'
     return Score(value, False, feedback, "no overlap" if not shared else "partial overlap")
 
 
 def _json_fields(expected: Any, got: Any, threshold: float) -> Score:
-    wanted, found = _as_object(expected), _as_object(got)
+    wanted, answered = _as_object(expected), _as_object(got)
     if wanted is None:
         raise MetricError(
             f"{as_text(expected)!r} is no JSON object.",
             hint="json_fields compares objects; correct the example.",
         )
-    if found is None:
+    if answered is None:
         return Score(0.0, False, f'Expected a JSON object but got "{as_text(got)}".', "no object")
     if not wanted:
         return Score(1.0, True)
-    wrong = [key for key, value in wanted.items() if found.get(key) != value]
+    wrong = [key for key, value in wanted.items() if answered.get(key) != value]
     value = 1.0 - len(wrong) / len(wanted)
     if value >= threshold and not wrong:
         return Score(value, True)
     details = "; ".join(
-        f"{key}: expected {_as_json(wanted[key])} but got {_as_json(found.get(key))}" for key in wrong
+        f"{key}: expected {_as_json(wanted[key])} but got {_as_json(answered.get(key))}" for key in wrong
     )
     return Score(value, value >= threshold, f"{details}.", f"wrong {wrong[0]}")
 

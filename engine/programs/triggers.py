@@ -31,8 +31,8 @@ def trigger_overlap(trigger: str, text: str) -> float:
     alternatives = _alternatives(trigger)
     if not alternatives:
         return 1.0
-    found = _word_set(text)
-    return max(len(words & found) / len(words) for words in alternatives)
+    words_of_text = _word_set(text)
+    return max(len(words & words_of_text) / len(words) for words in alternatives)
 
 
 def example_text(inputs: Mapping[str, Any]) -> str:
@@ -60,9 +60,9 @@ def select_rules(rules: Iterable[Rule], inputs: Mapping[str, Any], top_k: int, m
 
 @lru_cache(maxsize=1024)
 def _alternatives(trigger: str) -> tuple[frozenset[str], ...]:
-    found = [frozenset(content_words(part)) for part in _ALTERNATIVES.split(trigger)]
-    telling = [words - _ABOUT_TEXT for words in found]
-    kept = tuple(words for words in telling if words) or tuple(words for words in found if words)
+    alternatives = [frozenset(content_words(part)) for part in _ALTERNATIVES.split(trigger)]
+    meaningful = [words - _ABOUT_TEXT for words in alternatives]
+    kept = tuple(words for words in meaningful if words) or tuple(words for words in alternatives if words)
     return kept or _every_word(trigger)
 
 

@@ -63,5 +63,5 @@ def _is_on_the_way(file: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _dspy() -> Path:
-    found = find_spec("dspy")
-    return Path(found.origin if found and found.origin else "dspy").parent
+    spec = find_spec("dspy")
+    return Path(spec.origin if spec and spec.origin else "dspy").parent

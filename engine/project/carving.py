@@ -125,14 +125,14 @@ def _recorded(project: Project) -> CarvedTest | None:
 
 def _of_artifacts(root: Path) -> list[CarvedTest]:
     """Return the records in a project's artifacts, which may be committed where the journal is not."""
-    found: list[tuple[str, CarvedTest]] = []
+    dated: list[tuple[str, CarvedTest]] = []
     for path in root.glob("artifacts/*/*/*/manifest.json"):
         # What is wrong with an artifact is told where artifacts are looked at.
         with suppress(OSError, ValueError, KeyError):
             manifest = json.loads(path.read_text(encoding="utf-8"))
             record = CarvedTest.model_validate(manifest["details"][CARVED])
-            found.append((str(manifest["created"]), record))
-    return [record for _, record in sorted(found, key=itemgetter(0))]
+            dated.append((str(manifest["created"]), record))
+    return [record for _, record in sorted(dated, key=itemgetter(0))]
 
 
 def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], seed: int) -> CarvedTest:
@@ -160,8 +160,8 @@ def _places(groups: Mapping[str, list[LoadedExample]], record: CarvedTest) -> tu
     places: dict[str, int] = {}
     mixed: set[int] = set()
     for content, examples in groups.items():
-        found = [by_content.get(content, by_key.get(example.key)) for example in examples]
-        known = [place for place in found if place is not None]
+        recorded = [by_content.get(content, by_key.get(example.key)) for example in examples]
+        known = [place for place in recorded if place is not None]
         if len(known) < len(examples):
             mixed.update(known)
         else:

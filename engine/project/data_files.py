@@ -141,18 +141,18 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
 def _member(text: str, name: str, start: int) -> int:
     """Return where the value of the last member `name` begins in the object at `start` of valid JSON."""
     decoder = json.JSONDecoder()
-    found = start
+    value_at = start
     position = _skip_space(text, start + 1)
     while text[position] != "}":
         key, end = decoder.raw_decode(text, position)
         position = _skip_space(text, _skip_space(text, end) + 1)
         if key == name:
-            found = position
+            value_at = position
         _, end = decoder.raw_decode(text, position)
         position = _skip_space(text, end)
         if text[position] == ",":
             position = _skip_space(text, position + 1)
-    return found
+    return value_at
 
 
 def _skip_space(text: str, position: int) -> int:

@@ -14,14 +14,14 @@ def with_local_imports(root: Path, file: Path) -> list[Path]:
     seen. Files that are missing or no Python are returned and not looked into.
     """
     root = root.resolve()
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     waiting = [file.resolve()]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found[path] = None
+        if path not in files:
+            files[path] = None
             waiting += _imported(root, path)
-    first, *others = found
+    first, *others = files
     return [first, *sorted(others)]
 
 

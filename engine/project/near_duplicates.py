@@ -48,12 +48,12 @@ def near_duplicates(
         name: ([example for example, _ in part], [normalized(text) for _, text in part])
         for name, part in splits.items()
     }
-    found = [
+    pairs = [
         NearDuplicate(known[one][0][row], known[other][0][column], similarity)
         for one, other in combinations(known, 2)
         for row, column, similarity in _similar(known[one][1], known[other][1], threshold)
     ]
-    return sorted(found, key=lambda pair: -pair.similarity)
+    return sorted(pairs, key=lambda pair: -pair.similarity)
 
 
 def normalized(text: str) -> str:

@@ -42,10 +42,10 @@ class Problems:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            for found in error.errors():
-                inside = tuple(str(part) for part in found["loc"])
+            for problem in error.errors():
+                inside = tuple(str(part) for part in problem["loc"])
                 known = [*_field_names(model, inside[:-1]), *also_known]
-                self._sentences[at + inside] = _sentence(".".join(at + inside), inside, found, known)
+                self._sentences[at + inside] = _sentence(".".join(at + inside), inside, problem, known)
         return None
 
     def as_error(self, file: Path, lines: TomlLines, overrides: Collection[str]) -> ProjectError:
@@ -68,8 +68,8 @@ class Problems:
         return ProjectError(message, hint=_HINT, file=file, line=first_line, field=".".join(problems[0][2]))
 
 
-def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> str:
-    kind = found["type"]
+def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) -> str:
+    kind = problem["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         meant = closest(inside[-1], known)
         others = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}"
@@ -77,16 +77,16 @@ def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> s
     if kind == "missing":
         return f"{name} is missing" if "." in name else f"[{name}] is missing"
     if kind == "value_error":
-        return f"[{name}] {found['ctx']['error']}"
+        return f"[{name}] {problem['ctx']['error']}"
     if kind in ("model_type", "dataclass_type"):
         return f"{name} must be a section: [{name}]"
-    if kind == "string_pattern_mismatch" and r"\.py:" in found["ctx"]["pattern"]:
-        return f'{name} = {found["input"]!r}: write it as "file.py:name"'
+    if kind == "string_pattern_mismatch" and r"\.py:" in problem["ctx"]["pattern"]:
+        return f'{name} = {problem["input"]!r}: write it as "file.py:name"'
     for prefix, wanted in _WANTED.items():
         if kind.startswith(prefix):
-            return f"{name} = {found['input']!r} should be {wanted}"
-    message = found["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"{name} = {found['input']!r} {message[0].lower()}{message[1:]}"
+            return f"{name} = {problem['input']!r} should be {wanted}"
+    message = problem["msg"].removeprefix("Input ").removeprefix("String ")
+    return f"{name} = {problem['input']!r} {message[0].lower()}{message[1:]}"
 
 
 def _field_names(model: Any, tables: Place) -> list[str]:

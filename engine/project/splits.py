@@ -132,8 +132,8 @@ def _near_duplicates(
     texts = {
         name: [(example, _input_text(example, inputs)) for example in split] for name, split in splits.items()
     }
-    found = near_duplicates(texts, min(LISTED_FROM, threshold))
-    refused = [pair for pair in found if pair.similarity > threshold]
+    pairs = near_duplicates(texts, min(LISTED_FROM, threshold))
+    refused = [pair for pair in pairs if pair.similarity > threshold]
     if refused:
         listed = "\n".join(f"  {pair}" for pair in refused[:_LISTED_PAIRS])
         more = f"\n  and {len(refused) - _LISTED_PAIRS} more" if len(refused) > _LISTED_PAIRS else ""
@@ -143,10 +143,10 @@ def _near_duplicates(
             f"which is {threshold:g} now.",
             field=_SIMILARITY,
         )
-    if not found:
+    if not pairs:
         return []
-    shown = "; ".join(str(pair) for pair in found[:_SHOWN_REPEATS])
-    more = f"; and {len(found) - _SHOWN_REPEATS} more" if len(found) > _SHOWN_REPEATS else ""
+    shown = "; ".join(str(pair) for pair in pairs[:_SHOWN_REPEATS])
+    more = f"; and {len(pairs) - _SHOWN_REPEATS} more" if len(pairs) > _SHOWN_REPEATS else ""
     return [Caution(f"Examples of two splits resemble each other: {shown}{more}.", _SIMILARITY)]
 
 
@@ -169,12 +169,12 @@ def _repeats(
         elif len(group) > 1:
             same.append(lines)
     return [
-        Caution(f"{split}: the examples on lines {_some(found)} {what}.", f"data.{split}")
-        for found, what in (
+        Caution(f"{split}: the examples on lines {_some(groups_of_lines)} {what}.", f"data.{split}")
+        for groups_of_lines, what in (
             (contradicting, "have the same inputs and expect different outputs; no rule can serve both"),
             (same, "are the same; each counts more than once"),
         )
-        if found
+        if groups_of_lines
     ]
 
 

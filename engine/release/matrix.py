@@ -125,13 +125,13 @@ def read_matrix(
         ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
     """
     releases = load_releases(root)
-    found = [
+    entries = [
         _entry(path.parent, root, releases, fingerprint, gates) for path in root.glob("*/*/*/manifest.json")
     ]
     first: dict[str, str] = {}
-    for entry in sorted(found, key=_created):
+    for entry in sorted(entries, key=_created):
         first.setdefault(entry.cell, _created(entry))
-    ordered = sorted(found, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
+    ordered = sorted(entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
     whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
     return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
 

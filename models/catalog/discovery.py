@@ -40,21 +40,21 @@ def find_models(
     targets = {uri: _target(uri, project_dir) for uri in configured}
     files = [(uri, target.path) for uri, target in targets.items() if isinstance(target, GGUFUri)]
     seen: set[Path] = set()
-    found: list[FoundModel] = []
+    models: list[FoundModel] = []
     named = [("configured", path.stem, path, None) for _, path in files]
     for place, name, path, digest in [*_files(project_dir, environ, home), *named]:
         real = path.resolve()
         if real not in seen:
             seen.add(real)
             model = _describe(place, name, path, digest)
-            found += [model] if model else []
+            models += [model] if model else []
     wrong = [
         FoundModel(uri, uri, "configured", problem=target.message)
         for uri, target in targets.items()
         if isinstance(target, ModelUriError)
     ]
     servers = [target for target in targets.values() if isinstance(target, OllamaUri | OpenAIUri)]
-    return [*found, *served_models(servers, environ), *wrong]
+    return [*models, *served_models(servers, environ), *wrong]
 
 
 def _target(uri: str, project_dir: Path | None) -> ModelUri | ModelUriError:

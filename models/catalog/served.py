@@ -21,12 +21,12 @@ def served_models(
     named: Sequence[OllamaUri | OpenAIUri], environ: Mapping[str, str] = os.environ
 ) -> list[FoundModel]:
     """Return the models of an Ollama server, and of the servers that are named; those with their problems."""
-    found = _served_by_ollama([uri.name for uri in named if isinstance(uri, OllamaUri)], environ)
+    models = _served_by_ollama([uri.name for uri in named if isinstance(uri, OllamaUri)], environ)
     for uri in named:
         if isinstance(uri, OpenAIUri):
-            known = {model.uri for model in found}
-            found += [model for model in _served_by_openai(uri) if model.uri not in known]
-    return found
+            known = {model.uri for model in models}
+            models += [model for model in _served_by_openai(uri) if model.uri not in known]
+    return models
 
 
 def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -43,11 +43,11 @@ def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[FoundModel]:
     """Return a server's models; where none answers, only those that a project names, with the problem."""
-    address, problem, found = ollama_address(environ), "", []
+    address, problem, models = ollama_address(environ), "", []
     try:
         with OllamaApi(address, seconds=SERVER_SECONDS) as api:
             running = {str(model.get("name")) for model in api.running()}
-            found = [
+            models = [
                 _of_ollama(listed, address, running)
                 for listed in api.models()
                 if not listed.get("remote_model")
@@ -55,9 +55,9 @@ def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[
         problem = f"Ollama at {address} doesn't have it."
     except ModelError as error:
         problem = error.message
-    known = {model.name.casefold() for model in found}
+    known = {model.name.casefold() for model in models}
     missing = [name for name in named if name.casefold() not in known]
-    return [*found, *(FoundModel(f"ollama:{name}", name, "Ollama", problem=problem) for name in missing)]
+    return [*models, *(FoundModel(f"ollama:{name}", name, "Ollama", problem=problem) for name in missing)]
 
 
 def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> FoundModel:

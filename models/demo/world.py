@@ -132,8 +132,8 @@ def write_ticket(
     """Return a ticket about `topic` that mentions `mention`, in words drawn from `rng`."""
     sentences = [rng.choice(topic_sentences).format(topic)]
     if mention is not None:
-        said = rng.choice(mention_sentences).format(with_article(mention))
-        sentences.insert(rng.randrange(2), said)
+        mentioning = rng.choice(mention_sentences).format(with_article(mention))
+        sentences.insert(rng.randrange(2), mentioning)
     if rng.random() < 0.35:
         sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(SMALL_TALK))
     return Ticket(" ".join(sentences), topic, mention)

@@ -35,10 +35,10 @@ class ServerAnswers:
         """The model as far as the server describes it; no such server gives a hash."""
         named = {key: self.model.get(key) for key in ("id", "root", "owned_by")}
         weights = {key: value for key, value in (self.model.get("meta") or {}).items() if key != "n_ctx"}
-        told = json.dumps([named, weights, self.props.get("model_path")], sort_keys=True)
+        description = json.dumps([named, weights, self.props.get("model_path")], sort_keys=True)
         template = self.props.get("chat_template")
         return replace(
-            ModelRevision.unverified("openai", str(self.model["id"]), told),
+            ModelRevision.unverified("openai", str(self.model["id"]), description),
             template_digest=sha256_of(template) if template else None,
             engine=str(self.props.get("build_info") or self.model.get("owned_by") or ""),
         )

@@ -79,9 +79,9 @@ def prompt_template(
     request = _request(adapter, signature, demos, inputs)
     *head, last = _messages(request)
     parts = tuple(_parts(last.text))
-    found = [part.field for part in parts if isinstance(part, Place)]
+    fields = [part.field for part in parts if isinstance(part, Place)]
     for name in inputs:
-        if found.count(name) != 1 or any(inputs[name] in message.text for message in head):
+        if fields.count(name) != 1 or any(inputs[name] in message.text for message in head):
             raise _no_place(predictor, name)
     wanted = request.config.response_format
     schema = dict(wanted["schema"]) if wanted and wanted["type"] == "json_schema" else None

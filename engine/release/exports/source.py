@@ -78,13 +78,13 @@ class ExportSource:
         Raises:
             ArtifactError: it is none of DSPy's.
         """
-        found = getattr(dspy, self.manifest.adapter, None)
-        if found is None or not issubclass(found, dspy.Adapter):
+        adapter_class = getattr(dspy, self.manifest.adapter, None)
+        if adapter_class is None or not issubclass(adapter_class, dspy.Adapter):
             raise ArtifactError(
                 f"The prompts were rendered by {self.manifest.adapter}, which DSPy doesn't have.",
                 hint="Load it in Python with that adapter: load_artifact(path, program, revision).",
             )
-        adapter: dspy.Adapter = found()
+        adapter: dspy.Adapter = adapter_class()
         return adapter
 
     @cached_property

@@ -207,7 +207,7 @@ def test_the_budget_bounds_what_all_processes_of_a_run_pay_for(path: Path) -> No
     with Journal.open(path) as journal:
         replay = Replay(journal, RUN, max_calls=2)
         lm = replay.lm(model)
-        with pytest.raises(Exception, match="2 calls that may be paid for") as caught:
+        with pytest.raises(Exception, match="budget of 2 calls is used up") as caught:
             ask(lm, "c")
         assert isinstance(cause_of(caught.value), BudgetExhaustedError)
         assert ask(lm, "b") == "b!", "what is paid for can still be used"

@@ -146,7 +146,7 @@ from models.errors import Outer
 
 
 def score(example, prediction):
-    from engine.programs.rules import later
+    from engine.rules import later
     import models.deep.inside
 
     assert models.deep.inside.HERE == "user" and later() == "user" and WORD == "user"
