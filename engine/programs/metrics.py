@@ -41,11 +41,11 @@ def built_in_metric(
 ) -> Metric:
     """Return the metric called `kind`, which compares the output `field` with the example's value.
 
-    `tolerance` (absolute) belongs to `number`, `threshold` (0..1, what counts as success) to `token_f1`
-    and `json_fields`, `pattern` to `regex`; without a pattern the example's value is the pattern.
+    `tolerance` (absolute) is for `number`, `threshold` (0..1, the least value of a success) for `token_f1`
+    and `json_fields`, and `pattern` for `regex`; without a pattern the example's value is the pattern.
 
     Raises:
-        MetricError: `pattern` is no regular expression.
+        MetricError: `pattern` isn't a regular expression.
     """
     compare = _comparison(kind, tolerance=tolerance, threshold=threshold, pattern=pattern)
 
@@ -92,8 +92,8 @@ def _comparison(
 def normalize(text: str) -> str:
     """Return `text` in lower case without punctuation, articles and extra spaces.
 
-    As SQuAD's script does, except that a text of nothing but articles (the choice "A") or nothing but
-    punctuation keeps them: else it would equal the empty answer.
+    This is SQuAD's normalization, except that a text of only articles (the choice "A") or only punctuation
+    keeps them: otherwise it would equal the empty answer.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = " ".join(folded.translate(_WITHOUT_PUNCTUATION).split())
@@ -135,7 +135,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise MetricError(
-            f"{pattern!r} is no regular expression: {error}.",
+            f"{pattern!r} isn't a regular expression: {error}.",
             hint="Correct [metric] pattern or the example.",
             field="metric.pattern",
         ) from error
@@ -179,7 +179,7 @@ def _json_fields(expected: Any, got: Any, threshold: float) -> Score:
     wanted, answered = _as_object(expected), _as_object(got)
     if wanted is None:
         raise MetricError(
-            f"{as_text(expected)!r} is no JSON object.",
+            f"{as_text(expected)!r} isn't a JSON object.",
             hint="json_fields compares objects; correct the example.",
         )
     if answered is None:

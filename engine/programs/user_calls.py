@@ -17,7 +17,7 @@ _OURS = Path(__file__).parents[1]
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """Turn whatever a user's function raises into a `ProjectError`; `what` says which function it is."""
+    """Turn whatever a user's function raises into a `ProjectError`; `what` names the function."""
     try:
         yield
     except PromptGradError:
@@ -38,7 +38,7 @@ class Place(TypedDict, total=False):
 
 
 def raised_at(error: Exception) -> str:
-    """Return the last line of the user's own file that was on the way to `error`."""
+    """Return the last line of the user's file that led to `error`, as text."""
     place = place_of(error)
     return f"{place['file'].name}, line {place['line']}" if place else "at its call"
 
@@ -57,7 +57,7 @@ def place_of(error: Exception) -> Place:
 
 
 def _is_on_the_way(file: Path) -> bool:
-    """Whether a file only calls what a user wrote: one of ours, of DSPy's, or of Python's."""
+    """Whether a file only calls the user's code: one of ours, of DSPy's, or of Python's."""
     return file.is_relative_to(_OURS) or file.name == "contextlib.py" or file.is_relative_to(_dspy())
 
 

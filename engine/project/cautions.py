@@ -1,4 +1,4 @@
-"""What a person should know about a project before a run, though nothing keeps the run from beginning."""
+"""Things a person should know about a project before a run, though none of them prevents it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class LoadedExample:
 
 @contextmanager
 def placing_errors(examples: Iterable[LoadedExample]) -> Iterator[None]:
-    """Let an error about one of `examples` know its file and line: an example without an id has no name."""
+    """Give an error about one of `examples` the example's file and line, which find one without an id."""
     try:
         yield
     except PromptGradError as error:
@@ -52,17 +52,17 @@ def placing_errors(examples: Iterable[LoadedExample]) -> Iterator[None]:
 
 
 def dataset_digest(examples: Iterable[LoadedExample]) -> str:
-    """Return `sha256:` and 64 hexadecimal digits made of the examples' content, in their order."""
+    """Return `sha256:` and 64 hexadecimal digits of the examples' content, in their order."""
     return f"sha256:{sha256(' '.join(example.key for example in examples).encode()).hexdigest()}"
 
 
 def load_examples(path: Path, id_field: str | None = None) -> list[LoadedExample]:
-    """Read every example of a file; its ending says how.
+    """Read every example of a file, in the format of its suffix.
 
     `id_field` names the field with an example's name and becomes the field `id`.
 
     Raises:
-        DataError: the file can't be read, or holds something that is no example.
+        DataError: the file can't be read, or holds something other than examples.
     """
     examples = [_example(path, line, values, id_field) for line, values in read_rows(path)]
     if not examples:
@@ -76,7 +76,7 @@ def _example(path: Path, line: int, values: Any, id_field: str | None) -> Loaded
     if not isinstance(values, dict):
         raise line_error(
             at,
-            f"{snippet(json.dumps(values))} is no object.",
+            f"{snippet(json.dumps(values))} isn't an object.",
             hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.',
         )
     if not values:
@@ -129,6 +129,6 @@ def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
         if first is not example:
             raise line_error(
                 example.at,
-                f"the id {example.values['id']!r} is already that of line {first.line}.",
+                f"the id {example.values['id']!r} is already used on line {first.line}.",
                 hint="Give each example of a file its own id.",
             )

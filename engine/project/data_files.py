@@ -21,15 +21,15 @@ _SNIPPET = 72
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield what a file holds, each value with its line (from 1; a row in Parquet); the ending says how.
+    """Yield the values in a file, each with its line (from 1; a row in Parquet); the suffix gives the format.
 
     Raises:
-        DataError: there is no such file, its ending is unknown, or it is damaged.
+        DataError: there is no such file, its suffix is unknown, or it is damaged.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(
-            f"{shown(path)} has an unknown ending.",
+            f"{shown(path)} has an unknown suffix.",
             hint=f"Examples are read from {', '.join(_READERS)}.",
             file=path,
         )
@@ -39,7 +39,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def shown(path: Path) -> str:
-    """Return a path as an error names it: from the current folder where it lies below it."""
+    """Return a path for an error message: relative to the current folder if it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -88,7 +88,7 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         line = text.split("\n")[error.lineno - 1]
         raise line_error(
             (path, first_line + error.lineno - 1),
-            f"no JSON: {error.msg} at column {error.colno}: {snippet(line, error.colno)}",
+            f"not JSON: {error.msg} at column {error.colno}: {snippet(line, error.colno)}",
             hint=_json_hint(path),
         ) from None
     except RecursionError:
@@ -115,7 +115,7 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
         start = _member(text, "data", start)
     elif not isinstance(document, list):
         raise DataError(
-            f"{shown(path)} is no list of examples.",
+            f"{shown(path)} isn't a list of examples.",
             hint='Write [{...}, {...}], or {"data": [{...}, {...}]}.',
             file=path,
         )
@@ -178,8 +178,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     except csv.Error as error:
         raise line_error(
             (path, line),
-            f"no CSV: {error}.",
-            hint="Look for a quote that is never closed. Longer texts can be had from JSONL.",
+            f"not CSV: {error}.",
+            hint="Look for a quote that is never closed. Use JSONL for longer texts.",
         ) from None
 
 

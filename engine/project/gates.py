@@ -21,7 +21,7 @@ def timed_examples(n: int) -> int:
 
 
 class Gates(BaseModel):
-    """What a result has to reach on the test split before it may be released."""
+    """The bounds a result has to meet on the test split before it may be released."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What is wrong in a project file, told all at once: each problem with its line and its field."""
+"""All problems of a project file at once, each with its line and its field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Problems:
     ) -> Any:
         """Return `model` made of the `data` of the section `at`; None if there is a problem.
 
-        `also_known` are names that the section has beside those of `model`.
+        `also_known` are names that the section has besides those of `model`.
         """
         try:
             return model.model_validate(data)

@@ -25,9 +25,9 @@ _SIMILARITY = "data.near_duplicate_threshold"
 
 @dataclass(frozen=True)
 class Splits:
-    """The examples to learn from, to choose by, and to score once; `validation` is None if it is held out.
+    """The examples to learn from, to select by, and to score once; `validation` is None if it is held out.
 
-    `carving` tells how the test split was taken out of train, if it was.
+    `carving` is set if the test split was taken out of train.
     """
 
     train: tuple[LoadedExample, ...]
@@ -45,8 +45,8 @@ class Splits:
 def load_splits(project: Project, inputs: Collection[str], outputs: Collection[str]) -> Splits:
     """Read the project's splits and check them against the program's `inputs` and `outputs`.
 
-    Two examples are the same if their inputs are. A missing test split is taken out of train, and is the
-    same in every run, so that it stays unseen (see `engine.project.carving`).
+    Two examples are the same if their inputs are. A missing test split is taken out of train and stays the
+    same in every run, so that it remains unseen (see `engine.project.carving`).
 
     Raises:
         DataError: a file is damaged, an example lacks a field, or an example is in two splits.
@@ -82,7 +82,7 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
 
 
 def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
-    """Return the fields that every example needs, each with who needs it."""
+    """Return the fields that every example needs, each with the reason."""
     required = dict.fromkeys(inputs, "an input of the program")
     if project.metric.field is not None:
         required[project.metric.field] = "compared by the metric"
@@ -119,7 +119,7 @@ def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Colle
     raise DataError(
         f"{second.where} has the same inputs as {first.where}: an example is in two splits "
         f"({len(leaks)} in all).",
-        hint="Keep each example in one file only; else a score says how well examples are remembered.",
+        hint="Keep each example in one file only; otherwise a score measures what the model remembers.",
         file=second.file,
         line=second.line,
     )
@@ -128,7 +128,7 @@ def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Colle
 def _near_duplicates(
     splits: Mapping[str, Sequence[LoadedExample]], inputs: Collection[str], threshold: float
 ) -> list[Caution]:
-    """Refuse examples of two splits that are more alike than `threshold`; name those that nearly are."""
+    """Refuse examples of two splits that are more alike than `threshold`; list those that come close."""
     texts = {
         name: [(example, _input_text(example, inputs)) for example in split] for name, split in splits.items()
     }

@@ -1,4 +1,4 @@
-"""Gates looked at before a run: can they be measured on these splits, and can so few examples decide them?"""
+"""Checks of the gates before a run: can they be measured on these splits, and are there enough examples?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEW = 20
 
 
 def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -> None:
-    """Refuse gates on slices and examples that the data don't have.
+    """Refuse gates on slices and examples that aren't in the data.
 
     Raises:
         ProjectError: a gate could never pass.
@@ -46,7 +46,7 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
 
 
 def decision_notes(gates: Gates, test: Sequence[LoadedExample], slice_field: str | None) -> Iterator[Caution]:
-    """Yield a caution for each gate that a test split of this size can't decide as it is meant."""
+    """Yield a caution for each gate that a test split of this size can't decide reliably."""
     sizes = _slices(test, slice_field)
     if gates.min_test_gain_low is not None and smallest_visible_gain(len(test)) is None:
         text = f"min_test_gain_low: {len(test)} test examples can't show any gain."

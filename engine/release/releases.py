@@ -1,6 +1,6 @@
-"""Which artifact is current for each program version and model revision, and every switch that led there.
+"""Which artifact is current for each program version and model revision, and the history of switches.
 
-All of it lies in one file, `releases.json` beside the artifacts, which is replaced at once at each switch.
+This is one file, `releases.json` beside the artifacts, which each switch replaces in one step.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _Part(BaseModel):
 
 
 class Switch(_Part):
-    """One change of what is current in a cell; artifacts are folders below that of the file.
+    """One change of the current artifact of a cell; artifacts are paths relative to the file's folder.
 
-    `previous` is what a rollback leads to. A forced promotion names the gates that failed and the reason.
+    A rollback returns to `previous`. A forced promotion names the gates that failed and the reason.
     """
 
     time: str
@@ -57,13 +57,13 @@ def cell_of(manifest: ArtifactManifest) -> str:
 
 
 def cell_name(program: str, revision: str, template: str | None) -> str:
-    """Return what the cell of a program version on a model revision is called, from their hashes."""
+    """Return the name of a cell, made from the hashes of program version and model revision."""
     suffix = f"+{short_digest(template)}" if template else ""
     return f"{short_digest(program)}@{short_digest(revision)}{suffix}"
 
 
 def root_of(artifact: Path) -> Path:
-    """Return the folder of all artifacts, in which `artifact` lies as name/revision/version.
+    """Return the folder of all artifacts, which holds `artifact` as name/revision/version.
 
     Raises:
         ArtifactError: it lies elsewhere, or is damaged.
@@ -71,14 +71,14 @@ def root_of(artifact: Path) -> Path:
     folder = artifact.resolve()
     if folder.parent.name != load_manifest(artifact).model.short:
         raise ArtifactError(
-            f"{artifact} doesn't lie where it was saved: artifacts/NAME/REVISION/VERSION.",
-            hint="Put it back there: what is current is written down beside the artifacts.",
+            f"{artifact} isn't where it was saved: artifacts/NAME/REVISION/VERSION.",
+            hint="Put it back there: the record of current artifacts refers to that place.",
         )
     return folder.parents[2]
 
 
 def load_releases(root: Path) -> Releases:
-    """Return what is current below the folder of all artifacts; nothing before the first promotion.
+    """Return the current artifacts below the folder of all artifacts; none before the first promotion.
 
     Raises:
         ArtifactError: the file is damaged.
@@ -109,7 +109,7 @@ def promote(artifact: Path, report: GateReport, *, force: bool = False, reason: 
         if not report.passed and not (force and reason.strip()):
             raise ArtifactError(
                 f"{artifact} failed its gates: {report.reason}.",
-                hint='Improve it, or answer for it yourself: promptgrad promote ... --force --reason "..."',
+                hint='Improve it, or take responsibility: promptgrad promote ... --force --reason "..."',
             )
         releases, cell = load_releases(root), cell_of(manifest)
         name = folder.relative_to(root).as_posix()
@@ -134,10 +134,10 @@ def promote(artifact: Path, report: GateReport, *, force: bool = False, reason: 
 
 
 def roll_back(root: Path, cell: str) -> Switch:
-    """Make the artifact current again that was so before the present one.
+    """Make the previously current artifact of a cell current again.
 
     Raises:
-        ArtifactError: nothing is current in that cell, nothing was before, or what was is damaged.
+        ArtifactError: nothing is current in that cell, nothing was before, or that artifact is damaged.
     """
     with _locked(root):
         releases = load_releases(root)

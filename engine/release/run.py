@@ -125,7 +125,7 @@ class _Run:
     def execute(self) -> RunSummary:
         self._emit(self._opening())
         if self._attempt == 1 and self._plan.carving is not None:
-            self._plan.carving.tell(self._emit)
+            self._plan.carving.report(self._emit)
         with self._controlled():
             try:
                 with placing_errors(self._plan.examples):
@@ -331,7 +331,7 @@ class _Run:
 
     def _emit(self, event: Event) -> None:
         if self._reserve is not None:
-            self._reserve.hear(event)
+            self._reserve.update(event)
         if self._journal.append(self._plan.run, event) and self._on_event is not None:
             self._on_event(event)
 

@@ -118,7 +118,7 @@ def build_formatter(project: Project) -> ExampleFormatter | None:
             formatter = formatter()
     if not isinstance(formatter, ExampleFormatter):
         raise ProjectError(
-            f"{reference} is no example formatter.",
+            f"{reference} isn't an example formatter.",
             hint="It needs format_for_gradient(example, score) and format_context(example).",
         )
     return formatter
