@@ -166,7 +166,7 @@ def test_an_example_without_the_field_is_the_projects_mistake() -> None:
 
 
 def test_a_pattern_that_is_no_pattern_is_refused_at_once() -> None:
-    with pytest.raises(MetricError, match="no regular expression"):
+    with pytest.raises(MetricError, match="isn't a regular expression"):
         built_in_metric("regex", "answer", pattern="(")
 
 
