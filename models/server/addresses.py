@@ -1,4 +1,4 @@
-"""How a server's address is reached."""
+"""How to connect to a server's address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONNECT_SECONDS = 5.0
 
 
 def goes_through_proxy(address: str) -> bool:
-    """Whether proxies of the environment may be asked; never for this machine's own address."""
+    """Whether the environment's proxies may be used; never for this machine's own address."""
     host = urlsplit(address).hostname or ""
     try:
         return not ipaddress.ip_address(host).is_loopback
