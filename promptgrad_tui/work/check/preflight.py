@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -85,7 +85,7 @@ def _subject_of(error: PromptGradError, subject: str) -> str:
     )
 
 
-_FILES = {
+_FILES: Mapping[str, Callable[[Project], str | None]] = {
     "data.train": lambda project: project.data.train,
     "data.validation": lambda project: project.data.validation,
     "data.test": lambda project: project.data.test,
