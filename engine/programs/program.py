@@ -100,6 +100,7 @@ def refuse_own_models(program: dspy.Module) -> None:
         raise ProjectError(
             f"The program's step {own[0]!r} asks an LM of its own.",
             hint="Take it out of the program: [model] task in promptgrad.toml names the model that answers.",
+            field="program.python",
         )
 
 

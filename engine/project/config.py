@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 HIGHEST_TEMPERATURE = 2.0
-"""What DSPy and the servers take at most."""
+"""The highest temperature that DSPy and the servers accept."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -39,7 +39,7 @@ class _Fields:
         default=2, description="Stop after this many epochs without improvement."
     )
     rollback_threshold: Fraction = Field(
-        default=0.05, description="A fall below the baseline by more than this brings back the best state."
+        default=0.05, description="A drop below the baseline by more than this restores the best state."
     )
     failure_threshold: Fraction = Field(default=0.5, description="Scores below this are failures.")
     validate_rules: bool = Field(default=True, description="Test each rule by itself before it is applied.")
@@ -61,9 +61,11 @@ class _Fields:
         default=False, description="Apply a rule only to the inputs its trigger fits."
     )
     rule_trigger_top_k: Count = Field(
-        default=5, description="Rules applied to one input at most, in conditional mode."
+        default=5, description="The most rules applied to one input, in conditional mode."
     )
-    rule_trigger_min_overlap: Fraction = Field(default=0.1, description="Least overlap of trigger and input.")
+    rule_trigger_min_overlap: Fraction = Field(
+        default=0.1, description="The least overlap of trigger and input."
+    )
     stratified_sampling: bool = Field(default=True, description="Draw batches across error types.")
     gradient_consensus: bool = Field(
         default=True, description="Keep what a majority of analysis passes proposes."
@@ -85,7 +87,7 @@ class _Fields:
 class PromptGradConfig(_Fields):
     """The optimizer's hyperparameters; a value out of range is a `ConfigError` that names the field."""
 
-    if not TYPE_CHECKING:  # type checkers and editors shall see the fields
+    if not TYPE_CHECKING:  # type checkers and editors should see the fields
 
         def __init__(self, **values: Any) -> None:
             try:

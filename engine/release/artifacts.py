@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic_core import to_json
 
 from engine.ground.errors import ArtifactError, RevisionMismatchError
+from engine.ground.files import sync_folder, write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram
@@ -98,7 +98,7 @@ def save_artifact(root: Path, content: ArtifactContent) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, text in (*files.items(), (MANIFEST, manifest.as_json().encode())):
-            _write_durably(temporary / name, text)
+            write_durably(temporary / name, text)
         return _publish(temporary, parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -280,24 +280,8 @@ def _publish(temporary: Path, parent: Path) -> Path:
             if final.exists():  # another run was faster
                 continue
             raise
-        _sync_folder(parent)
+        sync_folder(parent)
         return final
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _folder_name(name: str) -> str:

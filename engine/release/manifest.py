@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.errors import ArtifactError
+from engine.ground.files import replace_file
+from engine.ground.revision import short_digest
 from engine.journal.events import DataUsed, GateResult, SliceScores, SplitScores
 from engine.programs.rules import Rule
 from engine.release.measurement import Measurement
@@ -34,6 +36,11 @@ class ModelProved(_Part):
     template_digest: str | None
     verified: bool
     revision: dict[str, Any]
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the revision, for screens and folder names."""
+        return short_digest(self.digest)
 
 
 class ConditionalSettings(_Part):
@@ -135,10 +142,8 @@ def record_forced(folder: Path, forced: ForcedRelease) -> None:
     """Note in an artifact's manifest that it was released although it had failed gates."""
     manifest = load_manifest(folder)
     noted = manifest.model_copy(update={"forced": (*manifest.forced, forced)})
-    temporary = folder / f".{MANIFEST}.saving"
     try:
-        temporary.write_text(noted.as_json(), encoding="utf-8")
-        temporary.replace(folder / MANIFEST)
+        replace_file(folder / MANIFEST, noted.as_json().encode())
     except OSError as error:
         raise ArtifactError(
             f"{folder / MANIFEST} can't be written: {error.strerror}.", hint="Make the folder writable."

@@ -41,7 +41,7 @@ from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, reviewed_rules
 from engine.programs.program import base_instructions, refuse_own_models
 from engine.programs.rules import RuleSet
-from engine.project.data import LoadedExample, telling_places
+from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.artifacts import program_digest
 from engine.release.base_making import made_base
@@ -98,7 +98,7 @@ def apply_review(
 def _finished(journal: Journal, run: str) -> RunSummary | None:
     finished = journal.events(run, kinds=["run_finished"])
     summaries = [event.summary for _, event in finished if isinstance(event, RunFinished)]
-    done = [summary for summary in summaries if summary.status in ("improved", "no_improvement")]
+    done = [summary for summary in summaries if summary.is_done]
     return done[-1] if done else None
 
 
@@ -126,10 +126,10 @@ class _Run:
     def execute(self) -> RunSummary:
         self._emit(self._opening())
         if self._attempt == 1 and self._plan.carving is not None:
-            self._plan.carving.tell(self._emit)
+            self._plan.carving.report(self._emit)
         with self._controlled():
             try:
-                with telling_places(self._plan.examples):
+                with placing_errors(self._plan.examples):
                     summary = self._optimize()
             except RunStoppedError as error:
                 summary = self._summary("stopped", error.message)
@@ -332,7 +332,7 @@ class _Run:
 
     def _emit(self, event: Event) -> None:
         if self._reserve is not None:
-            self._reserve.hear(event)
+            self._reserve.update(event)
         if self._journal.append(self._plan.run, event) and self._on_event is not None:
             self._on_event(event)
 

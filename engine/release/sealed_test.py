@@ -13,9 +13,8 @@ from engine.learning.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
 from engine.learning.slices import slice_name
 from engine.programs.rules import RuleSet
 from engine.project.data import LoadedExample, dataset_digest
+from engine.project.gates import timed_examples
 from engine.release.measurement import MeasuredExample, Measurement
-
-_MOST_TIMED = 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class TestSplit:
     def rollouts(self) -> int:
         """How many runs of the program a measurement takes at the most."""
         also = sum(len(examples) for examples in self.also.values())
-        timed = min(len(self.examples), _MOST_TIMED + 1) if self.is_timed else 0
+        timed = timed_examples(len(self.examples)) if self.is_timed else 0
         return 2 * (len(self.examples) + also) + timed
 
     @property
@@ -75,7 +74,7 @@ class TestSplit:
         """Return the seconds of each item; None where it wasn't timed, or only warmed the model up."""
         if not self.is_timed or not rules:
             return [None] * len(items)
-        timed = runner.latencies(rules, items[: min(len(self.examples), _MOST_TIMED + 1)])
+        timed = runner.latencies(rules, items[: timed_examples(len(self.examples))])
         counted = timed if len(timed) == 1 else [None, *timed[1:]]
         return [*counted, *[None] * (len(items) - len(timed))]
 

@@ -111,7 +111,7 @@ class RunStory:
     @property
     def _is_done(self) -> bool:
         # What is tested after the end of a run belongs to a review, which tells its own scores.
-        return self.summary is not None and self.summary.status in ("improved", "no_improvement")
+        return self.summary is not None and self.summary.is_done
 
     def _batch(
         self, event: BatchScored | AnalysisFinished | ConsensusReached | ValidationFinished | RulesChanged

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 
 from engine.ground.model import Model
+from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, RolloutFinished
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.replay import Replay
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
