@@ -19,6 +19,7 @@ from engine.journal.events import (
     RulesChanged,
     SliceScores,
 )
+from engine.journal.learning_events import LayersCompared
 from engine.learning.gradients import Batch, GradientWriter
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
@@ -29,6 +30,7 @@ from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import draw_batch
 
@@ -41,12 +43,18 @@ class Optimized:
     was in the middle of an epoch, the rules may be a state that was never scored: `best` is None then.
     """
 
-    rules: RuleSet
+    state: LearnedState
     baseline: Interval | None
     best: Interval | None
     reason: str
     exhausted: bool = False
     slices: Mapping[str, SliceScores] = field(default_factory=dict)
+    layers: LayersCompared | None = None
+
+    @property
+    def rules(self) -> RuleSet:
+        """The state's rules."""
+        return self.state.rules
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,9 @@ class OptimizationLoop:
         self._slices = [slice_name(item.values, slice_field) for item in validation]
         self._categories: list[str | None] = [None] * len(train)
         self._recent: list[int] = []
-        self._rules = RuleSet()
-        self._best_rules = RuleSet()
-        self._closed_rules = RuleSet()
+        self._state = LearnedState()
+        self._best_state = LearnedState()
+        self._closed_state = LearnedState()
         self._undecided: set[str] = set()
         self._epoch = 0
         self._baseline: ScoredExamples | None = None
@@ -105,7 +113,7 @@ class OptimizationLoop:
 
     def _nearly_accepted(self) -> str:
         """Say it where rules gained something in their tests and none was accepted."""
-        if self._best_rules or not self._undecided or self._parts.reviewer is not None:
+        if self._best_state or not self._undecided or self._parts.reviewer is not None:
             return ""
         count = len(self._undecided)
         return (
@@ -115,10 +123,10 @@ class OptimizationLoop:
 
     def _found(self, reason: str, *, exhausted: bool) -> Optimized:
         if self._baseline is None or self._best is None:
-            return Optimized(self._best_rules, None, None, reason, exhausted)
+            return Optimized(self._best_state, None, None, reason, exhausted)
         slices = self._best.gains_over(self._baseline)
         return Optimized(
-            self._best_rules, self._baseline.interval, self._best.interval, reason, exhausted, slices
+            self._best_state, self._baseline.interval, self._best.interval, reason, exhausted, slices
         )
 
     def _unscored(self, reason: str) -> Optimized | None:
@@ -127,14 +135,15 @@ class OptimizationLoop:
         They do if it was made of the best state, by changes that were tested or decided by a person.
         """
         limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
-        rules = prune(self._rules, self._best_rules, limit, strategy)
+        rules = prune(self._state.rules, self._best_state.rules, limit, strategy)
+        state = self._state.with_rules(rules)
         is_proved = self._config.validate_rules or self._parts.reviewer is not None
-        if self._baseline is None or rules == self._best_rules or not is_proved:
+        if self._baseline is None or state == self._best_state or not is_proved:
             return None
-        if self._closed_rules != self._best_rules:
+        if self._closed_state != self._best_state:
             return None
         return Optimized(
-            rules,
+            state,
             self._baseline.interval,
             None,
             f"{reason.rstrip('.')}. That was in epoch {self._epoch}: its rules were accepted one by one, "
@@ -166,12 +175,12 @@ class OptimizationLoop:
         self._enter("gradients", epoch, number)
         proposals = [
             proposal
-            for proposal in parts.gradients.write(batch, self._rules).kept
+            for proposal in parts.gradients.write(batch, self._state.rules).kept
             if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
         ]
         self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
-        before = self._rules
-        rules, tested = parts.selector.apply(
+        before = self._state
+        state, tested = parts.selector.apply(
             proposals,
             before,
             lambda proposal: self._made(proposal, batch),
@@ -180,12 +189,14 @@ class OptimizationLoop:
             self._keep if parts.reviewer is None else None,
         )
         self._undecided |= {result.rule.id for result in tested if result.verdict == "needs_review"}
-        self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
-        if len(self._rules) > config.merge_threshold:
+        self._keep(state if parts.reviewer is None else parts.reviewer.settle(before, tested))
+        if len(self._state.rules) > config.merge_threshold:
             self._enter("merging", epoch, number)
-            self._rules = parts.merger.merge(self._rules, epoch, number)
-        pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
-        self._replace_rules(pruned, epoch, number, "pruned")
+            self._state = parts.merger.merge(self._state, epoch, number)
+        pruned = prune(
+            self._state.rules, self._best_state.rules, config.max_local_rules, config.rule_pruning_strategy
+        )
+        self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
 
     def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
         reviewer = self._parts.reviewer
@@ -193,8 +204,8 @@ class OptimizationLoop:
             return False
         return reviewer.has_dropped(self._made(proposal, batch))
 
-    def _keep(self, rules: RuleSet) -> None:
-        self._rules = rules
+    def _keep(self, state: LearnedState) -> None:
+        self._state = state
 
     def _roll_out_batch(self, epoch: int, number: int) -> Batch:
         rng = generator(self._seed, "batch", epoch, number)
@@ -207,7 +218,7 @@ class OptimizationLoop:
         )
         items = [self._train[index] for index in indexes]
         self._enter("rollouts", epoch, number)
-        rollouts = self._parts.runner.run(self._rules, items)
+        rollouts = self._parts.runner.run(self._state, items)
         self._recent = indexes
         for index, rollout in zip(indexes, rollouts, strict=True):
             self._categories[index] = self._category(rollout)
@@ -220,7 +231,7 @@ class OptimizationLoop:
                 batch=number,
                 examples=tuple(item.key for item in items),
                 failures=tuple(item.key for item, _ in failed),
-                rules=self._rules.digest,
+                rules=self._state.digest,
                 score=sum(rollout.score.value for rollout in rollouts) / len(rollouts),
                 error_types=dict(Counter(rollout.score.error_type or "failure" for _, rollout in failed)),
             )
@@ -235,7 +246,7 @@ class OptimizationLoop:
     def _made(self, proposal: ParsedRule, batch: Batch) -> Rule:
         predictor = proposal.predictor or self._parts.program.predictors[0]
         said = (proposal.text, proposal.trigger, predictor)
-        for rule in self._rules:
+        for rule in self._state.rules:
             if proposal.action == "remove" and (rule.text, rule.trigger, rule.predictor) == said:
                 return rule
         failed = batch.failures(self._config.failure_threshold)
@@ -258,15 +269,15 @@ class OptimizationLoop:
         assert self._best is not None
         assert self._baseline is not None
         if score.interval.score > self._best.interval.score:
-            self._best, self._best_rules = score, self._rules
-            self._closed_rules = self._rules
+            self._best, self._best_state = score, self._state
+            self._closed_state = self._state
             self._report_epoch(epoch, score, "improved")
             return True
         fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
-            self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
-        self._closed_rules = self._rules
+            self._replace_state(self._best_state, epoch, 0, "rolled_back")
+        self._closed_state = self._state
         return False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:
@@ -275,7 +286,7 @@ class OptimizationLoop:
             return None
         self._enter("epoch" if epoch else "baseline", epoch)
         repeats = [
-            self._parts.runner.run(self._rules, self._validation, repeat)
+            self._parts.runner.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
         answers = list(zip(*repeats, strict=True))
@@ -294,8 +305,9 @@ class OptimizationLoop:
                     "id": f"epoch{epoch}",
                     "epoch": epoch,
                     "validation": score.interval,
-                    "rules": self._rules.digest,
-                    "n_rules": len(self._rules),
+                    "rules": self._state.digest,
+                    "n_rules": len(self._state.rules),
+                    "n_demonstrations": len(self._state.demonstrations),
                     "best": (self._best or score).interval.score,
                     "outcome": outcome,
                     "slices": score.by_slice,
@@ -303,19 +315,20 @@ class OptimizationLoop:
             )
         )
 
-    def _replace_rules(self, rules: RuleSet, epoch: int, batch: int, reason: str) -> None:
-        if rules == self._rules:
+    def _replace_state(self, state: LearnedState, epoch: int, batch: int, reason: str) -> None:
+        if state == self._state:
             return
-        self._rules = rules
+        self._state = state
         self._emit(
             RulesChanged.model_validate(
                 {
-                    "id": f"epoch{epoch}/batch{batch}/{reason}/{rules.digest}",
+                    "id": f"epoch{epoch}/batch{batch}/{reason}/{state.digest}",
                     "epoch": epoch,
                     "batch": batch,
                     "reason": reason,
-                    "digest": rules.digest,
-                    "rules": rules.rules,
+                    "digest": state.digest,
+                    "rules": state.rules.rules,
+                    "demonstrations": state.demonstrations.demonstrations,
                 }
             )
         )

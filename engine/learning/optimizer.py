@@ -34,6 +34,7 @@ from engine.programs.conditional import ConditionalProgram, RuleSelection
 from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
 
@@ -113,7 +114,7 @@ class PromptGradOptimizer(Teleprompter):
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
                 session.emit(Notice(id="adapter", text=_NO_ADAPTER))
-            return session.program_with(session.run().rules)
+            return session.program_with(session.run().state)
 
     def compile(
         self,
@@ -199,18 +200,18 @@ class OptimizationSession:
         """Learn rules from the training examples."""
         return self._loop().run()
 
-    def validate(self, rules: RuleSet) -> Interval:
-        """Return the mean score of the program with `rules` on the validation examples."""
-        rollouts = self.runner.run(rules, self.validation)
+    def validate(self, state: LearnedState) -> Interval:
+        """Return the mean score of the program with a learned state on the validation examples."""
+        rollouts = self.runner.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
 
-    def program_with(self, rules: RuleSet) -> dspy.Module:
-        """Return the module with `rules`, conditional if the configuration says so."""
+    def program_with(self, state: LearnedState) -> dspy.Module:
+        """Return the module with a learned state; its rules are conditional if the configuration says so."""
         if not self.config.conditional_rules:
-            return self.program.with_rules(rules)
-        base = self.program.with_rules(RuleSet())
+            return self.program.with_state(state)
+        base = self.program.with_state(state.with_rules(RuleSet()))
         return ConditionalProgram(
-            base, rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
+            base, state.rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
         )
 
     def close(self) -> None:
