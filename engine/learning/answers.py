@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-import dspy
-
 from engine.learning.rollouts import Item
+from engine.programs.program import FrozenProgram
 
 _MOST_ANSWERS = 24
 _FEWEST_EXAMPLES = 2.0
@@ -20,7 +19,7 @@ _FEWEST_EXAMPLES = 2.0
 class AnswerSpace:
     """The output field that is scored, the predictor that makes it, and its possible values.
 
-    `is_closed` says whether these are all the values that there are: a `Literal`, or few in the training data.
+    `is_closed` says whether these are all the values there are: a `Literal`, or few in the training data.
     """
 
     predictor: str
@@ -40,13 +39,13 @@ class AnswerSpace:
         return groups
 
 
-def answer_space(module: dspy.Module, train: Sequence[Item]) -> AnswerSpace | None:
+def answer_space(program: FrozenProgram, train: Sequence[Item]) -> AnswerSpace | None:
     """Return the answers that the training examples ask for; None where no output field is labelled.
 
     Where several outputs are, the last predictor's last one counts: the others lead to it.
     """
-    for name, step in reversed(list(module.named_predictors())):
-        for field, info in reversed(list(step.signature.output_fields.items())):
+    for name in reversed(program.predictors):
+        for field, info in reversed(list(program.signature(name).output_fields.items())):
             labelled = [item for item in train if item.values.get(field) is not None]
             if len(labelled) == len(train):
                 return _space(name, field, info.annotation, [item.values[field] for item in train])

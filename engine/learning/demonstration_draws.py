@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from engine.learning.answers import AnswerSpace
-from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.learning.rollouts import Item
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 
 Fits = Callable[[DemonstrationSet], bool]
 """Whether a prompt with these demonstrations leaves room for its answer."""
@@ -26,7 +26,7 @@ def labelled(item: Item, space: AnswerSpace, source: str) -> Demonstration:
 
 
 def balanced_draw(items: Sequence[Item], space: AnswerSpace, n: int, rng: Random) -> list[Item]:
-    """Return `n` examples, as many of each answer as of any other, in random order.
+    """Return `n` examples in random order, as many of each answer as of any other in every beginning.
 
     Open answers make this a plain draw.
     """
@@ -34,15 +34,14 @@ def balanced_draw(items: Sequence[Item], space: AnswerSpace, n: int, rng: Random
     for item in items:
         groups.setdefault(space.expected(item) if space.is_closed else None, []).append(item)
     names = list(groups)
-    rng.shuffle(names)
     for name in names:
         rng.shuffle(groups[name])
     drawn: list[Item] = []
     while len(drawn) < n and any(groups.values()):
+        rng.shuffle(names)
         for name in names:
             if groups[name] and len(drawn) < n:
                 drawn.append(groups[name].pop())
-    rng.shuffle(drawn)
     return drawn
 
 

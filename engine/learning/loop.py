@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.interval import Interval
@@ -16,11 +16,13 @@ from engine.journal.events import (
     Phase,
     PhaseStarted,
     ProgressEstimated,
-    RulesChanged,
     SliceScores,
 )
 from engine.journal.learning_events import LayersCompared
-from engine.learning.gradients import Batch, GradientWriter
+from engine.learning.ablation import compare_layers
+from engine.learning.batches import Batch
+from engine.learning.gradients import GradientWriter
+from engine.learning.layers import LayerLearner
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
 from engine.learning.pruning import prune
@@ -28,6 +30,7 @@ from engine.learning.review import Reviewer
 from engine.learning.rollouts import Item, Rollout, RolloutRunner
 from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
+from engine.learning.state_events import state_changed
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -63,11 +66,12 @@ class LoopParts:
 
     program: FrozenProgram
     runner: RolloutRunner
-    gradients: GradientWriter
+    gradients: GradientWriter | None
     selector: RuleSelector
     merger: RuleMerger
     acceptor: RuleAcceptor
     reviewer: Reviewer | None = None
+    layers: LayerLearner | None = None
 
 
 class OptimizationLoop:
@@ -107,9 +111,20 @@ class OptimizationLoop:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
         try:
             reason = self._run_epochs()
-            return self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+            found = self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+            return replace(found, layers=self._compared_layers())
         except BudgetExhaustedError as error:
             return self._unscored(error.message) or self._found(error.message, exhausted=True)
+
+    def _compared_layers(self) -> LayersCompared | None:
+        """Say what each layer brings, if both were learned and the budget allows it."""
+        if self._parts.layers is None or not self._best_state:
+            return None
+        self._enter("layers", self._config.epochs)
+        try:
+            return compare_layers(self._parts.runner, self._best_state, self._validation, self._emit)
+        except BudgetExhaustedError:
+            return None
 
     def _nearly_accepted(self) -> str:
         """Say it where rules gained something in their tests and none was accepted."""
@@ -172,10 +187,25 @@ class OptimizationLoop:
         batch = self._roll_out_batch(epoch, number)
         if not batch.failures(config.failure_threshold):
             return
+        if parts.layers is not None:
+            state = parts.layers.learn(self._state, batch, self._enter, self._keep)
+            self._keep(state)
+        if parts.gradients is not None:
+            self._learn_from_gradient(batch, parts.gradients)
+        if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
+            self._enter("merging", epoch, number)
+            self._state = parts.merger.merge(self._state, epoch, number)
+        pruned = prune(
+            self._state.rules, self._best_state.rules, config.max_local_rules, config.rule_pruning_strategy
+        )
+        self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
+
+    def _learn_from_gradient(self, batch: Batch, gradients: GradientWriter) -> None:
+        parts, epoch, number = self._parts, batch.epoch, batch.number
         self._enter("gradients", epoch, number)
         proposals = [
             proposal
-            for proposal in parts.gradients.write(batch, self._state.rules).kept
+            for proposal in gradients.write(batch, self._state.rules).kept
             if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
         ]
         self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
@@ -190,13 +220,6 @@ class OptimizationLoop:
         )
         self._undecided |= {result.rule.id for result in tested if result.verdict == "needs_review"}
         self._keep(state if parts.reviewer is None else parts.reviewer.settle(before, tested))
-        if len(self._state.rules) > config.merge_threshold:
-            self._enter("merging", epoch, number)
-            self._state = parts.merger.merge(self._state, epoch, number)
-        pruned = prune(
-            self._state.rules, self._best_state.rules, config.max_local_rules, config.rule_pruning_strategy
-        )
-        self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
 
     def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
         reviewer = self._parts.reviewer
@@ -319,19 +342,8 @@ class OptimizationLoop:
         if state == self._state:
             return
         self._state = state
-        self._emit(
-            RulesChanged.model_validate(
-                {
-                    "id": f"epoch{epoch}/batch{batch}/{reason}/{state.digest}",
-                    "epoch": epoch,
-                    "batch": batch,
-                    "reason": reason,
-                    "digest": state.digest,
-                    "rules": state.rules.rules,
-                    "demonstrations": state.demonstrations.demonstrations,
-                }
-            )
-        )
+        place = f"epoch{epoch}/batch{batch}/{reason}/{state.digest}"
+        self._emit(state_changed(state, place, epoch, batch, reason))
 
     def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
         place = f"epoch{epoch}/batch{batch}/{phase}"

@@ -67,6 +67,10 @@ class FrozenProgram:
             step.signature = step.signature.with_instructions(render_instructions(self.base[name], own[name]))
         return module
 
+    def signature(self, predictor: str) -> Any:
+        """Return the signature of a predictor, with its base instructions."""
+        return dict(self._module.named_predictors())[predictor].signature
+
     def instructions(self, rules: Iterable[Rule]) -> dict[str, str]:
         """Return the whole instructions of each predictor."""
         own = rules_by_predictor(rules, self.predictors)

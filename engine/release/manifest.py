@@ -58,9 +58,9 @@ class ArtifactManifest(_Part):
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
     instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
-    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts when it was
-    saved, `test_opening` how often its test split had been opened by then. `files` maps each other file to
-    its SHA-256.
+    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts when it
+    was saved, `test_opening` how often its test split had been opened by then. `files` maps each other
+    file to its SHA-256.
     """
 
     format: int = FORMAT

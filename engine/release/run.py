@@ -15,6 +15,7 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
+from engine.ground.model import Messages
 from engine.journal.control import RunControl
 from engine.journal.events import (
     Event,
@@ -36,6 +37,7 @@ from engine.journal.events import (
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, reviewed_state
@@ -194,7 +196,14 @@ class _Run:
             decisions=self._decisions() if plan.review == "during" else None,
             emit=self._emit,
             live=LiveText(live_file(self._journal.path, plan.run)),
+            scorer=recorded_scorer(self._replay, plan.models.task),
+            room=self._has_room,
         )
+
+    def _has_room(self, messages: Messages) -> bool:
+        """Return whether a prompt leaves half of the model's context to what else comes."""
+        model = self._plan.models.task
+        return model.count_prompt_tokens(messages) <= model.context_length // 2
 
     def _optimize(self) -> RunSummary:
         self._refuse_other_models()

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import log, sqrt
 from typing import Any
 
+from engine.ground.words import STOP_WORDS, tokens
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_noun, input_text, word_rule
 from engine.programs.rules import Rule
-from engine.ground.words import STOP_WORDS, tokens
 
 _TELLING = 1.28
 """z-score from which a word counts: one in ten by chance, and screening decides."""
 _MOST_WORDS = 6
+_SETS = ("topics", "contrast")
 _FEWEST_TEXTS = 2
 
 
@@ -37,6 +39,8 @@ class ContrastSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
+        if any(rule.source in _SETS for rule in findings.state.rules):
+            return []  # a second set beside the first would say everything twice
         noun = input_noun(findings.train[0])
         groups = {
             answer: [input_text(item) for item in items]
@@ -65,14 +69,16 @@ def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
 
     A word counts once in a text, and only if two texts of the group have it.
     """
-    counts = {name: Counter(word for text in texts for word in _words(text)) for name, texts in groups.items()}
+    counts = {
+        name: Counter(word for text in texts for word in _words(text)) for name, texts in groups.items()
+    }
     whole = sum(counts.values(), Counter[str]())
     found = {}
     for name, own in counts.items():
-        scored = {
-            word: _z_score(word, own, whole) for word, count in own.items() if count >= _FEWEST_TEXTS
-        }
-        ranked = sorted((word for word in scored if scored[word] >= _TELLING), key=lambda word: (-scored[word], word))
+        scored = {word: _z_score(word, own, whole) for word, count in own.items() if count >= _FEWEST_TEXTS}
+        ranked = sorted(
+            (word for word in scored if scored[word] >= _TELLING), key=lambda word: (-scored[word], word)
+        )
         found[name] = _without_parts(ranked)[:_MOST_WORDS]
     return found
 
@@ -95,7 +101,7 @@ def _words(text: str) -> set[str]:
     units = [token.text for token in tokens(text)]
     pairs = {
         f"{one} {other}"
-        for one, other in zip(units, units[1:], strict=False)
+        for one, other in pairwise(units)
         if one not in STOP_WORDS and other not in STOP_WORDS
     }
     return pairs | {unit for unit in units if unit not in STOP_WORDS and len(unit) > 1}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.seeds import generator
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_text
 from engine.learning.rollouts import Item
-from engine.programs.rules import Rule
 from engine.programs.formatting import as_text
-from engine.ground.seeds import generator
+from engine.programs.rules import Rule
 
 _SYSTEM = (
     "A worker made a mistake. You write the general instruction that would have prevented it, in one short "
@@ -19,12 +19,14 @@ _SYSTEM = (
 )
 _WORKED_EXAMPLES = (
     (
-        "Task: Say when the shop opens.\nInput: We open at half past nine on weekdays.\nAnswer given: half past "
+        "Task: Say when the shop opens.\nInput: We open at half past nine on weekdays.\nAnswer "
+        "given: half past "
         "nine\nRight answer: 09:30\n\nInstruction:",
         "Write times in 24-hour form with two digits for hours and minutes.",
     ),
     (
-        "Task: How many apples are left?\nInput: Tom had 12 apples, ate 3 and bought 2 more.\nAnswer given: 9\n"
+        "Task: How many apples are left?\nInput: Tom had 12 apples, ate 3 and bought 2 more.\nAnswer "
+        "given: 9\n"
         "Right answer: 11\n\nInstruction:",
         "Take every change into account in its order, what is added as well as what is taken away.",
     ),
@@ -55,9 +57,7 @@ class CorrectionSource:
         failed = [item for item in findings.train if item.key in findings.given]
         rng = generator(self._seed, "corrections", findings.epoch, findings.batch)
         shown = rng.sample(failed, min(_MOST_FAILURES, len(failed)))
-        questions = [
-            self._question(item, findings.given[item.key], space.expected(item)) for item in shown
-        ]
+        questions = [self._question(item, findings.given[item.key], space.expected(item)) for item in shown]
         replies = self._questioner.ask(questions, findings.epoch, findings.batch)
         texts: dict[str, list[str]] = {}
         for item, reply in zip(shown, replies, strict=True):

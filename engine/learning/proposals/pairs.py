@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import read_topics
 from engine.learning.proposals.wording import input_noun, input_text, pair_rule
 from engine.learning.rollouts import Item
-from engine.programs.rules import Rule
 from engine.programs.formatting import as_text
-from engine.ground.seeds import generator
+from engine.programs.rules import Rule
 
 _SYSTEM = (
     "You say how one group of texts differs from another. Answer with one line: what only the texts of group "
@@ -21,13 +21,16 @@ _SYSTEM = (
 )
 _WORKED_EXAMPLES = (
     (
-        "Group A:\n- Where is my package?\n- The courier says it was delivered, but it wasn't.\n- My parcel is "
-        "two days late.\n\nGroup B:\n- Can you send my parcel to another address?\n- Please deliver after six.\n- "
+        "Group A:\n- Where is my package?\n- The courier says it was delivered, but it wasn't.\n- My "
+        "parcel is "
+        "two days late.\n\nGroup B:\n- Can you send my parcel to another address?\n- Please deliver "
+        "after six.\n- "
         "I'd like to pick the package up myself.\n\nOnly in group A:",
         "late parcels, missing parcels, where a parcel is now",
     ),
     (
-        "Group A:\n- How do I change my seat?\n- Can I move to a window seat?\n\nGroup B:\n- How do I change my "
+        "Group A:\n- How do I change my seat?\n- Can I move to a window seat?\n\nGroup B:\n- How do I "
+        "change my "
         "flight?\n- I need to fly a day later.\n\nOnly in group A:",
         "seats on the plane, window or aisle",
     ),
@@ -63,7 +66,9 @@ class PairSource:
         groups = space.by_value(findings.train)
         replies = self._questioner.ask(
             [
-                self._question(pair, groups[pair.right], groups.get(pair.favoured, []), number)
+                self._question(
+                    pair, groups[pair.right], groups.get(pair.favoured, []), number, findings.place
+                )
                 for pair, number in asked
             ],
             findings.epoch,
@@ -78,10 +83,10 @@ class PairSource:
         return proposals
 
     def _question(
-        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], number: int
+        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], number: int, place: str
     ) -> Question:
         about = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
-        rng = generator(self._seed, "pairs", about, number)
+        rng = generator(self._seed, "pairs", place, about, number)
         confused = list(pair.examples)
         rest = [item for item in own if item not in confused]
         ours = [*rng.sample(confused, min(3, len(confused))), *_drawn(rest, rng)][:_TEXTS_SHOWN]

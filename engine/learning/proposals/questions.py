@@ -9,9 +9,9 @@ from typing import Any
 
 import dspy
 
+from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, QuestionAnswered
 from engine.journal.replay import cause_of, recording
-from engine.ground.seeds import derive_seed, sampling_lm
 
 _AT_ONCE = 6
 _LONGEST_ANSWER = 60
@@ -67,9 +67,7 @@ class Questioner:
     def _answer(self, question: Question, epoch: int, batch: int) -> str:
         place = f"epoch{epoch}/batch{batch}/question/{question.source}/{question.about}/{question.number}"
         seed = derive_seed(self._seed, place)
-        lm = sampling_lm(
-            self._lm, seed, temperature=question.temperature, max_tokens=_LONGEST_ANSWER
-        )
+        lm = sampling_lm(self._lm, seed, temperature=question.temperature, max_tokens=_LONGEST_ANSWER)
         with recording() as used:
             try:
                 reply = _text(lm(messages=question.messages))

@@ -8,8 +8,8 @@ from typing import Any
 
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import values_rule
-from engine.programs.rules import Rule
 from engine.programs.formatting import as_text
+from engine.programs.rules import Rule
 
 _MOST_LISTED = 12
 _SHARE = 0.95
@@ -17,7 +17,9 @@ _SHARE = 0.95
 
 _PROPERTIES: Mapping[str, Callable[[str], bool]] = {
     "Write the {field} in brackets, as in {example}.": lambda text: bool(re.fullmatch(r"\(.*\)", text)),
-    "Write the {field} in square brackets, as in {example}.": lambda text: bool(re.fullmatch(r"\[.*\]", text)),
+    "Write the {field} in square brackets, as in {example}.": lambda text: bool(
+        re.fullmatch(r"\[.*\]", text)
+    ),
     "Write the {field} in quotation marks, as in {example}.": lambda text: bool(re.fullmatch(r'".*"', text)),
     "Write the {field} in lower case, as in {example}.": lambda text: text.islower(),
     "Write the {field} in capital letters, as in {example}.": lambda text: text.isupper() and len(text) > 1,
@@ -28,8 +30,8 @@ _PROPERTIES: Mapping[str, Callable[[str], bool]] = {
     "The {field} is a whole number in digits, without unit, separators or other words, as in {example}.": (
         lambda text: bool(re.fullmatch(r"-?\d+", text))
     ),
-    "The {field} is a number in digits with two decimals and nothing else, as in {example}.": lambda text: bool(
-        re.fullmatch(r"-?\d+\.\d\d", text)
+    "The {field} is a number in digits with two decimals and nothing else, as in {example}.": lambda text: (
+        bool(re.fullmatch(r"-?\d+\.\d\d", text))
     ),
     "The {field} is a number in digits, without unit, separators or other words, as in {example}.": (
         lambda text: bool(re.fullmatch(r"-?\d+(\.\d+)?", text))
@@ -37,8 +39,9 @@ _PROPERTIES: Mapping[str, Callable[[str], bool]] = {
     "The {field} ends without a full stop, as in {example}.": lambda text: not text.endswith("."),
     "The {field} is a single word, as in {example}.": lambda text: len(text.split()) == 1,
     "The {field} is short: at most five words, as in {example}.": lambda text: len(text.split()) <= 5,
-    "The {field} is a whole sentence, as in {example}.": lambda text: text.endswith((".", "!", "?"))
-    and len(text.split()) > 3,
+    "The {field} is a whole sentence, as in {example}.": lambda text: (
+        text.endswith((".", "!", "?")) and len(text.split()) > 3
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from engine.learning.answers import AnswerSpace
 from engine.learning.rollouts import Item
-from engine.programs.rules import Rule
+from engine.programs.rules import ParsedRule, Rule
 from engine.programs.state import LearnedState
 
 
@@ -60,7 +60,11 @@ class RuleProposal:
 
     def alternatives(self) -> Mapping[Any, Rule]:
         """Return each rule by the answer that it argues for."""
-        return {answer: rule for answer, rule in zip(self.stands_for, self.rules, strict=False) if answer is not None}
+        return {
+            answer: rule
+            for answer, rule in zip(self.stands_for, self.rules, strict=False)
+            if answer is not None
+        }
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,14 @@ class ProposalSource(Protocol):
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
         """Return what it suggests, the best first where it knows."""
         ...
+
+
+def as_proposal(rule: Rule) -> ParsedRule:
+    """Return a rule as the acceptor of a project sees it."""
+    return ParsedRule(
+        action="add",
+        text=rule.text,
+        trigger=rule.trigger,
+        predictor=rule.predictor or None,
+        source=rule.source,
+    )

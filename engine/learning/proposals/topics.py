@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
 from engine.learning.rollouts import Item
-from engine.programs.rules import Rule
 from engine.programs.formatting import as_text
-from engine.ground.seeds import generator
+from engine.programs.rules import Rule
 
 SYSTEM = (
     "You name what a group of texts has in common. Answer with one line: the topics, in plain words, "
@@ -31,7 +31,8 @@ WORKED_EXAMPLES = (
         "late or missing parcels, delivery dates, tracking, the courier",
     ),
     (
-        "Texts:\n- Why is this invoice higher than last month's?\n- I was billed twice.\n- There's a fee on my "
+        "Texts:\n- Why is this invoice higher than last month's?\n- I was billed twice.\n- There's a "
+        "fee on my "
         "bill that I don't know.\n\nTopics:",
         "invoices, double billing, unexpected fees",
     ),
@@ -63,9 +64,13 @@ class TopicSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
+        if any(rule.source == self.name for rule in findings.state.rules):
+            return []  # a second set beside the first would say everything twice
         groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
         asked = [(number, answer) for number in range(self._samples) for answer in groups]
-        questions = [self._question(answer, groups[answer], number) for number, answer in asked]
+        questions = [
+            self._question(answer, groups[answer], number, findings.place) for number, answer in asked
+        ]
         replies = self._questioner.ask(questions, findings.epoch, findings.batch)
         told = dict(zip(asked, map(read_topics, replies), strict=True))
         noun = input_noun(findings.train[0])
@@ -79,8 +84,8 @@ class TopicSource:
                 sets.append(RuleProposal(self.name, rules, tuple(topics)))
         return sets
 
-    def _question(self, answer: Any, items: Sequence[Item], number: int) -> Question:
-        rng = generator(self._seed, "topics", as_text(answer), number)
+    def _question(self, answer: Any, items: Sequence[Item], number: int, place: str) -> Question:
+        rng = generator(self._seed, "topics", place, as_text(answer), number)
         return topic_question(self.name, as_text(answer), items, number, rng)
 
     def _rule(self, topics: str, answer: Any, space: AnswerSpace, noun: str, findings: Findings) -> Rule:
@@ -95,7 +100,7 @@ class TopicSource:
 
 
 def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:
-    """Return the question what some of the inputs have in common; the first sample is asked at temperature 0."""
+    """Return the question what some of the inputs have in common; the first sample's temperature is 0."""
     shown = rng.sample(list(items), min(_TEXTS_SHOWN, len(items)))
     texts = "\n".join(f"- {input_text(item)}" for item in shown)
     return Question(

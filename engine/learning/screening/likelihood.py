@@ -71,7 +71,7 @@ class Likelihood:
         self.asked = 0
 
     def compete(self, given: Mapping[str, Any]) -> None:
-        """Let wrong answers compete from now on: everywhere where answers are few, else where they were given."""
+        """Let wrong answers compete from now on: everywhere if answers are few, else where given."""
         if self._space.is_closed:
             new = [answer for answer in dict.fromkeys(given.values()) if answer not in self._common]
             self._common += tuple(new[: max(0, len(self._space.values) - len(self._common) + _MOST_OTHERS)])
@@ -100,7 +100,9 @@ class Likelihood:
             self._known[digest, new[0].key] = self._ask(state, new[0])
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="screening") as pool:
                 rest = new[1:]
-                for item, found in zip(rest, pool.map(lambda item: self._ask(state, item), rest), strict=True):
+                for item, found in zip(
+                    rest, pool.map(lambda item: self._ask(state, item), rest), strict=True
+                ):
                     self._known[digest, item.key] = found
             self.asked += len(new)
         return [self._known[digest, item.key] for item in items]

@@ -55,9 +55,7 @@ def race(
         better = sorted(running, key=lambda index: -found[index].gain)[: (len(running) + 1) // 2]
         running = [index for index in better if not _is_hopeless(found[index])]
         size = min(2 * size, len(items))
-    return [
-        replace(found[index], is_finalist=index in running) for index in range(len(candidates))
-    ]
+    return [replace(found[index], is_finalist=index in running) for index in range(len(candidates))]
 
 
 def standing(

@@ -117,9 +117,7 @@ class SetSearch:
 
 def argued_answers(proposals: Sequence[RuleProposal]) -> Mapping[str, Any]:
     """Return the answer that each proposed rule argues for, by the rule's id."""
-    return {
-        rule.id: answer for proposal in proposals for answer, rule in proposal.alternatives().items()
-    }
+    return {rule.id: answer for proposal in proposals for answer, rule in proposal.alternatives().items()}
 
 
 def one_versus_rest(answer: Any, found: Sequence[AnswerLikelihood]) -> float:
@@ -129,5 +127,3 @@ def one_versus_rest(answer: Any, found: Sequence[AnswerLikelihood]) -> float:
         share = min(max(exp(example.log_p.get(answer, -100.0)), _LEAST_SHARE), 1 - _LEAST_SHARE)
         total.append(log(share if example.right == answer else 1 - share))
     return fsum(total) / max(len(total), 1)
-
-
