@@ -174,7 +174,7 @@ class OptimizationLoop:
         without_gain = 0
         for epoch in range(1, self._config.epochs + 1):
             self._epoch = epoch
-            for number in range(1, self._config.batches_per_epoch + 1):
+            for number in range(1, self._batches() + 1):
                 self._run_batch(epoch, number)
             improved = self._close_epoch(epoch)
             without_gain = 0 if improved else without_gain + 1
@@ -182,12 +182,16 @@ class OptimizationLoop:
                 return f"{without_gain} epochs in a row brought no improvement"
         return "all epochs are done"
 
+    def _batches(self) -> int:
+        """Return how many batches an epoch has: sources that look at all of train need one."""
+        return self._config.batches_per_epoch if self._parts.gradients is not None else 1
+
     def _run_batch(self, epoch: int, number: int) -> None:
         config, parts = self._config, self._parts
         batch = self._roll_out_batch(epoch, number)
         if not batch.failures(config.failure_threshold):
             return
-        if parts.layers is not None:
+        if parts.layers is not None and number == 1:
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)
             self._keep(state)
         if parts.gradients is not None:

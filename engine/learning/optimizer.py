@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -14,52 +14,38 @@ from dspy.teleprompt import Teleprompter
 from engine.ground.errors import ConfigError, DataError, ProjectError
 from engine.ground.examples import example_name
 from engine.ground.interval import Interval
-from engine.ground.model import Messages
 from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
-from engine.learning.answers import AnswerSpace, answer_space
-from engine.learning.demonstration_search import DemonstrationSearch
 from engine.learning.gradients import GradientWriter
 from engine.learning.layer_tests import LayerTester
-from engine.learning.layers import LayerLearner
+from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
 from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
-from engine.learning.proposals.choice import FAILURE_ANALYSIS, chosen_sources, made_sources
-from engine.learning.proposals.questions import Questioner
-from engine.learning.proposals.source import as_proposal
+from engine.learning.proposals.choice import FAILURE_ANALYSIS
 from engine.learning.review import Decisions, Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
-from engine.learning.rule_search import RuleSearch
 from engine.learning.rule_tests import RuleTester
-from engine.learning.screening.likelihood import AnswerScorer, Likelihood
-from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal
+from engine.learning.screening.likelihood import AnswerScorer
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric
 from engine.programs.conditional import ConditionalProgram, RuleSelection
-from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import Rule, RuleSet
+from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState
-from engine.project.config import PromptGradConfig, SourceName
+from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
 
 _NO_ADAPTER = (
     "No adapter is configured: the program is measured with ChatAdapter, with which DSPy will serve it. A "
     "small model answers better with dspy.configure(adapter=dspy.JSONAdapter())."
 )
-
-
-PromptRoom = Callable[[Messages], bool]
-"""Whether a prompt leaves room enough for its answer."""
-
-_MOST_CHARACTERS = 10_000
 
 
 def _ignore(event: Event) -> None:
@@ -282,8 +268,17 @@ class OptimizationSession:
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
-        space = answer_space(self.program, self.train)
-        sources = chosen_sources(config.sources, space, len(self.program.predictors))
+        wiring = LayerWiring(
+            self.program,
+            self.runner,
+            self.train,
+            config,
+            scorer=self._scorer,
+            adapter=self._adapter or self._reflection_adapter,
+            room=self._room,
+            seed=self.seed,
+            emit=emit,
+        )
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
         tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]
@@ -301,13 +296,19 @@ class OptimizationSession:
                 emit=emit,
                 live=self._live,
             )
-            if FAILURE_ANALYSIS in sources
+            if FAILURE_ANALYSIS in wiring.sources
             else None,
             selector=RuleSelector(tester, config, emit),
             merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
             acceptor=self._optimizer.rule_acceptor,
             reviewer=reviewer,
-            layers=self._layers(sources, space, QuotationIndex(texts), reviewer),
+            layers=wiring.learner(
+                LayerTester(self.runner, self.validation, config, emit=emit),
+                self._reflection_lm,
+                QuotationIndex(texts),
+                self._optimizer.rule_acceptor,
+                reviewer,
+            ),
         )
         forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
         return OptimizationLoop(
@@ -320,83 +321,6 @@ class OptimizationSession:
             emit=emit,
             slice_field=self._slice_field,
         )
-
-    def _layers(
-        self,
-        sources: Sequence[SourceName],
-        space: AnswerSpace | None,
-        quotations: QuotationIndex,
-        reviewer: Reviewer | None,
-    ) -> LayerLearner | None:
-        """Return what learns sets of rules and demonstrations; None if only failures are to be analysed."""
-        config, seed, emit = self.config, self.seed, self.emit
-        questioner = Questioner(self._reflection_lm, seed=seed, emit=emit)
-        proposing = made_sources(
-            sources, questioner, self.program.task(), seed=seed, samples=config.gradient_samples
-        )
-        if not proposing and not config.max_demonstrations:
-            return None
-        signal = self._signal(space)
-        tester = LayerTester(self.runner, self.validation, config, emit=emit)
-        acceptor = self._optimizer.rule_acceptor
-
-        def is_sound(rule: Rule) -> bool:
-            return quotations.quoted_span(rule.text) is None and acceptor(as_proposal(rule))
-
-        return LayerLearner(
-            DemonstrationSearch(
-                self.runner,
-                tester,
-                signal,
-                space,
-                self.train,
-                self._fits,
-                most=config.max_demonstrations,
-                seed=seed,
-                emit=emit,
-            )
-            if config.max_demonstrations
-            else None,
-            RuleSearch(proposing, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit)
-            if proposing
-            else None,
-            signal,
-            space,
-            self.train,
-            failure_threshold=config.failure_threshold,
-            reviewer=reviewer,
-            emit=emit,
-        )
-
-    def _signal(self, space: AnswerSpace | None) -> Signal:
-        """Return the likelihood where the model tells it and one step gives one answer, else the score."""
-        predictors = self.program.predictors
-        if self._scorer is None or space is None or len(predictors) > 1:
-            return ScoreSignal(self.runner)
-        if list(self.program.signature(space.predictor).output_fields) != [space.field]:
-            return ScoreSignal(self.runner)
-        return LikelihoodSignal(
-            Likelihood(self.program, self._scorer, self._adapter or self._reflection_adapter, space)
-        )
-
-    def _fits(self, demonstrations: DemonstrationSet) -> bool:
-        """Return whether the longest training example still fits behind these demonstrations."""
-        module = self.program.with_state(LearnedState(RuleSet(), demonstrations))
-        adapter = self._adapter or self._reflection_adapter
-        longest = max(self.train, key=lambda item: sum(len(as_text(v)) for v in item.inputs.values()))
-        return all(
-            self._room(adapter.format(step.signature, step.demos, _known_inputs(step, longest)))
-            for _, step in module.named_predictors()
-        )
-
-
-def room_by_characters(messages: Messages) -> bool:
-    """Return whether messages are short enough for any model: where nobody can count tokens."""
-    return sum(len(str(message["content"])) for message in messages) <= _MOST_CHARACTERS
-
-
-def _known_inputs(step: Any, item: Item) -> dict[str, Any]:
-    return {name: item.inputs.get(name, "") for name in step.signature.input_fields}
 
 
 def _declared_inputs(examples: Sequence[dspy.Example]) -> frozenset[str] | None:

@@ -18,21 +18,24 @@ FAILURE_ANALYSIS = "failure_analysis"
 
 
 def chosen_sources(
-    names: Sequence[SourceName], space: AnswerSpace | None, predictors: int
+    names: Sequence[SourceName], space: AnswerSpace | None, *, is_one_step: bool
 ) -> list[SourceName]:
     """Return the sources by name, "auto" replaced by those that fit.
 
     Few possible answers: what the inputs of each have in common, what parts those that are confused, the
-    words that tell them apart. Open answers: their form, and one failure at a time. Programs of several
-    steps, where nobody knows whose fault a failure is: the analysis of whole traces.
+    words that tell them apart. Open answers: their form, and one failure at a time. Where a program does
+    more than answer, reasons first or takes several steps, the analysis of whole failures comes first.
     """
     found: list[SourceName] = []
     for name in names:
         if name != "auto":
             found.append(name)
-        elif space is None or predictors > 1:
+            continue
+        if space is None or not is_one_step:
             found.append(FAILURE_ANALYSIS)
-        elif space.is_closed:
+        if space is None:
+            continue
+        if space.is_closed:
             found += ["topics", "contrast", "shapes", "pairs"]
         else:
             found += ["shapes", "corrections"]

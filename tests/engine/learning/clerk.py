@@ -40,6 +40,8 @@ class Clerk:
         system, last = messages[0]["content"], messages[-1]["content"]
         if system.startswith(("You name what", "You say how")):
             return self._topics(last)
+        if "`analysis`" in system:
+            return json.dumps({"analysis": "nothing", "add": [], "remove": []})
         return json.dumps({"queue": self.queue(messages)})
 
     def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
