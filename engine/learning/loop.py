@@ -21,6 +21,7 @@ from engine.journal.events import (
 from engine.journal.learning_events import LayersCompared
 from engine.learning.ablation import compare_layers
 from engine.learning.batches import Batch
+from engine.learning.elimination import Elimination
 from engine.learning.gradients import GradientWriter
 from engine.learning.layers import LayerLearner
 from engine.learning.merging import RuleMerger
@@ -72,6 +73,7 @@ class LoopParts:
     acceptor: RuleAcceptor
     reviewer: Reviewer | None = None
     layers: LayerLearner | None = None
+    elimination: Elimination | None = None
 
 
 class OptimizationLoop:
@@ -291,6 +293,9 @@ class OptimizationLoop:
 
     def _close_epoch(self, epoch: int) -> bool:
         """Score the epoch's state on the whole validation split; return whether it is the best so far."""
+        if self._parts.elimination is not None and self._state != self._best_state:
+            self._enter("elimination", epoch)
+            self._keep(self._parts.elimination.thin(self._state, epoch))
         score = self._validate(epoch)
         assert score is not None
         assert self._best is not None

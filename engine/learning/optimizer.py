@@ -20,6 +20,7 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
+from engine.learning.elimination import Elimination
 from engine.learning.gradients import GradientWriter
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
@@ -268,6 +269,8 @@ class OptimizationSession:
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
+        layer_tester = LayerTester(self.runner, self.validation, config, emit=emit)
+        is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
         wiring = LayerWiring(
             self.program,
             self.runner,
@@ -302,8 +305,9 @@ class OptimizationSession:
             merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
             acceptor=self._optimizer.rule_acceptor,
             reviewer=reviewer,
+            elimination=Elimination(layer_tester, emit) if is_greedy else None,
             layers=wiring.learner(
-                LayerTester(self.runner, self.validation, config, emit=emit),
+                layer_tester,
                 self._reflection_lm,
                 QuotationIndex(texts),
                 self._optimizer.rule_acceptor,

@@ -18,7 +18,6 @@ _ORDER: tuple[Phase, ...] = (
     "gradients",
     "validation",
     "merging",
-    "elimination",
 )
 
 
@@ -75,7 +74,7 @@ class Workload:
         later_epochs = config.epochs - epoch
         rest = (later_epochs + 1) * self.epoch + self.test
         later_batches = later_epochs * config.batches_per_epoch
-        if phase == "epoch":
+        if phase in ("elimination", "epoch"):
             return rest + self.batches(later_batches)
         parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])

@@ -45,7 +45,7 @@ class PairSource:
 
     name = "pairs"
 
-    def __init__(self, questioner: Questioner, *, seed: int, samples: int = 2) -> None:
+    def __init__(self, questioner: Questioner, *, seed: int, samples: int = 1) -> None:
         self._questioner = questioner
         self._seed = seed
         self._samples = samples
