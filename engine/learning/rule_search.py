@@ -65,11 +65,11 @@ class RuleSearch:
         sets = [proposal for proposal in proposals if proposal.is_set]
         singles = [proposal for proposal in proposals if not proposal.is_set][:_MOST_SINGLES]
         rows: list[Screened] = []
-        chosen: tuple[Rule, ...] = ()
+        chosen: list[RuleProposal] = []
         ranked = self._ranked_sets(sets, short, items)
         if ranked and ranked[0].standing.gain > 0:
-            chosen = ranked[0].rules
-        chosen = (*chosen, *self._ranked_singles(singles, short.adding(*chosen), items, rows))
+            chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
+        chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
         rows = [*_set_rows(ranked), *rows]
         self._report(findings, rows)
         if not chosen:
@@ -134,9 +134,8 @@ class RuleSearch:
             for rule, answer in zip(proposal.rules, stands_for, strict=True)
             if rule not in state.rules and self._is_sound(rule)
         ]
-        return RuleProposal(
-            proposal.source, tuple(rule for rule, _ in kept), tuple(answer for _, answer in kept)
-        )
+        rules, answers = tuple(rule for rule, _ in kept), tuple(answer for _, answer in kept)
+        return RuleProposal(proposal.source, rules, answers, proposal.replaces)
 
     def _items(self, findings: Findings) -> list[Item]:
         """Return the training examples to look at: the batch's failures are among them, all answers alike."""
@@ -173,20 +172,19 @@ class RuleSearch:
         reference: LearnedState,
         items: Sequence[Item],
         rows: list[Screened],
-    ) -> list[Rule]:
+    ) -> list[RuleProposal]:
         """Return the single rules that gain something, each on top of those before it."""
-        standings = race([reference.adding(*one.rules) for one in singles], reference, items, self._signal)
+        standings = race([one.applied_to(reference) for one in singles], reference, items, self._signal)
         ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
-        state, kept = reference, list[Rule]()
+        state, kept = reference, list[RuleProposal]()
         for number, (proposal, alone) in enumerate(ranked, 1):
             found, reason = alone, "it gains nothing"
             if alone.is_promising and len(kept) < _MOST_KEPT:
-                found = (
-                    alone if not kept else standing(state.adding(*proposal.rules), state, items, self._signal)
-                )
+                after = proposal.applied_to(state)
+                found = standing(after, state, items, self._signal) if kept else alone
                 if found.gain > 0:
-                    state, reason = state.adding(*proposal.rules), "it gains beside the others"
-                    kept += proposal.rules
+                    state, reason = after, "it gains beside the others"
+                    kept.append(proposal)
                 else:
                     reason = "it gains nothing beside the others"
             elif not alone.is_finalist:
@@ -199,26 +197,26 @@ class RuleSearch:
                     gain=found.gain,
                     error=found.error,
                     n=found.n,
-                    is_tested=proposal.rules[0] in kept,
+                    is_tested=proposal in kept,
                     reason=reason,
                 )
             )
         return kept
 
     def _tested(
-        self, findings: Findings, chosen: tuple[Rule, ...], ranked: Sequence[SetStanding]
+        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
     ) -> list[LayerResult]:
         """Test what was chosen; if it fails, the second likeliest set has its turn."""
         results = [self._test(findings, chosen, "the rules that screening chose")]
-        others = [one.rules for one in ranked[1:] if one.standing.gain > 0 and one.rules != chosen]
+        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
         if not results[0].is_accepted and others:
-            results.append(self._test(findings, others[0], "the second likeliest set"))
+            results.append(self._test(findings, others[:1], "the second likeliest set"))
         return results
 
-    def _test(self, findings: Findings, rules: tuple[Rule, ...], title: str) -> LayerResult:
-        room = max(self._most - len(findings.state.rules), 0)
-        after = findings.state.adding(*rules[:room])
-        names = list(dict.fromkeys(rule.source for rule in rules))
+    def _test(self, findings: Findings, chosen: Sequence[RuleProposal], title: str) -> LayerResult:
+        after = _applied(findings.state, chosen)
+        after = after.with_rules(RuleSet(after.rules.rules[: self._most]))
+        names = list(dict.fromkeys(rule.source for one in chosen for rule in one.rules))
         return self._tester.test(
             LayerChange(
                 "rules",
@@ -250,6 +248,12 @@ def _shortened(state: LearnedState) -> LearnedState:
     """Return a state with its first demonstrations alone."""
     first = state.demonstrations.demonstrations[:_SHOWN_WHILE_SCREENING]
     return state.with_demonstrations(DemonstrationSet(first))
+
+
+def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedState:
+    for proposal in proposals:
+        state = proposal.applied_to(state)
+    return state
 
 
 def _title(proposal: RuleProposal, number: int) -> str:

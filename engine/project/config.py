@@ -12,7 +12,9 @@ from engine.ground.errors import ConfigError
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
-SourceName = Literal["auto", "failure_analysis", "topics", "pairs", "contrast", "shapes", "corrections"]
+SourceName = Literal[
+    "auto", "failure_analysis", "topics", "contrast", "shapes", "pairs", "refinement", "corrections"
+]
 
 HIGHEST_TEMPERATURE = 2.0
 """What DSPy and the servers take at most."""

@@ -9,6 +9,7 @@ from engine.learning.proposals.contrast import ContrastSource
 from engine.learning.proposals.corrections import CorrectionSource
 from engine.learning.proposals.pairs import PairSource
 from engine.learning.proposals.questions import Questioner
+from engine.learning.proposals.refinement import RefinementSource
 from engine.learning.proposals.shapes import ShapeSource
 from engine.learning.proposals.source import ProposalSource
 from engine.learning.proposals.topics import TopicSource
@@ -36,7 +37,7 @@ def chosen_sources(
         if space is None:
             continue
         if space.is_closed:
-            found += ["topics", "contrast", "shapes", "pairs"]
+            found += ["topics", "contrast", "shapes", "pairs", "refinement"]
         else:
             found += ["shapes", "corrections"]
     return list(dict.fromkeys(found))
@@ -51,6 +52,7 @@ def made_sources(
         "contrast": ContrastSource(),
         "shapes": ShapeSource(),
         "pairs": PairSource(questioner, seed=seed),
+        "refinement": RefinementSource(questioner, seed=seed),
         "corrections": CorrectionSource(questioner, task, seed=seed),
     }
     return [made[name] for name in names if name in made]

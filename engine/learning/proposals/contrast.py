@@ -14,13 +14,13 @@ from typing import Any
 
 from engine.ground.words import STOP_WORDS, tokens
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
+from engine.learning.proposals.topics import SETS
 from engine.learning.proposals.wording import input_noun, input_text, word_rule
 from engine.programs.rules import Rule
 
 _TELLING = 1.28
 """z-score from which a word counts: one in ten by chance, and screening decides."""
 _MOST_WORDS = 6
-_SETS = ("topics", "contrast")
 _FEWEST_TEXTS = 2
 
 
@@ -39,7 +39,7 @@ class ContrastSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
-        if any(rule.source in _SETS for rule in findings.state.rules):
+        if any(rule.source in SETS for rule in findings.state.rules):
             return []  # a second set beside the first would say everything twice
         noun = input_noun(findings.train[0])
         groups = {

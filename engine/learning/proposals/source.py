@@ -47,16 +47,24 @@ class RuleProposal:
     """Rules that one source suggests together; most often one, or one for each answer.
 
     `stands_for` names the answer that each rule argues for, in the rules' order; None where there is none.
+    A rule that is said better than before comes in the place of those that it `replaces`.
     """
 
     source: str
     rules: tuple[Rule, ...]
     stands_for: tuple[Any, ...] = ()
+    replaces: tuple[Rule, ...] = ()
 
     @property
     def is_set(self) -> bool:
         """Whether these are rules that compete and belong together."""
         return len(self.rules) > 1
+
+    def applied_to(self, state: LearnedState) -> LearnedState:
+        """Return a state with these rules."""
+        if self.replaces and len(self.rules) == 1:
+            return state.with_rules(state.rules.replacing(self.replaces, self.rules[0]))
+        return state.adding(*self.rules)
 
     def alternatives(self) -> Mapping[Any, Rule]:
         """Return each rule by the answer that it argues for."""

@@ -37,6 +37,8 @@ WORKED_EXAMPLES = (
         "invoices, double billing, unexpected fees",
     ),
 )
+SETS = ("topics", "contrast", "refinement")
+"""Sources whose rules stand for one answer each."""
 _TEXTS_SHOWN = 7
 _WARM = 0.6
 _MOST_TOPICS = 8
@@ -64,7 +66,7 @@ class TopicSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
-        if any(rule.source == self.name for rule in findings.state.rules):
+        if any(rule.source in SETS for rule in findings.state.rules):
             return []  # a second set beside the first would say everything twice
         groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
         asked = [(number, answer) for number in range(self._samples) for answer in groups]
