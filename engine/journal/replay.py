@@ -140,13 +140,26 @@ class Replay:
             RunStoppedError: the checkpoint says that a person stopped the run.
             JournalError: the completion can't be stored.
         """
+
+        def answer() -> tuple[str, Tokens]:
+            response = ask()
+            return json.dumps(response_to_dict(response)), _tokens(response.usage)
+
+        return self.recorded(key, request, answer)
+
+    def recorded(self, key: str, request: str, answer: Callable[[], tuple[str, Tokens]]) -> Completion:
+        """Return what was answered under that key; if it is new, ask for the `answer` and keep it first.
+
+        Raises:
+            PromptGradError: as `completion` does.
+        """
         self._checkpoint()
         with self._lock:
             shared = self._under_way.get(key)
             own: Future[Completion] = Future()
             if shared is None:
                 self._under_way[key] = own
-        completion = shared.result() if shared else self._lead(own, key, request, ask)
+        completion = shared.result() if shared else self._lead(own, key, request, answer)
         self._count(completion)
         used = _used.get()
         if used is not None:
@@ -154,10 +167,10 @@ class Replay:
         return completion
 
     def _lead(
-        self, own: Future[Completion], key: str, request: str, ask: Callable[[], Response]
+        self, own: Future[Completion], key: str, request: str, answer: Callable[[], tuple[str, Tokens]]
     ) -> Completion:
         try:
-            completion = self._store.completion(key) or self._pay(key, request, ask)
+            completion = self._store.completion(key) or self._pay(key, request, answer)
         except BaseException as error:
             own.set_exception(error)
             raise
@@ -168,18 +181,15 @@ class Replay:
             with self._lock:
                 del self._under_way[key]
 
-    def _pay(self, key: str, request: str, ask: Callable[[], Response]) -> Completion:
+    def _pay(self, key: str, request: str, answer: Callable[[], tuple[str, Tokens]]) -> Completion:
         self._reserve()
         kept = False
         try:
             started = time.perf_counter()
             with self._paced():
-                response = ask()
+                text, tokens = answer()
             seconds = time.perf_counter() - started
-            answer = json.dumps(response_to_dict(response))
-            completion = Completion(
-                key, self.run, time.time(), request, answer, seconds, _tokens(response.usage)
-            )
+            completion = Completion(key, self.run, time.time(), request, text, seconds, tokens)
             kept = self._store.remember_completion(completion)
             # Another run of the project may have been faster: a replay will find that answer, so use it.
             return completion if kept else self._store.completion(key) or completion

@@ -12,6 +12,10 @@ from engine.ground.errors import ConfigError
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
+SourceName = Literal[
+    "auto", "failure_analysis", "topics", "contrast", "shapes", "pairs", "refinement", "corrections"
+]
+
 HIGHEST_TEMPERATURE = 2.0
 """The highest temperature that DSPy and the servers accept."""
 
@@ -79,6 +83,14 @@ class _Fields:
     )
     gradient_max_tokens: Count = Field(default=4000, description="Longest answer of an analysis, in tokens.")
     gradient_failure_display_limit: Count = Field(default=5, description="Failures shown to an analysis.")
+    max_demonstrations: int = Field(
+        default=0, ge=0, description="Training examples shown in the prompt at most; 0 learns rules alone."
+    )
+    sources: tuple[SourceName, ...] = Field(
+        default=("failure_analysis",),
+        min_length=1,
+        description='What proposes rules; "auto" chooses by the data: see the documentation.',
+    )
     base_prompt_source: str = Field(
         default="module", min_length=1, description='"module", or the base instructions themselves.'
     )

@@ -21,6 +21,7 @@ from engine.ground.files import sync_folder, write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule, RuleSet
 from engine.release.manifest import (
     MANIFEST,
@@ -57,6 +58,7 @@ class ArtifactContent:
     base_instructions: Mapping[str, str]
     instructions: Mapping[str, str]
     rules: Sequence[Rule]
+    demonstrations: Sequence[Demonstration] = field(default=(), kw_only=True)
     config: Mapping[str, Any]
     seed: int
     metric: str
@@ -196,6 +198,7 @@ def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManife
         base_instructions=dict(content.base_instructions),
         instructions=dict(content.instructions),
         rules=tuple(content.rules),
+        demonstrations=tuple(content.demonstrations),
         conditional=conditional,
         baseline=content.baseline,
         optimized=content.optimized,

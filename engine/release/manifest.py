@@ -14,7 +14,9 @@ from engine.ground.errors import ArtifactError
 from engine.ground.files import replace_file
 from engine.ground.revision import short_digest
 from engine.journal.events import DataUsed, GateResult, SliceScores, SplitScores
-from engine.programs.rules import Rule
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.release.measurement import Measurement
 
 FORMAT = 1
@@ -63,8 +65,9 @@ class ArtifactManifest(_Part):
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
     instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
-    meets only those `rules` whose trigger fits. `gates` are the verdicts when it was saved, `test_opening`
-    how often its test split had been opened by then. `files` maps each other file to its SHA-256.
+    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts when it
+    was saved, `test_opening` how often its test split had been opened by then. `files` maps each other
+    file to its SHA-256.
     """
 
     format: int = FORMAT
@@ -76,6 +79,7 @@ class ArtifactManifest(_Part):
     base_instructions: dict[str, str]
     instructions: dict[str, str]
     rules: tuple[Rule, ...]
+    demonstrations: tuple[Demonstration, ...] = ()
     conditional: ConditionalSettings | None = None
     baseline: SplitScores
     optimized: SplitScores
@@ -92,6 +96,11 @@ class ArtifactManifest(_Part):
     versions: dict[str, str]
     details: dict[str, Any] = {}
     files: dict[str, str]
+
+    @property
+    def state(self) -> LearnedState:
+        """What the program has learned: both layers."""
+        return LearnedState(RuleSet(self.rules), DemonstrationSet(self.demonstrations))
 
     def as_json(self) -> str:
         """Return the manifest's file: its fields, and the hash of them under `sha256`."""
