@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.ground.revision import short_digest
 from models.catalog.found import FoundModel
 from promptgrad_tui.views.figures import count_text, size_text
 from promptgrad_tui.views.model_text import speed_text, value_text
@@ -62,7 +63,7 @@ def _facts(model: FoundModel, held: list[Holder]) -> str:
     if model.problem:
         return f"can't be used: {model.problem}"
     unverified = " (unverified)" if model.revision and not model.revision.startswith("sha256:") else ""
-    revision = model.revision.rpartition(":")[2][:12] if model.revision else "-"
+    revision = short_digest(model.revision) if model.revision else "-"
     facts = [
         f"revision {revision}{unverified}",
         size_text(model.size) if model.size else "",

@@ -220,7 +220,7 @@ class RunStory:
     @property
     def is_done(self) -> bool:
         """Whether the run ended by itself: then its rules can be reviewed and saved again."""
-        return self.summary is not None and self.summary.status in ("improved", "no_improvement")
+        return self.summary is not None and self.summary.is_done
 
     @property
     def reviews_applied(self) -> int:
