@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
 from engine.ground.errors import PromptGradError
 from engine.ground.interval import Interval
-from engine.journal.events import ArtifactSaved, Emit, GateResult, Notice, Phase, SplitScores
+from engine.journal.events import (
+    ArtifactSaved,
+    Emit,
+    GateResult,
+    Notice,
+    Phase,
+    PhaseStarted,
+    ProgressEstimated,
+    SplitScores,
+)
 from engine.journal.journal import Journal
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.state import LearnedState
@@ -19,9 +27,6 @@ from engine.release.measurement import Measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.run_plan import RunPlan, installed_versions
 from engine.release.sealed_test import measure_test_split
-
-EnterPhase = Callable[[str, Phase, int, int], None]
-"""Called with a place in the run, a phase, the program runs that it takes at the most, and those done."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,11 @@ class Proof:
 class Prover:
     """Measures learned states of one session on the sealed test split and saves them with what came of it."""
 
-    def __init__(
-        self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit, enter: EnterPhase
-    ) -> None:
+    def __init__(self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:
         self._plan = plan
         self._journal = journal
         self._session = session
         self._emit = emit
-        self._enter = enter
 
     @property
     def calls(self) -> int:
@@ -91,7 +93,7 @@ class Prover:
                 reflection_moved=self._reflection_moved(place),
             )
         split = plan.test_split
-        self._enter(place, "test", split.rollouts, session.runner.performed)
+        self._enter(place, "test", split.rollouts)
         measured, opening = measure_test_split(
             self._journal,
             plan.run,
@@ -128,10 +130,16 @@ class Prover:
             return error.message
         return ""
 
+    def _enter(self, place: str, phase: Phase, rollouts: int) -> None:
+        """Report a phase that takes at most so many program runs."""
+        done = self._session.runner.performed
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase))
+        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=done + rollouts))
+
     def save(self, state: LearnedState, proof: Proof, *, place: str = "artifact") -> str:
         """Save the program with a learned state and its proof as an artifact, and return its folder."""
         plan, session = self._plan, self._session
-        self._enter(place, "artifact", 0, session.runner.performed)
+        self._enter(place, "artifact", 0)
         path = save_artifact(
             plan.artifacts,
             ArtifactContent(
