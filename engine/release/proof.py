@@ -1,4 +1,4 @@
-"""The end of a run: the test split opened for the rules that were found, gates asked, the artifact saved."""
+"""The end of a run: the test split is opened for what was learned, gates decide, the artifact is saved."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from engine.release.sealed_test import measure_test_split
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a learned state: scores, the test split's measurement, and the gates' verdicts.
+    """The evidence for a learned state: scores, the test split's measurement, and the gates' verdicts.
 
-    `reflection_moved` says what became of the model that wrote the rules, if it isn't what it was.
+    `reflection_moved` says what happened to a separate reflection model, if its name now means other weights.
     """
 
     baseline: SplitScores = field(default_factory=SplitScores)
@@ -50,7 +50,7 @@ class Proof:
 
     @property
     def has_gain(self) -> bool:
-        """Whether the rules gained something on the test split, where there is one."""
+        """Whether the rules gained something on the test split, if there is one."""
         return not self.measured.tested or self.measured.gain.score > 0
 
     @property
@@ -60,7 +60,7 @@ class Proof:
 
 
 class Prover:
-    """Measures learned states of one session on the sealed test split and saves them with what came of it."""
+    """Measures learned states of one session on the sealed test split and saves them with the results."""
 
     def __init__(self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:
         self._plan = plan
@@ -70,19 +70,19 @@ class Prover:
 
     @property
     def calls(self) -> int:
-        """How many calls of the model a proof takes, as far as the rollouts so far tell."""
+        """How many model calls a proof takes, estimated from the rollouts so far."""
         per_rollout = max(len(self._session.program.predictors), self._session.runner.calls_per_rollout)
         return ceil(self._plan.test_split.rollouts * per_rollout)
 
     def prove(
         self, state: LearnedState, baseline: Interval, optimized: Interval | None, *, place: str = "test"
     ) -> Proof:
-        """Open the test split for a learned state and put what it shows to the gates.
+        """Open the test split for a learned state and evaluate the gates on the result.
 
         `baseline` and `optimized` are the scores on the validation split.
 
         Raises:
-            PromptGradError: the model's name has come to mean other weights meanwhile.
+            PromptGradError: the model's name now means other weights.
         """
         plan, session = self._plan, self._session
         if not plan.test:
@@ -116,7 +116,7 @@ class Prover:
         )
 
     def _reflection_moved(self, place: str) -> str:
-        """Say it if another reflection model has come under the name; the task model alone is what counts."""
+        """Report a reflection model whose name now means other weights; the proof needs only the task model."""
         models = self._plan.models
         if models.reflection is models.task:
             return ""

@@ -105,7 +105,7 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
 
 
 def _worked_through(context: RunContext) -> RunSummary:
-    """Return what the run came to, also if a person or its budget ended it."""
+    """Return the run's summary, even if a person or its budget ended it."""
     try:
         with placing_errors(context.plan.examples):
             return _learned(context)
@@ -198,10 +198,10 @@ def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: 
     """
     spent = result.reason.rstrip(".")
     if result.baseline is None:
-        return _summary(context, "budget", f"{spent}, and not even the baseline is known. {kept}")
+        return _summary(context, "budget", f"{spent} before even the baseline was known. {kept}")
     validated = Proof(SplitScores(validation=result.baseline), SplitScores(validation=result.best))
     if not result.state:
-        reason = f"{spent}. No rules were proved by then, so the test split stays sealed."
+        reason = f"{spent}. No rules had been proved, so the test split stays sealed."
         return _summary(context, "budget", reason, result, validated)
     place = f"budget/{result.state.digest[:12]}"
     try:
