@@ -69,7 +69,7 @@ def _run_peer(
 ) -> None:
     from benchmarks.real.peers import WITHOUT_BUDGET, Bench
 
-    bench = Bench(task, lm, demonstrations=options.k)
+    bench = Bench(task, lm, options.k, options.reflection_tokens)
     for seed in _missing(records, task, model, method, options):
         runs = 0 if method in WITHOUT_BUDGET else options.calls or _product_runs(records, task, model)
         record = bench.measure(method, seed, runs)
@@ -170,6 +170,7 @@ def _options() -> argparse.Namespace:
     add("--against", type=_peers, default=["labeled"], help=f"of {','.join(PEERS)}; or none")
     add("--product", type=_variants, default=list(VARIANTS), help=f"of {','.join(VARIANTS)}; or none")
     add("--calls", type=int, help="program runs for each optimizer; by default as many as PromptGrad needed")
+    add("--reflection-tokens", type=int, help="tokens that each may use to write rules; by default unbounded")
     add("--k", type=int, default=12, help="demonstrations of LabeledFewShot")
     add("--limit", type=int, help="examples of each split, for trying it out")
     add("--retry", action="store_true", help="measure again what failed")

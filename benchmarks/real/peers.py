@@ -147,10 +147,11 @@ class Bench:
     task: Task
     lm: dspy.LM
     demonstrations: int
+    reflection_tokens: int | None = None
 
     def measure(self, method: str, seed: int, runs: int) -> dict[str, Any]:
         """Return a record of one method: its scores, what it used, and its settings; or what went wrong."""
-        engine = CountingEngine(self.lm.engine, self.task.inputs, seed)
+        engine = CountingEngine(self.lm.engine, self.task.inputs, seed, self.reflection_tokens)
         lm = self.lm.copy(engine=engine)
         began = time.monotonic()
         with dspy.context(lm=lm, adapter=dspy.JSONAdapter(), max_errors=_NO_LIMIT, num_threads=THREADS):
