@@ -47,7 +47,18 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_run_is_scored_as_it_says_itself_and_nothing_is_measured_twice(tasks: Path, tmp_path: Path) -> None:
-    options = ("--product", "promptgrad", "--against", "labeled", "--seeds", "1", "--limit", "60")
+    options = (
+        "--product",
+        "promptgrad",
+        "--against",
+        "labeled",
+        "--seeds",
+        "1",
+        "--limit",
+        "60",
+        "--k",
+        "12",
+    )
     bench(tasks, tmp_path, *options)
     ours, base, labeled = lines(tmp_path)
     assert (ours["method"], ours["status"]) == ("promptgrad", "ok")
@@ -63,7 +74,7 @@ def test_a_run_is_scored_as_it_says_itself_and_nothing_is_measured_twice(tasks: 
     assert len(lines(tmp_path)) == 3
     assert f"| {sum(ours['scores']) / 60:.3f} |" in again.stdout
     table = json.loads((tmp_path / "results.json").read_text())
-    assert [row["method"] for row in table] == ["base", "labeled", "promptgrad"]
+    assert [row["method"] for row in table] == ["base", "labeled-12", "promptgrad"]
     assert table[2]["gain"] == pytest.approx((sum(ours["scores"]) - sum(ours["base_scores"])) / 60)
     assert table[2]["gain_low"] > 0
     drawing = ElementTree.parse(tmp_path / "results.svg")
@@ -102,7 +113,7 @@ def record(method: str, seed: int, scores: Sequence[float], **more: Any) -> dict
 def test_seeds_are_averaged_by_example_and_failures_are_named() -> None:
     base = record("base", 0, [0, 0, 1, 1])
     failed = {**record("gepa", 1, []), "status": "failed", "problem": "ValueError: no"}
-    seeds = [record("labeled", 1, [1, 1, 1, 1]), record("labeled", 2, [0, 1, 1, 0])]
+    seeds = [record("labeled-12", 1, [1, 1, 1, 1]), record("labeled-12", 2, [0, 1, 1, 0])]
     labeled, gepa = rows([base, *seeds, failed])[1:]
     assert labeled.scores == (1.0, 0.5)
     assert labeled.score == 0.75
