@@ -18,7 +18,7 @@ from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
-_DRAWS = 3
+_DRAWS = 2
 _SCREENED_ON = 12
 """Training examples that no draw shows; with fewer than twice as many, the only draw is tested at once."""
 
