@@ -51,6 +51,9 @@ from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_plan import RunPlan, installed_versions
 
+_LONGEST_SHOWN = 3000
+"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
+
 
 def execute(
     plan: RunPlan,
@@ -202,9 +205,9 @@ class _Run:
         )
 
     def _has_room(self, messages: Messages) -> bool:
-        """Return whether a prompt leaves half of the model's context to what else comes."""
+        """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
         model = self._plan.models.task
-        return model.count_prompt_tokens(messages) <= model.context_length // 2
+        return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
     def _optimize(self) -> RunSummary:
         self._refuse_other_models()
