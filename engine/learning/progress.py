@@ -10,6 +10,7 @@ from engine.journal.learning_events import QuestionAnswered
 from engine.project.config import PromptGradConfig
 
 _PROPOSALS_PER_BATCH = 2.0
+_REFERENCE = {"failure_analysis"}
 _LEFT_TO_CORRECT = 0.9
 """What a batch's tests cost, as a share of the batch before: rules that are kept leave fewer failures."""
 _ORDER: tuple[Phase, ...] = (
@@ -28,6 +29,7 @@ class Workload:
 
     A rollout counts as one call for each of `predictors`. `tests` is the expected number of rules tested
     in a batch; each test costs the new side of its pairs, and half of the old side, since the rest is known.
+    `layers` are the tests of demonstrations and of sets of rules, and what each layer brings alone at the end.
     """
 
     baseline: int
@@ -36,6 +38,7 @@ class Workload:
     validation: int
     epoch: int
     test: int
+    layers: int = 0
 
     @classmethod
     def of(
@@ -55,6 +58,9 @@ class Workload:
             validation=round(tests * subset * 1.5) * predictors,
             epoch=validation * config.num_val_runs * predictors,
             test=2 * test * predictors,
+            layers=validation
+            * predictors
+            * ((config.max_demonstrations > 0) + 2 * (set(config.sources) != _REFERENCE)),
         )
 
     def batches(self, count: int, *, ahead: int = 0) -> int:
@@ -65,7 +71,7 @@ class Workload:
     def total(self, config: PromptGradConfig) -> int:
         """Calls of a whole run that doesn't stop early."""
         batches = self.batches(config.epochs * config.batches_per_epoch)
-        return self.baseline + batches + config.epochs * self.epoch + self.test
+        return self.baseline + batches + self.layers + config.epochs * self.epoch + self.test
 
     def remaining(self, config: PromptGradConfig, phase: Phase, epoch: int, batch: int) -> int:
         """Calls still to come at the beginning of `phase`, if the run doesn't stop early."""
@@ -80,6 +86,7 @@ class Workload:
             return rest + self.batches(later_batches)
         parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])
+        here += self.layers if (epoch, batch) == (1, 1) else 0
         return rest + here + self.batches(later_batches + config.batches_per_epoch - batch, ahead=1)
 
 

@@ -116,7 +116,7 @@ class Prover:
         )
 
     def _reflection_moved(self, place: str) -> str:
-        """Report a reflection model whose name now means other weights; the proof needs only the task model."""
+        """Report a reflection model whose name now means other weights; only the task model counts."""
         models = self._plan.models
         if models.reflection is models.task:
             return ""

@@ -39,6 +39,9 @@ from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
 
+_LONGEST_SHOWN = 3000
+"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
+
 
 def execute(
     plan: RunPlan,
@@ -175,8 +178,8 @@ def _session(context: RunContext) -> OptimizationSession:
 
 
 def _leaves_room(model: Model, messages: Messages) -> bool:
-    """Return whether a prompt leaves half of the model's context for everything else."""
-    return model.count_prompt_tokens(messages) <= model.context_length // 2
+    """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
+    return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
 
 def _decisions(context: RunContext) -> Decisions:
