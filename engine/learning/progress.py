@@ -29,7 +29,7 @@ class Workload:
 
     A rollout counts as one call for each of `predictors`. `tests` is the expected number of rules tested
     in a batch; each test costs the new side of its pairs, and half of the old side, since the rest is known.
-    `layers` are the tests of demonstrations and of sets of rules, and what each layer brings alone at the end.
+    `layers` are the tests of demonstrations and of sets of rules, and what each layer brings by itself.
     """
 
     baseline: int
