@@ -11,6 +11,7 @@ from typing import Self
 from engine.ground.errors import BudgetExhaustedError, RunStoppedError
 from engine.journal.journal import Journal
 
+# A person would notice a longer delay.
 _POLL_SECONDS = 0.1
 
 
@@ -66,6 +67,7 @@ class RunControl:
             RunStoppedError: the run was stopped.
             BudgetExhaustedError: its minutes are used up.
         """
+        # A stop also sets this event, so that a paused run can be stopped.
         self._may_run.wait()
         if self._stopped.is_set():
             raise RunStoppedError("The run was stopped.", hint=f"Go on with: promptgrad resume {self._run}")
