@@ -12,6 +12,7 @@ from engine.journal.events import GateResult
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 
+# Each timed call is made alone, so timing all of a large split would take long.
 _MOST_TIMED = 100
 
 

@@ -222,7 +222,7 @@ def _state_json(content: ArtifactContent) -> bytes:
     """Return what `module.save("program.json")` would write, without LMs: those belong to the machine."""
     module = _plain_module(content).deepcopy()
     for step in module.predictors():
-        step.lm = None
+        step.lm = None  # an LM may hold a key, and belongs to this machine
     versions = {"dependency_versions": dspy.utils.saving.get_dependency_versions()}
     try:
         text = to_json({**module.dump_state(), "metadata": versions}, indent=2)
@@ -230,6 +230,7 @@ def _state_json(content: ArtifactContent) -> bytes:
         loaded.load_state(json.loads(text))
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"The program's state can't be written as JSON: {error}.", hint=_JSON) from error
+    # What was measured must be what is served, even if DSPy loses something on the way through JSON.
     if _prompt_text(content, loaded) != _prompt_text(content, module):
         raise ArtifactError("The program renders other prompts after it was saved and loaded.", hint=_JSON)
     return text

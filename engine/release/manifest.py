@@ -167,6 +167,7 @@ def read_artifact(folder: Path) -> tuple[ArtifactManifest, dict[str, bytes]]:
         raise _damaged(folder / MANIFEST, f"lists no {missing.pop()}")
     files = {}
     for name, digest in manifest.files.items():
+        # A manifest from elsewhere must not make us read files outside its folder.
         if not re.fullmatch(r"[\w-]+\.\w+", name):
             raise _damaged(folder / MANIFEST, f"lists a file with the name {name!r}")
         files[name] = _read(folder / name)

@@ -48,13 +48,13 @@ def execute(
     journal: Journal,
     *,
     on_event: Callable[[Event], None] | None = None,
-    heard: int | None = None,
+    after_command: int | None = None,
 ) -> RunSummary:
     """Carry out a run, or resume it, and return its summary.
 
     Events are written to the journal, then passed to `on_event`. Commands in the journal pause, continue or
-    stop the run, if their number is above `heard` or they are sent from now on. A run that ended before
-    returns its summary at once.
+    stop the run, if their number is above `after_command` or they are sent from now on. A run that ended
+    before returns its summary at once.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -68,7 +68,7 @@ def execute(
         events.emit(history.opening)
         if history.attempt == 1 and plan.carving is not None:
             plan.carving.report(events.emit)
-        with run_context(plan, journal, events, history, heard) as context:
+        with run_context(plan, journal, events, history, after_command) as context:
             summary = _worked_through(context)
         _finish(context, summary)
         return summary
@@ -94,7 +94,7 @@ def apply_review(
             )
         events, history = RunEvents(journal, plan.run, on_event), RunHistory.of(plan, journal)
         with (
-            run_context(plan, journal, events, history, heard=None) as context,
+            run_context(plan, journal, events, history, after_command=None) as context,
             closing(_session(context)) as session,
         ):
             return _reviewed(context, session)

@@ -112,9 +112,9 @@ class RunContext:
 
 @contextmanager
 def run_context(
-    plan: RunPlan, journal: Journal, events: RunEvents, history: RunHistory, heard: int | None
+    plan: RunPlan, journal: Journal, events: RunEvents, history: RunHistory, after_command: int | None
 ) -> Iterator[RunContext]:
-    """Obey a person's commands while the context lasts, except those up to number `heard`."""
+    """Obey a person's commands while the context lasts, except those up to number `after_command`."""
     pauses = history.pauses
 
     def cancel_models() -> None:
@@ -132,7 +132,7 @@ def run_context(
     with RunControl(
         journal,
         plan.run,
-        heard=heard,
+        after_command=after_command,
         max_minutes=plan.max_minutes,
         on_stop=cancel_models,
         on_pause=report_pause,

@@ -102,7 +102,7 @@ def run_job(
             raise
         from engine.release.run import execute
 
-        return execute(plan, journal, heard=heard)
+        return execute(plan, journal, after_command=heard)
 
 
 def exit_code_of(summary: RunSummary) -> int:

@@ -339,10 +339,10 @@ def test_a_call_that_begins_just_after_a_stop_is_ended_too(tmp_path, journal):
 def test_commands_that_came_before_a_run_listens_are_obeyed_from_the_number_that_is_given(tmp_path, journal):
     wanted = plan(tmp_path, journal)
     journal.send_command(wanted.run, "stop")
-    heard = journal.last_command(wanted.run)
+    seen = journal.last_command(wanted.run)
     journal.send_command(wanted.run, "stop")
-    assert execute(wanted, journal, heard=heard).status == "stopped"
-    assert execute(wanted, journal, heard=journal.last_command(wanted.run)).status == "improved"
+    assert execute(wanted, journal, after_command=seen).status == "stopped"
+    assert execute(wanted, journal, after_command=journal.last_command(wanted.run)).status == "improved"
 
 
 def test_a_model_that_goes_down_ends_the_run_with_an_error_and_can_be_resumed(tmp_path, journal):
