@@ -27,12 +27,12 @@ def doctor_command(context: CommandContext, as_json: bool) -> None:
 
     The exit code is 1 if something that PromptGrad needs is broken.
     """
-    from promptgrad_tui.work.check.findings import exit_code_of, tell
+    from promptgrad_tui.views.findings import exit_code_of, show_findings
     from promptgrad_tui.work.machine.doctor import examine
 
     terminal = Terminal.stdout()
     if not as_json:
-        end(tell(examine(context.project), terminal))
+        end(show_findings(examine(context.project), terminal))
     findings = list(examine(context.project))
     terminal.line(json.dumps({"findings": [asdict(finding) for finding in findings]}))
     end(exit_code_of(findings))

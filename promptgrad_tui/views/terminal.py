@@ -11,11 +11,11 @@ from typing import Any, TextIO
 
 import click
 
-from promptgrad_tui.views.toned_lines import Tone
+from promptgrad_tui.views.toned_lines import Line, Tone, plain
 
 ERASE_LINE = "\r\x1b[K"
 
-_COLOURS: Mapping[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow"}
+_COLOURS: Mapping[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow", "accent": "cyan"}
 _WIDEST = 100
 _PLAIN_WIDTH = 80
 
@@ -53,7 +53,14 @@ class Terminal:
 
     def toned(self, text: str, tone: Tone, *, bold: bool = False) -> str:
         """Return `text` in the colour of a tone."""
-        return self.style(text, fg=_COLOURS.get(tone), bold=bold or None, dim=tone == "dim" or None)
+        is_bold = bold or tone == "strong"
+        return self.style(text, fg=_COLOURS.get(tone), bold=is_bold or None, dim=tone == "dim" or None)
+
+    def rendered(self, lines: Iterable[Line]) -> list[str]:
+        """Return lines of toned text with the colours of their tones."""
+        if not self.has_colour:
+            return [plain(runs).rstrip() for runs in lines]
+        return ["".join(self.toned(text, tone) for text, tone in runs) for runs in lines]
 
     def write(self, text: str) -> None:
         """Write at once, without a line break."""

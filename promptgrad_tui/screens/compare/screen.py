@@ -18,14 +18,7 @@ from textual.widget import Widget
 from engine.ground.errors import PromptGradError
 from engine.journal.journal import Journal
 from promptgrad_tui.screens.compare.choice import Candidate, ChoiceScreen, candidates
-from promptgrad_tui.screens.compare.lines import (
-    MARKS,
-    example_lines,
-    filter_line,
-    prompt_lines,
-    score_lines,
-    title_lines,
-)
+from promptgrad_tui.screens.compare.lines import filter_line, title_lines
 from promptgrad_tui.screens.compare.state import CompareState
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.widgets.details import Detail, show_row
@@ -35,6 +28,7 @@ from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.comparison.changes import ExampleChange
 from promptgrad_tui.views.comparison.comparison import Comparison
+from promptgrad_tui.views.comparison.lines import MARKS, example_lines, prompt_lines, score_lines
 from promptgrad_tui.views.run.details import completion_lines
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import heading

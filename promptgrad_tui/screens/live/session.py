@@ -50,7 +50,7 @@ class RunSession:
         """Whether a process makes the rules of a run that is over what was decided on them."""
         if self.live.finished is None or not (self.is_running or self.is_starting):
             return False
-        # Told by who began it here, and by what is written where it was begun elsewhere.
+        # Known from who started it here; if it was started elsewhere, from the journal.
         return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
 
     @property

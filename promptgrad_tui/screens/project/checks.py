@@ -11,11 +11,11 @@ from promptgrad_tui.screens.live.command_process import CommandProcess
 from promptgrad_tui.screens.project.draft import ProjectDraft
 from promptgrad_tui.screens.project.lines import estimate_lines, split_lines
 from promptgrad_tui.views.estimate import PlannedCalls
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.progress_lines import ProgressLine
 from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line
 from promptgrad_tui.work.check.estimate import planned_calls
-from promptgrad_tui.work.check.findings import Finding
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 Upto = Literal["data", "rate"]

@@ -9,11 +9,11 @@ from promptgrad_tui.screens.project.fields import FormField, FormRow, FormSectio
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.estimate import PlannedCalls, duration_range_text, range_text, rough_text
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.findings import TONES, Finding
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line, Tone, joined, line
 from promptgrad_tui.work.check.estimate import costs
-from promptgrad_tui.work.check.findings import Finding
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 FORM_COLUMNS = (
@@ -28,7 +28,6 @@ FINDING_COLUMNS = (
     Column("Finding", share=1),
 )
 _NARROW = 12
-_LEVELS: dict[str, Tone] = {"ok": "good", "warn": "warn", "fail": "bad"}
 
 
 def paint_row(draft: ProjectDraft, row: FormRow, widths: Sequence[int]) -> Sequence[Line]:
@@ -148,13 +147,13 @@ def rate_text(rate: RateMeasured) -> str:
 
 def paint_finding(finding: Finding) -> Sequence[Line]:
     """Return a finding's cells."""
-    tone = _LEVELS[finding.level]
+    tone = TONES[finding.level]
     return line(finding.level, tone), line(finding.subject), line(one_line(finding.text))
 
 
 def finding_lines(finding: Finding, columns: int) -> list[Line]:
     """Return a finding with what to do about it, and where enter leads."""
-    lines = paragraph(finding.text, columns, "" if finding.level == "ok" else _LEVELS[finding.level])
+    lines = paragraph(finding.text, columns, "" if finding.level == "ok" else TONES[finding.level])
     lines += paragraph(finding.advice, columns, "accent") if finding.advice else []
     if finding.field:
         lines += paragraph(f"enter goes to {finding.field}", columns, "dim")

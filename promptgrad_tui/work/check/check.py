@@ -8,11 +8,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptgrad_tui.views.findings import Finding, exit_code_of, show_findings
 from promptgrad_tui.views.progress_lines import ProgressLines
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
-from promptgrad_tui.work.check.findings import Finding, exit_code_of, tell
-from promptgrad_tui.work.check.report import CheckReport, Told
+from promptgrad_tui.work.check.report import CheckItem, CheckReport
 from promptgrad_tui.work.code.offline import import_dspy_offline
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def check_as_text(folder: Path, upto: Part) -> int:
     """Write the findings for a person as they come, and return the exit code."""
     with StatusLine(Terminal.stderr()) as status:
-        told = _told(folder, upto, status.show)
-        return tell((item for item in told if isinstance(item, Finding)), Terminal.stdout())
+        items = _items(folder, upto, status.show)
+        return show_findings((item for item in items if isinstance(item, Finding)), Terminal.stdout())
 
 
 def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
@@ -33,12 +33,12 @@ def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
     # Output of the project's own Python isn't JSON.
     with progress as status, redirect_stdout(sys.stderr):
-        report = CheckReport.of(list(_told(folder, upto, status.show)))
+        report = CheckReport.of(list(_items(folder, upto, status.show)))
     terminal.line(report.model_dump_json())
     return exit_code_of(report.findings)
 
 
-def _told(folder: Path, upto: Part, on_progress: Progress) -> Iterator[Told]:
+def _items(folder: Path, upto: Part, on_progress: Progress) -> Iterator[CheckItem]:
     on_progress("Loading DSPy", 0.0)
     import_dspy_offline()
     from promptgrad_tui.work.check.preflight import inspect_project

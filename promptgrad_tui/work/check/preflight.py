@@ -22,12 +22,12 @@ from engine.release.power import power_text, smallest_visible_gain
 from models import Progress
 from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
-from promptgrad_tui.work.check.findings import Finding
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
-from promptgrad_tui.work.check.report import ModelOpened, RateMeasured, SplitFound, Told
+from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
@@ -39,7 +39,7 @@ Part = Literal["data", "model", "rate"]
 """How far a check goes: the files alone, the models too, or some calls as well."""
 
 
-def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[Told]:
+def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[CheckItem]:
     """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
     subject, project = "project", None
     try:

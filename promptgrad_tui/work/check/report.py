@@ -7,8 +7,8 @@ from typing import Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from promptgrad_tui.views.estimate import Measured
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.check.estimate import Sizes
-from promptgrad_tui.work.check.findings import Finding
 
 
 class _Part(BaseModel):
@@ -52,7 +52,7 @@ class RateMeasured(_Part):
         return self.measured.calls * self.measured.completion_tokens / self.measured.seconds
 
 
-Told: TypeAlias = Finding | SplitFound | Sizes | ModelOpened | RateMeasured
+CheckItem: TypeAlias = Finding | SplitFound | Sizes | ModelOpened | RateMeasured
 
 
 class CheckReport(_Part):
@@ -65,7 +65,7 @@ class CheckReport(_Part):
     rate: RateMeasured | None = None
 
     @classmethod
-    def of(cls, items: list[Told]) -> Self:
+    def of(cls, items: list[CheckItem]) -> Self:
         """Return the report of a check."""
         return cls(
             findings=tuple(item for item in items if isinstance(item, Finding)),

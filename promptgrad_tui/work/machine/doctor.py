@@ -25,7 +25,7 @@ from models.errors import ModelError
 from models.gguf.memory import available_bytes
 from models.ollama.api import OllamaApi
 from promptgrad_tui.views.figures import count_text, duration_text, size_text
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.release.moved_models import examine_artifacts
 from promptgrad_tui.work.run.job import open_project
 

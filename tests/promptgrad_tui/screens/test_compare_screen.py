@@ -97,7 +97,7 @@ def test_panes_are_tabs_in_a_small_terminal(recorded: RecordedRun) -> None:
         screen = await until(pilot, "gain, paired")
         assert "n = 60" in screen
         await pilot.press("G")
-        await until(pilot, "Rules that went: 0")
+        await until(pilot, "Rules removed: 0")
         await pilot.press("tab")
         await until(pilot, f"+ - {RULES[0][0]}")
         await pilot.press("tab")

@@ -9,9 +9,10 @@ from typing import Literal, Self
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.views.toned_lines import Tone
 
 Level = Literal["ok", "warn", "fail"]
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+TONES: dict[Level, Tone] = {"ok": "good", "warn": "warn", "fail": "bad"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Finding:
         return cls("fail", subject, error.message, error.hint, error.exit_code, field)
 
 
-def tell(findings: Iterable[Finding], terminal: Terminal) -> int:
+def show_findings(findings: Iterable[Finding], terminal: Terminal) -> int:
     """Write findings as they arrive, and return the exit code."""
     shown = []
     for finding in findings:
@@ -56,7 +57,7 @@ def exit_code_of(findings: Iterable[Finding]) -> int:
 def finding_lines(finding: Finding, terminal: Terminal) -> list[str]:
     """Return a finding as lines: its level, its subject, what was seen, and the advice."""
     head, *rest = wrap(finding.text, terminal.columns, " " * 20, f"{finding.level:<5} {finding.subject:<13} ")
-    level = terminal.style(finding.level, fg=_COLOURS[finding.level], bold=finding.level != "ok")
+    level = terminal.toned(finding.level, TONES[finding.level], bold=finding.level != "ok")
     lines = [head.replace(finding.level, level, 1), *rest]
     if finding.advice:
         lines += wrap(finding.advice, terminal.columns, " " * 23, " " * 20 + "-> ")
