@@ -33,8 +33,9 @@ def test_a_review_is_applied_after_an_example_was_appended_and_not_after_one_was
         await pilot.press("v", "d", "A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        await until(pilot, "review 1 applied")
+        await until(pilot, "1 settled")
         await pilot.press("escape")
+        await until(pilot, "review 1 applied")
         # What a run has learned from can't be changed under it; the reason is told whole.
         train = tmp_path / "data" / "train.jsonl"
         _, *rest = train.read_text().splitlines(keepends=True)

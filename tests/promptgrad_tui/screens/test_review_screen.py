@@ -228,7 +228,7 @@ def test_a_run_that_asks_nobody_is_reviewed_once_it_is_done(tmp_path: Path) -> N
         await pilot.press("v")
         await until(pilot, "Review 1/")
         await pilot.press("a")
-        screen = await until(pilot, "open   to be applied after the run")
+        screen = await until(pilot, "to be applied after the run")
         assert "A Apply" not in screen
         for event in coming:
             running.journal.append(running.run, event)
