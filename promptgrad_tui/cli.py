@@ -105,10 +105,12 @@ def promptgrad(ctx: click.Context, project: Path, debug: bool) -> None:
     ctx.obj = CommandContext(project, debug)
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.commands.shared.full_screen import has_screen, open_screen
+    from promptgrad_tui.commands.shared.full_screen import has_screen, open_screen, why_no_screen
 
     if has_screen():
         ctx.exit(open_screen(project, debug=debug))
+    if reason := why_no_screen():
+        click.echo(f"{reason}\n", err=True)
     click.echo(ctx.get_help())
 
 

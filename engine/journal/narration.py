@@ -24,6 +24,12 @@ from engine.journal.events import (
     TestFinished,
     ValidationFinished,
 )
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    ScreeningFinished,
+)
 
 _CHANGES = {
     "merged": "similar rules merged",
@@ -67,6 +73,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{event.verdict.replace('_', ' ')}: {change_text(event)} ({finding_text(event)})"
         case RulesChanged(reason="merged" | "pruned" | "rolled_back" | "reviewed"):
             return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
+        case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
+            return _search(event)
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
@@ -87,6 +95,28 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{headline(event.summary)}: {event.summary.reason}"
         case _:
             return ""
+
+
+def _search(event: CandidatesProposed | ScreeningFinished | LayerTested | LayersCompared) -> str:
+    """Return a sentence about the search for rules and demonstrations besides analyses."""
+    match event:
+        case CandidatesProposed():
+            asked = f" after {count_text(event.questions, 'question')}" if event.questions else ""
+            return f"{event.source}: {count_text(len(event.candidates), 'candidate')}{asked}"
+        case ScreeningFinished():
+            tested = sum(row.is_tested for row in event.rows)
+            ranked = count_text(len(event.rows), "candidate")
+            return f"{event.layer} screened by {event.signal}: {tested} of {ranked} to be tested"
+        case LayerTested():
+            evidence = event.evidence
+            gain = gain_text(evidence.delta, evidence.low, evidence.high)
+            change = " ".join(f"{event.action if event.action == 'remove' else ''} {event.title}".split())
+            found = f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
+            return f"{event.verdict.replace('_', ' ')}: {change} ({found})"
+        case LayersCompared():
+            alone = {"rules": event.rules_only, "demonstrations": event.demonstrations_only}
+            told = [f"{name} alone {score.score:.3f}" for name, score in alone.items() if score is not None]
+            return f"Layers: neither {event.base.score:.3f}, {', '.join(told)}, both {event.both.score:.3f}"
 
 
 def headline(summary: RunSummary) -> str:

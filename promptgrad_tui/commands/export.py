@@ -55,7 +55,7 @@ def export_command(context: CommandContext, artifact: Path, to: str, out: Path |
 
     text = export_artifact(artifact, to, context.project)
     if out is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        Terminal.stdout().write(text if text.endswith("\n") else f"{text}\n")
         return
     write_output(out, text)
     Terminal.stderr().line(f"Wrote {out}")

@@ -25,6 +25,6 @@ def init_command(folder: Path) -> None:
     from promptgrad_tui.work.run.init_project import init_project
 
     for path in init_project(folder):
-        click.echo(path)
+        Terminal.stdout().line(str(path))
     terminal = Terminal.stderr()
     terminal.line(f"Edit {folder / 'promptgrad.toml'}, then: promptgrad check {folder}")

@@ -48,6 +48,13 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def timer_text(seconds: float) -> str:
+    """Return a duration as a clock shows it while it goes on: 0:07, 12:40, 1:02:09."""
+    whole = max(int(seconds), 0)
+    minutes = f"{whole // 60 % 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{minutes:0>5}" if whole >= 3600 else minutes
+
+
 def rough_duration_text(seconds: float) -> str:
     """Return a duration that is only estimated, as rough as it is known: a few seconds, about 4 min."""
     if seconds < 10:

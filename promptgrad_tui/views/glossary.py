@@ -52,7 +52,11 @@ TERMS: tuple[Term, ...] = (
         ("run", "review", "compare"),
     ),
     Term("in, out", "Whether the rule is part of the result as it stands now.", ("review",)),
-    Term("undecided", "You have not decided on this rule: it stays as the run left it.", ("review",)),
+    Term("open", "You have not decided on this rule: it stays as the run left it.", ("review",)),
+    Term("kept r1, dropped r1", "What the first review after the run decided.", ("review",)),
+    Term("\u21b3 #9", "You edited this rule; rule 9 is what became of it.", ("review",)),
+    Term("untested", "No test has measured this rule, or this edit of it, so far.", ("review",)),
+    Term("3x same", "3 passes came to the same analysis and the same proposals.", ("run",)),
     Term("reused", "The share of prompt tokens that an earlier prompt had evaluated already.", ("run",)),
     Term(
         "fixed, broken, failing, same",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -15,9 +16,23 @@ from promptgrad_tui.views.toned_lines import Line, Tone, plain
 
 ERASE_LINE = "\r\x1b[K"
 
+_kept: TextIO | None = None
+
 _COLOURS: Mapping[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow", "accent": "cyan"}
 _WIDEST = 100
 _PLAIN_WIDTH = 80
+
+
+@contextmanager
+def keeping_stdout() -> Iterator[None]:
+    """Keep stdout for what a command answers: what a project's own Python prints goes to stderr."""
+    global _kept
+    before, kept_before = sys.stdout, _kept
+    _kept, sys.stdout = _kept or sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, _kept = before, kept_before
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,8 @@ class Terminal:
 
     @classmethod
     def stdout(cls) -> Terminal:
-        """Return the terminal for answers to a command."""
-        return cls.of(sys.stdout)
+        """Return the terminal for answers to a command, also while `keeping_stdout`."""
+        return cls.of(_kept or sys.stdout)
 
     @classmethod
     def stderr(cls) -> Terminal:

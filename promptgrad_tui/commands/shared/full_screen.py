@@ -21,6 +21,14 @@ def has_screen() -> bool:
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def why_no_screen() -> str:
+    """Return why the full screen doesn't open at a terminal, or nothing where there is none."""
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        return ""
+    terminal = os.environ.get("TERM") or "not set"
+    return f"The full screen doesn't open: TERM is {terminal}. Set it to a terminal's name that can draw."
+
+
 def open_screen(folder: Path, *, debug: bool = False) -> int:
     """Open the app on a project, or on the start page, and return the exit code."""
     from promptgrad_tui.screens.app import open_app

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from engine.journal.journal import Journal, RunRecord, journal_path
+from promptgrad_tui.views.figures import rough_duration_text, timer_text
+from promptgrad_tui.views.run.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
 """How long a screen waits for a journal that another program holds, before it says so and tries again."""
@@ -21,3 +24,48 @@ def read_runs(folder: Path) -> list[RunRecord]:
         return []
     with Journal.open(path, read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
         return journal.runs()
+
+
+class RunWatch:
+    """How far a run is that a process works on; each look reads only what has come since the one before."""
+
+    _KINDS = (
+        *("run_started", "run_resumed", "continued", "paused", "progress", "phase_started"),
+        *("validation_started", "review_awaited", "run_finished"),
+    )
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self._folder, self._run = folder, run
+        self._progress = Progress()
+        self._last = 0
+        self._began = 0.0
+
+    def look(self) -> None:
+        """Take in what has come.
+
+        Raises:
+            JournalError: the journal is damaged, or another program holds it.
+        """
+        path = journal_path(self._folder)
+        with Journal.open(path, read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
+            for seq, event in journal.events(self._run, after=self._last, kinds=self._KINDS):
+                self._last = seq
+                self._progress.apply(event)
+                if event.kind in ("run_started", "run_resumed"):
+                    self._began = event.time
+
+    @property
+    def share(self) -> str:
+        """How much of it is done, in percent, or that it waits; empty while nothing is known."""
+        if self._progress.is_waiting:
+            return "\u2016 waits"
+        return f"{self._progress.fraction:.0%}" if self._progress.expected else ""
+
+    @property
+    def told(self) -> str:
+        """What it is doing, how far it is, and for how long it has been going on."""
+        parts = [self._progress.phase, self.share]
+        left = self._progress.seconds_left(time.time())
+        parts.append(f"{rough_duration_text(left)} left" if left is not None else "")
+        parts.append(f"for {timer_text(time.time() - self._began)}" if self._began else "")
+        return ", ".join(part for part in parts if part)

@@ -38,6 +38,8 @@ class RunSession:
         self.is_running = False
         self.problem = ""
         self.worker = worker
+        self.is_pausing = False
+        self._started_at = time.time() if worker is not None else 0.0
         self._reviewing = 0
 
     @property
@@ -86,6 +88,8 @@ class RunSession:
             self.is_applying,
             self.is_read,
             self.awaited,
+            self._started_at if self.is_starting or self.is_applying else 0.0,
+            self.is_pausing and not self.live.progress.is_paused,
         )
 
     @property
@@ -102,6 +106,8 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self._reviewing = 0
+        self.is_pausing = False
+        self._started_at = time.time()
         self.worker = start_worker(self.project, self.run)
 
     def send_command(self, name: str) -> None:
@@ -112,6 +118,7 @@ class RunSession:
         """
         with self._own_connection() as journal:
             journal.send_command(self.run, name)
+        self.is_pausing = name == "pause"
 
     def decide(self, decisions: Mapping[str, Mapping[str, Any]]) -> None:
         """Write a person's decisions by their keys; this waits where another program holds the journal.
@@ -134,6 +141,7 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self._reviewing = self.live.reviews_applied + 1
+        self._started_at = time.time()
         self.worker = start_worker(self.project, self.run, "--apply-review")
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:

@@ -88,7 +88,7 @@ class ProjectChecks:
             return paragraph(self.doing or "There is no estimate without the data.", columns, "dim")
         task = draft.project.model.task if draft is not None and draft.project is not None else ""
         if self._rate is not None and task and self._rate.uri != task:
-            lines += fact("", f"The model is {task} now: c measures again.", columns, "warn")
+            lines += fact("", f"The model is {task} now: b measures again.", columns, "warn")
         return [*lines, *_unsaved_note(draft, columns)]
 
 

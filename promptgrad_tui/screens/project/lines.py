@@ -98,7 +98,7 @@ def broken_lines(message: str, hint: str, text: str, number: int, columns: int) 
     for at in range(max(number - 4, 1), min(number + 3, len(rows)) + 1) if number else ():
         tone: Tone = "bad" if at == number else "dim"
         lines.append(((f"  {at:>5}  ", "dim"), (one_line(rows[at - 1]), tone)))
-    return [*lines, (), *paragraph("e opens it in your editor, at this line.", columns, "accent")]
+    return [*lines, (), *paragraph("E opens it in your editor, at this line.", columns, "accent")]
 
 
 def split_lines(report: CheckReport, columns: int) -> list[Line]:
@@ -120,7 +120,7 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         return []
     lines = fact("calls", range_text(calls.few, calls.many), columns, "strong")
     if rate is None:
-        told = "c measures: it opens the model and asks it a few times."
+        told = "b measures: it opens the model and asks it a few times."
         lines += fact("tokens, time", told, columns, "accent")
     else:
         few, many = costs(calls, rate.measured, rate.analysis_tokens)

@@ -109,7 +109,7 @@ class ModelPicker(Container):
         if model.throughput:
             lines += fact("throughput", speed_text(model.throughput), columns)
         rate = self._rate_of(model.uri)
-        here = rate_text(rate) if rate else "not measured yet: c measures the project's model"
+        here = rate_text(rate) if rate else "not measured yet: b measures the project's model"
         return [*lines, *fact("measured", here, columns)]
 
     @property

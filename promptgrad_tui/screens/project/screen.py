@@ -322,7 +322,9 @@ class ProjectScreen(Screen[None]):
         self._leave("leave")
 
     def _leave(self, action: str) -> None:
-        draft = self._draft
+        draft, form = self._draft, self.query_one(ProjectForm)
+        if form.is_editing:
+            form.action_accept()
 
         def answered(value: str | None) -> None:
             if value == "save":

@@ -81,7 +81,9 @@ class BatchScreen(Screen[None]):
         show_row(self.app, event.table, self._detail, grows=False)
 
     def _detail(self, row: RolloutRow) -> Detail:
-        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout of {row.example}"
+        shown = self.query_one(RowTable).rows
+        place = f"{shown.index(row) + 1} of {len(shown)}" if row in shown else ""
+        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout {place}".rstrip()
         return title, lambda width: rollout_lines(self._session, row, width)
 
     def _show(self) -> None:

@@ -40,9 +40,7 @@ _SIDE_BY_SIDE_FROM = 70
 _DRAWINGS_PER_SECOND = 20
 _BASE = "Base instructions"
 _FIRST = "Input"
-_UNDER_WAY = (
-    "A run of this project is under way. If it is interrupted, it can't be resumed once its data has changed."
-)
+_UNDER_WAY = "The run under way goes on without this example; the next run learns from it."
 
 
 class TryScreen(Screen[None]):

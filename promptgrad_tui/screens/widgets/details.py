@@ -22,15 +22,25 @@ Detail: TypeAlias = tuple[str, Callable[[int], list[Line]]]
 """A title, and what makes the lines of a text for a width in cells."""
 
 
-def show_row(app: App[Any], table: RowTable[Any], describe: Callable[[Any], Detail], *, grows: bool) -> None:
-    """Show everything about the row under a table's cursor; one may go on to the rows around it."""
+def show_row(
+    app: App[Any],
+    table: RowTable[Any],
+    describe: Callable[[Any], Detail],
+    *,
+    grows: bool,
+    follows: bool = False,
+) -> None:
+    """Show everything about the row under a table's cursor; one may go on to the rows around it.
+
+    One that `grows` and `follows` is opened at its end, and stays there.
+    """
 
     def step(rows: int) -> Detail | None:
         before = table.cursor
         table.move_to(before + rows)
         return describe(table.current) if table.cursor != before else None
 
-    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step))
+    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step, follows=follows))
 
 
 class DetailScreen(Screen[None]):
@@ -48,12 +58,14 @@ class DetailScreen(Screen[None]):
         *,
         grows: bool = False,
         step: Callable[[int], Detail | None] | None = None,
+        follows: bool = False,
     ) -> None:
         super().__init__()
         self._title = title
         self._make = make
         self._grows = grows
         self._step = step
+        self._follows = follows
 
     def compose(self) -> ComposeResult:
         """Make the title and the text."""
@@ -66,6 +78,8 @@ class DetailScreen(Screen[None]):
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
+        if self._grows and self._follows:
+            view.call_after_refresh(view.scroll_end, animate=False)
         if self._grows:
             self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
 

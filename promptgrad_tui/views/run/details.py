@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion
 from engine.journal.live_text import LivePass
+from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text
-from engine.programs.rules import ParsedRule, RuleSet, render_instructions
+from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.figures import gain_text
+from promptgrad_tui.views.figures import count_text, gain_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
@@ -114,10 +115,48 @@ def gradient_lines(archive: RunArchive, row: GradientRow, columns: int) -> list[
         for completion in archive.completions(analysis.completions):
             lines += completion_lines(completion, columns)
         return lines
+    if row.kind == "candidate":
+        return candidate_lines(row, columns)
     if row.proposal is not None:
         lines = proposal_lines(row.proposal, columns)
         return lines + fact("dropped", row.reason, columns, "warn") if row.reason else lines
     return _consensus_lines(row, columns)
+
+
+def candidate_lines(row: GradientRow, columns: int) -> list[Line]:
+    """Return what another source proposed: its rules and demonstrations, and how it was ranked."""
+    candidate, screened = row.candidate, row.screened
+    title = candidate.title if candidate else screened.title if screened else ""
+    lines = [*fact("candidate", title, columns, "strong"), *fact("source", row.source, columns)]
+    if screened is not None:
+        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {count_text(screened.n, 'example')}"
+        lines += fact("screening", ranked, columns)
+        lines += fact("what follows", screened.reason, columns, "good" if screened.is_tested else "warn")
+    if candidate is not None:
+        lines += set_lines(candidate.rules, candidate.demonstrations, columns)
+    return lines
+
+
+def set_lines(rules: Sequence[Rule], demonstrations: Sequence[Demonstration], columns: int) -> list[Line]:
+    """Return the rules and the demonstrations of a set."""
+    lines: list[Line] = heading(f"Rules: {len(rules)}") if rules else []
+    for rule in rules:
+        lines += paragraph(f"- {rule.text}", columns)
+        lines += fact("trigger", rule.trigger, columns, "dim") if rule.trigger else []
+    lines += heading(f"Demonstrations: {len(demonstrations)}") if demonstrations else []
+    for shown in demonstrations:
+        lines += [*demonstration_lines(shown, columns), ()]
+    return lines
+
+
+def demonstration_lines(shown: Demonstration, columns: int) -> list[Line]:
+    """Return what a demonstration shows: its inputs, and the answer."""
+    lines = [part for name, value in shown.inputs.items() for part in fact(name, as_text(value), columns)]
+    for name, value in shown.outputs.items():
+        lines += fact(f"\u2192 {name}", as_text(value), columns, "accent")
+    if shown.is_bootstrapped:
+        lines += fact("", "answered by the program itself, and right", columns, "dim")
+    return lines
 
 
 def _writing_lines(live: LivePass, columns: int) -> list[Line]:
@@ -170,7 +209,11 @@ def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Lin
     evidence = finished.evidence if finished else None
     if evidence is not None:
         gain = gain_text(evidence.delta, evidence.low, evidence.high)
-        lines += fact("gain", f"{gain} on {evidence.n} examples, {evidence.calls} calls", columns)
+        lines += fact(
+            "gain",
+            f"{gain} on {count_text(evidence.n, 'example')}, {count_text(evidence.calls, 'call')}",
+            columns,
+        )
         bar = interval_bar(evidence.delta, evidence.low, evidence.high, max(min(columns - 18, 60), 10))
         lines.append((("                ", ""), *bar))
         if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
@@ -179,6 +222,9 @@ def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Lin
             )
     if row.rule.rationale:
         lines += fact("why", row.rule.rationale, columns, "dim")
+    if row.is_set:
+        lines += fact("source", row.source, columns)
+        lines += set_lines(row.members, row.demonstrations, columns)
     if finished is not None:
         lines += _changed_examples(archive, row, "Fixed by it", finished.fixed, columns)
         lines += _changed_examples(archive, row, "Broken by it", finished.broken, columns)
@@ -239,7 +285,7 @@ def _suggesting(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
     keys = row.rule.suggested_by
     if not keys:
         return []
-    lines = heading(f"Suggested by the failures on {len(keys)} examples")
+    lines = heading(f"Suggested by the failures on {count_text(len(keys), 'example')}")
     for key in keys:
         lines += [*example_lines(archive, key, columns), ()]
     return lines

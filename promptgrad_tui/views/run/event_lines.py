@@ -26,7 +26,14 @@ from engine.journal.events import (
     TestFinished,
     ValidationFinished,
 )
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    ScreeningFinished,
+)
 from engine.journal.narration import change_text, finding_text, narrate
+from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, slice_text
 from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.views.terminal import Terminal
@@ -59,6 +66,12 @@ class EventLines:
                 return self._consensus(event)
             case ValidationFinished():
                 return self._verdict(event)
+            case CandidatesProposed() | ScreeningFinished():
+                return self._search(event)
+            case LayerTested():
+                return self._set_verdict(event)
+            case LayersCompared():
+                return self._wrapped(narrate(event), "  ")
             case RulesChanged() if text := narrate(event):
                 return self._wrapped(f"  {text}", "    ")
             case EpochFinished():
@@ -102,10 +115,37 @@ class EventLines:
             lines += self._cut_or_wrapped(f"    {text}", "      ")
         return lines
 
+    def _search(self, event: CandidatesProposed | ScreeningFinished) -> list[str]:
+        lines = self._wrapped(f"  {narrate(event)}", "    ")
+        if not self._in_full:
+            return lines
+        if isinstance(event, CandidatesProposed):
+            titles = [candidate.title for candidate in event.candidates]
+        else:
+            titles = [f"{row.gain:+.3f} {row.title} ({row.reason})" for row in event.rows]
+        return lines + [row for title in titles for row in self._wrapped(f"    {one_line(title)}", "      ")]
+
+    def _set_verdict(self, event: LayerTested) -> list[str]:
+        """Return the verdict on a set, and in full what is in it."""
+        evidence = event.evidence
+        gain = gain_text(evidence.delta, evidence.low, evidence.high)
+        found = f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
+        lines = self._judged(event.verdict, found)
+        action = "remove: " if event.action == "remove" else ""
+        lines += self._wrapped(f"{action}{one_line(event.title)}", " " * 15, first=" " * 15)
+        if self._in_full:
+            parts = [rule.text for rule in event.rules] + list(map(demonstration_text, event.demonstrations))
+            for part in parts:
+                lines += self._wrapped(f"- {one_line(part)}", " " * 17, first=" " * 15)
+        return lines
+
+    def _judged(self, verdict: str, found: str) -> list[str]:
+        word = verdict.replace("_", " ")
+        head, *rest = self._wrapped(found, " " * 15, first=f"  {word:<12} ")
+        return [head.replace(word, self._terminal.style(word, fg=_VERDICT_COLOURS[verdict]), 1), *rest]
+
     def _verdict(self, event: ValidationFinished) -> list[str]:
-        word = event.verdict.replace("_", " ")
-        head, *rest = self._wrapped(finding_text(event), " " * 15, first=f"  {word:<12} ")
-        lines = [head.replace(word, self._terminal.style(word, fg=_VERDICT_COLOURS[event.verdict]), 1), *rest]
+        lines = self._judged(event.verdict, finding_text(event))
         lines += self._wrapped(change_text(event), " " * 15, first=" " * 15)
         if self._in_full:
             lines += self._origin(event)
@@ -127,7 +167,7 @@ class EventLines:
 
     def _test(self, event: TestFinished) -> list[str]:
         gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
-        heading = f"Test: {event.baseline.n} examples that the run has not used"
+        heading = f"Test: {count_text(event.baseline.n, 'example')} that the run has not used"
         if event.opening > 1:
             heading += f"; this split has been opened {event.opening} times"
         lines = ["", *self._heading(heading)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.journal.events import AnalysisFinished, ConsensusReached, DroppedProposal
+from engine.journal.learning_events import CandidatesProposed, ScreeningFinished
 from engine.journal.live_text import LivePass
 from promptgrad_tui.views.run.rows import GradientRow
 
@@ -15,6 +16,7 @@ class Gradients:
     def __init__(self) -> None:
         self.rows: list[GradientRow] = []
         self._last: GradientRow | None = None
+        self._candidates: dict[tuple[int, int, str], GradientRow] = {}
 
     def begin(self, epoch: int, batch: int) -> GradientRow:
         """Add a batch's heading."""
@@ -26,9 +28,10 @@ class Gradients:
         """Put a pass among those of its batch, by its number: they end in any order."""
         heading = self._heading(event)
         row = GradientRow(event.epoch, event.batch, "analysis", analysis=event)
-        before = self.rows[len(self.rows) - heading.passes :]
-        later = sum(other.analysis is not None and other.analysis.number > event.number for other in before)
-        self.rows.insert(len(self.rows) - later, row)
+        first = self._after(heading)
+        passes = self.rows[first : first + heading.passes]
+        earlier = sum(other.analysis is None or other.analysis.number < event.number for other in passes)
+        self.rows.insert(first + earlier, row)
         heading.passes += 1
 
     def take_consensus(self, event: ConsensusReached) -> None:
@@ -37,18 +40,47 @@ class Gradients:
         kept = [GradientRow(event.epoch, event.batch, "kept", proposal=proposal) for proposal in event.kept]
         self.rows += [*kept, *(_dropped_row(event, dropped) for dropped in event.dropped)]
 
+    def take_candidates(self, event: CandidatesProposed) -> None:
+        """Add what a source other than analyses proposed."""
+        heading = self._heading(event)
+        heading.proposed += len(event.candidates)
+        for candidate in event.candidates:
+            row = GradientRow(event.epoch, event.batch, "candidate", source=event.source, candidate=candidate)
+            self._candidates[event.epoch, event.batch, candidate.id] = row
+            self.rows.append(row)
+
+    def take_screening(self, event: ScreeningFinished) -> None:
+        """Note how candidates were ranked; what nothing is known of so far, a set for instance, is added."""
+        for screened in event.rows:
+            key = (event.epoch, event.batch, screened.candidate)
+            row = self._candidates.get(key)
+            if row is None:
+                self._heading(event).proposed += 1
+                row = GradientRow(event.epoch, event.batch, "candidate", source=screened.source)
+                self._candidates[key] = row
+                self.rows.append(row)
+            row.screened = screened
+
     def shown(self, passes: Sequence[LivePass]) -> Sequence[GradientRow]:
         """Return all rows, with the passes that are being written at the end."""
         here = self._last
         if here is None or here.consensus is not None or not passes:
             return self.rows
-        head = len(self.rows) - here.passes
+        head = self._after(here)
+        tail = head + here.passes
         by_place = {live.place: _writing_row(live) for live in passes}
-        by_place |= {row.place: row for row in self.rows[head:] if row.place}
+        by_place |= {row.place: row for row in self.rows[head:tail] if row.place}
         rows = [by_place[place] for place in sorted(by_place) if place[:2] == (here.epoch, here.batch)]
-        return [*self.rows[:head], *rows]
+        return [*self.rows[:head], *rows, *self.rows[tail:]]
 
-    def _heading(self, event: AnalysisFinished | ConsensusReached) -> GradientRow:
+    def _after(self, heading: GradientRow) -> int:
+        """Return where the rows of a heading begin: it is near the end."""
+        places = range(len(self.rows) - 1, -1, -1)
+        return 1 + next(place for place in places if self.rows[place] is heading)
+
+    def _heading(
+        self, event: AnalysisFinished | ConsensusReached | CandidatesProposed | ScreeningFinished
+    ) -> GradientRow:
         here = self._last
         if here is None or (here.epoch, here.batch) != (event.epoch, event.batch):
             return self.begin(event.epoch, event.batch)

@@ -35,10 +35,18 @@ class Progress:
     is_paused: bool = False
     is_awaiting_review: bool = False
     is_finished: bool = False
+    has_seen_a_batch: bool = False
+    _began: float = 0.0
+    _worked: float = 0.0
+    _last_time: float = 0.0
     _measured_from: tuple[float, int] | None = None
 
     def apply(self, event: Event) -> None:
         """Take in what an event says about work done and work to come."""
+        if isinstance(event, RunStarted | RunResumed):
+            self._worked += max(self._last_time - self._began, 0.0)
+            self._began = event.time
+        self._last_time = event.time
         match event:
             case RunStarted() | RunResumed() | RunContinued():
                 self._measured_from = (event.time, self.done)
@@ -55,6 +63,7 @@ class Progress:
                 self.is_finished = True
             case PhaseStarted() | ValidationStarted():
                 self.phase = phase_text(event)
+                self._see_phase(event)
             case ProgressEstimated():
                 self._correct(event)
             case RolloutFinished() | AnalysisFinished() | QuestionAnswered():
@@ -64,12 +73,22 @@ class Progress:
                 pass
         self.expected = max(self.expected, self.done + (not self.is_finished))
 
+    def _see_phase(self, event: PhaseStarted | ValidationStarted) -> None:
+        # Once a batch is through, every kind of work has been measured, analyses and tests too.
+        is_next = isinstance(event, PhaseStarted) and event.phase == "rollouts" and event.batch > 1
+        is_scoring = isinstance(event, PhaseStarted) and event.phase == "epoch"
+        self.has_seen_a_batch = self.has_seen_a_batch or is_next or is_scoring
+
     def _correct(self, event: ProgressEstimated) -> None:
         # A resumed run repeats its earlier work without events: the rate must not jump because of that.
         if self._measured_from is not None:
             start, done = self._measured_from
             self._measured_from = (start, done + event.done - self.done)
         self.done, self.expected = event.done, event.expected
+
+    def seconds_worked(self, now: float) -> float:
+        """Return how long processes have worked on the run, up to `now` where one does."""
+        return self._worked + max(now - self._began, 0.0) if self._began else 0.0
 
     @property
     def is_waiting(self) -> bool:

@@ -13,7 +13,9 @@ from engine.journal.events import (
     RulesChanged,
     ValidationFinished,
 )
+from engine.journal.learning_events import Candidate, LayerTested, Screened
 from engine.journal.live_text import LivePass
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
 
 Place: TypeAlias = tuple[int, int]
@@ -52,6 +54,7 @@ class BatchStory:
     analyses: list[AnalysisFinished] = field(default_factory=list)
     consensus: ConsensusReached | None = None
     validations: list[ValidationFinished] = field(default_factory=list)
+    sets: list[LayerTested] = field(default_factory=list)
     changes: list[RulesChanged] = field(default_factory=list)
 
     @property
@@ -72,25 +75,31 @@ class BatchStory:
     @property
     def is_empty(self) -> bool:
         """Whether nothing has come of it so far but rollouts."""
-        return not (self.scored or self.analyses or self.consensus or self.validations or self.changes)
+        came = (self.scored, self.analyses, self.consensus, self.validations, self.sets, self.changes)
+        return not any(came)
 
 
 @dataclass(slots=True)
 class GradientRow:
     """A line of the gradients: a batch, one of its analysis passes, or a proposal and its outcome.
 
-    A pass in progress is "writing": `live` is what it has written so far.
+    A pass in progress is "writing": `live` is what it has written so far. A "candidate" comes from another
+    source than analyses; `screened` is what ranking it said. A batch counts those that were `proposed`.
     """
 
     epoch: int
     batch: int
-    kind: Literal["batch", "analysis", "writing", "kept", "dropped"]
+    kind: Literal["batch", "analysis", "writing", "kept", "dropped", "candidate"]
     passes: int = 0
     live: LivePass | None = None
     analysis: AnalysisFinished | None = None
     consensus: ConsensusReached | None = None
     proposal: ParsedRule | None = None
     reason: str = ""
+    source: str = ""
+    candidate: Candidate | None = None
+    screened: Screened | None = None
+    proposed: int = 0
 
     @property
     def place(self) -> tuple[int, int, int] | None:
@@ -102,7 +111,11 @@ class GradientRow:
 
 @dataclass(slots=True)
 class TestRow:
-    """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far."""
+    """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far.
+
+    In the test of a set `rule` stands for all of it: its text is the set's title, `layer` is what the set is
+    of, and `members` or `demonstrations` are what is in it.
+    """
 
     __test__ = False
 
@@ -116,8 +129,17 @@ class TestRow:
     after: str = ""
     started_seq: int = 0
     seen: dict[str, float] = field(default_factory=dict)
-    finished: ValidationFinished | None = None
+    finished: ValidationFinished | LayerTested | None = None
     finished_seq: int = 0
+    layer: str = ""
+    source: str = ""
+    members: tuple[Rule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether several rules, or demonstrations, are tested together."""
+        return bool(self.layer)
 
     def so_far(self) -> tuple[float, float, float] | None:
         """Return mean, low and high of the differences seen so far, or None while there are too few.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from engine.journal.events import ConsensusReached, RulesChanged, ValidationFinished, ValidationStarted
+from engine.journal.learning_events import LayerTested, LayerTestStarted
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 from promptgrad_tui.views.run.rollouts import Rollouts
 from promptgrad_tui.views.run.rows import RolloutRow, TestRow
@@ -81,6 +82,19 @@ class RuleTests:
             row.n = event.evidence.n
         self._running = None
 
+    def start_set(self, seq: int, event: LayerTestStarted) -> None:
+        """Begin the test of a set."""
+        row = self._set_row(event)
+        row.state, row.n, row.started_seq, row.seen = "running", event.n, seq, {}
+        self._sets.known |= {rule.id: rule for rule in event.rules}
+        self._running = row
+
+    def finish_set(self, seq: int, event: LayerTested) -> None:
+        """End the test of a set with its verdict."""
+        row = self._set_row(event)
+        row.finished, row.finished_seq, row.state, row.n = event, seq, event.verdict, event.evidence.n
+        self._running = None
+
     def close_queue(self) -> None:
         """Mark what was proposed and will not be tested any more."""
         for row in reversed(self.rows.values()):
@@ -91,6 +105,16 @@ class RuleTests:
     def _row(self, event: ValidationStarted | ValidationFinished) -> TestRow:
         key = (event.epoch, event.batch, event.action, event.rule.text)
         return self.rows.setdefault(key, TestRow(event.epoch, event.batch, event.action, event.rule))
+
+    def _set_row(self, event: LayerTestStarted | LayerTested) -> TestRow:
+        key = (event.epoch, event.batch, f"{event.action} {event.layer}", f"{event.before} {event.after}")
+        row = self.rows.get(key)
+        if row is None:
+            title = Rule(text=event.title, epoch=event.epoch, batch=event.batch)
+            row = self.rows[key] = TestRow(event.epoch, event.batch, event.action, title, layer=event.layer)
+        row.before, row.after, row.source = event.before, event.after, event.source
+        row.members, row.demonstrations = event.rules, event.demonstrations
+        return row
 
     def _before(self, event: ValidationStarted) -> RuleSet:
         # In a review a rule is tested beside those that a person has kept, which the program never had.

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.ground.interval import Interval
 from engine.journal.events import ReviewApplied, RunSummary
-from promptgrad_tui.views.figures import count_text, duration_text, rough_duration_text
+from promptgrad_tui.views.figures import count_text, duration_text, rough_duration_text, timer_text
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.story import RunState, RunStory
 from promptgrad_tui.views.sanitize import one_line
@@ -33,13 +33,17 @@ _STATES: dict[RunState, tuple[str, Tone]] = {
     "lost": ("! the worker has died", "bad"),
     "finished": ("\u25a0 finished", "strong"),
 }
+_PAUSING: tuple[str, Tone] = ("\u2016 pausing", "warn")
+_SILENT_SECONDS = 3.0
+"""A wait for an answer that a person may wonder about."""
 
 
 @dataclass(frozen=True)
 class Status:
     """A run, and what isn't in its events: whether a process works on it, the time, and its options.
 
-    `awaited` counts the rules on which the run waits for a person.
+    `awaited` counts the rules on which the run waits for a person. `started_at` is when its process was
+    started from here, `is_pausing` says that it was asked to pause and goes on with what it has begun.
 
     Until the journal has been read for the first time, nothing is known of the run.
     """
@@ -53,6 +57,8 @@ class Status:
     is_applying: bool = False
     is_read: bool = True
     awaited: int = 0
+    started_at: float = 0.0
+    is_pausing: bool = False
 
 
 def state_of(status: Status) -> tuple[str, Tone]:
@@ -62,6 +68,8 @@ def state_of(status: Status) -> tuple[str, Tone]:
     if status.is_starting:
         return _STATES["waiting"]
     state = status.run.state(is_running=status.is_running)
+    if state in ("running", "paused") and _is_pausing(status):
+        return _PAUSING
     summary = status.run.summary
     end = headline_of(summary.status, summary) if state == "finished" and summary else None
     return end.run if end else _STATES[state]
@@ -74,6 +82,11 @@ def status_lines(status: Status, columns: int) -> list[Line]:
         joined_within(_cost(status), columns),
         joined_within(_identity(status), columns),
     ]
+
+
+def short_status_lines(status: Status, columns: int) -> list[Line]:
+    """Return two lines for a small terminal: state and progress, then what it cost and on which model."""
+    return [_progress(status, columns), joined_within([*_cost(status), *_identity(status)], columns)]
 
 
 def _progress(status: Status, columns: int) -> Line:
@@ -98,7 +111,13 @@ def _end(status: Status, summary: RunSummary, columns: int) -> Line:
     if status.is_applying:
         doing = f"applying review {run.reviews_applied + 1}"
         waits = _waits_for(status)
-        return joined_within([(state,), line(f"{doing}: {waits}" if waits else doing)], columns)
+        began, done = run.review_began
+        parts = [line(f"{doing}: {waits}" if waits else doing)]
+        if run.has_begun_review:
+            parts.append(line(f"{count_text(run.progress.done - done, 'call')} so far"))
+        if since := (began if run.has_begun_review else status.started_at):
+            parts.append(line(timer_text(status.now - since), "dim"))
+        return joined_within([(state,), *parts, line("x stops it", "dim")], columns)
     if run.review is not None:
         return joined_within([(state,), *_reviewed(run.review)], columns)
     reason = line(one_line(summary.reason.split("\n")[0]))
@@ -149,17 +168,40 @@ def _doing(status: Status) -> str:
         return waits
     if status.is_starting or not status.run.last_seq:
         return "loading the model"
+    if _is_pausing(status):
+        return "after the answers that it has begun"
     if status.run.state(is_running=status.is_running) == "paused":
         awaited = status.awaited
         return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason
-    return status.run.progress.phase
+    phase, waiting = status.run.progress.phase, waiting_text(status)
+    return f"{phase}, {waiting}" if waiting else phase
+
+
+def _is_pausing(status: Status) -> bool:
+    """Whether a run that was asked to pause still goes on with what it has begun."""
+    return status.is_running and (
+        status.is_pausing or (status.run.progress.is_paused and bool(status.run.passes))
+    )
+
+
+def waiting_text(status: Status) -> str:
+    """Return for which answer the run has been waiting, where that takes long and nothing else says so."""
+    run, silent = status.run, status.now - status.run.last_time
+    if not status.is_running or run.passes or silent < _SILENT_SECONDS:
+        return ""
+    return f"answer {run.progress.done + 1} for {timer_text(silent)}"
 
 
 def _time_left(status: Status) -> str:
     if not status.is_running:
         return ""
-    left = status.run.progress.seconds_left(status.now)
-    return f"{rough_duration_text(left)} left" if left is not None else ""
+    progress = status.run.progress
+    left = progress.seconds_left(status.now)
+    if left is None:
+        return ""
+    told = rough_duration_text(left)
+    # Analyses and tests take longer than what was measured before the first of them.
+    return f"{told} left" if progress.has_seen_a_batch else f"at least {told.removeprefix('about ')} left"
 
 
 def _cost(status: Status) -> list[Line]:
@@ -171,22 +213,36 @@ def _cost(status: Status) -> list[Line]:
     if progress.expected:
         parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
     if summary:
-        parts = [_figure(f"{summary.calls:,}", "calls")]
+        parts = [
+            _figure(f"{summary.calls:,}", "calls") if summary.calls else line("every answer was known", "dim")
+        ]
     limit = status.options.get("budget", {}).get("max_calls")
     if limit:
         parts.append(_figure(f"{limit:,}", "calls allowed"))
     if tokens.prompt:
         parts.append(_figure(f"{tokens.prompt + tokens.completion:,}", "tokens"))
     rate = run.tokens_per_second(status.now) if status.is_running else None
-    if rate is None and seconds:
+    if rate is None and seconds and summary and summary.calls:
         rate = (tokens.prompt + tokens.completion) / seconds
     if rate is not None:
         parts.append(_figure(f"{rate:,.0f}", "tokens/s"))
     if tokens.prompt:
         parts.append(_figure(f"{tokens.reused / tokens.prompt:.0%}", "reused"))
-    if run.first_time:
-        parts.append(_figure(duration_text(seconds or run.last_time - run.first_time), ""))
-    return parts
+    return [*parts, *_duration(status, seconds)]
+
+
+def _duration(status: Status, seconds: float | None) -> list[Line]:
+    """Return how long the run took, or a clock while it goes on."""
+    run = status.run
+    if status.is_running and run.first_time and not status.is_applying:
+        return [_figure(timer_text(run.progress.seconds_worked(status.now)), "")]
+    if status.is_starting and status.started_at:
+        return [_figure(timer_text(status.now - status.started_at), "")]
+    return (
+        [_figure(duration_text(seconds or run.progress.seconds_worked(run.last_time)), "")]
+        if run.first_time
+        else []
+    )
 
 
 def _figure(number: str, noun: str) -> Line:

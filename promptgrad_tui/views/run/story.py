@@ -29,7 +29,14 @@ from engine.journal.events import (
     ValidationFinished,
     ValidationStarted,
 )
-from engine.journal.learning_events import QuestionAnswered
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    LayerTestStarted,
+    QuestionAnswered,
+    ScreeningFinished,
+)
 from engine.journal.live_status import LiveStatus
 from engine.journal.live_text import LivePass
 from engine.journal.narration import narrate
@@ -76,6 +83,9 @@ class RunStory:
     last_seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0
+    reviews: list[ReviewApplied] = field(default_factory=list)
+    layers: LayersCompared | None = None
+    review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
     _batch: BatchStory | None = None
@@ -101,7 +111,10 @@ class RunStory:
         """Take in one event with its number in the journal."""
         self.last_seq = seq
         is_end = isinstance(event, RunResumed | RunFinished | ReviewApplied)
-        self.has_begun_review = self.finished is not None and not is_end
+        begins_review = self.finished is not None and not is_end
+        if begins_review and not self.has_begun_review:
+            self.review_began = (event.time, self.progress.done)
+        self.has_begun_review = begins_review
         self.last_time = event.time
         self.first_time = self.first_time or event.time
         self.progress.apply(event)
@@ -113,6 +126,8 @@ class RunStory:
                 self._take_batch_part(seq, event)
             case PhaseStarted() | ValidationStarted() | ValidationFinished() | QuestionAnswered():
                 self._take_step(seq, event)
+            case CandidatesProposed() | ScreeningFinished() | LayerTestStarted() | LayerTested():
+                self._take_search(seq, event)
             case _:
                 self._take_turn(event)
         text = narrate(event)
@@ -171,6 +186,22 @@ class RunStory:
             case QuestionAnswered():
                 self.calls += len(event.completions)
 
+    def _take_search(
+        self, seq: int, event: CandidatesProposed | ScreeningFinished | LayerTestStarted | LayerTested
+    ) -> None:
+        match event:
+            case CandidatesProposed():
+                self._gradients.take_candidates(event)
+            case ScreeningFinished():
+                self._gradients.take_screening(event)
+            case LayerTestStarted():
+                self._tests.start_set(seq, event)
+            case LayerTested():
+                self._tests.finish_set(seq, event)
+                batch = self._batch_of(event)
+                batch.sets.append(event)
+                batch.has_begun = True
+
     def _take_turn(self, event: Event) -> None:  # noqa: C901 - one case for each kind of event
         match event:
             case RunStarted():
@@ -192,8 +223,11 @@ class RunStory:
                 self.pause_reason = event.reason
             case ReviewAwaited():
                 self.awaited, self.has_asked = event.rules, True
+            case LayersCompared():
+                self.layers = event
             case ReviewApplied():
                 self.review = event
+                self.reviews.append(event)
             case RunFinished():
                 self.finished = event
                 self._tests.close_queue()
@@ -207,6 +241,7 @@ class RunStory:
         | AnalysisFinished
         | ConsensusReached
         | ValidationFinished
+        | LayerTested
         | RulesChanged,
     ) -> BatchStory:
         place = (event.epoch, event.batch)
@@ -269,6 +304,13 @@ class RunStory:
         """The current rules: those of the run so far, of its result, or of the last review of the result."""
         is_over = self.finished is not None or self.review is not None
         return self.result_rules if is_over else self.current_rules
+
+    @property
+    def demonstrations_now(self) -> tuple[Demonstration, ...]:
+        """The demonstrations as they stand: so far, in the result, or after the last review of it."""
+        if self.review is not None:
+            return self.review.demonstrations
+        return self.best_demonstrations if self.finished is not None else self._shown
 
     @property
     def rule_changes(self) -> int:

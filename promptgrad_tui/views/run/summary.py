@@ -11,7 +11,10 @@ from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
 from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal.journal import RunRecord
+from engine.journal.learning_events import LayersCompared
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
+from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -43,6 +46,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
+    lines += _demonstrations(summary.demonstrations, terminal)
+    lines += _layers(summary.layers, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -184,6 +189,22 @@ def _rules(rules: Sequence[KeptRule | Rule], terminal: Terminal) -> list[str]:
         lines += _rule(rule, f"  {number:>2} ", terminal)
         lines += wrap(evidence_text(rule), terminal.columns, "     ")
     return lines
+
+
+def _demonstrations(shown: Sequence[Demonstration], terminal: Terminal) -> list[str]:
+    if not shown:
+        return []
+    lines = ["", terminal.style(f"{count_text(len(shown), 'demonstration')} kept", bold=True)]
+    for number, one in enumerate(shown, 1):
+        lines += wrap(demonstration_text(one), terminal.columns, "     ", f"  {number:>2} ")
+    return lines
+
+
+def _layers(layers: LayersCompared | None, terminal: Terminal) -> list[str]:
+    if layers is None:
+        return []
+    rows = [(name, score_text(score)) for name, score in layer_scores(layers)]
+    return ["", *table_lines(("Layers", "validation"), rows, terminal, indent=2)]
 
 
 def _rule(rule: KeptRule | Rule, first: str, terminal: Terminal) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,19 +22,25 @@ if TYPE_CHECKING:
 def check_as_text(folder: Path, upto: Part) -> int:
     """Write the findings for a person as they come, and return the exit code."""
     with StatusLine(Terminal.stderr()) as status:
-        items = _items(folder, upto, status.show)
-        return show_findings((item for item in items if isinstance(item, Finding)), Terminal.stdout())
+        return show_findings(_findings(folder, upto, status), Terminal.stdout())
 
 
 def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
     """Write one JSON object, a `CheckReport`, and return the exit code."""
     terminal = Terminal.stdout()
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
-    # Output of the project's own Python isn't JSON.
-    with progress as status, redirect_stdout(sys.stderr):
+    with progress as status:
         report = CheckReport.of(list(_items(folder, upto, status.show)))
     terminal.line(report.model_dump_json())
     return exit_code_of(report.findings)
+
+
+def _findings(folder: Path, upto: Part, status: StatusLine) -> Iterator[Finding]:
+    for item in _items(folder, upto, status.show):
+        if isinstance(item, Finding):
+            # It is written where the progress stands.
+            status.clear()
+            yield item
 
 
 def _items(folder: Path, upto: Part, on_progress: Progress) -> Iterator[CheckItem]:

@@ -72,7 +72,7 @@ def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = 
             subject = "estimate"
             yield _calls(calls)
             if upto == "rate":
-                yield from _measured(project, parts, models.task, calls, prompts)
+                yield from _measured(project, parts, models.task, calls, prompts, on_progress)
     except PromptGradError as error:
         subject = _subject_of(error, subject)
         yield Finding.of(subject, error, _field_of(subject, error, project))
@@ -291,10 +291,15 @@ def _calls(calls: PlannedCalls) -> Finding:
 
 
 def _measured(
-    project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
+    project: Project,
+    parts: ProjectParts,
+    model: Model,
+    calls: PlannedCalls,
+    prompts: PromptSizes,
+    on_progress: Progress | None,
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
-        found = probe(parts, model, project.optimizer, _PROBED)
+        found = probe(parts, model, project.optimizer, _PROBED, on_progress)
     yield RateMeasured(
         uri=model.uri,
         measured=found.measured,

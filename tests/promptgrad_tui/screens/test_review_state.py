@@ -111,14 +111,14 @@ def test_deciding_anew_about_one_half_of_a_merge_frees_the_other(state: ReviewSt
 
 def test_the_last_rule_has_no_partner_to_merge_with(state: ReviewState) -> None:
     state.current_id = C
-    assert state.merge_partner() is None
+    assert state.merge_parts() == []
 
 
 def test_rules_of_different_predictors_are_not_merged() -> None:
     state = ReviewState()
     for predictor in ("first", "second"):
         state.add([ReviewItem(Rule(text="Rule.", predictor=predictor), "add", "accepted", (1, 1))])
-    assert state.merge_partner() is None
+    assert state.merge_parts() == []
 
 
 def test_a_note_travels_with_its_decision(state: ReviewState) -> None:
@@ -209,9 +209,9 @@ def test_a_rule_as_text_comes_back_as_it_was() -> None:
 
 def test_a_draft_of_a_merge_concerns_what_either_rule_does() -> None:
     first, second = Rule(text="One.", trigger="hearing aid"), Rule(text="Two.", trigger="camera crew")
-    text, trigger = merged_text(first, second)
+    text, trigger = merged_text([first, second])
     assert (text, trigger) == ("One. Two.", "hearing aid, camera crew")
     merged = Rule(text=text, trigger=trigger)
     assert all(fires(merged, {"ticket": said}) for said in ("A hearing aid.", "My camera crew."))
-    assert merged_text(first, first)[1] == "hearing aid"
-    assert merged_text(first, Rule(text="For all.")) == ("One. For all.", "")
+    assert merged_text([first, first])[1] == "hearing aid"
+    assert merged_text([first, Rule(text="For all.")]) == ("One. For all.", "")

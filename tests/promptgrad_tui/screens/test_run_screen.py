@@ -123,7 +123,7 @@ def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: Recorded
         screen = await until(pilot, "Batch 1.1")
         assert "✗ 0.00" in screen
         await pilot.press("enter")
-        screen = await until(pilot, "rollout of")
+        screen = await until(pilot, "rollout 1 of")
         assert "Expected" in screen
         assert "Prompt, system" in screen
         await pilot.press("end")
@@ -578,7 +578,7 @@ def test_to_leave_and_stop_waits_for_the_journal_without_keeping_the_screen(reco
             await pilot.press("q")
             await until(pilot, "Leave, and stop the run")
             await pilot.press("s")
-            await until(pilot, "Stopping the run")
+            await until(pilot, "Stopping \u2026")
             await pilot.press("question_mark")
             await until(pilot, "Keys that are valid here")
             other.execute("ROLLBACK")
