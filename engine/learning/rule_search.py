@@ -24,10 +24,13 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 
-_SCREENED_ON = 24
+_SCREENED_ON = 18
+_FOR_EACH_ANSWER = 2
+"""Training examples that rules are ranked on: so many, or as many as show each answer twice."""
 _SHOWN_WHILE_SCREENING = 12
 """Demonstrations in the prompt while rules are ranked: more cost time and leave fewer examples to look at."""
-_MOST_SINGLES = 8
+_MOST_SINGLES = 6
+_FIRST_RUNG = 9
 _MOST_KEPT = 3
 
 IsSound = Callable[[Rule], bool]
@@ -140,7 +143,8 @@ class RuleSearch:
         order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
-        return fair[:_SCREENED_ON]
+        answers = len(findings.space.values) if findings.space else 0
+        return fair[: max(_SCREENED_ON, _FOR_EACH_ANSWER * answers)]
 
     def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
         rng = generator(self._seed, "screening", epoch, batch)
@@ -172,7 +176,8 @@ class RuleSearch:
         rows: list[Screened],
     ) -> list[RuleProposal]:
         """Return the single rules that gain something, each on top of those before it."""
-        standings = race([one.applied_to(reference) for one in singles], reference, items, self._signal)
+        candidates = [one.applied_to(reference) for one in singles]
+        standings = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
         ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
         state, kept = reference, list[RuleProposal]()
         for number, (proposal, alone) in enumerate(ranked, 1):

@@ -36,7 +36,7 @@ _WORKED_EXAMPLES = (
     ),
 )
 _TEXTS_SHOWN = 5
-_MOST_PAIRS = 4
+_MOST_PAIRS = 3
 _WARM = 0.6
 
 
