@@ -24,9 +24,8 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 
-_SCREENED_ON = 18
-_FOR_EACH_ANSWER = 2
-"""Training examples that rules are ranked on: so many, or as many as show each answer twice."""
+_SCREENED_ON = (18, 24)
+"""Training examples that rules are ranked on: two of each answer, but within these bounds."""
 _SHOWN_WHILE_SCREENING = 12
 """Demonstrations in the prompt while rules are ranked: more cost time and leave fewer examples to look at."""
 _MOST_SINGLES = 6
@@ -144,7 +143,8 @@ class RuleSearch:
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
         answers = len(findings.space.values) if findings.space else 0
-        return fair[: max(_SCREENED_ON, _FOR_EACH_ANSWER * answers)]
+        fewest, most = _SCREENED_ON
+        return fair[: min(max(fewest, 2 * answers), most)]
 
     def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
         rng = generator(self._seed, "screening", epoch, batch)
