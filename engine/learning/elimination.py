@@ -7,6 +7,7 @@ Forward selection keeps what helped when it came; what came later may have made 
 from __future__ import annotations
 
 from engine.journal.events import Emit
+from engine.journal.learning_events import Layer
 from engine.learning.layer_tests import LayerChange, LayerTester
 from engine.learning.state_events import state_changed
 from engine.programs.demonstrations import DemonstrationSet
@@ -38,7 +39,7 @@ class Elimination:
     def _without(
         self, before: LearnedState, after: LearnedState, source: str, title: str, epoch: int
     ) -> LearnedState:
-        layer = "rules" if after.rules != before.rules else "demonstrations"
+        layer: Layer = "rules" if after.rules != before.rules else "demonstrations"
         change = LayerChange(layer, "remove", source, title, before, after, epoch, 0)
         result = self._tester.test(change)
         if not result.is_accepted:

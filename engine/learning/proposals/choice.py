@@ -15,7 +15,7 @@ from engine.learning.proposals.source import ProposalSource
 from engine.learning.proposals.topics import TopicSource
 from engine.project.config import SourceName
 
-FAILURE_ANALYSIS = "failure_analysis"
+FAILURE_ANALYSIS: SourceName = "failure_analysis"
 
 
 def chosen_sources(

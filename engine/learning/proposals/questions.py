@@ -10,7 +10,8 @@ from typing import Any
 import dspy
 
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import Emit, QuestionAnswered
+from engine.journal.events import Emit
+from engine.journal.learning_events import QuestionAnswered
 from engine.journal.replay import cause_of, recording
 
 _AT_ONCE = 6
