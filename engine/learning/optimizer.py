@@ -115,6 +115,7 @@ class PromptGradOptimizer(Teleprompter):
             task_lm=_configured_lm(),
             adapter=dspy.settings.adapter or dspy.ChatAdapter(),
             declared=declared,
+            scorer=getattr(getattr(_configured_lm(), "engine", None), "scorer", None),
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
