@@ -10,7 +10,7 @@ import dspy
 from engine.ground.model import Messages
 from engine.journal.events import Emit
 from engine.learning.answers import AnswerSpace, answer_space
-from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layers import LayerLearner
 from engine.learning.leakage import QuotationIndex

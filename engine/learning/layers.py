@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from engine.journal.events import Emit, Phase
+from engine.learning.analysis.batches import Batch
 from engine.learning.answers import AnswerSpace
-from engine.learning.batches import Batch
-from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerResult
 from engine.learning.proposals.source import Findings
 from engine.learning.review import Reviewer

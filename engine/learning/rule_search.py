@@ -13,7 +13,7 @@ from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
 from engine.learning.answers import AnswerSpace
-from engine.learning.demonstration_draws import balanced_draw
+from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
 from engine.learning.rollouts import Item

@@ -9,8 +9,8 @@ from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
 from engine.learning.answers import AnswerSpace
-from engine.learning.bootstrapping import bootstrapped
-from engine.learning.demonstration_draws import Fits, balanced_draw, fitting, labelled
+from engine.learning.demonstrations.bootstrapping import bootstrapped
+from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.screening.race import Standing, race
