@@ -156,7 +156,7 @@ class GradientWriter:
 
     @contextmanager
     def _heard(self, batch: Batch, number: int) -> Iterator[None]:
-        """Let whoever watches read along while a pass is written."""
+        """Publish a pass's text while the model writes it."""
         if self._live is None:
             yield
             return
