@@ -23,7 +23,7 @@ _LONGEST_ANSWER = 60
 class Question:
     """A question in one line of instructions, with worked examples as chat turns before it.
 
-    `about` says for a person what it asks about; `number` tells samples of the same question apart.
+    `about` names its subject for a person; `number` distinguishes samples of the same question.
     """
 
     source: str
@@ -55,7 +55,7 @@ class Questioner:
         self._emit = emit
 
     def ask(self, questions: Sequence[Question], epoch: int, batch: int) -> list[str]:
-        """Return the first line of each answer, in the questions' order; "" where nothing was said.
+        """Return the first line of each answer, in the questions' order; "" if there was none.
 
         Raises:
             PromptGradError: the model failed, or the run ends here.
