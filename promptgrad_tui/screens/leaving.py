@@ -1,4 +1,4 @@
-"""Leaving the app: what goes on without it, and what a person is asked before."""
+"""Leaving the app: what continues without it, and what a person is asked before."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parting_words(folder: Path) -> list[str]:
         return [*where, f"Next: promptgrad run {here}"]
     last = runs[-1]
     if last.status == "running":
-        return [f"Run {last.id} goes on.", *where]
+        return [f"Run {last.id} continues.", *where]
     if not last.is_done:
         return [*where, f"Next: promptgrad -C {here} resume {last.id}"]
     state = f"Run {last.id}: {last.status.replace('_', ' ')}, {count_text(last.n_rules or 0, 'rule')}."
@@ -86,7 +86,9 @@ class LeaveQuestion(QuestionScreen):
         choices = [Choice("g", "Leave, and end it", "go")]
         if runs:
             several = len(runs) > 1
-            goes_on = "runs go on in their own processes" if several else "run goes on in its own process"
+            goes_on = (
+                "runs continue in their own processes" if several else "run continues in its own process"
+            )
             folders = dict.fromkeys(one_line(str(run.project)) for run in runs)
             text += f"The {goes_on}. To look at {'them' if several else 'it'} again, type promptgrad in its "
             text += "folder:\n" + "\n".join(folders)

@@ -34,7 +34,6 @@ class KeysInTurn(App[ReturnType]):
         return not self._typed.empty() or not self._is_taken
 
     def on_mount(self) -> None:
-        """Begin to take keys in."""
         self._take_keys_in()
 
     async def on_event(self, event: events.Event) -> None:

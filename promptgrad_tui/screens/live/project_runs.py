@@ -10,7 +10,7 @@ from promptgrad_tui.views.figures import rough_duration_text, timer_text
 from promptgrad_tui.views.run.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
-"""How long a screen waits for a journal that another program holds, before it says so and tries again."""
+"""How long a screen waits for a locked journal before it says so and tries again."""
 
 
 def read_runs(folder: Path) -> list[RunRecord]:

@@ -1,4 +1,4 @@
-"""How the Models screen tells what it knows: a row's cells, its facts, the work that goes on."""
+"""The lines of the Models screen: a row's cells, its facts, the work in progress."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
         known = {True: "yes: f frees it", False: "no", None: ""}[row.model.is_loaded]
         return fact("in memory", known, columns) if known else []
     verdict = "fits" if needed <= free else "doesn't fit"
-    told = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} are free"
-    return fact("memory", told, columns, "good" if needed <= free else "warn")
+    text = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} free"
+    return fact("memory", text, columns, "good" if needed <= free else "warn")
 
 
 def _measured(model: FoundModel, columns: int) -> list[Line]:

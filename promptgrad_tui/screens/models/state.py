@@ -1,4 +1,4 @@
-"""What the Models screen knows: what is here, and the work that goes on."""
+"""The state of the Models screen: the models on this machine, and the work in progress."""
 
 from __future__ import annotations
 

@@ -85,14 +85,14 @@ class ProjectChecks:
             return paragraph("Something is wrong with the settings: press s to go there.", columns, "bad")
         lines = estimate_lines(self.calls(draft), self._rate, columns)
         if not lines:
-            return paragraph(self.doing or "There is no estimate without the data.", columns, "dim")
+            return paragraph(self.doing or "There is no estimate without data.", columns, "dim")
         task = draft.project.model.task if draft is not None and draft.project is not None else ""
         if self._rate is not None and task and self._rate.uri != task:
-            lines += fact("", f"The model is {task} now: b measures again.", columns, "warn")
+            lines += fact("", f"The model is now {task}: b measures again.", columns, "warn")
         return [*lines, *_unsaved_note(draft, columns)]
 
 
 def _unsaved_note(draft: ProjectDraft | None, columns: int) -> list[Line]:
     if draft is None or not any(place[0] in _CHECKED for place in draft.edits):
         return []
-    return paragraph("These are the data of the saved file; s saves the changes.", columns, "warn")
+    return paragraph("This is the data of the saved file; s saves the changes.", columns, "warn")

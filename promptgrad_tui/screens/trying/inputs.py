@@ -27,7 +27,7 @@ class FieldLine(Input):
 
 
 _BREAKS = ("ctrl+j", "shift+enter", "alt+enter")
-"""Keys that break a line, as far as a terminal can tell them from enter."""
+"""Keys that insert a line break, if the terminal can distinguish them from enter."""
 
 
 class FieldArea(TextArea):
@@ -47,13 +47,11 @@ class FieldArea(TextArea):
         await super()._on_paste(events.Paste(_shown(event.text)))
 
     def action_cursor_up(self, select: bool = False) -> None:
-        """Move up within the text."""
         if not select and self._row == 0:
             raise SkipAction
         super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        """Move down within the text."""
         if not select and self._row == self.wrapped_document.height - 1:
             raise SkipAction
         super().action_cursor_down(select)

@@ -34,7 +34,6 @@ class PaneTabs(LinesView):
         return self._names() if callable(self._names) else self._names
 
     async def on_click(self, event: events.Click) -> None:
-        """Go to the pane under the mouse."""
         shown = _shown(self._named(), self._front(), self.inner_size.width)
         ends = accumulate(_BESIDE_NAME - 1 + (len(name) + 1 if name else 0) for name in shown)
         number = next((number for number, end in enumerate(ends, 1) if event.x < end), None)

@@ -155,7 +155,6 @@ class TextView(TonedView, can_focus=True):
         return False
 
     def on_resize(self) -> None:
-        """Wrap the text for the new width."""
         self._wrap()
 
     def _wrap(self) -> None:
@@ -172,25 +171,19 @@ class TextView(TonedView, can_focus=True):
         return self.strip(runs, self.inner_size.width, "match" if row == self._match else "")
 
     def action_up(self) -> None:
-        """Scroll up."""
         self.scroll_relative(y=-1, animate=False)
 
     def action_down(self) -> None:
-        """Scroll down."""
         self.scroll_relative(y=1, animate=False)
 
     def action_page_up(self) -> None:
-        """Scroll up by a page."""
         self.scroll_relative(y=2 - self.size.height, animate=False)
 
     def action_page_down(self) -> None:
-        """Scroll down by a page."""
         self.scroll_relative(y=self.size.height - 2, animate=False)
 
     def action_first(self) -> None:
-        """Go to the top."""
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
-        """Go to the bottom."""
         self.scroll_to(y=self.virtual_size.height, animate=False)

@@ -71,7 +71,7 @@ def test_ctrl_q_in_a_project_asks_about_edits_also_while_one_is_typed(tmp_path: 
     write_demo_project(tmp_path / "desk", 0)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("p")
         await until(pilot, "saved")
         await go_to(pilot, "epochs")
