@@ -151,7 +151,7 @@ def test_work_that_is_asked_for_meanwhile_waits_and_begins_after(folder: Path) -
         await pilot.press("down", "h")
         await until(pilot, "Hashing huge.gguf")
         await pilot.press("H")
-        await until(pilot, "hash of huge is under way or waits already")
+        await until(pilot, "hash of huge is already in progress or queued")
         await pilot.press("down", "h")
         await until(pilot, "then: hash of tiny")
         assert len(children()) == 1
