@@ -62,7 +62,7 @@ class RunWatch:
         return f"{self._progress.fraction:.0%}" if self._progress.expected else ""
 
     @property
-    def told(self) -> str:
+    def activity(self) -> str:
         """What it is doing, how far it is, and for how long it has been going on."""
         parts = [self._progress.phase, self.share]
         left = self._progress.seconds_left(time.time())

@@ -150,15 +150,15 @@ def job_lines(job: Job) -> list[Line]:
     return [joined(parts), line(one_line(job.text or str(job)), "accent")]
 
 
-def description_lines(told: Mapping[str, Any], columns: int) -> list[Line]:
+def description_lines(description: Mapping[str, Any], columns: int) -> list[Line]:
     """Return what `promptgrad models show --json` printed of a model: files, metadata, chat template."""
     lines: list[Line] = []
-    for file in told["files"]:
+    for file in description["files"]:
         lines += fact("file", file, columns)
-    per_token = told["memory"].get("kv_per_token")
+    per_token = description["memory"].get("kv_per_token")
     lines += fact("KV cache", f"{size_text(per_token)} for each token", columns) if per_token else []
-    lines += heading("Metadata") if told["metadata"] else []
-    for key, value in told["metadata"].items():
+    lines += heading("Metadata") if description["metadata"] else []
+    for key, value in description["metadata"].items():
         lines += verbatim(f"{one_line(key)} = {value_text(value)}", columns)
-    lines += [*heading("Chat template"), *verbatim(told["chat_template"] or "none", columns)]
+    lines += [*heading("Chat template"), *verbatim(description["chat_template"] or "none", columns)]
     return lines

@@ -116,8 +116,8 @@ class ModelsScreen(Screen[None]):
 
     async def _read(self) -> None:
         try:
-            told = await CommandProcess(["models", "--json"], self._folder).run()
-            self._inventory = Inventory.from_json(told)
+            reply = await CommandProcess(["models", "--json"], self._folder).run()
+            self._inventory = Inventory.from_json(reply)
         except PromptGradError as error:
             self._told = (f"! {error.message} {error.hint}", "bad")
         finally:
@@ -134,7 +134,7 @@ class ModelsScreen(Screen[None]):
         self._show_facts()
 
     def on_row_table_moved(self) -> None:
-        """Show the facts of the model under the cursor instead of what was told of another."""
+        """Show the facts of the model under the cursor instead of the last message about another."""
         row = self._current
         if row is not None and row.model.uri != self._shown_uri:
             self._told = ("", "")
@@ -172,12 +172,12 @@ class ModelsScreen(Screen[None]):
     def action_hash(self) -> None:
         if (row := self._current) is not None:
             uri = row.model.uri
-            self._begin("hash", row, ["hash", uri], lambda told: f"{uri} is {told['revision']}")
+            self._begin("hash", row, ["hash", uri], lambda reply: f"{uri} is {reply['revision']}")
 
     def action_measure(self) -> None:
         if (row := self._current) is not None:
             uri = row.model.uri
-            self._begin("measure", row, ["measure", uri], lambda told: _measured(uri, told))
+            self._begin("measure", row, ["measure", uri], lambda reply: _measured(uri, reply))
 
     def action_free(self) -> None:
         """Take the model out of memory; ask first where that stops a run."""
@@ -186,13 +186,16 @@ class ModelsScreen(Screen[None]):
             return
         arguments = ["free", row.model.uri]
         if not row.held_by:
-            self._begin("free", row, arguments, lambda told: f"{told['uri']}: {told['outcome']}")
+            self._begin("free", row, arguments, lambda reply: f"{reply['uri']}: {reply['outcome']}")
             return
 
         def answered(value: str | None) -> None:
             if value:
                 self._begin(
-                    "free", row, [*arguments, "--stop-runs"], lambda told: f"{told['uri']}: {told['outcome']}"
+                    "free",
+                    row,
+                    [*arguments, "--stop-runs"],
+                    lambda reply: f"{reply['uri']}: {reply['outcome']}",
                 )
 
         runs = "\n".join(one_line(f"run {run} in {project}") for run, project in row.held_by)
@@ -220,7 +223,7 @@ class ModelsScreen(Screen[None]):
         def answered(value: str | None) -> None:
             if value:
                 self._begin(
-                    "pull", None, ["pull", source], lambda told: f"Pulled: {told['uri']}", name=source
+                    "pull", None, ["pull", source], lambda reply: f"Pulled: {reply['uri']}", name=source
                 )
 
         text = f"This is the only action that connects to the internet.\nIt asks {one_line(host)}"
@@ -270,7 +273,7 @@ class ModelsScreen(Screen[None]):
         self.action_reload()
 
 
-def _measured(uri: str, told: dict[str, Any]) -> str:
+def _measured(uri: str, reply: dict[str, Any]) -> str:
     from models.speed.throughput import Throughput
 
-    return f"{uri}: {speed_text(Throughput.from_dict(told))}"
+    return f"{uri}: {speed_text(Throughput.from_dict(reply))}"

@@ -88,10 +88,10 @@ class WorkQueue:
 async def _outcome(task: Task, process: CommandProcess) -> Outcome:
     job = task.job
     try:
-        told = await process.run()
+        reply = await process.run()
     except PromptGradError as error:
         return Outcome(f"! {error.message}", error=error)
     if process.is_cancelled:
         ended = "cancelled; the next one continues where it stopped" if job.work == "pull" else "cancelled"
         return Outcome(f"{job}: {ended}")
-    return Outcome(one_line(task.tell(told)), is_done=True)
+    return Outcome(one_line(task.tell(reply)), is_done=True)

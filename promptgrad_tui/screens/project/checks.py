@@ -39,8 +39,8 @@ class ProjectChecks:
         self._take(ProgressLine("Looking at the data …" if upto == "data" else "Measuring …"))
         arguments = ["check", "--json", "--json-progress", *(["--no-model"] if upto == "data" else [])]
         try:
-            told = await CommandProcess(arguments, self._folder, self._take).run()
-            self._report = CheckReport.model_validate(told)
+            reply = await CommandProcess(arguments, self._folder, self._take).run()
+            self._report = CheckReport.model_validate(reply)
         except PromptGradError as error:
             self._report = CheckReport(findings=(Finding.of("project", error),))
         self._rate = self._report.rate or self._rate

@@ -342,8 +342,8 @@ class ProjectScreen(Screen[None]):
     async def _read_models(self) -> None:
         picker = self.query_one(ModelPicker)
         try:
-            told = await CommandProcess(["models", "--json"], self._file.parent).run()
+            reply = await CommandProcess(["models", "--json"], self._file.parent).run()
         except PromptGradError as error:
             picker.show(Inventory(), f"{error.message} {error.hint}")
         else:
-            picker.show(Inventory.from_json(told))
+            picker.show(Inventory.from_json(reply))

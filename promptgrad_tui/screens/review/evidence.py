@@ -193,8 +193,8 @@ def _earlier_lines(
     if not decision.text:
         return fact(name, f"{choice}; {note}" if note else choice, columns)
     lines = fact(name, f"{choice}: {decision.text}", columns)
-    for told in (edit_test_text(session, rule, decision), note):
-        lines += fact("", told, columns) if told else []
+    for remark in (edit_test_text(session, rule, decision), note):
+        lines += fact("", remark, columns) if remark else []
     return lines
 
 

@@ -40,8 +40,8 @@ class RunQuestion(QuestionScreen):
             from promptgrad_tui.work.run.job import open_project
 
             project = await asyncio.to_thread(open_project, self._folder, {})
-            told = await CommandProcess(["check", "--json", "--no-model"], self._folder).run()
-            self.tell(_estimate_text(project, CheckReport.model_validate(told), self._folder))
+            reply = await CommandProcess(["check", "--json", "--no-model"], self._folder).run()
+            self.tell(_estimate_text(project, CheckReport.model_validate(reply), self._folder))
         except PromptGradError as error:
             self.tell(f"{error.message}\n{error.hint}".rstrip())
 

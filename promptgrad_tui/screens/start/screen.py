@@ -180,7 +180,7 @@ class StartScreen(Screen[None]):
         if not self.has_project or row is None:
             return
         watch = self._watches.get(row.id)
-        doing = watch.told if watch is not None else ""
+        doing = watch.activity if watch is not None else ""
         if (row, doing) != self._told:
             is_other = self._told is None or self._told[0].id != row.id
             self._told = (row, doing)

@@ -126,13 +126,11 @@ class PanelScreen(BoxScreen[None]):
 
 
 def error_panel(error: PromptGradError) -> PanelScreen:
-    """Return the panel that tells an error and what to do about it."""
+    """Return the panel that shows an error and what to do about it."""
 
     def lines(columns: int) -> list[Line]:
-        told = [line(text) for text in wrap(error.message, columns)]
-        return (
-            [*told, (), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else told
-        )
+        hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
+        return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
     return PanelScreen("That didn't work", lines, tone="bad")
 

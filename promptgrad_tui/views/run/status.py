@@ -199,9 +199,13 @@ def _time_left(status: Status) -> str:
     left = progress.seconds_left(status.now)
     if left is None:
         return ""
-    told = rough_duration_text(left)
+    left_text = rough_duration_text(left)
     # Analyses and tests take longer than what was measured before the first of them.
-    return f"{told} left" if progress.has_seen_a_batch else f"at least {told.removeprefix('about ')} left"
+    return (
+        f"{left_text} left"
+        if progress.has_seen_a_batch
+        else f"at least {left_text.removeprefix('about ')} left"
+    )
 
 
 def _cost(status: Status) -> list[Line]:
