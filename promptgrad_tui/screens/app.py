@@ -241,7 +241,7 @@ class PromptGradApp(Searching):
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
-        """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
+        """Show the models of this machine; the screen is kept, so that a download continues in the background."""
         from promptgrad_tui.screens.models.screen import NAME, ModelsScreen
 
         if self._models is None:
@@ -261,7 +261,7 @@ class PromptGradApp(Searching):
             self.notify("This is the first screen: q quits.", timeout=2)
 
     def action_leave(self) -> None:
-        """Leave; runs that are under way go on or are stopped, as a person says; a download is ended."""
+        """Leave; runs in progress continue or are stopped, as a person chooses; a download is ended."""
         runs = runs_under_way(self._folders())
         work = self._models.work_lost_by_leaving if self._models is not None else ""
         if not runs and not work:

@@ -85,7 +85,7 @@ class ModelsScreen(Screen[None]):
         self.set_interval(1.0, self._repaint)
 
     def on_screen_resume(self) -> None:
-        """Look around again: anything may have changed meanwhile."""
+        """Look for models again: anything may have changed."""
         self.action_reload()
 
     def on_resize(self, event: events.Resize) -> None:

@@ -56,7 +56,7 @@ class Inventory:
 
 @dataclass
 class Job:
-    """Work that goes on in a child process; `size` is the model's, in bytes, where known."""
+    """Work in a child process; `size` is the model's, in bytes, where known."""
 
     work: Work
     name: str

@@ -25,7 +25,7 @@ _CHECKED = ("program", "data", "metric")
 
 
 class ProjectChecks:
-    """The last check of a project, and the one under way; `on_news` is called when something has changed."""
+    """The last check of a project, and the current one; `on_news` is called when something has changed."""
 
     def __init__(self, folder: Path, on_news: Callable[[], None]) -> None:
         self._folder = folder

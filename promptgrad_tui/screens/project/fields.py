@@ -36,7 +36,7 @@ class FormSection:
 
     @property
     def place(self) -> Place:
-        """Where it stands in the file."""
+        """Its place in the file."""
         return (self.name,) if self.name else ()
 
     @property
@@ -68,7 +68,7 @@ class FormField:
 
     @property
     def section(self) -> str:
-        """The name of the section that it stands in."""
+        """The name of its section."""
         return self.place[0] if len(self.place) > 1 else ""
 
     @property

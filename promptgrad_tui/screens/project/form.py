@@ -83,7 +83,7 @@ class ProjectForm(Container):
         self._show_help()
 
     def go_to(self, place: Place) -> None:
-        """Put the cursor on a field, or on the section that it stands in."""
+        """Put the cursor on a field, or on its section."""
         rows = self._table.rows
         for end in range(len(place), 0, -1):
             for number, row in enumerate(rows):

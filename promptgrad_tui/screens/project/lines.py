@@ -33,7 +33,7 @@ _NARROW = 12
 def paint_row(draft: ProjectDraft, row: FormRow, widths: Sequence[int]) -> Sequence[Line]:
     """Return a row's cells: `!` marks what is wrong, `*` what differs from the file.
 
-    Where a column of its own is too narrow for it, the value stands beside the name.
+    If the value's column is too narrow, the value is shown beside the name.
     """
     problem = draft.problem(row)
     if isinstance(row, FormSection):
@@ -161,7 +161,7 @@ def finding_lines(finding: Finding, columns: int) -> list[Line]:
 
 
 def standing_line(draft: ProjectDraft, *, has_moved: bool) -> Line:
-    """Return how the draft stands: what is not saved, what is wrong."""
+    """Return the state of the draft: unsaved changes and problems."""
     changes, problems = len(draft.edits), len(draft.problems)
     parts = [
         line(

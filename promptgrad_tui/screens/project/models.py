@@ -28,7 +28,7 @@ Role = Literal["task", "reflection"]
 class ModelPicker(Container):
     """The models of this machine.
 
-    `role_of` tells what a draft uses a URI for, `rate_of` what a check has measured of it.
+    `role_of` returns what a draft uses a URI for, `rate_of` what a check has measured of it.
     """
 
     BINDINGS = bindings("picker")

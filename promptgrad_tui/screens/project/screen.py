@@ -104,7 +104,7 @@ class ProjectScreen(Screen[None]):
         return [joined([name, tabs]), joined(standing, "   ")]
 
     def _show(self) -> None:
-        """Draw everything anew."""
+        """Draw everything again."""
         if self._draft is not None:
             self.query_one(ProjectForm).show(self._draft)
         self._show_checked()

@@ -35,7 +35,7 @@ _SAME_GAIN = 1e-9
 
 
 def evidence_title(row: TestRow, number: int) -> str:
-    """Return what stands above the evidence: the rule's number, and how many examples it changed."""
+    """Return the line above the evidence: the rule's number, and how many examples it changed."""
     finished = row.finished
     if finished is None or finished.evidence is None:
         return f"{number}  untested"

@@ -1,4 +1,4 @@
-"""The review as lines: what stands above, a rule in the queue, and the evidence for it."""
+"""The review as lines: the title, a rule in the queue, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
 
 
 def can_be_applied(session: RunSession) -> bool:
-    """Whether decisions count for a run as it stands: it is done, or it asks for them while it runs."""
+    """Whether decisions can be applied now: the run has ended, or it asks for them while it runs."""
     live = session.live
     return live.is_done or (live.finished is None and live.has_asked)
 

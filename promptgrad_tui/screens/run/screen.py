@@ -1,4 +1,4 @@
-"""The run screen: how the run stands, its panes, what can be done with it, and where they lead."""
+"""The run screen: the state of the run, its panes, and its actions."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class RunScreen(Screen[None]):
         self._keep_matrix_up()
 
     def on_screen_resume(self) -> None:
-        """Read the matrix again: what changed in the project meanwhile makes artifacts stale."""
+        """Read the matrix again: changes in the project make artifacts stale."""
         if self._matrix_of is not None:
             self._read_matrix()
 

@@ -39,7 +39,7 @@ class FieldArea(TextArea):
             event.prevent_default()
             self.insert("\n")
         elif event.key == "enter":
-            # What the class above makes of it, a line break, is not done; it goes on to the screen.
+            # Not a line break, as in the base class: the key is passed on to the screen.
             event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
@@ -68,7 +68,7 @@ FieldBox: TypeAlias = FieldArea | FieldLine
 def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
     """Return a box for a field; what would act on the terminal is shown in it, and is what it holds.
 
-    `hint` stands in an empty box, by default what the field may hold.
+    `hint` is shown in an empty box, by default what the field may contain.
     """
     shown = _shown(text)
     hint = one_line(hint) if hint else _hint(field)

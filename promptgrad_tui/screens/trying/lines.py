@@ -37,7 +37,7 @@ def problem_lines(problem: Problem, columns: int) -> list[Line]:
 
 
 def title_lines(state: TryState, name: str, source: str) -> list[Line]:
-    """Return the two lines above: what is tried, and how the model stands."""
+    """Return the two lines above: what is tried, and the state of the model."""
     described, ready = state.described, state.ready
     rules = count_text(described.rules, "rule") if described else ""
     origin = f"of {one_line(source)}" if source and described and described.rules else ""

@@ -1,4 +1,4 @@
-"""What the Try screen knows: how the worker stands, and both answers as they come. Needs no screen."""
+"""The state of the Try screen: the worker, and both answers as they arrive. Needs no screen."""
 
 from __future__ import annotations
 

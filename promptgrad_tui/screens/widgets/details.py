@@ -44,7 +44,7 @@ def show_row(
 
 
 class DetailScreen(Screen[None]):
-    """Shows one text under a title; one that `grows` is made anew while it is on the screen.
+    """Shows one text under a title; one that `grows` is made again while it is on the screen.
 
     `step` gives another text that belongs so many rows further, or None where there is none.
     """

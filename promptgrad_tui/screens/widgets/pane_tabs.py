@@ -44,7 +44,7 @@ class PaneTabs(LinesView):
 def tabs_line(names: Sequence[str], front: int, columns: int) -> Line:
     """Return the panes' numbers and names; in front is the one with index `front`, from 0, or none by -1.
 
-    Where there is no room for all of the names, only that of the pane in front stands there.
+    If there is no room for all of the names, only that of the pane in front is shown.
     """
     runs: list[tuple[str, Tone]] = []
     for number, name in enumerate(_shown(names, front, columns)):

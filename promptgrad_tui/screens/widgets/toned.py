@@ -61,7 +61,7 @@ class TonedView(ScrollView):
         return Style(color=foreground.rich_color, bgcolor=background.rich_color, bold=bold)
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """Let a scrollbar that appears stand where the view is: Textual tells it of later moves only."""
+        """Put a new scrollbar where the view is: Textual only informs it of later moves."""
         if shown:
             self.vertical_scrollbar.position = self.scroll_y
 
@@ -72,7 +72,7 @@ class TonedView(ScrollView):
 
 
 class LinesView(TonedView):
-    """Lines that fill the widget and are painted anew whenever it is refreshed."""
+    """Lines that fill the widget and are painted again whenever it is refreshed."""
 
     def __init__(self, paint: Painter, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -80,7 +80,7 @@ class LinesView(TonedView):
         self._painted: tuple[Size, Sequence[Line]] | None = None
 
     def repaint(self) -> None:
-        """Paint anew."""
+        """Paint again."""
         self._painted = None
         self.refresh()
 
