@@ -241,7 +241,7 @@ class PromptGradApp(Searching):
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
-        """Show the models of this machine; the screen is kept, so that a download continues in the background."""
+        """Show the models of this machine; the screen is kept, so that a download continues."""
         from promptgrad_tui.screens.models.screen import NAME, ModelsScreen
 
         if self._models is None:

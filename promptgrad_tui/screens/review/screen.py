@@ -103,8 +103,8 @@ class ReviewScreen(ReviewMoves):
         except PromptGradError as error:
             self._session.problem = error.message
             written = {}
-        now = (*story.rules_now, *story.demonstrations_now)
-        self._rules_now = frozenset(part.id for part in now)
+        demonstrations = {part.id for part in story.demonstrations_now}
+        self._rules_now = frozenset({rule.id for rule in story.rules_now} | demonstrations)
         decided = [written_decisions(written, self._tests, number) for number in range(self._number + 1)]
         self._state.take_applied(decided.pop())
         self._earlier = dict(enumerate(decided))
