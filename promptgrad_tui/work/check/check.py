@@ -38,7 +38,7 @@ def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
 def _findings(folder: Path, upto: Part, status: StatusLine) -> Iterator[Finding]:
     for item in _items(folder, upto, status.show):
         if isinstance(item, Finding):
-            # It is written where the progress stands.
+            # It is written over the progress.
             status.clear()
             yield item
 
