@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from engine.learning.demonstration_draws import balanced_draw, fitting, labelled
 
 from engine.learning.answers import AnswerSpace
-from engine.learning.demonstration_draws import balanced_draw, fitting, labelled
 from engine.learning.proposals.contrast import ContrastSource, telling_words
 from engine.learning.proposals.refinement import RefinementSource
 from engine.learning.proposals.shapes import ShapeSource, broken_forms
