@@ -81,13 +81,7 @@ class OllamaApi:
         Raises:
             ModelNotFoundError: the server doesn't have it.
         """
-        for model in self.models():
-            if name.casefold() in (str(model.get("model")).casefold(), str(model.get("name")).casefold()):
-                return model
-        raise ModelNotFoundError(
-            f"Ollama at {self.address} has no model {name!r}.",
-            hint=f"Get it with `promptgrad models pull ollama:{name}`, or see `ollama list`.",
-        )
+        return listed(self.models(), name, self.address)
 
     def show(self, name: str) -> dict[str, Any]:
         """Return what `/api/show` says of one model: template, parameters, modelfile, capabilities."""
@@ -173,6 +167,26 @@ class OllamaApi:
             raise ServerError(problem, hint="It may be loading a model: wait, or restart it.") from error
         except httpx.HTTPError as error:
             raise ServerError(f"The connection to Ollama at {self.address} broke: {error}.") from error
+
+
+def listed(models: list[dict[str, Any]], name: str, address: str) -> dict[str, Any]:
+    """Return what a list of models says of one of them.
+
+    Raises:
+        ModelNotFoundError: it isn't in the list.
+    """
+    for model in models:
+        if name.casefold() in (str(model.get("model")).casefold(), str(model.get("name")).casefold()):
+            return model
+    raise ModelNotFoundError(
+        f"Ollama at {address} has no model {name!r}.",
+        hint=f"Get it with `promptgrad models pull ollama:{name}`, or see `ollama list`.",
+    )
+
+
+def manifest_digest(listed: dict[str, Any]) -> str:
+    """Return the digest that a model's entry in the list has, as a revision writes it."""
+    return f"sha256:{str(listed['digest']).removeprefix('sha256:')}"
 
 
 def is_new_enough(version: str) -> bool:

@@ -13,9 +13,22 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
-from models.ollama.api import CONNECT_SECONDS, START_HINT, error_text, goes_through_proxy, unreachable
+from models.errors import ServerError
+from models.ollama.api import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    START_HINT,
+    error_text,
+    goes_through_proxy,
+    listed,
+    manifest_digest,
+    raise_for_status,
+    read_json,
+    unreachable,
+)
 from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
+from models.server.vouching import Sighting
 from models.settings import ModelSettings
 
 SILENCE = 5.0
@@ -202,6 +215,18 @@ class OllamaEngine(ServerEngine):
 
     def _remedy(self) -> str:
         return "Raise `context_length` under [model], or shorten the example."
+
+    async def look(self) -> Sighting:
+        """Return what `/api/tags` says of the model's name: its manifest's digest, and when it was written."""
+        try:
+            response = await self._http.get("/api/tags", timeout=ANSWER_SECONDS)
+        except httpx.HTTPError as error:
+            raise ServerError(f"{unreachable(self._address)} {START_HINT}") from error
+        if response.is_error:
+            raise_for_status(response, self._address)
+        models = read_json(response.text, self._address).get("models") or []
+        found = listed(models, self._name, self._address)
+        return Sighting(manifest_digest(found), str(found.get("modified_at")))
 
     async def disconnect(self) -> None:
         """Close the connections."""

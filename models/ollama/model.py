@@ -13,6 +13,7 @@ from models.ollama.engine import OllamaEngine, keep_alive_value
 from models.ollama.revision import BLOB, read_revision
 from models.server.model import ServerModel
 from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
+from models.server.vouching import Sighting
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 
 
@@ -49,7 +50,10 @@ class OllamaModel(ServerModel):
     When it is closed, it stays in Ollama's memory for `keep_alive`.
     """
 
-    hint_when_moved = "The tag was pulled or made anew meanwhile: run again to prove rules on what it is now."
+    hint_when_moved = (
+        "The tag was pulled or made anew meanwhile: bring it back and resume the run, or run again to prove "
+        "rules on what it is now."
+    )
 
     def __init__(
         self,
@@ -64,14 +68,20 @@ class OllamaModel(ServerModel):
         self._api = api
         self._name = name
         counter = _counter(shown)
+        self._ollama = OllamaEngine(api.address, name, settings, context_length, shown, counter, report)
         super().__init__(
             f"ollama:{name}",
             revision,
             settings,
             context_length=context_length,
-            engine=OllamaEngine(api.address, name, settings, context_length, shown, counter, report),
+            engine=self._ollama,
             counter=counter,
+            seen=Sighting(revision.digest, shown["modified_at"]),  # the manifest covers the template
         )
+
+    async def look(self) -> Sighting:
+        """Return what `/api/tags` says of the name now."""
+        return await self._ollama.look()
 
     def read_revision(self) -> ModelRevision:
         """Ask the server what the name stands for now."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from engine.ground.revision import ModelRevision
 from models.openai.api import ServerAnswers, ask_all, client, read_object, root_of
 from models.openai.engine import OpenAIEngine
 from models.server.model import ServerModel
 from models.server.token_counts import EstimatedCounter
+from models.server.vouching import Sighting, identity_of
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.uri import OpenAIUri
 
@@ -24,7 +27,7 @@ def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
 class OpenAIModel(ServerModel):
     """A `LocalModel` behind servers; `open_model("openai:URL#NAME")` makes one."""
 
-    hint_when_moved = "A server was started with another model meanwhile: run again."
+    hint_when_moved = "A server was started with another model meanwhile: bring the model back and resume the run, or run again."
 
     def __init__(self, target: OpenAIUri, settings: ModelSettings, answers: ServerAnswers) -> None:
         self._target = target
@@ -43,11 +46,16 @@ class OpenAIModel(ServerModel):
                 context_length=known_length,
             ),
             counter=self._server_counter,
+            seen=Sighting(identity_of(answers.revision)),
         )
 
     def read_revision(self) -> ModelRevision:
         """Ask the servers what they serve now."""
         return ask_all(self._target).revision
+
+    async def look(self) -> Sighting:
+        """Return what the servers say of the name now."""
+        return Sighting(identity_of(await asyncio.to_thread(self.read_revision)))
 
     def disconnect(self) -> None:
         """Close the connection that counts tokens."""

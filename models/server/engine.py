@@ -7,18 +7,21 @@ import contextlib
 import queue
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dspy import lm15
 from dspy.clients.engines.base import StreamEvent, validate_request
 
 from models.cancelled import RequestCancelledError
 from models.server.background_loop import BackgroundLoop
+from models.server.vouching import Vouching
 from models.settings import ModelSettings
 
 ChatMessage = dict[str, str]
+
+Result = TypeVar("Result")
 
 _OVERFLOW = re.compile(
     r"context (length|size|window)|longer than the context|available context|context_length_exceeded",
@@ -38,6 +41,11 @@ class ServerEngine(ABC):
         limit = settings.concurrency
         self._turn = asyncio.Semaphore(limit) if limit else contextlib.nullcontext()
         self._loop = BackgroundLoop(server)
+        self._vouching: Vouching | None = None
+
+    def vouch_with(self, vouching: Vouching) -> None:
+        """Give no answer from now on that isn't vouched for."""
+        self._vouching = vouching
 
     @abstractmethod
     def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
@@ -97,22 +105,36 @@ class ServerEngine(ABC):
         validate_request(request)
         try:
             async with self._turn, asyncio.timeout(self.timeout_seconds):
-                return await lm15.amaterialize_response(self.unwatched_events(request), request)
+                return await self._vouched(self._read(request))
         except TimeoutError:
             raise self._too_slow() from None
+
+    async def _read(self, request: lm15.Request) -> lm15.Response:
+        return await lm15.amaterialize_response(self.unwatched_events(request), request)
 
     async def _pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> None:
         validate_request(request)
         try:
-            async with (
-                self._turn,
-                asyncio.timeout(self.timeout_seconds),
-                contextlib.aclosing(self.events(request)) as events,
-            ):
-                async for event in events:
-                    put(event)
+            async with self._turn, asyncio.timeout(self.timeout_seconds):
+                put(await self._vouched(self._all_but_the_end(request, put)))
         except TimeoutError:
             raise self._too_slow() from None
+
+    async def _all_but_the_end(
+        self, request: lm15.Request, put: Callable[[StreamEvent | None], None]
+    ) -> StreamEvent | None:
+        """Pass an answer's events on, and return the last one: an answer ends once it is vouched for."""
+        end: StreamEvent | None = None
+        async with contextlib.aclosing(self.events(request)) as events:
+            async for event in events:
+                if event.type == "end":
+                    end = event
+                else:
+                    put(event)
+        return end
+
+    async def _vouched(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return await (self._vouching.vouched(work) if self._vouching else work)
 
     def _too_slow(self) -> lm15.TimeoutError:
         return lm15.TimeoutError(

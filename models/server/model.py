@@ -12,6 +12,7 @@ from engine.ground.revision import ModelRevision
 from models.errors import RevisionMovedError
 from models.server.engine import AsyncServerEngine, ServerEngine
 from models.server.token_counts import TokenCounter, count_prompt
+from models.server.vouching import Sighting, Vouching, identity_of, moved_sentence
 from models.settings import ModelSettings
 
 
@@ -29,6 +30,7 @@ class ServerModel(ABC):
         context_length: int,
         engine: ServerEngine,
         counter: TokenCounter,
+        seen: Sighting,
     ) -> None:
         self.uri = uri
         self.revision = revision
@@ -36,6 +38,7 @@ class ServerModel(ABC):
         self.context_length = context_length
         self._engine = engine
         self._counter = counter
+        engine.vouch_with(Vouching(uri, seen, self.look))
         self.lm = dspy.LM(
             f"{revision.kind}/{revision.name}",
             engine=engine,
@@ -48,6 +51,15 @@ class ServerModel(ABC):
     @abstractmethod
     def read_revision(self) -> ModelRevision:
         """Ask the server what the name stands for now."""
+
+    @abstractmethod
+    async def look(self) -> Sighting:
+        """Return what the server shows of the model's name now; runs on the engine's own loop.
+
+        Raises:
+            ModelNotFoundError: the server doesn't have it any more.
+            ServerError: the server doesn't answer.
+        """
 
     @abstractmethod
     def disconnect(self) -> None:
@@ -74,9 +86,8 @@ class ServerModel(ABC):
         """
         now = self.read_revision()
         if now != self.revision:
-            raise RevisionMovedError(
-                f"{self.uri} was {self.revision.short} and is now {now.short}.", hint=self.hint_when_moved
-            )
+            sentence = moved_sentence(self.uri, identity_of(self.revision), identity_of(now))
+            raise RevisionMovedError(sentence, hint=self.hint_when_moved)
 
     def cancel(self) -> None:
         """End all running requests; the server stops working on them."""

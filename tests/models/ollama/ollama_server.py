@@ -37,6 +37,8 @@ class FakeModel:
     blob: Path | None = None
     """Where the weights lie, if a test brings real ones."""
     remote_model: str = ""
+    writings: int = 0
+    """How often the name was written: a server shows it as the manifest's time."""
 
     @property
     def digest(self) -> str:
@@ -54,7 +56,7 @@ class FakeModel:
         return {
             "name": self.name,
             "model": self.name,
-            "modified_at": "2026-11-01T12:00:00Z",
+            "modified_at": f"2026-11-01T12:00:00.{self.writings:09}Z",
             "size": 2_600_000_000,
             "digest": self.digest,
             "details": details,
@@ -91,6 +93,8 @@ class Faults:
     """Cuts prompts that are too long, as old servers do whatever they are told."""
     seconds_per_piece: float = 0.0
     """Waits before each piece of an answer."""
+    seconds_per_look: float = 0.0
+    """Waits before it lists its models."""
     out_of_memory: bool = False
     """Refuses to load the model."""
     largest_context: int | None = None
@@ -111,6 +115,8 @@ class OllamaServer:
     loads: list[dict[str, Any]] = field(default_factory=list)
     """The bodies of all requests that only load a model."""
     paths: list[str] = field(default_factory=list)
+    before_chat: Callable[[int], None] = lambda _number: None
+    """Called with the number of each chat request, from 1, before its model is looked up."""
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client leaves before its answer is complete."""
 
@@ -138,6 +144,7 @@ class OllamaServer:
         model = self.model(name)
         assert model
         model.weights = weights
+        model.writings += 1
 
     def use_up(self, fault: str) -> bool:
         with self.lock:
@@ -190,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/version":
             self.reply({"version": self.ollama.version})
         elif self.path == "/api/tags":
+            time.sleep(self.ollama.faults.seconds_per_look)
             self.reply({"models": [model.listed() for model in self.ollama.models]})
         elif self.path == "/api/ps":
             running = [
@@ -210,6 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/pull":
             self.pull(body["model"])
             return
+        if self.path == "/api/chat" and body["messages"]:
+            with self.ollama.lock:
+                self.ollama.chats.append(body)
+                self.ollama.before_chat(len(self.ollama.chats))
+                weights = next((m.weights for m in self.ollama.models if m.name == body["model"]), "")
+            body = {**body, "weights": weights}  # an answer is that of the weights at its request
         model = self.ollama.model(body["model"])
         if model is None:
             self.reply({"error": f"model '{body['model']}' not found"}, 404)
@@ -245,7 +259,6 @@ class _Handler(BaseHTTPRequestHandler):
         return context
 
     def chat(self, model: FakeModel, body: dict[str, Any]) -> None:
-        self.ollama.chats.append(body)
         if self.ollama.use_up("busy"):
             reason = "server busy, please try again.  maximum pending requests exceeded"
             self.reply({"error": reason}, 503)
