@@ -80,7 +80,7 @@ def read_revision(
         return ollama_revision(target.name)
     from models.openai.api import ask_all
 
-    return ask_all(target).revision
+    return ask_all(target, load_seconds=(settings or ModelSettings()).timeout_seconds).revision
 
 
 def _file_of(target: DemoUri | GGUFUri) -> Path:

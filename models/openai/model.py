@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.ground.revision import ModelRevision
-from models.openai.api import ServerAnswers, ask_all, client, read_object, root_of
+from models.openai.api import OpenAIServers, ServerAnswers, client, read_object, root_of
 from models.openai.engine import OpenAIEngine
 from models.server.model import ServerModel
 from models.server.token_counts import EstimatedCounter
@@ -21,7 +21,12 @@ def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
         ServerError: no server answers, or they serve different models.
         ModelNotFoundError: the servers don't have the model.
     """
-    return OpenAIModel(target, settings, ask_all(target))
+    servers = OpenAIServers(target)
+    try:
+        return OpenAIModel(target, settings, servers, servers.ask(load_seconds=settings.timeout_seconds))
+    except BaseException:
+        servers.close()
+        raise
 
 
 class OpenAIModel(ServerModel):
@@ -29,8 +34,11 @@ class OpenAIModel(ServerModel):
 
     hint_when_moved = "A server was started with another model meanwhile: bring the model back and resume the run, or run again."
 
-    def __init__(self, target: OpenAIUri, settings: ModelSettings, answers: ServerAnswers) -> None:
-        self._target = target
+    def __init__(
+        self, target: OpenAIUri, settings: ModelSettings, servers: OpenAIServers, answers: ServerAnswers
+    ) -> None:
+        self._servers = servers
+        self._load_seconds = settings.timeout_seconds
         self._server_counter = _ServerCounter(answers)
         known_length = settings.context_length or answers.context_length
         super().__init__(
@@ -51,14 +59,16 @@ class OpenAIModel(ServerModel):
 
     def read_revision(self) -> ModelRevision:
         """Ask the servers what they serve now."""
-        return ask_all(self._target).revision
+        return self._servers.ask(load_seconds=self._load_seconds).revision
 
     async def look(self) -> Sighting:
-        """Return what the servers say of the name now."""
-        return Sighting(identity_of(await asyncio.to_thread(self.read_revision)))
+        """Return what the servers say of the name now; what was unloaded meanwhile is no other model."""
+        answers = await asyncio.to_thread(self._servers.ask)
+        return Sighting(identity_of(answers.revision if answers.describes_model else self.revision))
 
     def disconnect(self) -> None:
-        """Close the connection that counts tokens."""
+        """Close the connections that ask what is served and count tokens."""
+        self._servers.close()
         self._server_counter.close()
 
 
