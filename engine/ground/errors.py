@@ -13,6 +13,7 @@ PromptGradError                 what happened, to which thing, and what to do
 ├── ContextOverflowError        an example that doesn't fit the model's context   exit 2
 ├── ModelUnavailableError       the model stopped answering; the run can resume   exit 3
 ├── BudgetExhaustedError        --max-calls or --max-minutes is used up           exit 1
+├── BudgetTooSmallError         a budget that pays for no more than the proof     exit 2
 ├── RunStoppedError             a person stopped the run                          exit 130
 └── models.errors.ModelError    a model that can't be opened or reached           exit 3
 """
@@ -98,6 +99,12 @@ class ModelUnavailableError(PromptGradError):
 
 class BudgetExhaustedError(PromptGradError):
     """The run has used the calls or the minutes that it was given."""
+
+
+class BudgetTooSmallError(PromptGradError):
+    """The budget pays for no more than the run's proof: nothing could be learned."""
+
+    exit_code = 2
 
 
 class RunStoppedError(PromptGradError):

@@ -24,6 +24,9 @@ DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
 """The first release whose `/api/chat` can be told not to cut a prompt that is too long."""
 
+LOGPROBS_VERSION = (0, 12, 11)
+"""The first release that tells log-probabilities."""
+
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 
@@ -105,6 +108,13 @@ class OllamaApi:
     def unload(self, name: str) -> None:
         """Take a model out of memory once it has answered what it was asked; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
+
+    def render(self, name: str, messages: list[dict[str, str]]) -> str | None:
+        """Return what the model would read of these messages, or None where the server doesn't say."""
+        asked = {"model": name, "messages": messages, "stream": False, "_debug_render_only": True}
+        told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
+        text = (told.get("_debug_info") or {}).get("rendered_template")
+        return text if isinstance(text, str) else None
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:
         """Download a model, yielding the server's progress: status, digest, total and completed bytes.
@@ -189,10 +199,10 @@ def manifest_digest(listed: dict[str, Any]) -> str:
     return f"sha256:{str(listed['digest']).removeprefix('sha256:')}"
 
 
-def is_new_enough(version: str) -> bool:
+def is_new_enough(version: str, needed: tuple[int, ...] = OLDEST_VERSION) -> bool:
     """Whether a server of this version can be told not to cut prompts; builds from source say 0.0.0."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    return numbers == (0, 0, 0) or numbers >= OLDEST_VERSION
+    return numbers == (0, 0, 0) or numbers >= needed
 
 
 def unreachable(address: str) -> str:
@@ -204,12 +214,42 @@ START_HINT = "Start it with `ollama serve`, or set OLLAMA_HOST to where it runs.
 
 
 def error_text(body: str) -> str:
-    """Return the reason that Ollama gives in an error's body."""
-    try:
-        reason = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        reason = body
+    """Return the reason that Ollama gives in an error's body; one from below lies in JSON in that JSON."""
+    reason: Any = body
+    for _ in range(_DEEPEST):
+        inner = _inner(reason)
+        if inner is None:
+            break
+        reason = inner
     return str(reason).strip().rstrip(".")[:500]
+
+
+def error_status(body: str, status: int) -> int:
+    """Return the status that fits an error: the one from below where there is one."""
+    reason: Any = body
+    for _ in range(_DEEPEST):
+        data = _parsed(reason)
+        code = data.get("code") if data else None
+        status = code if isinstance(code, int) else status
+        reason = _inner(reason)
+    return status
+
+
+_DEEPEST = 4
+
+
+def _inner(reason: Any) -> Any:
+    data = _parsed(reason) or {}
+    return next((data[key] for key in ("error", "message") if data.get(key)), None)
+
+
+def _parsed(reason: Any) -> dict[str, Any] | None:
+    if isinstance(reason, str):
+        try:
+            reason = json.loads(reason)
+        except ValueError:
+            return None
+    return reason if isinstance(reason, dict) else None
 
 
 def read_json(text: str, address: str) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.ground.model import Progress
+from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
 from models.errors import ModelError, ModelFileError, ModelMemoryError, ServerError
-from models.ollama.api import OllamaApi, is_new_enough
+from models.ollama.api import LOGPROBS_VERSION, OllamaApi, is_new_enough
 from models.ollama.engine import OllamaEngine, keep_alive_value
 from models.ollama.revision import BLOB, read_revision
+from models.server.engine import begun_answer
 from models.server.model import ServerModel
+from models.server.scoring import NextToken
 from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
 from models.server.vouching import Sighting
 from models.settings import DEFAULT_CONTEXT, ModelSettings
@@ -78,6 +82,19 @@ class OllamaModel(ServerModel):
             counter=counter,
             seen=Sighting(revision.digest, shown["modified_at"]),  # the manifest covers the template
         )
+
+    @functools.cached_property
+    def can_score(self) -> bool:  # type: ignore[override]
+        """Whether the server tells log-probabilities, and the model's template leaves an answer open."""
+        if not is_new_enough(self.revision.engine, LOGPROBS_VERSION):
+            return False
+        begun = '{"a": "'
+        rendered = self._api.render(self._name, begun_answer([{"role": "user", "content": "a?"}], begun))
+        return rendered is None or rendered.endswith(begun)
+
+    async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
+        """Return the likeliest tokens after an answer has `begun`."""
+        return await self._ollama.next_tokens(messages, begun)
 
     async def look(self) -> Sighting:
         """Return what `/api/tags` says of the name now."""

@@ -27,7 +27,7 @@ def ollama_revision(name: str, *, address: str | None = None) -> ModelRevision:
 
 
 def read_revision(api: OllamaApi, name: str, version: str) -> tuple[ModelRevision, dict[str, Any]]:
-    """Return a model's identity, and what `/api/show` says of it, with the time at which its name was written.
+    """Return a model's identity, and what `/api/show` says of it, with the time when its name was written.
 
     Raises:
         ModelNotFoundError: the server doesn't have the model.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
 from engine.ground.revision import ModelRevision, sha256_of
-from models.errors import ModelNotFoundError, ServerError
+from models.errors import ModelError, ModelNotFoundError, ServerError
 from models.ollama.api import goes_through_proxy
 from models.uri import OpenAIUri
 
@@ -54,6 +55,11 @@ class ServerAnswers:
         return int(length) if length else None
 
     @property
+    def continues_answers(self) -> bool:
+        """Whether it is known to continue an answer that has begun, and to tell log-probabilities."""
+        return self.model.get("owned_by") in ("llamacpp", "vllm")
+
+    @property
     def is_loaded(self) -> bool | None:
         """Whether the model is in memory, where a server says so: a router, or LM Studio."""
         status = self.model.get("status")
@@ -69,7 +75,7 @@ class ServerAnswers:
         """Return the value of a command-line option that a router gives to the model's process."""
         status = self.model.get("status")
         arguments = list(status.get("args") or ()) if isinstance(status, dict) else []
-        pairs = zip(arguments, arguments[1:], strict=False)
+        pairs = pairwise(arguments)
         return next((value for name, value in pairs if name in options and value.isdigit()), None)
 
     @property
@@ -113,6 +119,26 @@ class OpenAIServers:
                     hint="All endpoints of one URI must serve the same file with the same template.",
                 )
         return answers[0]
+
+    def chat(self, body: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Return the first server's answer to what is posted to `/chat/completions`.
+
+        Raises:
+            ServerError: none of them gives one now.
+            ModelError: one of them refuses the request.
+        """
+        problem, asked = "", {"model": self._target.name, **body}
+        for endpoint, http in self._clients.items():
+            try:
+                response = http.post(f"{endpoint}/chat/completions", json=asked, timeout=seconds)
+                if response.is_client_error:
+                    raise ModelError(f"{endpoint} answers {response.status_code}: {response.text[:300]}")
+                response.raise_for_status()
+                answer: dict[str, Any] = response.json()
+                return answer
+            except (httpx.HTTPError, ValueError) as error:
+                problem = f"{endpoint} gives no answer: {error}"
+        raise ServerError(problem)
 
     def close(self) -> None:
         """Close the connections."""

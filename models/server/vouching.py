@@ -51,7 +51,7 @@ def moved_sentence(uri: str, began: str, now: str) -> str:
 class Vouching:
     """Lets answers count only if their model was the right one before and after; for one event loop.
 
-    Answers that end at about the same time share a look, so that a slow server isn't asked more than it answers.
+    Answers that end at about the same time share a look.
     """
 
     def __init__(self, uri: str, seen: Sighting, look: Callable[[], Awaitable[Sighting]]) -> None:

@@ -115,17 +115,17 @@ def run_command(
 @click.command(
     "resume",
     short_help="Go on with an interrupted run.",
-    epilog="RUN is a run's id, a part of it, or `last`.",
+    epilog="RUN is a run's id, a part of it, or `last`; by default the latest run that isn't finished.",
     cls=Command,
-    examples=["promptgrad resume last", "promptgrad -C promptgrad-demo resume 20261121 --max-calls 2000"],
+    examples=["promptgrad resume", "promptgrad -C promptgrad-demo resume 20261121 --max-calls 2000"],
 )
-@click.argument("run")
+@click.argument("run", required=False)
 @budget_options
 @output_options
 @click.pass_obj
 def resume_command(
     context: CommandContext,
-    run: str,
+    run: str | None,
     max_calls: int | None,
     max_minutes: float | None,
     as_json: bool,
@@ -141,8 +141,10 @@ def resume_command(
     from promptgrad_tui.commands.full_screen import has_screen, resume_on_screen
     from promptgrad_tui.work.run.budget import Budget
     from promptgrad_tui.work.run.headless import Output, resume
+    from promptgrad_tui.work.run.job import latest_unfinished
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
+    run = run or latest_unfinished(context.project)
     if not (as_json or plain or quiet) and has_screen():
         _end(resume_on_screen(context.project, run, budget))
     _end(resume(context.project, run, budget, Output(as_json=as_json, quiet=quiet)))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.ground.errors import ProjectError, PromptGradError, RunStoppedError
+from engine.ground.errors import NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
 from engine.journal.events import ModelUsed, ReviewApplied, RunFinished, RunSummary
-from engine.journal.journal import Journal, RunRecord
+from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.fingerprint import project_code
 from engine.project.settings import Project, load_project
 from models.settings import ModelSettings
@@ -75,6 +75,22 @@ def unfinished_runs(
         same = (options.overrides, options.seed, options.contents) == (dict(overrides), seed, contents)
         if same and record.status in ("interrupted", "stopped", "error", "running"):
             yield record
+
+
+def latest_unfinished(folder: Path) -> str:
+    """Return the id of a project's latest run that a resume could go on with.
+
+    Raises:
+        NoRunError: there is none.
+    """
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        unfinished = [record.id for record in journal.runs() if not record.is_done]
+    if not unfinished:
+        raise NoRunError(
+            f"{folder}: every run is finished.",
+            hint="Start another: promptgrad run",
+        )
+    return unfinished[-1]
 
 
 def run_job(

@@ -1,4 +1,4 @@
-"""A tag that moves during a run: no answer of other weights ever counts, and the run goes on once it is back."""
+"""A tag that moves during a run: no answer of other weights counts, and the run goes on once it is back."""
 
 from __future__ import annotations
 
@@ -130,12 +130,11 @@ def test_a_tag_that_moves_ends_long_answers_within_seconds(
 def test_a_stream_has_no_end_before_it_is_vouched_for(desk: OllamaServer) -> None:
     desk.before_chat = lambda _chat: desk.move_tag("qwen3:4b", weights=OTHER)
     request = lm15.Request(model="ollama", messages=(lm15.Message.user("hello"),))
-    came: list[str] = []
     with open_model("ollama:qwen3:4b") as model:
         events = model.lm.engine.stream(request)
+        came = [next(events).type for _ in range(3)]
         with pytest.raises(RevisionMovedError):
-            while True:
-                came.append(next(events).type)
+            next(events)
     assert came == ["start", "delta", "delta"]
 
 

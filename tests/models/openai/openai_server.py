@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -26,7 +27,7 @@ class OpenAIServer:
     props: dict[str, Any] | None = None
     """llama-server's `/props`; other servers have none."""
     is_router: bool = False
-    """Whether it is a llama-server that starts a process for each model: `entry` and `props` are that one's."""
+    """Whether it is a llama-server that starts a process for each model, which has `entry` and `props`."""
     is_loaded: bool = False
     """Whether a router, or LM Studio, has the model in memory."""
     is_lm_studio: bool = False
@@ -38,6 +39,8 @@ class OpenAIServer:
     default_answer: str = '{"answer": "yes"}'
     answer: Callable[[dict[str, Any]], str] | None = None
     """Makes an answer of a request, in place of those."""
+    likely: Callable[[str], dict[str, float]] = lambda _begun: {}
+    """Returns the probabilities of tokens after the beginning of an answer."""
     thought: str = ""
     tells_usage: bool = True
     """Whether a stream ends with its usage where that is asked for."""
@@ -178,8 +181,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.openai.context_length and prompt > self.openai.context_length:
             reason = "the request exceeds the available context size, try increasing it"
             self.reply({"error": {"code": 400, "message": reason, "type": "exceed_context_size_error"}}, 400)
+        elif body.get("logprobs"):
+            self.reply({"choices": [{"index": 0, "logprobs": {"content": self.tokens(body)}}]})
         else:
             self.answer(body, text, prompt)
+
+    def tokens(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        last = body["messages"][-1]
+        likely = self.openai.likely(last["content"] if last["role"] == "assistant" else "")
+        told = [
+            {"token": token, "logprob": math.log(p), "bytes": list(token.encode())}
+            for token, p in sorted(likely.items(), key=lambda pair: -pair[1])
+        ]
+        return [{**told[0], "top_logprobs": told[: body["top_logprobs"]]}]
 
     def answer(self, body: dict[str, Any], text: str, prompt: int) -> None:
         words = text.split(" ")

@@ -73,6 +73,12 @@ def test_llama_cpp_server_gets_the_schema_in_its_own_form() -> None:
     assert server.chats[-1]["response_format"] == {"type": "json_object", "schema": {"type": "object"}}
 
 
+def test_any_json_is_sent_as_a_schema(server: OpenAIServer) -> None:
+    with opened(server) as model:
+        once(model, response_format={"type": "json_object"})
+    assert server.chats[-1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
 def test_nothing_is_left_to_the_servers_defaults(server: OpenAIServer) -> None:
     settings = ModelSettings(max_tokens=77, top_k=5, top_p=0.5, min_p=0.1, seed=9, think=True)
     with opened(server, settings=settings) as model:
