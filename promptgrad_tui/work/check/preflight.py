@@ -26,6 +26,7 @@ from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.work.check.blank_fields import blank_fields
 from promptgrad_tui.work.check.estimate import PlannedCalls, Sizes, planned_calls
 from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.mixed_fields import mixed_fields
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
@@ -155,6 +156,7 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
     inputs = parts.fields.inputs or public_fields(splits.train[0].values)
     yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
     yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
+    yield from label_findings(splits, inputs, parts.fields.outputs)
 
 
 def _field_of_warning(warning: str) -> str:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.ground.errors import NoRunError, ProjectError, PromptGradError, RunStoppedError
+from engine.ground.errors import DataError, NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
 from engine.journal.events import ModelUsed, ReviewApplied, RunFinished, RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.project.data_files import files_of
 from engine.project.fingerprint import project_code
 from engine.project.settings import Project, load_project
 from models.settings import ModelSettings
@@ -187,9 +188,16 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
     data = (project.data.train, project.data.validation, project.data.test)
-    for path in (*code, *(project.path(file) for file in data if file)):
+    for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield os.path.relpath(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _files(project: Project, named: str) -> list[Path]:
+    try:
+        return files_of(project.root, named)
+    except DataError:  # whoever reads them says so
+        return []
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
