@@ -12,6 +12,7 @@ from models.errors import ChatTemplateError
 from models.gguf.hashing import gguf_revision
 from models.gguf.header import shards
 from models.gguf.memory import check_fits
+from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
 from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
 
@@ -53,6 +54,9 @@ def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: 
         ModelError: they don't fit, or a file is missing or damaged; servers look after their own memory.
     """
     targets = dict.fromkeys(parse_uri(uri, project_dir) for uri in uris)
+    for uri in uris:
+        if isinstance(parse_uri(uri, project_dir), DemoUri | GGUFUri):
+            require_llama_cpp(uri)
     check_fits(settings, *(_file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
 
 
@@ -95,6 +99,7 @@ def _open_gguf(
     log_file: Path | None,
     on_progress: Progress | None,
 ) -> LocalModel:
+    require_llama_cpp(uri)
     template = _chat_template(settings, project_dir)
     check_fits(settings, path)
     revision = gguf_revision(path, chat_template=template, on_progress=on_progress)

@@ -10,6 +10,7 @@ from typing import Any
 from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
 from models.errors import ModelError, ModelFileError, ModelMemoryError, ServerError
+from models.gguf.package import is_installed
 from models.ollama.api import LOGPROBS_VERSION, OllamaApi, is_new_enough
 from models.ollama.engine import OllamaEngine, keep_alive_value
 from models.ollama.revision import BLOB, read_revision
@@ -145,7 +146,7 @@ def _trained_context(shown: dict[str, Any]) -> int | None:
 def _counter(shown: dict[str, Any]) -> TokenCounter:
     """Return an exact counter where Ollama's blob lies on this machine and llama.cpp can read it."""
     blob = BLOB.search(shown.get("modelfile") or "")
-    if blob and Path(blob[1]).is_file():
+    if blob and Path(blob[1]).is_file() and is_installed():
         try:
             return VocabularyCounter(Path(blob[1]))
         except ModelFileError:

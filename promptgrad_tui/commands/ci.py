@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.commands.paths import OUTPUT_FILE
@@ -19,6 +20,14 @@ from promptgrad_tui.commands.run import budget_options
     examples=["promptgrad ci", "promptgrad ci prompts/desk --max-calls 3000 --max-minutes 30"],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    callback=assignments("key=value"),
+    metavar="KEY=VALUE",
+    help="Set a key of promptgrad.toml for this run only; may be repeated.",
+)
 @budget_options
 @click.option(
     "--report", type=OUTPUT_FILE, default="report.md", show_default=True, metavar="FILE", help="The report."
@@ -35,6 +44,7 @@ from promptgrad_tui.commands.run import budget_options
 def ci_command(
     context: CommandContext,
     project: Path | None,
+    overrides: dict[str, str],
     max_calls: int | None,
     max_minutes: float | None,
     report: Path,
@@ -53,4 +63,4 @@ def ci_command(
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     files = Files(report, junit)
-    click.get_current_context().exit(run_pipeline(project or context.project, budget, files))
+    click.get_current_context().exit(run_pipeline(project or context.project, overrides, budget, files))

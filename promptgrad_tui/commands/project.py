@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptgrad_tui.commands.assignments import assignments
 from promptgrad_tui.commands.command import Command
 from promptgrad_tui.commands.context import CommandContext
 from promptgrad_tui.views.terminal import Terminal
@@ -42,10 +43,19 @@ def init_command(folder: Path) -> None:
     examples=[
         "promptgrad check",
         "promptgrad check mine --no-probe",
+        "promptgrad check --set model.task=ollama:qwen3:4b",
         "promptgrad check --json | jq .findings",
     ],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    callback=assignments("key=value"),
+    metavar="KEY=VALUE",
+    help="Set a key of promptgrad.toml for this check only; may be repeated.",
+)
 @click.option("--no-probe", is_flag=True, help="Don't call the model: skip the measured estimate.")
 @click.option("--no-model", is_flag=True, help="Don't even open the model: look at the files alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -54,6 +64,7 @@ def init_command(folder: Path) -> None:
 def check_command(
     context: CommandContext,
     project: Path | None,
+    overrides: dict[str, str],
     no_probe: bool,
     no_model: bool,
     as_json: bool,
@@ -70,7 +81,7 @@ def check_command(
     folder = project or context.project
     upto: Part = "data" if no_model else "model" if no_probe else "rate"
     if as_json:
-        exit_code = check_as_json(folder, upto, json_progress=json_progress)
+        exit_code = check_as_json(folder, overrides, upto, json_progress=json_progress)
     else:
-        exit_code = check_as_text(folder, upto)
+        exit_code = check_as_text(folder, overrides, upto)
     click.get_current_context().exit(exit_code)

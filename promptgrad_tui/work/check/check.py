@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from promptgrad_tui.work.check.preflight import Part
 
 
-def check_as_text(folder: Path, upto: Part) -> int:
+def check_as_text(folder: Path, overrides: Mapping[str, str], upto: Part) -> int:
     """Write the findings for a person as they come, and return the exit code."""
     with StatusLine(Terminal.stderr()) as status:
-        told = _told(folder, upto, status.show)
+        told = _told(folder, overrides, upto, status.show)
         return tell((item for item in told if isinstance(item, Finding)), Terminal.stdout())
 
 
-def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
+def check_as_json(folder: Path, overrides: Mapping[str, str], upto: Part, *, json_progress: bool) -> int:
     """Write one JSON object, a `CheckReport`, and return the exit code."""
     terminal = Terminal.stdout()
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
     # What the project's own Python prints is no JSON.
     with progress as status, redirect_stdout(sys.stderr):
-        report = CheckReport.of(list(_told(folder, upto, status.show)))
+        report = CheckReport.of(list(_told(folder, overrides, upto, status.show)))
     terminal.line(report.model_dump_json())
     return exit_code_of(report.findings)
 
 
-def _told(folder: Path, upto: Part, on_progress: Progress) -> Iterator[Told]:
+def _told(folder: Path, overrides: Mapping[str, str], upto: Part, on_progress: Progress) -> Iterator[Told]:
     on_progress("Loading DSPy", 0.0)
     import_dspy_offline()
     from promptgrad_tui.work.check.preflight import inspect_project
 
-    yield from inspect_project(folder, upto=upto, on_progress=on_progress)
+    yield from inspect_project(folder, overrides, upto=upto, on_progress=on_progress)

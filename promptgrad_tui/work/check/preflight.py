@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -43,11 +43,13 @@ Part = Literal["data", "model", "rate"]
 """How far a check goes: the files alone, the models too, or some calls as well."""
 
 
-def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[Told]:
+def inspect_project(
+    folder: Path, overrides: Mapping[str, str], *, upto: Part, on_progress: Progress | None = None
+) -> Iterator[Told]:
     """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
     subject, project = "project", None
     try:
-        project = open_project(folder, {})
+        project = open_project(folder, overrides)
         yield Finding("ok", subject, f"{project.name}: {project.file.name} can be read")
         subject = "program"
         parts = load_parts(project)

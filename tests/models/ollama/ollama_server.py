@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import select
+import socket
 import threading
 import time
 from collections import deque
@@ -395,7 +397,7 @@ class _Handler(BaseHTTPRequestHandler):
         cut, fails = self.ollama.use_up("cut_streams"), self.ollama.use_up("error_in_stream")
         damaged = self.ollama.use_up("damaged")
         for number, piece in enumerate(pieces):
-            time.sleep(self.ollama.faults.seconds_per_piece)
+            self.pause(self.ollama.faults.seconds_per_piece)
             line = {"model": model.name, "message": {"role": "assistant", **piece}, "done": False}
             self.chunk(json.dumps(line))
             if number == 0 and cut:
@@ -410,6 +412,14 @@ class _Handler(BaseHTTPRequestHandler):
             last = {"message": {"role": "assistant", "content": ""}, **self.last(model, end, since)}
             self.chunk(json.dumps(last))
         self.wfile.write(b"0\r\n\r\n")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the client leaves: then its place in the queue is free at once."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], min(left, 0.05))
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                raise BrokenPipeError
 
     def last(self, model: FakeModel, end: dict[str, Any], since: tuple[float, float]) -> dict[str, Any]:
         came, begun = since
