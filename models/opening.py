@@ -8,9 +8,9 @@ from pathlib import Path
 from engine.ground.model import LocalModel, Progress
 from engine.ground.revision import ModelRevision
 from models.demo import demo_model_path
-from models.errors import ChatTemplateError
+from models.errors import CHOOSE_ANOTHER, ChatTemplateError, ModelError, ModelUriError
 from models.gguf.hashing import gguf_revision
-from models.gguf.header import shards
+from models.gguf.header import read_header, shards
 from models.gguf.memory import check_fits
 from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
@@ -88,7 +88,11 @@ def read_revision(
 
 
 def _file_of(target: DemoUri | GGUFUri) -> Path:
-    return demo_model_path() if isinstance(target, DemoUri) else target.path
+    path = demo_model_path() if isinstance(target, DemoUri) else target.path
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.glob("*.gguf"))) or "no GGUF file"
+        raise ModelUriError(f"{path} is a folder.", hint=f"Name a file in it; there is {inside}.")
+    return path
 
 
 def _open_gguf(
@@ -100,6 +104,9 @@ def _open_gguf(
     on_progress: Progress | None,
 ) -> LocalModel:
     require_llama_cpp(uri)
+    unable = read_header(shards(path)[0]).unable
+    if unable:
+        raise ModelError(f"{uri} can't be used here: {unable}.", hint=CHOOSE_ANOTHER)
     template = _chat_template(settings, project_dir)
     check_fits(settings, path)
     revision = gguf_revision(path, chat_template=template, on_progress=on_progress)

@@ -100,6 +100,7 @@ def _example(
         raise DataError(f"{where}: the example has no fields.", hint="Remove it, or give it its fields.")
     unusable = getattr(values, "unusable", {})
     values = renamed(values, fields)
+    values = {name: value for name, value in values.items() if fields.get(name) not in unusable}
     _refuse_unusable(where, "", values)
     if id_field is not None and id_field != "id":
         if id_field not in values:

@@ -62,6 +62,7 @@ def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[
 
 def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> FoundModel:
     details = listed.get("details") or {}
+    able = listed.get("capabilities")
     digest = str(listed.get("digest") or "").removeprefix("sha256:")
     revision = f"sha256:{digest}" if digest else None
     name = str(listed.get("model") or listed.get("name"))
@@ -76,6 +77,7 @@ def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> Found
         revision=revision,
         is_loaded=name in running,
         throughput=recall(revision, address),
+        problem=f"It writes no text, only {', '.join(able)}." if able and "completion" not in able else "",
     )
 
 

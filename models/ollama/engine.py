@@ -30,7 +30,14 @@ from models.ollama.api import (
     unreachable,
 )
 from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
-from models.server.engine import ServerEngine, answer_schema, begun_answer, chat_messages, is_context_overflow
+from models.server.engine import (
+    ServerEngine,
+    answer_schema,
+    begun_answer,
+    chat_messages,
+    fits,
+    is_context_overflow,
+)
 from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.server.vouching import Sighting
@@ -90,13 +97,19 @@ class OllamaEngine(ServerEngine):
         body = self.body(request)
         yield lm15.StreamStartEvent(model=self._name)
         last: dict[str, Any] = {}
+        thoughts, has_answered = "", False
         async with aclosing(self._chunks(body)) as chunks:
             async for last in chunks:
                 message = last.get("message") or {}
                 if thought := message.get("thinking"):
+                    thoughts += thought
                     yield lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0))
                 if text := message.get("content"):
+                    has_answered = True
                     yield lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1))
+        if not has_answered and fits(thoughts, body.get("format")):
+            self._report(f"{self._name} answers where it should think; its thoughts fit, and are taken", 0.0)
+            yield lm15.StreamDeltaEvent(lm15.TextDelta(thoughts.strip(), part_index=1))
         if not last.get("done"):
             raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
         yield self._end(body, last)

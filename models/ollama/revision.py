@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from engine.ground.revision import ModelRevision, sha256_of
-from models.errors import ModelError
+from models.errors import CHOOSE_ANOTHER, ModelError
 from models.ollama.api import OllamaApi, manifest_digest
 
 BLOB = re.compile(r"^FROM\s+(.*sha256[-:]([0-9a-f]{64}))\s*$", re.MULTILINE)
@@ -38,6 +38,12 @@ def read_revision(api: OllamaApi, name: str, version: str) -> tuple[ModelRevisio
         raise ModelError(
             f"{name} runs at {shown.get('remote_host') or listed.get('remote_host') or 'a cloud'}, not here.",
             hint="Choose a model that Ollama holds itself; see `ollama list`.",
+        )
+    capabilities = shown.get("capabilities")
+    if capabilities and "completion" not in capabilities:
+        raise ModelError(
+            f"{name} can't be used here: it writes no text, only {', '.join(capabilities)}.",
+            hint=CHOOSE_ANOTHER,
         )
     template, blob = shown.get("template"), BLOB.search(shown.get("modelfile") or "")
     revision = ModelRevision(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import queue
 import re
 from abc import ABC, abstractmethod
@@ -255,6 +256,16 @@ def answer_schema(request: lm15.Request) -> dict[str, Any] | None:
         return None
     schema: dict[str, Any] = wanted["schema"] if wanted["type"] == "json_schema" else {"type": "object"}
     return schema
+
+
+def fits(text: str, schema: dict[str, Any] | None) -> bool:
+    """Whether a text is the JSON object that a schema asks for, as far as its fields go."""
+    try:
+        answer = json.loads(text) if schema else None
+    except ValueError:
+        return False
+    wanted = (schema or {}).get("required") or (schema or {}).get("properties") or ()
+    return isinstance(answer, dict) and bool(answer) and all(name in answer for name in wanted)
 
 
 def is_context_overflow(reason: str) -> bool:

@@ -10,7 +10,7 @@ from engine.ground.errors import DataError
 from engine.project.formats.tables import UnusableError, plain
 from engine.project.formats.text import read_text, shown
 
-LISTS = ("data", "tests", "examples", "items")
+LISTS = ("data", "tests")
 """Under which keys a document keeps its examples, where it isn't a list itself; `tests` is promptfoo's."""
 
 

@@ -133,6 +133,8 @@ class OllamaServer:
     """Called with the number of each chat request, from 1, before its model is looked up."""
     likely: Callable[[str], dict[str, float]] = lambda _begun: {}
     """Returns the probabilities of tokens after the beginning of an answer."""
+    thought: str = "Let me see."
+    """What a model thinks that is let to."""
     continues_answers: bool = True
     """Whether the model's template leaves an answer that has begun open."""
     hung_up: threading.Event = field(default_factory=threading.Event)
@@ -374,7 +376,7 @@ class _Handler(BaseHTTPRequestHandler):
         words = [word + " " for word in text.split(" ")]
         words[-1] = words[-1][:-1]
         thinks = "thinking" in model.capabilities and body.get("think", True)
-        thought = [{"content": "", "thinking": "Let me see."}] if thinks else []
+        thought = [{"content": "", "thinking": self.ollama.thought}] if thinks else []
         return [*thought, *({"content": word} for word in words)]
 
     def stream(

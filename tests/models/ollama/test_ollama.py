@@ -134,6 +134,20 @@ def test_a_thinking_model_thinks_only_when_told_to(ollama: OllamaServer) -> None
         assert answer.text == '{"answer": "yes"}'
 
 
+def test_an_answer_under_the_thoughts_is_taken_if_it_fits(ollama: OllamaServer) -> None:
+    ollama.models = [FakeModel("qwen3:4b", capabilities=("completion", "thinking"))]
+    ollama.thought, ollama.default_answer = '{"queue": "billing"}', ""
+    said: list[str] = []
+    asked = {"type": "json_schema", "schema": {"type": "object", "required": ["queue"]}}
+    with opened(ModelSettings(think=True), on_progress=lambda text, _done: said.append(text)) as model:
+        assert once(model, response_format=asked).text == '{"queue": "billing"}'
+        assert any("answers where it should think" in text for text in said)
+        ollama.thought = '{"other": "field"}'
+        assert not once(model, response_format=asked).text
+        ollama.thought = '{"queue": "billing"}'
+        assert not once(model).text  # nobody asked for JSON
+
+
 def test_a_model_that_cannot_think_is_never_told_to(ollama: OllamaServer) -> None:
     with opened(ModelSettings(think=True)) as model:
         model.lm("hello")

@@ -43,7 +43,7 @@ def test_numbers_make_a_difference_and_free_text_is_left_alone(tmp_path: Path) -
     sums = [(f"What is the sum of {n} and five, please?", str(n % 3)) for n in range(30)]
     assert not [text for text in told(splits(tmp_path, sums, sums[:3])) if "nearly the same" in text]
     free = [(f"Please sum up the story of the {word} wolf", f"Story {word}") for word in "abcdefgh"]
-    assert told(splits(tmp_path, free, free)) == []
+    assert told(splits(tmp_path, free, [("Please sum up the fox", "Story of a fox")])) == []
 
 
 def test_rare_answers_say_what_cannot_be_learned_or_proved(tmp_path: Path) -> None:
