@@ -271,9 +271,9 @@ class RolloutRunner:
         elif len(rollouts) >= _ENOUGH_UNREADABLE:
             raise UnreadableAnswersError(
                 f"Not one of {len(rollouts)} answers could be read. {rollouts[0].score.feedback}",
-                hint="An answer that is cut short needs a larger [model] max_tokens; a model that thinks aloud, "
-                "think = true or false; a server that ignores the answer's schema, a program whose adapter is "
-                "dspy.ChatAdapter(), or a newer server.",
+                hint="If answers are cut short, raise [model] max_tokens. If the model thinks aloud, set "
+                "think to true or false. If the server ignores the schema of an answer, update it, or let "
+                "the program use another adapter.",
             )
 
     def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
