@@ -201,8 +201,14 @@ class OllamaEngine(ServerEngine):
                 0.0,
             )
 
-    def _tell_waiting(self) -> None:
-        self._report(self._waiting(), 0.0)
+    async def _tell_waiting(self) -> None:
+        """Say what a request waits for, and again when that is another thing."""
+        told = ""
+        while True:
+            await asyncio.sleep(SILENCE)
+            if (waiting := self._waiting()) != told:
+                self._report(waiting, 0.0)
+            told = waiting
 
     def _waiting(self) -> str:
         """Return what a request without a word so far is waiting for."""
@@ -220,7 +226,7 @@ class OllamaEngine(ServerEngine):
         """Yield the lines of an answer, after waiting for a server whose queue is full."""
         pause = 0.25
         while True:
-            note = asyncio.get_running_loop().call_later(SILENCE, self._tell_waiting)
+            note = asyncio.ensure_future(self._tell_waiting())
             try:
                 async with self._http.stream("POST", "/api/chat", json=body) as response:
                     note.cancel()
