@@ -1,4 +1,4 @@
-"""From any metric, ours or one written for DSPy, to one that always returns a `Score`."""
+"""Turns any metric, ours or one written for DSPy, into one that always returns a `Score`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from engine.ground.errors import MetricError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
-from engine.programs.user_calls import raised_at
+from engine.programs.user_calls import place_of, raised_at
 
 _TRACES = frozenset({"trace", "pred_name", "pred_trace"})
 _HINT = (
@@ -23,7 +23,7 @@ _HINT = (
 
 
 class MetricExample(dict[str, Any]):
-    """An example as a metric gets it: a dict whose fields can also be read as attributes."""
+    """An example as a metric sees it: a dict whose fields can also be read as attributes."""
 
     def __getattr__(self, field: str) -> Any:
         try:
@@ -37,13 +37,13 @@ class MetricExample(dict[str, Any]):
 def as_metric(metric: Callable[..., Any], *, success_from: float = 0.5) -> Metric:
     """Return a metric that calls `metric` and makes a `Score` of what it returns.
 
-    `metric` takes (example, prediction) and, as DSPy's metrics do, perhaps a trace, which is None here. It
-    returns a `Score`, a bool, a number in 0..1, or an object with `score` and perhaps `feedback`. A number
-    counts as success from `success_from` (0..1) on. What this function made already comes back as it is.
+    `metric` takes (example, prediction) and optionally a trace, as DSPy's metrics do; here the trace is None.
+    It returns a `Score`, a bool, a number in 0..1, or an object with `score` and optionally `feedback`. A
+    number of at least `success_from` (0..1) is a success. A metric that this function made is returned as is.
 
     Raises:
-        MetricError: `metric` can't be called like that. The returned metric raises it where `metric` raises
-            or returns no score; the message names the example.
+        MetricError: `metric` can't be called like that. The returned metric raises it if `metric` raises or
+            returns something other than a score; the message names the example.
     """
     return metric if isinstance(metric, _CoercedMetric) else _CoercedMetric(metric, success_from)
 
@@ -60,15 +60,16 @@ class _CoercedMetric:
             returned = self._metric(MetricExample(example), prediction, *self._traces)
         except MetricError as error:
             problem = f"On the example {_named(example)}: {error.message}"
-            raise MetricError(problem, hint=error.hint, example=_key(example)) from error
+            raise MetricError(problem, hint=error.hint, example=_key(example), field=error.field) from error
         except PromptGradError:
             raise
         except Exception as error:
             raise MetricError(
                 f"The metric {self._name} raised {type(error).__name__} on the example {_named(example)}: "
                 f"{_said(error)} ({raised_at(error)}).",
-                hint="A metric has to score every prediction, also a wrong or incomplete one.",
+                hint="A metric has to score every prediction, even a wrong or incomplete one.",
                 example=_key(example),
+                **place_of(error),
             ) from error
         try:
             return _as_score(returned, self._success_from)
@@ -81,7 +82,7 @@ class _CoercedMetric:
 
 
 def _required_traces(metric: Callable[..., Any], name: str) -> int:
-    """Return how many arguments a metric insists on after example and prediction."""
+    """Return how many arguments a metric requires after example and prediction."""
     if not callable(metric):
         raise MetricError(f"The metric is {metric!r}, which can't be called.", hint=_HINT)
     try:
@@ -108,7 +109,7 @@ def _required_traces(metric: Callable[..., Any], name: str) -> int:
 
 
 def _as_score(returned: Any, success_from: float) -> Score:
-    """Return a score, or raise `ValueError` with what was returned instead of one."""
+    """Return a score, or raise a `ValueError` that says what was returned instead."""
     if isinstance(returned, Score):
         return returned
     if hasattr(returned, "score"):
@@ -123,7 +124,7 @@ def _in_range(value: Any) -> float:
     plain = value.item() if hasattr(value, "item") and callable(value.item) else value
     if not isinstance(plain, Real):
         shown = " ".join(reprlib.repr(plain).split())
-        raise ValueError(f"{shown} ({type(plain).__name__}), which is no score,")
+        raise ValueError(f"{shown} ({type(plain).__name__}), which isn't a score,")
     number = float(plain)
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{number}, which is not in 0..1,")
@@ -139,7 +140,7 @@ def _key(example: Example) -> str:
 
 
 def _said(error: Exception) -> str:
-    """Return an error's message; that of a `Score` out of range in one line."""
+    """Return an error's message; one line for a `Score` out of range."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

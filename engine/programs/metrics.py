@@ -41,11 +41,11 @@ def built_in_metric(
 ) -> Metric:
     """Return the metric called `kind`, which compares the output `field` with the example's value.
 
-    `tolerance` (absolute) belongs to `number`, `threshold` (0..1, what counts as success) to `token_f1`
-    and `json_fields`, `pattern` to `regex`; without a pattern the example's value is the pattern.
+    `tolerance` (absolute) is for `number`, `threshold` (0..1, the least value of a success) for `token_f1`
+    and `json_fields`, and `pattern` for `regex`; without a pattern the example's value is the pattern.
 
     Raises:
-        MetricError: `pattern` is no regular expression.
+        MetricError: `pattern` isn't a regular expression.
     """
     compare = _comparison(kind, tolerance=tolerance, threshold=threshold, pattern=pattern)
 
@@ -54,6 +54,7 @@ def built_in_metric(
             raise MetricError(
                 f"The metric compares the field {field!r}, which an example doesn't have.",
                 hint=f"The example's fields are {', '.join(example)}. Set [metric] field to one of them.",
+                field="metric.field",
             )
         if isinstance(prediction, Mapping):
             predicted = prediction.get(field, _ABSENT)
@@ -91,8 +92,8 @@ def _comparison(
 def normalize(text: str) -> str:
     """Return `text` in lower case without punctuation, articles and extra spaces.
 
-    As SQuAD's script does, except that a text of nothing but articles (the choice "A") or nothing but
-    punctuation keeps them: else it would equal the empty answer.
+    This is SQuAD's normalization, except that a text of only articles (the choice "A") or only punctuation
+    keeps them: otherwise it would equal the empty answer.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = " ".join(folded.translate(_WITHOUT_PUNCTUATION).split())
@@ -134,61 +135,63 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise MetricError(
-            f"{pattern!r} is no regular expression: {error}.", hint="Correct [metric] pattern or the example."
+            f"{pattern!r} isn't a regular expression: {error}.",
+            hint="Correct [metric] pattern or the example.",
+            field="metric.pattern",
         ) from error
 
 
 def _number(expected: Any, got: Any, tolerance: float) -> Score:
-    wanted, found = _last_number(expected), _last_number(got)
+    wanted, answered = _last_number(expected), _last_number(got)
     if wanted is None:
         raise MetricError(
             f"{as_text(expected)!r} holds no number.", hint="Correct the example's expected value."
         )
-    if found is None:
+    if answered is None:
         feedback = f'Expected the number {wanted:.15g} but got "{as_text(got)}".'
         return Score(0.0, False, feedback, "no number")
-    if abs(found - wanted) <= tolerance + _ROUNDING * abs(wanted):
+    if abs(answered - wanted) <= tolerance + _ROUNDING * abs(wanted):
         return Score(1.0, True)
-    feedback = f"Expected {wanted:.15g} (within {tolerance:g}) but got {found:.15g}."
-    return Score(0.0, False, feedback, "number too high" if found > wanted else "number too low")
+    feedback = f"Expected {wanted:.15g} (within {tolerance:g}) but got {answered:.15g}."
+    return Score(0.0, False, feedback, "number too high" if answered > wanted else "number too low")
 
 
 def _last_number(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # float() refuses an integer of more than 308 digits
-    found = _NUMBER.findall(as_text(value).replace("\N{MINUS SIGN}", "-"))
-    return float(re.sub(r"[,_ ]", "", found[-1])) if found else None
+    numbers = _NUMBER.findall(as_text(value).replace("\N{MINUS SIGN}", "-"))
+    return float(re.sub(r"[,_ ]", "", numbers[-1])) if numbers else None
 
 
 def _token_f1(expected: Any, got: Any, threshold: float) -> Score:
-    wanted, found = normalize(as_text(expected)).split(), normalize(as_text(got)).split()
-    shared = sum((Counter(wanted) & Counter(found)).values())
-    value = 2 * shared / (len(wanted) + len(found)) if wanted or found else 1.0
+    wanted, answered = normalize(as_text(expected)).split(), normalize(as_text(got)).split()
+    shared = sum((Counter(wanted) & Counter(answered)).values())
+    value = 2 * shared / (len(wanted) + len(answered)) if wanted or answered else 1.0
     if value >= threshold:
         return Score(value, True)
-    missing = list((Counter(wanted) - Counter(found)).elements())
+    missing = list((Counter(wanted) - Counter(answered)).elements())
     wrong = f"lacks: {' '.join(missing)}" if missing else f'says more than that: "{as_text(got)}"'
     feedback = f'Expected "{as_text(expected)}"; the answer {wrong}.'
     return Score(value, False, feedback, "no overlap" if not shared else "partial overlap")
 
 
 def _json_fields(expected: Any, got: Any, threshold: float) -> Score:
-    wanted, found = _as_object(expected), _as_object(got)
+    wanted, answered = _as_object(expected), _as_object(got)
     if wanted is None:
         raise MetricError(
-            f"{as_text(expected)!r} is no JSON object.",
+            f"{as_text(expected)!r} isn't a JSON object.",
             hint="json_fields compares objects; correct the example.",
         )
-    if found is None:
+    if answered is None:
         return Score(0.0, False, f'Expected a JSON object but got "{as_text(got)}".', "no object")
     if not wanted:
         return Score(1.0, True)
-    wrong = [key for key, value in wanted.items() if found.get(key) != value]
+    wrong = [key for key, value in wanted.items() if answered.get(key) != value]
     value = 1.0 - len(wrong) / len(wanted)
     if value >= threshold and not wrong:
         return Score(value, True)
     details = "; ".join(
-        f"{key}: expected {_as_json(wanted[key])} but got {_as_json(found.get(key))}" for key in wrong
+        f"{key}: expected {_as_json(wanted[key])} but got {_as_json(answered.get(key))}" for key in wrong
     )
     return Score(value, value >= threshold, f"{details}.", f"wrong {wrong[0]}")
 

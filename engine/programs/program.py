@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import dspy
 
 from engine.ground.errors import ConfigError, ProjectError
+from engine.programs.demonstrations import demonstrations_by_predictor
 from engine.programs.formatting import answer_line, as_text
 from engine.programs.rules import Rule, render_instructions, rules_by_predictor
+from engine.programs.state import LearnedState
 
 _A_PROGRAM = "A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside."
 
@@ -48,6 +51,14 @@ class FrozenProgram:
         self.base = base_instructions(module, base_prompt_source)
         self.inputs: frozenset[str] | None = _input_fields(module, declared)
 
+    def with_state(self, state: LearnedState) -> dspy.Module:
+        """Return a new module: the base with learned rules, and with demonstrations after its own."""
+        module = self.with_rules(state.rules)
+        own = demonstrations_by_predictor(state.demonstrations, self.predictors)
+        for name, step in module.named_predictors():
+            step.demos = [*step.demos, *(dspy.Example(**shown.values) for shown in own[name])]
+        return module
+
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
         module = self._module.deepcopy()
@@ -55,6 +66,10 @@ class FrozenProgram:
         for name, step in module.named_predictors():
             step.signature = step.signature.with_instructions(render_instructions(self.base[name], own[name]))
         return module
+
+    def signature(self, predictor: str) -> Any:
+        """Return the signature of a predictor, with its base instructions."""
+        return dict(self._module.named_predictors())[predictor].signature
 
     def instructions(self, rules: Iterable[Rule]) -> dict[str, str]:
         """Return the whole instructions of each predictor."""
@@ -100,6 +115,7 @@ def refuse_own_models(program: dspy.Module) -> None:
         raise ProjectError(
             f"The program's step {own[0]!r} asks an LM of its own.",
             hint="Take it out of the program: [model] task in promptgrad.toml names the model that answers.",
+            field="program.python",
         )
 
 
@@ -150,6 +166,27 @@ def _input_fields(module: dspy.Module, declared: frozenset[str] | None) -> froze
     if declared is not None:
         return declared
     return named.union(fields_of_anything(module)) or None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one predictor saw and answered when a program ran."""
+
+    predictor: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+def trace_steps(
+    program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]
+) -> tuple[Step, ...]:
+    """Return a trace's steps by the names of their predictors, in order."""
+    names = {id(step): name for name, step in program.named_predictors()}
+    return tuple(
+        Step(names[id(step)], dict(inputs), dict(outputs.items()))
+        for step, inputs, outputs in trace
+        if id(step) in names
+    )
 
 
 def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 from engine.ground.errors import DataError
 from engine.project.formats.csv_files import csv_rows
 from engine.project.formats.tables import excel_rows, parquet_rows
-from engine.project.formats.text import read_text, shown, snippet
+from engine.project.formats.text import FileLine, line_error, read_text, shown, snippet
 from engine.project.formats.yaml_files import LISTS, yaml_rows
 
-__all__ = ["files_of", "read_rows", "shown", "snippet"]
+__all__ = ["FileLine", "files_of", "line_error", "read_rows", "shown", "snippet"]
 
 
 def files_of(folder: Path, named: str) -> list[Path]:
@@ -39,18 +39,20 @@ def _matching(folder: Path, part: str) -> list[Path]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield what a file holds, each value with its line (from 1; a row in Parquet); the ending says how.
+    """Yield the values in a file, each with its line (from 1; a row in Parquet); the suffix gives the format.
 
     Raises:
-        DataError: there is no such file, its ending is unknown, or it is damaged.
+        DataError: there is no such file, its suffix is unknown, or it is damaged.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(
-            f"{shown(path)} has an unknown ending.", hint=f"Examples are read from {', '.join(_READERS)}."
+            f"{shown(path)} has an unknown suffix.",
+            hint=f"Examples are read from {', '.join(_READERS)}.",
+            file=path,
         )
     if not path.is_file():
-        raise DataError(f"There is no file {shown(path)}.", hint=_neighbours(path))
+        raise DataError(f"There is no file {shown(path)}.", hint=_neighbours(path), file=path)
     yield from read(path)
 
 
@@ -65,18 +67,16 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
-        raise DataError(
-            f"{shown(path)}, line {first_line + error.lineno - 1}: no JSON: {error.msg} "
-            f"at column {error.colno}: {snippet(line, error.colno)}",
+        raise line_error(
+            (path, first_line + error.lineno - 1),
+            f"not JSON: {error.msg} at column {error.colno}: {snippet(line, error.colno)}",
             hint=_json_hint(path),
         ) from None
     except RecursionError:
-        raise DataError(
-            f"{shown(path)}, line {first_line}: nested too deeply.", hint="Flatten the example."
-        ) from None
+        raise line_error((path, first_line), "nested too deeply.", hint="Flatten the example.") from None
     except ValueError:  # Python refuses to read integers of more than 4,300 digits
-        raise DataError(
-            f"{shown(path)}, line {first_line}: a number has too many digits.", hint="Write it as text."
+        raise line_error(
+            (path, first_line), "a number has too many digits.", hint="Write it as text."
         ) from None
 
 
@@ -97,8 +97,9 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
         start = _member(text, name, start)
     elif not isinstance(document, list):
         raise DataError(
-            f"{shown(path)} is no list of examples.",
+            f"{shown(path)} isn't a list of examples.",
             hint='Write [{...}, {...}], or {"data": [{...}, {...}]}.',
+            file=path,
         )
     line, counted = 1, 0
     for position, value in _elements(text, start):
@@ -126,18 +127,18 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
 def _member(text: str, name: str, start: int) -> int:
     """Return where the value of the last member `name` begins in the object at `start` of valid JSON."""
     decoder = json.JSONDecoder()
-    found = start
+    value_at = start
     position = _skip_space(text, start + 1)
     while text[position] != "}":
         key, end = decoder.raw_decode(text, position)
         position = _skip_space(text, _skip_space(text, end) + 1)
         if key == name:
-            found = position
+            value_at = position
         _, end = decoder.raw_decode(text, position)
         position = _skip_space(text, end)
         if text[position] == ",":
             position = _skip_space(text, position + 1)
-    return found
+    return value_at
 
 
 def _skip_space(text: str, position: int) -> int:

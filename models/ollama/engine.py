@@ -18,11 +18,9 @@ from engine.ground.model import Messages, Progress
 from models.errors import ServerError
 from models.ollama.api import (
     ANSWER_SECONDS,
-    CONNECT_SECONDS,
     START_HINT,
     error_status,
     error_text,
-    goes_through_proxy,
     listed,
     manifest_digest,
     raise_for_status,
@@ -30,6 +28,7 @@ from models.ollama.api import (
     unreachable,
 )
 from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
+from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import (
     ServerEngine,
     answer_schema,
@@ -44,7 +43,7 @@ from models.server.vouching import Sighting
 from models.settings import ModelSettings
 
 SILENCE = 5.0
-"""Seconds without a word from the server after which a person is told what it may be doing."""
+"""Seconds of silence after which a person sees what the server may be doing."""
 
 _COUNTED = re.compile(r"request \((\d+) tokens\)")
 """How many tokens the prompt has, in the error of one that is too long."""
@@ -55,7 +54,7 @@ _WRONG_REQUEST = re.compile(
 """What no second try makes right, whatever the status of the answer says."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two questions to a server that says it is busy."""
+"""The longest pause, in seconds, between two requests to a busy server."""
 
 
 class OllamaEngine(ServerEngine):
@@ -223,7 +222,7 @@ class OllamaEngine(ServerEngine):
         return f"Waiting: {self.server} is loading {self._name}, or reading a long prompt"
 
     async def _waited_for(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """Yield the lines of an answer, after waiting for a server whose queue is full."""
+        """Yield the lines of an answer; wait while the server's queue is full."""
         pause = 0.25
         while True:
             note = asyncio.ensure_future(self._tell_waiting())

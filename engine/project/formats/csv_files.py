@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.ground.errors import DataError
-from engine.project.formats.text import read_text, shown
+from engine.project.formats.text import line_error, read_text
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\s*sep=(.)\r?\n")
@@ -40,9 +39,9 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     _refuse_names([names[index] for index in kept], path, line)
     for number, row in body:
         if len(row) != width:
-            raise DataError(
-                f"{shown(path)}, line {number}: {len(row)} columns where the header has {width} "
-                f"({', '.join(names)}).",
+            raise line_error(
+                (path, number),
+                f"{len(row)} columns where the header has {width} ({', '.join(names)}).",
                 hint="Put text that holds the separator in double quotes.",
             )
         yield number, {names[index]: row[index] for index in kept}
@@ -58,9 +57,10 @@ def _cells(text: str, path: Path, first_line: int, delimiter: str) -> Iterator[R
                 yield line, row
             line = reader.line_num + first_line
     except csv.Error as error:
-        raise DataError(
-            f"{shown(path)}, line {line}: no CSV: {error}.",
-            hint="Look for a quote that is never closed. Longer texts can be had from JSONL.",
+        raise line_error(
+            (path, line),
+            f"not CSV: {error}.",
+            hint="Look for a quote that is never closed. Use JSONL for longer texts.",
         ) from None
 
 
@@ -80,8 +80,9 @@ def _is_no_data(index: int, body: Sequence[Row]) -> bool:
 def _refuse_names(names: Sequence[str], path: Path, line: int) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1 or not name})
     if repeated:
-        raise DataError(
-            f"{shown(path)}, line {line}: the header names the column {repeated[0]!r} "
-            + ("more than once." if repeated[0] else "without a name."),
+        problem = "more than once" if repeated[0] else "without a name"
+        raise line_error(
+            (path, line),
+            f"the header names the column {repeated[0]!r} {problem}.",
             hint="Give each column its own name.",
         )

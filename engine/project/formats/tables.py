@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.ground.errors import DataError
-from engine.project.formats.text import shown
+from engine.project.formats.text import line_error, shown
 
 
 class PartialRow(dict[str, Any]):
@@ -34,12 +34,13 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(
             f"{shown(path)} is a Parquet file, and pyarrow is not installed.",
             hint="pip install 'promptgrad-tui[parquet]'",
+            file=path,
         ) from None
     try:
         rows = parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"{shown(path)} can't be read as Parquet: {error}.", hint="Write the file again."
+            f"{shown(path)} can't be read as Parquet: {error}.", hint="Write the file again.", file=path
         ) from error
     for number, row in enumerate(rows, 1):
         yield number, _row(row)
@@ -53,6 +54,7 @@ def excel_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(
             f"{shown(path)} is an Excel workbook, and openpyxl is not installed.",
             hint="pip install 'promptgrad-tui[excel]', or save the sheet as CSV.",
+            file=path,
         ) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
@@ -60,7 +62,9 @@ def excel_rows(path: Path) -> Iterator[tuple[int, Any]]:
         book.close()
     except Exception as error:  # openpyxl raises what its parsers do
         raise DataError(
-            f"{shown(path)} can't be read as a workbook: {error}.", hint="Save it again, or as CSV."
+            f"{shown(path)} can't be read as a workbook: {error}.",
+            hint="Save it again, or as CSV.",
+            file=path,
         ) from error
     filled = [(number, row) for number, row in rows if any(cell is not None for cell in row)]
     if not filled:
@@ -69,8 +73,9 @@ def excel_rows(path: Path) -> Iterator[tuple[int, Any]]:
     names = ["" if cell is None else str(cell).strip() for cell in header]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise DataError(
-            f"{shown(path)}, line {line}: the header names the column {repeated[0]!r} more than once.",
+        raise line_error(
+            (path, line),
+            f"the header names the column {repeated[0]!r} more than once.",
             hint="Give each column its own name.",
         )
     for number, row in body:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from engine.ground.errors import DataError
 
+FileLine = tuple[Path, int]
+"""A file and a line in it, from 1."""
+
 _SNIPPET = 72
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
@@ -20,24 +23,29 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{shown(path)} can't be read: {error.strerror}.", hint="Correct its permissions."
+            f"{shown(path)} can't be read: {error.strerror}.", hint="Correct its permissions.", file=path
         ) from error
     mark, encoding = next((pair for pair in _MARKS.items() if content.startswith(pair[0])), (b"", "utf-8"))
     content = content[len(mark) :]
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        name = encoding.upper() if encoding == "utf-8" else "UTF-16, as its first two bytes say"
-        raise DataError(
-            f"{shown(path)}, line {line}: byte 0x{content[error.start]:02x} at position {error.start} "
-            f"is not {name}.",
+        name = "UTF-8" if encoding == "utf-8" else "UTF-16, as its first two bytes say"
+        raise line_error(
+            (path, content.count(b"\n", 0, error.start) + 1),
+            f"byte 0x{content[error.start]:02x} at position {error.start} is not {name}.",
             hint="Save the file as UTF-8.",
         ) from None
 
 
+def line_error(at: FileLine, problem: str, *, hint: str, field: str = "") -> DataError:
+    """Return the error that says what is wrong in a line of a data file."""
+    path, line = at
+    return DataError(f"{shown(path)}, line {line}: {problem}", hint=hint, file=path, line=line, field=field)
+
+
 def shown(path: Path) -> str:
-    """Return a path as an error names it: from the current folder where it lies below it."""
+    """Return a path for an error message: relative to the current folder if it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.ground.errors import DataError
 from engine.project.formats.tables import UnusableError, plain
-from engine.project.formats.text import read_text, shown
+from engine.project.formats.text import line_error, read_text, shown
 
 LISTS = ("data", "tests")
 """Under which keys a document keeps its examples, where it isn't a list itself; `tests` is promptfoo's."""
@@ -22,6 +22,7 @@ def yaml_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(
             f"{shown(path)} is a YAML file, and PyYAML is not installed.",
             hint="pip install 'promptgrad-tui[yaml]'",
+            file=path,
         ) from None
     try:
         loader = yaml.SafeLoader(read_text(path))
@@ -29,16 +30,15 @@ def yaml_rows(path: Path) -> Iterator[tuple[int, Any]]:
         rows = [(node.start_mark.line + 1, loader.construct_object(node, deep=True)) for node in nodes]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it can't be read"
-        raise DataError(f"{shown(path)}{line}: no YAML: {problem}.", hint="Correct the line.") from None
+        raise line_error(
+            (path, mark.line + 1 if mark else 1), f"not YAML: {problem}.", hint="Correct the line."
+        ) from None
     for number, value in rows:
         try:
             yield number, plain(value)
         except UnusableError as error:
-            raise DataError(
-                f"{shown(path)}, line {number}: it holds {error}.", hint="Write text, or a number."
-            ) from None
+            raise line_error((path, number), f"it holds {error}.", hint="Write text, or a number.") from None
 
 
 def _nodes(document: Any, path: Path) -> list[Any]:
@@ -50,6 +50,8 @@ def _nodes(document: Any, path: Path) -> list[Any]:
         document = next((members[name] for name in LISTS if name in members), document)
     if document.id != "sequence":
         raise DataError(
-            f"{shown(path)} is no list of examples.", hint="Write a list: each example begins with a dash."
+            f"{shown(path)} isn't a list of examples.",
+            hint="Write a list: each example begins with a dash.",
+            file=path,
         )
     return list(document.value)

@@ -68,11 +68,11 @@ REFUSED = {
         "line 2: 3 columns where the header has 2",
         "double quotes",
     ),
-    "a broken YAML": ("a.yaml", "- a: 1\n- b: [\n", "line 3: no YAML", "Correct the line"),
+    "a broken YAML": ("a.yaml", "- a: 1\n- b: [\n", "line 3: not YAML", "Correct the line"),
     "a YAML that is no list": (
         "a.yaml",
         "a: 1\n",
-        "is no list of examples",
+        "isn't a list of examples",
         "each example begins with a dash",
     ),
     "an unknown ending": ("a.docx", "x", "has an unknown ending", ".xlsx"),
@@ -101,7 +101,7 @@ def test_yaml_is_read_with_its_lines(tmp_path: Path) -> None:
 
 def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("- ticket: !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(DataError, match="line 1: no YAML: could not determine a constructor"):
+    with pytest.raises(DataError, match="line 1: not YAML: could not determine a constructor"):
         load_examples(tmp_path / "a.yaml")
 
 
