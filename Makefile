@@ -30,7 +30,8 @@ demo-model: $(VENV)/.installed-dev
 lock:
 	uv pip compile pyproject.toml --extra gguf --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -q -o requirements.lock
-	uv pip compile pyproject.toml --extra gguf --extra dev --extra yaml --extra excel --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra gguf --extra dev --extra yaml --extra excel --universal \
+	    --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -q -o requirements-dev.lock
 
 clean:

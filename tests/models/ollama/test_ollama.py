@@ -271,7 +271,7 @@ def test_any_json_is_sent_as_a_schema(ollama: OllamaServer) -> None:
 
 
 def test_an_error_from_below_is_said_in_its_own_words_and_not_tried_again(ollama: OllamaServer) -> None:
-    schema = {"type": "json_schema", "schema": {"type": "objct"}}
+    schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "objct"}}}
     with (
         opened() as model,
         pytest.raises(LMError, match=r"answers 400: JSON schema conversion failed") as error,
