@@ -37,8 +37,12 @@ class RecordedScorer:
 
 
 def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
-    """Return the model's scorer, or None if it doesn't tell log-probabilities."""
-    return RecordedScorer(replay, model) if callable(getattr(model, "score", None)) else None
+    """Return the model's scorer, or None if it doesn't tell log-probabilities.
+
+    Models behind servers have a `score` that not every server can serve: `can_score` tells.
+    """
+    tells = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
+    return RecordedScorer(replay, model) if tells else None
 
 
 def _brief(asked: dict[str, Any]) -> str:

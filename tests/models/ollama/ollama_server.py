@@ -131,8 +131,8 @@ class OllamaServer:
     paths: list[str] = field(default_factory=list)
     before_chat: Callable[[int], None] = lambda _number: None
     """Called with the number of each chat request, from 1, before its model is looked up."""
-    likely: Callable[[str], dict[str, float]] = lambda _begun: {}
-    """Returns the probabilities of tokens after the beginning of an answer."""
+    likely: Callable[[str], dict[str, float]] | None = None
+    """Returns the probabilities of tokens after the beginning of an answer; else its own answer is likely."""
     thought: str = "Let me see."
     """What a model thinks that is let to."""
     continues_answers: bool = True
@@ -354,7 +354,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def tokens(self, model: FakeModel, body: dict[str, Any], prompt: int) -> dict[str, Any]:
         last = body["messages"][-1]
-        likely = self.ollama.likely(last["content"] if last["role"] == "assistant" else "") or {"yes": 1.0}
+        begun = last["content"] if last["role"] == "assistant" else ""
+        likely = self.ollama.likely(begun) if self.ollama.likely else self.own_answer(body, begun)
         told = [
             {"token": token, "logprob": math.log(p), "bytes": list(token.encode())}
             for token, p in sorted(likely.items(), key=lambda pair: -pair[1])
@@ -367,6 +368,22 @@ class _Handler(BaseHTTPRequestHandler):
             **metrics,
             "logprobs": [{**told[0], "top_logprobs": told}],
         }
+
+    def own_answer(self, body: dict[str, Any], begun: str) -> dict[str, float]:
+        """Return the next letters of the answer that it would give, if it begins like that but for blanks."""
+        answer = self.ollama.default_answer
+        asked = body["messages"][:-1] if begun else body["messages"]
+        text = answer if isinstance(answer, str) else answer({**body, "messages": asked})
+        while begun:
+            if begun[0].isspace():
+                begun = begun[1:]
+            elif text[:1].isspace():
+                text = text[1:]
+            elif text[:1] == begun[0]:
+                begun, text = begun[1:], text[1:]
+            else:
+                break
+        return {"<end>": 1.0} if begun or not text else {text[:4]: 0.9, "<end>": 0.1}
 
     def pieces(self, model: FakeModel, body: dict[str, Any]) -> list[dict[str, str]]:
         """Return an answer word by word, after a thought where the model thinks; a begun one is continued."""

@@ -11,7 +11,8 @@ from dspy import lm15
 from dspy.utils.exceptions import LMError, LMUnexpectedError
 
 from engine.ground.errors import ModelUnavailableError
-from engine.journal.replay import MemoryCompletions, Replay, cause_of
+from engine.journal.completions import MemoryCompletions
+from engine.journal.replay import Replay, cause_of
 from models import open_model
 from models.errors import RevisionMovedError
 from tests.models.ollama.ollama_server import OllamaServer
