@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -189,7 +188,7 @@ class OllamaEngine(ServerEngine):
 
     def _learn(self, told: dict[str, Any]) -> None:
         """Note how many answers the server writes at a time, and whether it had to load the model anew."""
-        if self._slots.ended(time.monotonic(), told) and self._settings.concurrency is None:
+        if self._slots.ended(told) and self._settings.concurrency is None:
             self._turns.most = self._slots.known
         self._answers += 1
         seconds = load_seconds(told)

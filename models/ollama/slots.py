@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 _NANOSECONDS = 1e9
@@ -29,11 +30,12 @@ class Slots:
         self._times: deque[tuple[float, float]] = deque(maxlen=32)
         self._has_queued = False
 
-    def ended(self, now: float, told: Mapping[str, Any]) -> bool:
-        """Note an answer that ended `now` (seconds); whether the number of slots is known since then."""
+    def ended(self, told: Mapping[str, Any]) -> bool:
+        """Note an answer by its end; whether the number of slots is known since then."""
         worked = _seconds(told, "prompt_eval_duration") + _seconds(told, "eval_duration")
         waited = _seconds(told, "total_duration") - _seconds(told, "load_duration") - worked
-        if worked <= 0:
+        now = _time(told)  # by the server's clock, as all of these are
+        if worked <= 0 or now is None:
             return False
         self._times.append((now - worked * (1 - _BLUR), now - worked * _BLUR))
         self._has_queued = self._has_queued or waited > _WAITED * worked
@@ -46,6 +48,14 @@ class Slots:
 def load_seconds(told: Mapping[str, Any]) -> float:
     """Return how long the server loaded the model before an answer."""
     return _seconds(told, "load_duration")
+
+
+def _time(told: Mapping[str, Any]) -> float | None:
+    """Return when an answer ended, in Unix seconds."""
+    try:
+        return datetime.fromisoformat(str(told.get("created_at"))).timestamp()
+    except ValueError:
+        return None
 
 
 def _seconds(told: Mapping[str, Any], name: str) -> float:

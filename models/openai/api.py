@@ -90,6 +90,7 @@ class OpenAIServers:
     def __init__(self, target: OpenAIUri, seconds: float = QUESTION_SECONDS) -> None:
         self._target = target
         self._clients = {endpoint: client(endpoint, seconds) for endpoint in target.endpoints}
+        self._absent: set[str] = set()
 
     def ask(self, *, load_seconds: float | None = None) -> ServerAnswers:
         """Return what the servers tell about the model.
@@ -105,7 +106,7 @@ class OpenAIServers:
         problems: list[str] = []
         for endpoint, http in self._clients.items():
             try:
-                answers.append(_ask(http, endpoint, self._target.name, load_seconds))
+                answers.append(_ask(http, endpoint, self._target.name, load_seconds, self._absent))
             except ServerError as error:
                 problems.append(error.message)
         if not answers:
@@ -170,7 +171,10 @@ def served_names(endpoint: str, *, seconds: float = QUESTION_SECONDS) -> list[st
         return [str(entry.get("id")) for entry in _served(http, endpoint)]
 
 
-def _ask(http: httpx.Client, endpoint: str, name: str, load_seconds: float | None) -> ServerAnswers:
+def _ask(
+    http: httpx.Client, endpoint: str, name: str, load_seconds: float | None, absent: set[str]
+) -> ServerAnswers:
+    """Return what one server tells; it isn't asked again for the addresses in `absent`, which grows."""
     root = root_of(endpoint)
     entry = _entry(http, endpoint, name)
     props_of, how = f"{root}/props", dict[str, Any]()
@@ -178,11 +182,11 @@ def _ask(http: httpx.Client, endpoint: str, name: str, load_seconds: float | Non
     if is_router:  # llama-server without a model of its own: it starts one for each name
         props_of += f"?model={quote(name, safe='')}&autoload={'true' if load_seconds else 'false'}"
         how = {"timeout": load_seconds} if load_seconds else {}
-    props = read_object(http, "GET", props_of, **how)
+    props = read_object(http, "GET", props_of, absent=absent, **how)
     if is_router and load_seconds:
         entry = _entry(http, endpoint, name)
     details_of = f"{root}/api/v0/models/{name}"  # LM Studio's
-    details = read_object(http, "GET", details_of)
+    details = read_object(http, "GET", details_of, absent=absent)
     if details.get("state") == "not-loaded" and load_seconds:
         hello = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         read_object(http, "POST", f"{endpoint}/chat/completions", json=hello, timeout=load_seconds)
@@ -241,10 +245,19 @@ def _entries(response: httpx.Response) -> list[dict[str, Any]] | None:
     return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
 
 
-def read_object(http: httpx.Client, method: str, url: str, **how: Any) -> dict[str, Any]:
-    """Return a JSON object from an address that only some servers have, or an empty one."""
+def read_object(
+    http: httpx.Client, method: str, url: str, *, absent: set[str] | None = None, **how: Any
+) -> dict[str, Any]:
+    """Return a JSON object from an address that only some servers have, or an empty one.
+
+    One that isn't there is added to `absent`, and not asked for again.
+    """
+    if absent is not None and url in absent:
+        return {}
     try:
         response = http.request(method, url, **how)
+        if absent is not None and response.status_code == httpx.codes.NOT_FOUND:
+            absent.add(url)
         data = response.json() if response.is_success else {}
     except (httpx.HTTPError, ValueError):
         return {}

@@ -75,7 +75,7 @@ REFUSED = {
         "isn't a list of examples",
         "each example begins with a dash",
     ),
-    "an unknown ending": ("a.docx", "x", "has an unknown ending", ".xlsx"),
+    "an unknown ending": ("a.docx", "x", "has an unknown suffix", ".xlsx"),
     "no file for a pattern": ("b/*.csv", None, "No file fits", "pattern"),
 }
 

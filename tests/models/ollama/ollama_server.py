@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -446,7 +447,7 @@ class _Handler(BaseHTTPRequestHandler):
         times = {"total_duration": now - came, "prompt_eval_duration": 0.2 * (now - begun)}
         times |= {"eval_duration": 0.8 * (now - begun)}
         told = {name: int(seconds * 1e9) + 1 for name, seconds in times.items()}
-        return {"model": model.name, "created_at": "2026-11-29T23:40:20.96Z", "done": True, **told, **end}
+        return {"model": model.name, "created_at": datetime.now(UTC).isoformat(), "done": True, **told, **end}
 
     def copy(self, source: str, destination: str) -> None:
         model = self.ollama.model(source)

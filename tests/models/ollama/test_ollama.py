@@ -245,12 +245,12 @@ def test_what_waits_in_the_servers_queue_says_so(
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_no_more_is_sent_than_the_server_answers_at_a_time(ollama: OllamaServer, slots: int) -> None:
     ollama.free = threading.Semaphore(slots)
-    ollama.default_answer = lambda _body: time.sleep(0.1) or "yes"  # type: ignore[func-returns-value]
+    ollama.default_answer = lambda _body: time.sleep(0.2) or "yes"  # type: ignore[func-returns-value]
     with opened() as model, ThreadPoolExecutor(8) as threads:
-        list(threads.map(model.lm, map(str, range(24))))
+        list(threads.map(model.lm, map(str, range(12))))
         ollama.free = threading.Semaphore(8)
         ollama.most_at_once = 0
-        list(threads.map(model.lm, map(str, range(24))))
+        list(threads.map(model.lm, map(str, range(12))))
     assert ollama.most_at_once == slots
 
 
