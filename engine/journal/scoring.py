@@ -1,4 +1,4 @@
-"""Log-probabilities that are paid for once, recorded and replayed as completions are."""
+"""Log-probabilities that are paid for once, and recorded and replayed like completions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.journal.replay import Replay
 
 
 class RecordedScorer:
-    """A model's `score` with a `Replay` before it."""
+    """A model's `score` behind a `Replay`."""
 
     def __init__(self, replay: Replay, model: Model) -> None:
         self._replay = replay
@@ -31,21 +31,21 @@ class RecordedScorer:
         return [float(value) for value in json.loads(kept.response)]
 
     def _key(self, asked: dict[str, Any]) -> str:
-        """Return the hash of all that the numbers depend on: weights, template, prompt, continuations."""
+        """Return the hash of everything the numbers depend on: weights, template, prompt, continuations."""
         identity = ["score", self._revision.digest, self._revision.template_digest, asked]
         return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
 def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
-    """Return the model's scorer, or None if it doesn't tell log-probabilities.
+    """Return the model's scorer, or None if it has no log-probabilities.
 
-    Models behind servers have a `score` that not every server can serve: `can_score` tells.
+    Models behind servers have a `score` that only some servers can serve: `can_score` says whether.
     """
-    tells = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
-    return RecordedScorer(replay, model) if tells else None
+    has_scores = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
+    return RecordedScorer(replay, model) if has_scores else None
 
 
 def _brief(asked: dict[str, Any]) -> str:
-    """Return what a person wants to see of a scoring: the last message and what could follow it."""
+    """Return what a person may want to see of a scoring: the last message and its continuations."""
     last = asked["messages"][-1:] if asked["messages"] else []
     return json.dumps({"score": last, "continuations": asked["continuations"]})

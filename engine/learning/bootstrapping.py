@@ -12,6 +12,8 @@ from engine.learning.rollouts import Item, RolloutRunner
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
 
+_MOST_BOOTSTRAPPED = 8
+"""Whole runs of a program are longer than labelled answers, and dearer to find."""
 _TRIED_FOR_EACH = 2
 """Training examples that are run for each demonstration wanted."""
 
@@ -20,6 +22,7 @@ def bootstrapped(
     runner: RolloutRunner, state: LearnedState, train: Sequence[Item], most: int, seed: int, epoch: int
 ) -> DemonstrationSet:
     """Return the steps of at most `most` training examples that the program with `state` answers rightly."""
+    most = min(most, _MOST_BOOTSTRAPPED)
     order = list(train)
     generator(seed, "bootstrapping", epoch).shuffle(order)
     tried = order[: _TRIED_FOR_EACH * most]

@@ -14,12 +14,12 @@ Fits = Callable[[DemonstrationSet], bool]
 """Whether a prompt with these demonstrations leaves room for its answer."""
 
 
-def labelled(item: Item, space: AnswerSpace, source: str) -> Demonstration:
-    """Return a training example with its expected answer as a demonstration."""
+def labelled(item: Item, predictor: str, outputs: Sequence[str], source: str) -> Demonstration:
+    """Return a training example with its expected outputs as a demonstration."""
     return Demonstration(
         inputs=item.inputs,
-        outputs={space.field: space.expected(item)},
-        predictor=space.predictor,
+        outputs={name: item.values[name] for name in outputs},
+        predictor=predictor,
         example=item.key,
         source=source,
     )

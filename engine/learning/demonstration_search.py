@@ -18,7 +18,7 @@ from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
-_DRAWS = 3
+_DRAWS = 2
 _SCREENED_ON = 12
 """Training examples that no draw shows; with fewer than twice as many, the only draw is tested at once."""
 
@@ -75,11 +75,9 @@ class DemonstrationSearch:
         )
 
     def _draws(self, state: LearnedState, epoch: int, batch: int) -> list[_Draw]:
-        predictors = self._runner.program.predictors
-        space = self._space
         draws: list[_Draw] = []
-        if space is not None and len(predictors) == 1 and self._is_whole(space):
-            draws = self._labelled(space, epoch)
+        if self._space is not None and self._is_labelled(self._space):
+            draws = self._labelled(self._space, epoch)
         else:
             shown = bootstrapped(self._runner, state, self._train, self._most, self._seed, epoch)
             draws = [_Draw("answers of the program that were right", "bootstrapped", shown)]
@@ -117,7 +115,9 @@ class DemonstrationSearch:
         for index in range(_DRAWS if left_out else 1):
             rng = generator(self._seed, "demonstrations", epoch, index)
             items = balanced_draw(pool, space, min(self._most, len(pool)), rng)
-            shown = DemonstrationSet(labelled(item, space, "balanced") for item in items)
+            shown = DemonstrationSet(
+                labelled(item, space.predictor, self._outputs(space), "balanced") for item in items
+            )
             draws.append(_Draw(f"draw {index + 1} of {len(items)} examples", "balanced", shown))
         return draws
 
@@ -127,10 +127,16 @@ class DemonstrationSearch:
             return []
         return balanced_draw(self._train, self._space, _SCREENED_ON, rng)
 
-    def _is_whole(self, space: AnswerSpace) -> bool:
-        """Whether the labelled field is all that the program's only predictor answers."""
-        step = self._runner.program.signature(space.predictor)
-        return list(step.output_fields) == [space.field]
+    def _outputs(self, space: AnswerSpace) -> list[str]:
+        return list(self._runner.program.signature(space.predictor).output_fields)
+
+    def _is_labelled(self, space: AnswerSpace) -> bool:
+        """Whether the training examples give all that the program's only predictor answers."""
+        outputs = self._outputs(space)
+        is_single = len(self._runner.program.predictors) == 1
+        return is_single and all(
+            item.values.get(name) is not None for item in self._train for name in outputs
+        )
 
     def _report(
         self, draws: Sequence[_Draw], standings: Sequence[Standing], chosen: int, epoch: int, batch: int

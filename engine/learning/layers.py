@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.journal.events import Emit, Phase
@@ -70,8 +71,8 @@ class LayerLearner:
                 epoch=epoch,
                 batch=number,
                 given=given,
-                confusions=self._rules.confusions(state, self._space, self._train),
             )
+            findings = replace(findings, confusions=self._rules.confusions(findings))
             for result in self._rules.propose(findings):
                 if self._reviewer is not None:
                     state = self._reviewer.settle(state, _by_rule(result))

@@ -7,6 +7,7 @@ at training examples alone, so that a test on validation keeps its level.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
@@ -76,19 +77,16 @@ class RuleSearch:
             return []
         return self._tested(findings, chosen, ranked)
 
-    def confusions(
-        self, state: LearnedState, space: AnswerSpace | None, train: Sequence[Item]
-    ) -> list[Confusion]:
+    def confusions(self, findings: Findings) -> list[Confusion]:
         """Return which answers a state takes for which others, by likelihood; empty without it."""
+        space = findings.space
         if space is None or not space.is_closed or not isinstance(self._signal, LikelihoodSignal):
             return []
-        short = _shortened(state)
-        items = [
-            item for item in self._order(train, space, 0, 0) if item.key not in short.demonstrations.examples
-        ]
-        shown = items[:_SCREENED_ON]
-        pairs: dict[tuple[object, object], list[Item]] = {}
-        for item, found in zip(shown, self._signal.likelihood.of(short, shown), strict=True):
+        items = self._items(findings)
+        pairs: dict[tuple[Any, Any], list[Item]] = {}
+        for item, found in zip(
+            items, self._signal.likelihood.of(_shortened(findings.state), items), strict=True
+        ):
             if found.favourite != found.right:
                 pairs.setdefault((found.right, found.favourite), []).append(item)
         return [

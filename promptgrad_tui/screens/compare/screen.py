@@ -18,26 +18,22 @@ from textual.widget import Widget
 from engine.ground.errors import PromptGradError
 from engine.journal.journal import Journal
 from promptgrad_tui.screens.compare.choice import Candidate, ChoiceScreen, candidates
-from promptgrad_tui.screens.compare.lines import (
-    MARKS,
-    example_lines,
-    filter_line,
-    prompt_lines,
-    score_lines,
-    title_lines,
-)
+from promptgrad_tui.screens.compare.lines import filter_line, title_lines
 from promptgrad_tui.screens.compare.state import CompareState
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.stories import completion_lines
-from promptgrad_tui.screens.widgets.details import Detail, heading, show_row
+from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.comparison.changes import ExampleChange
+from promptgrad_tui.views.comparison.comparison import Comparison
+from promptgrad_tui.views.comparison.lines import MARKS, example_lines, prompt_lines, score_lines
+from promptgrad_tui.views.run.details import completion_lines
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, line
-from promptgrad_tui.work.compare.changes import ExampleChange
-from promptgrad_tui.work.compare.comparison import BASELINE, Comparison, read_comparison
+from promptgrad_tui.work.compare.comparison import BASELINE, read_comparison
 
 _PANES = ("examples", "example", "scores", "prompt")
 _TITLES = {"examples": "Examples", "example": "Example", "scores": "Scores and rules", "prompt": "Prompt"}

@@ -50,7 +50,8 @@ class Action:
     """One action: `name` is Textual's action string, `keys` what is bound to it, `label` a word or two.
 
     `help` is a sentence for the help and the page of keys; `footer` whether its key is shown below
-    the screen; `keys_shown` how the keys are written where Textual's names don't read well.
+    the screen; `keys_shown` how the keys are written where Textual's names don't read well; `anywhere`
+    whether its key is heard before a box or a field that is typed into.
     """
 
     scope: Scope
@@ -60,6 +61,7 @@ class Action:
     help: str
     footer: bool = False
     keys_shown: str = ""
+    anywhere: bool = False
 
     @property
     def id(self) -> str:
@@ -92,9 +94,9 @@ def _panes(scope: Scope, *panes: tuple[str, str], one: str = "pane") -> Iterator
     """Yield the actions that go to each pane of a screen by its number, to the next and to the one before."""
     for number, (label, help_) in enumerate(panes, 1):
         yield Action(scope, f"pane({number})", str(number), label, help_)
-    yield Action(scope, "next_pane", "tab", f"Next {one}", f"Go to the next {one}.")
+    yield Action(scope, "next_pane", "tab,l", f"Next {one}", f"Go to the next {one}.")
     yield Action(
-        scope, "previous_pane", "shift+tab", f"{one.capitalize()} before", f"Go to the {one} before."
+        scope, "previous_pane", "shift+tab,h", f"{one.capitalize()} before", f"Go to the {one} before."
     )
 
 
@@ -108,16 +110,32 @@ def _moves(scope: Scope, verb: str) -> Iterator[Action]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
-    Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("app", "search", "slash", "Search", "Search in the focused table or text.", keys_shown="/"),
+    Action(
+        "app",
+        "jump",
+        "colon",
+        "Jump",
+        "Go to a row by its number or beginning.",
+        keys_shown=":",
+    ),
     Action("app", "search_next", "n", "Next match", "Go to the next match."),
     Action("app", "search_previous", "N", "Previous match", "Go to the match before."),
     Action("app", "copy_row", "y", "Copy", "Copy the row or the text to the clipboard."),
     Action("app", "change_theme", "T", "Theme", "Choose other colours."),
     Action("app", "leave_screen", "escape", "Back", "Go back to the screen before."),
     Action("app", "leave", "q", "Quit", "Leave; asks first if a run or a download is under way.", True),
+    Action(
+        "app",
+        "quit_anywhere",
+        "ctrl+q,ctrl+c",
+        "Quit",
+        "As q, also while you type; ctrl+c copies what is selected.",
+        anywhere=True,
+    ),
     Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
-    Action("start", "new_run", "r", "Run", "Start a new run of this project.", True),
+    Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
+    Action("start", "new_run", "r", "Run", "Start a new run of this project, after a question.", True),
     Action(
         "start",
         "project",
@@ -126,7 +144,14 @@ ACTIONS: tuple[Action, ...] = (
         "Change the settings, look at the data, the model, the cost.",
         True,
     ),
-    Action("start", "demo", "d", "Demo", "Write the demo project into a new folder and run it.", True),
+    Action(
+        "start",
+        "demo",
+        "D",
+        "Demo",
+        "Write the demo project into a new folder and run it, after a question.",
+        True,
+    ),
     Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
@@ -141,9 +166,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
     Action("run", "pause", "space", "Pause", "Pause the run, or let it go on.", True),
     Action("run", "stop", "x", "Stop", "Stop the run, after a question; it can be resumed.", True),
-    Action(
-        "run", "resume", "R", "Resume", "Go on with a run that ended early; nothing is paid for twice.", True
-    ),
+    Action("run", "resume", "R", "Resume", "Go on with a run that ended early, after a question.", True),
     Action("run", "review", "v", "Review", "Judge the rules one by one.", True),
     Action("run", "prompt", "p", "Prompt", "Show the instructions with the rules, as a diff."),
     Action(
@@ -156,22 +179,34 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
     Action("detail", "step(-1)", "K", "Before", "Show the row before.", True),
-    Action("log", "worker_output", "o", "Output", "Show what the run's process printed last.", True),
+    Action("log", "worker_output", "w", "Output", "Show what the run's process printed last.", True),
     Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
     Action("review", "keep", "a", "Keep", "Keep the rule.", True),
-    Action("review", "drop", "r", "Drop", "Drop the rule.", True),
+    Action("review", "drop", "d", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
     Action("review", "apply", "A", "Apply", "Apply all decisions: before that nothing counts.", True),
-    Action("review", "merge", "m", "Merge", "Merge the rule with the next one.", True),
+    Action(
+        "review",
+        "mark",
+        "space",
+        "Mark",
+        "Mark the rule: keep, drop and merge then take all that are.",
+        True,
+    ),
+    Action("review", "mark_open", "asterisk", "Mark open", "Mark all open rules, or none.", keys_shown="*"),
+    Action("review", "merge", "m", "Merge", "Merge the marked rules, or the rule with the next one.", True),
+    Action("review", "open", "enter", "Open", "Show what it changed, with both prompts and answers.", True),
     Action("review", "undo", "u", "Undo", "Take the last decision back.", True),
     Action("review", "redo", "U", "Redo", "Do again what was undone."),
-    Action("review", "note", "n", "Note", "Write a note that travels with the rule.", True),
-    Action("review", "next_undecided", "j", "Next undecided", "Go to the next undecided rule."),
-    Action("review", "previous_undecided", "k", "Previous undecided", "Go to the undecided rule before."),
+    Action("review", "note", "i", "Note", "Write a note that travels with the rule.", True),
+    Action("review", "next_undecided", "j", "Next open", "Go to the next open rule."),
+    Action("review", "previous_undecided", "k", "Previous open", "Go to the open rule before."),
     Action("review", "next_rule", "J,down", "Next", "Go to the next rule."),
     Action("review", "previous_rule", "K,up", "Previous", "Go to the rule before."),
-    Action("review", "sort", "s", "Sort", "Sort by order of arrival, gain, or state."),
+    Action("review", "first_rule", "home,g", "First", "Go to the first rule."),
+    Action("review", "last_rule", "end,G", "Last", "Go to the last rule."),
+    Action("review", "sort", "o", "Sort", "Sort by order of arrival, gain, or state."),
     Action("review", "filter", "slash", "Filter", "Show only the rules that hold a text."),
     Action("review", "try", "t", "Try", "Type inputs and see the answers with the rules as decided."),
     Action("review", "evidence_down", "pagedown,ctrl+f,ctrl+d", "Evidence down", "Scroll the evidence down."),
@@ -179,11 +214,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "try",
         "run",
-        "enter,ctrl+r,f5,ctrl+enter",
+        "enter,ctrl+r,ctrl+enter",
         "Answer",
         "Answer the input with and without the rules; ctrl+j breaks a line.",
         True,
-        "enter ctrl+r f5",
+        "enter ctrl+r",
     ),
     Action("try", "save", "ctrl+s", "Save", "Save the input and the right answer for training.", True),
     Action("try", "cancel", "escape", "Cancel", "End the answers under way.", True),
@@ -201,7 +236,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare", "split", "s", "Split", "Show the examples of the other held-out split.", True),
     Action("compare", "swap", "w", "Swap", "Exchange before and after.", True),
     Action("compare", "another", "c", "Another", "Compare with another run or artifact.", True),
-    Action("compare", "reload", "r", "Reload", "Read again what was measured."),
+    Action("compare", "reload", "f5", "Reload", "Read again what was measured."),
     *_panes(
         "compare",
         ("Examples", "Focus the list of examples."),
@@ -210,12 +245,12 @@ ACTIONS: tuple[Action, ...] = (
         ("Prompt", "Focus the prompt's diff."),
     ),
     Action("compare", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them."),
-    Action("models", "hash", "h", "Hash", "Compute the model's exact revision; remembered.", True),
-    Action("models", "measure", "t", "Throughput", "Measure its tokens per second; remembered.", True),
-    Action("models", "pull", "p", "Pull", "Download a model, after a question: this reaches out.", True),
-    Action("models", "free", "f", "Free", "Take the model out of memory; nothing is deleted.", True),
+    Action("models", "hash", "H", "Hash", "Compute the model's exact revision; remembered.", True),
+    Action("models", "measure", "b", "Benchmark", "Measure its tokens per second; remembered.", True),
+    Action("models", "pull", "P", "Pull", "Download a model, after a question: this reaches out.", True),
+    Action("models", "free", "X", "Free", "Take the model out of memory; nothing is deleted.", True),
     Action("models", "cancel", "x", "Cancel", "End the work under way; what waits begins then.", True),
-    Action("models", "reload", "r", "Reload", "Look around on this machine again."),
+    Action("models", "reload", "f5", "Reload", "Look around on this machine again."),
     *_panes(
         "project",
         ("Settings", "Show the settings."),
@@ -233,11 +268,11 @@ ACTIONS: tuple[Action, ...] = (
         True,
         "s ctrl+s",
     ),
-    Action("project", "run", "r", "Run", "Save the changes and start a run.", True),
+    Action("project", "run", "r", "Run", "Save the changes and start a run, after a question.", True),
     Action(
-        "project", "check", "c", "Measure", "Check everything and measure the model with a few calls.", True
+        "project", "check", "b", "Benchmark", "Check everything and measure the model with a few calls.", True
     ),
-    Action("project", "edit_outside", "e", "Editor", "Open the project file in $EDITOR.", True),
+    Action("project", "edit_outside", "E", "Editor", "Open the project file in $EDITOR.", True),
     Action("project", "undo_all", "U", "Undo all", "Take all changes back."),
     Action("project", "leave_screen", "escape", "Back", "Go back; asks about changes that aren't saved."),
     Action("project", "leave", "q", "Quit", "Leave; asks about changes that aren't saved.", True),
@@ -248,9 +283,7 @@ ACTIONS: tuple[Action, ...] = (
         "form", "previous_choice", "left", "Choice before", "Take the choice before.", keys_shown="\u2190"
     ),
     Action("form", "undo", "u", "Undo", "Put the field back to what the file says.", True),
-    Action(
-        "form", "unset", "d,delete", "Default", "Take the field out of the file: its default holds.", True
-    ),
+    Action("form", "unset", "d,delete", "Drop", "Drop the field from the file: its default holds.", True),
     Action(
         "form",
         "section(1)",
@@ -276,6 +309,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
     Action("table", "open", "enter", "Open", "Open the row.", True),
+    Action("table", "sort(1)", "o", "Sort", "Sort by the next column; after the last, not at all."),
+    Action("table", "sort(0)", "O", "Turn round", "Turn the order of the rows round."),
     *_moves("text", "Scroll"),
     Action("text", "first", "home,g", "Top", "Go to the top."),
     Action("text", "last", "end,G", "Bottom", "Go to the bottom."),
@@ -298,6 +333,7 @@ def bindings(*scopes: Scope) -> list[BindingType]:
             key_display=action.shown.split()[0],
             tooltip=action.help,
             id=action.id,
+            priority=action.anywhere,
         )
         for action in of_scope(*scopes)
     ]

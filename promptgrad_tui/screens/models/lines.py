@@ -8,12 +8,12 @@ from typing import Any
 
 from models.catalog.found import FoundModel
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow
-from promptgrad_tui.screens.widgets.details import fact, heading, verbatim
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, rough_duration_text, size_text
 from promptgrad_tui.views.model_text import rate_text, speed_text, value_text
 from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, progress_bar
+from promptgrad_tui.views.text_blocks import fact, heading, verbatim
+from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, progress_bar, shortened
 
 COLUMNS = (
     Column("Model", share=1),
@@ -26,6 +26,7 @@ COLUMNS = (
     Column("Revision", width=12, from_width=64),
 )
 _BAR = 24
+_END_OF_NAME = 14
 
 
 def inventory_line(inventory: Inventory) -> Line:
@@ -49,15 +50,15 @@ def inventory_line(inventory: Inventory) -> Line:
     )
 
 
-def paint(row: ModelRow, _widths: Sequence[int]) -> Sequence[Line]:
-    """Return a row's cells."""
+def paint(row: ModelRow, widths: Sequence[int]) -> Sequence[Line]:
+    """Return a row's cells; of a long name the end stays, where its size and quantisation are."""
     model = row.model
     if model.problem:
         name: Line = ((f"! {one_line(model.name)}", "bad"), (f"  {one_line(model.problem)}", "dim"))
         return (name, line(model.place, "dim"), *[line("")] * 6)
     mark: tuple[str, Tone] = ("\u25cf ", "accent") if row.can_be_freed else ("  ", "")
     return (
-        (mark, (one_line(model.name), "")),
+        (mark, (shortened(one_line(model.name), widths[0] - 2, _END_OF_NAME), "")),
         line(one_line(model.place), "dim"),
         line(size_text(model.size) if model.size else ""),
         line(one_line(model.quantization)),
@@ -80,9 +81,9 @@ def _speed(model: FoundModel) -> str:
 
 
 def revision_cell(model: FoundModel) -> Line:
-    """Return a revision as 12 digits, a mark where it isn't verified, or what to press to have it."""
+    """Return a revision as 12 digits, a mark where it isn't verified, or that it was not computed yet."""
     if model.revision is None:
-        return line("press h", "dim")
+        return line("not hashed", "dim")
     kind, _, digits = model.revision.rpartition(":")
     return line(digits[:12]) if kind == "sha256" else ((digits[:10], ""), (" ?", "warn"))
 
@@ -131,7 +132,7 @@ def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
 
 def _measured(model: FoundModel, columns: int) -> list[Line]:
     if model.throughput is None:
-        return fact("throughput", "not measured yet: t measures it", columns, "dim")
+        return fact("throughput", "not measured yet: b measures it", columns, "dim")
     day = time.strftime("%Y-%m-%d", time.localtime(model.throughput.measured))
     return fact("throughput", f"{speed_text(model.throughput)} (measured {day})", columns)
 

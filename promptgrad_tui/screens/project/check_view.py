@@ -11,8 +11,8 @@ from textual.containers import Container, Vertical
 from promptgrad_tui.screens.project.lines import FINDING_COLUMNS, finding_lines, paint_finding
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.toned_lines import Line
-from promptgrad_tui.work.check.findings import Finding
 
 
 class CheckView(Container):

@@ -10,11 +10,12 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.live.command_process import CommandProcess
 from promptgrad_tui.screens.project.draft import ProjectDraft
 from promptgrad_tui.screens.project.lines import estimate_lines, split_lines
-from promptgrad_tui.screens.widgets.details import fact, paragraph
+from promptgrad_tui.views.estimate import PlannedCalls
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.progress_lines import ProgressLine
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line
-from promptgrad_tui.work.check.estimate import PlannedCalls, planned_calls
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.work.check.estimate import planned_calls
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 Upto = Literal["data", "rate"]
@@ -87,7 +88,7 @@ class ProjectChecks:
             return paragraph(self.doing or "There is no estimate without the data.", columns, "dim")
         task = draft.project.model.task if draft is not None and draft.project is not None else ""
         if self._rate is not None and task and self._rate.uri != task:
-            lines += fact("", f"The model is {task} now: c measures again.", columns, "warn")
+            lines += fact("", f"The model is {task} now: b measures again.", columns, "warn")
         return [*lines, *_unsaved_note(draft, columns)]
 
 

@@ -119,7 +119,7 @@ def edited(text: str, edits: Edits, name: str = "promptgrad.toml") -> str:
     if not is_right:
         raise ProjectError(
             f"{name} is written so that {_names(edits)} can't be changed here.",
-            hint="Nothing was written. Change it in your editor: press e.",
+            hint="Nothing was written. Change it in your editor: press E.",
         )
     return result
 

@@ -49,6 +49,7 @@ class ProjectForm(Container):
             lambda row, widths: paint_row(self._shown_draft, row, widths),
             empty="",
             follow=False,
+            sortable=False,
             id="settings-table",
             classes="pane",
         )
@@ -135,7 +136,7 @@ class ProjectForm(Container):
     def _edit(self, field: FormField) -> None:
         text = text_of(self._shown_draft.value(field))
         if visible(text) != text.expandtabs(4):
-            self.notify("The value holds characters that can't be edited here: e opens your editor.")
+            self.notify("The value holds characters that can't be edited here: E opens your editor.")
             return
         self._edited = field
         self.add_class("editing")

@@ -14,11 +14,11 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.models.lines import COLUMNS, paint
 from promptgrad_tui.screens.models.state import Inventory, ModelRow
 from promptgrad_tui.screens.project.lines import rate_text
-from promptgrad_tui.screens.widgets.details import fact, paragraph
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.figures import size_text
 from promptgrad_tui.views.model_text import speed_text
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line, line
 from promptgrad_tui.work.check.report import RateMeasured
 
@@ -109,7 +109,7 @@ class ModelPicker(Container):
         if model.throughput:
             lines += fact("throughput", speed_text(model.throughput), columns)
         rate = self._rate_of(model.uri)
-        here = rate_text(rate) if rate else "not measured yet: c measures the project's model"
+        here = rate_text(rate) if rate else "not measured yet: b measures the project's model"
         return [*lines, *fact("measured", here, columns)]
 
     @property

@@ -35,9 +35,9 @@ from promptgrad_tui.screens.widgets.pane_tabs import tabs_line
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.estimate import range_text
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, joined, line, plain
-from promptgrad_tui.work.check.findings import Finding
 
 _PANES = ("settings", "data", "model", "estimate")
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -322,7 +322,9 @@ class ProjectScreen(Screen[None]):
         self._leave("leave")
 
     def _leave(self, action: str) -> None:
-        draft = self._draft
+        draft, form = self._draft, self.query_one(ProjectForm)
+        if form.is_editing:
+            form.action_accept()
 
         def answered(value: str | None) -> None:
             if value == "save":

@@ -9,14 +9,14 @@ from textual.screen import Screen
 
 from engine.programs.formatting import as_text
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.rows import BatchRow, RolloutRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.stories import judged_text, rollout_lines, success_mark
 from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.details import judged_text, rollout_lines, success_mark
+from promptgrad_tui.views.run.rows import BatchStory, RolloutRow
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import BLANK, Line, error_bars, joined, line
 
@@ -37,7 +37,7 @@ class BatchScreen(Screen[None]):
 
     BINDINGS = bindings("batch")
 
-    def __init__(self, session: RunSession, batch: BatchRow) -> None:
+    def __init__(self, session: RunSession, batch: BatchStory) -> None:
         super().__init__()
         self._session = session
         self._batch = batch
@@ -81,7 +81,9 @@ class BatchScreen(Screen[None]):
         show_row(self.app, event.table, self._detail, grows=False)
 
     def _detail(self, row: RolloutRow) -> Detail:
-        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout of {row.example}"
+        shown = self.query_one(RowTable).rows
+        place = f"{shown.index(row) + 1} of {len(shown)}" if row in shown else ""
+        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout {place}".rstrip()
         return title, lambda width: rollout_lines(self._session, row, width)
 
     def _show(self) -> None:
@@ -99,9 +101,8 @@ class BatchScreen(Screen[None]):
                 line(f"{len(scored.failures)} of {count_text(len(scored.examples), 'example')} failed")
             )
         if self._batch.kept:
-            parts.append(
-                line(f"{count_text(self._batch.kept, 'rule')} kept, gain {self._batch.gain:+.2f}", "good")
-            )
+            rules = count_text(len(self._batch.kept), "rule")
+            parts.append(line(f"{rules} kept, gain {self._batch.gain:+.2f}", "good"))
         return joined(parts, "   ")
 
     def _errors(self, width: int) -> Line:

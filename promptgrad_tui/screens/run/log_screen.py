@@ -8,15 +8,16 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.rows import LogRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.stories import clock_text, event_lines
 from promptgrad_tui.screens.live.worker_process import last_words
-from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row, verbatim
+from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.run.details import clock_text, event_lines
+from promptgrad_tui.views.run.rows import LogRow
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import verbatim
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 _COLUMNS = (

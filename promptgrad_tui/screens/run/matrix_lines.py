@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptgrad_tui.screens.run.panes.artifacts import MatrixRow
-from promptgrad_tui.screens.run.score_lines import slice_gain_lines
-from promptgrad_tui.screens.widgets.details import fact, heading, paragraph, verbatim
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import count_text, gain_text, score_text
+from promptgrad_tui.views.run.score_lines import slice_gain_lines
+from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
 from promptgrad_tui.views.toned_lines import Line
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _proved(manifest: ArtifactManifest, columns: int) -> list[Line]:
         lines += paragraph(f"- {rule.text}", columns)
         if rule.evidence:
             gain = gain_text(rule.evidence.delta, rule.evidence.low, rule.evidence.high)
-            lines += paragraph(f"  {gain} on {rule.evidence.n} examples", columns, "dim")
+            lines += paragraph(f"  {gain} on {count_text(rule.evidence.n, 'example')}", columns, "dim")
     return lines
 
 

@@ -27,12 +27,13 @@ from promptgrad_tui.work.machine.recent import RecentProjects
 
 if TYPE_CHECKING:
     from engine.journal.journal import RunRecord
+    from promptgrad_tui.screens.live.project_runs import RunWatch
 
 _REFRESH_SECONDS = 2.0
 _TITLE_ROWS = 3
 _FACTS_FROM_ROWS = 20
 _NO_RUN = "No run yet: press r to start one."
-_NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
+_NO_PROJECT = "Nothing here yet: D runs the demo, i writes a new project."
 _UNREAD = "The runs can't be read now."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
@@ -87,7 +88,8 @@ class StartScreen(Screen[None]):
         self.folder = folder
         self._recent = recent
         self._problem = ""
-        self._told: RunRecord | None = None
+        self._told: tuple[RunRecord, str] | None = None
+        self._watches: dict[str, RunWatch] = {}
 
     @property
     def has_project(self) -> bool:
@@ -104,7 +106,9 @@ class StartScreen(Screen[None]):
         yield KeyBar()
 
     def _runs_table(self) -> RowTable[RunRecord]:
-        table = RowTable(_RUN_COLUMNS, _paint_run, empty=_NO_RUN, follow=False, classes="pane")
+        table: RowTable[RunRecord] = RowTable(
+            _RUN_COLUMNS, self._paint_run, empty=_NO_RUN, follow=False, classes="pane"
+        )
         table.border_title = "Runs"
         return table
 
@@ -138,7 +142,9 @@ class StartScreen(Screen[None]):
         rows: Sequence[RunRecord | ProjectRow]
         try:
             if self.has_project:
-                rows = read_runs(self.folder)[::-1]
+                runs = read_runs(self.folder)[::-1]
+                self._watch(runs)
+                rows = runs
             else:
                 rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
             self._problem = ""
@@ -154,16 +160,36 @@ class StartScreen(Screen[None]):
         status.repaint()
         self._show_facts()
 
+    def _watch(self, runs: Sequence[RunRecord]) -> None:
+        """Look how far the runs are that processes work on."""
+        from promptgrad_tui.screens.live.project_runs import RunWatch
+
+        running = [run.id for run in runs if run.status == "running"]
+        self._watches = {run: self._watches.get(run) or RunWatch(self.folder, run) for run in running}
+        for watch in self._watches.values():
+            watch.look()
+
+    def _paint_run(self, row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
+        name, state, *cells = _paint_run(row, widths)
+        watch = self._watches.get(row.id)
+        share = line(f" {watch.share}" if watch is not None else "", "accent")
+        return (name, (*state, *share), *cells)
+
     def _show_facts(self) -> None:
-        from promptgrad_tui.screens.start.run_facts import fact_lines
+        from promptgrad_tui.views.run.in_list import fact_lines
 
         row, view = self.query_one(RowTable).current, self.query_one(TextView)
         self.set_class(self.has_project and row is not None, "has-run")
-        if self.has_project and row is not None and row != self._told:
-            is_other = self._told is None or self._told.id != row.id
-            self._told = row
+        if not self.has_project or row is None:
+            return
+        watch = self._watches.get(row.id)
+        doing = watch.told if watch is not None else ""
+        if (row, doing) != self._told:
+            is_other = self._told is None or self._told[0].id != row.id
+            self._told = (row, doing)
             view.border_title = one_line(row.id)
-            view.show(lambda width: fact_lines(row, width), keep_place=not is_other)
+            now = [line(f"  {doing}", "accent")] if doing else []
+            view.show(lambda width: [*now, *fact_lines(row, width)], keep_place=not is_other)
 
     def on_row_table_moved(self) -> None:
         """Tell of the run under the cursor."""
@@ -240,10 +266,10 @@ class StartScreen(Screen[None]):
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 
-def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
-    from promptgrad_tui.screens.live import project_runs
+def _paint_run(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
+    from promptgrad_tui.views.run.in_list import run_cells
 
-    return project_runs.paint(row, widths)
+    return run_cells(row)
 
 
 def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:

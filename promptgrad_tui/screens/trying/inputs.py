@@ -67,10 +67,13 @@ class FieldArea(TextArea):
 FieldBox: TypeAlias = FieldArea | FieldLine
 
 
-def field_box(field: TryField, text: str = "") -> FieldBox:
-    """Return a box for a field; what would act on the terminal is shown in it, and is what it holds."""
+def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
+    """Return a box for a field; what would act on the terminal is shown in it, and is what it holds.
+
+    `hint` stands in an empty box, by default what the field may hold.
+    """
     shown = _shown(text)
-    hint = _hint(field)
+    hint = one_line(hint) if hint else _hint(field)
     box: FieldBox
     if field.is_long or "\n" in shown:
         box = FieldArea(

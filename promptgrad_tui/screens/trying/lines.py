@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from promptgrad_tui.screens.trying.state import Answer, Problem, TryState
-from promptgrad_tui.screens.widgets.details import heading, paragraph
 from promptgrad_tui.views.figures import count_text, tokens_text
 from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.text_blocks import heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, joined, line
 from promptgrad_tui.work.trying.messages import Answered, Side, TriedRule
 

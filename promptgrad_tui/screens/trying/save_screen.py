@@ -47,6 +47,7 @@ class TrySaveScreen(ModalScreen[None]):
         self._warning = warning
         self._save = save
         self._problem: Problem | None = None
+        self._warned = ""
 
     def compose(self) -> ComposeResult:
         """Make the box."""
@@ -57,7 +58,9 @@ class TrySaveScreen(ModalScreen[None]):
             yield LinesView(lambda width, _: self._given(width), id="try-given")
             with VerticalScroll(id="try-expected", can_focus=False):
                 for field in self._fields:
-                    yield field_box(field, self._answer.get(field.name, field.suggestion))
+                    # What the model said may be wrong: it is shown, and never taken for right by itself.
+                    said = self._answer.get(field.name, "")
+                    yield field_box(field, field.suggestion, hint=f"the model said: {said}" if said else "")
             yield LinesView(lambda width, _: self._told(width), id="try-told")
             yield Static(_FOOT, markup=False, classes="box-foot")
 
@@ -110,5 +113,20 @@ class TrySaveScreen(ModalScreen[None]):
         self.action_save()
 
     def action_save(self) -> None:
-        """Ask for the example to be kept."""
-        self._save({box.name or "": text_of(box) for box in boxes_in(self)})
+        """Ask for the example to be kept; a value that no example has is asked about once."""
+        expected = {box.name or "": text_of(box) for box in boxes_in(self)}
+        unknown = _unknown(self._fields, expected)
+        if unknown and unknown != self._warned:
+            self._warned = unknown
+            self.show_problem(unknown, "ctrl+s again saves it all the same.")
+            return
+        self._save(expected)
+
+
+def _unknown(fields: Sequence[TryField], expected: Mapping[str, str]) -> str:
+    """Return a sentence on the first value that no example has, where the values of examples are few."""
+    for field in fields:
+        value = expected.get(field.name, "").strip()
+        if field.choices and value and value not in field.choices:
+            return f"No example has {field.name} = {one_line(value)}. They have {', '.join(field.choices)}."
+    return ""

@@ -18,10 +18,10 @@ from promptgrad_tui.screens.trying.lines import answer_lines, problem_lines, tit
 from promptgrad_tui.screens.trying.process import Gone, TryProcess
 from promptgrad_tui.screens.trying.save_screen import TrySaveScreen
 from promptgrad_tui.screens.trying.state import TryState
-from promptgrad_tui.screens.widgets.details import heading
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line
 from promptgrad_tui.work.trying.messages import (
     Cancel,
@@ -40,9 +40,7 @@ _SIDE_BY_SIDE_FROM = 70
 _DRAWINGS_PER_SECOND = 20
 _BASE = "Base instructions"
 _FIRST = "Input"
-_UNDER_WAY = (
-    "A run of this project is under way. If it is interrupted, it can't be resumed once its data has changed."
-)
+_UNDER_WAY = "The run under way goes on without this example; the next run learns from it."
 
 
 class TryScreen(Screen[None]):

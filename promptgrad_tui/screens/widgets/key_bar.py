@@ -15,7 +15,7 @@ from promptgrad_tui.screens.keys.actions import ACTIONS, Scope, key_text
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.toned_lines import Line, Tone
 
-_LAST: tuple[Scope, ...] = ("app", "table")
+_LAST: tuple[Scope, ...] = ("table", "app")
 _IN_BAR = [
     action.id
     for action in sorted(
@@ -23,7 +23,7 @@ _IN_BAR = [
     )
     if action.footer
 ]
-"""A screen's own actions first, those of all screens after them."""
+"""A screen's own actions first, then those of a table, then those of all screens."""
 
 _FIRST_SCREENS = 2
 """Textual's own, and the start page: there is nothing to go back to."""

@@ -123,6 +123,24 @@ class TextView(TonedView, can_focus=True):
         """All of the text."""
         return "\n".join(plain(runs).rstrip() for runs in self._lines)
 
+    def way_back(self) -> Callable[[], None]:
+        """Return what goes back to where a person is now."""
+        match, top = self._match, round(self.scroll_y)
+
+        def go_back() -> None:
+            self._match = match
+            self.scroll_to(y=top, animate=False, force=True)
+            self.refresh()
+
+        return go_back
+
+    def jump(self, text: str) -> bool:
+        """Scroll to the line with that number, from 1."""
+        if not text.isdigit() or not 1 <= int(text) <= len(self._lines):
+            return False
+        self.scroll_to(y=int(text) - 1, animate=False, force=True)
+        return True
+
     def find(self, text: str, *, backwards: bool = False) -> bool:
         """Scroll to the next line that holds `text`, in any case; False if there is none."""
         wanted, count = text.casefold(), len(self._lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.project.data import LoadedExample
 from engine.project.splits import Splits
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list"}
 

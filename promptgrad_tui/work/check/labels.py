@@ -10,7 +10,7 @@ from engine.project.data import LoadedExample
 from engine.project.label_errors import contradictions
 from engine.project.splits import Splits
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 
 _SHOWN = 5
 _RARE = 2
