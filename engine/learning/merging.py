@@ -11,9 +11,9 @@ from rapidfuzz import fuzz
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice, RulesChanged
 from engine.journal.replay import cause_of
-from engine.learning.prompts import merge_inputs
+from engine.learning.analysis.prompts import merge_inputs
+from engine.learning.analysis.signatures import MergeRules
 from engine.learning.rule_tests import Change, RuleTester
-from engine.learning.signatures import MergeRules
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 

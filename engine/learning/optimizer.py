@@ -20,8 +20,8 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
+from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.elimination import Elimination
-from engine.learning.gradients import GradientWriter
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
@@ -115,6 +115,7 @@ class PromptGradOptimizer(Teleprompter):
             task_lm=_configured_lm(),
             adapter=dspy.settings.adapter or dspy.ChatAdapter(),
             declared=declared,
+            scorer=getattr(getattr(_configured_lm(), "engine", None), "scorer", None),
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:

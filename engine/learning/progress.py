@@ -12,7 +12,7 @@ from engine.project.config import PromptGradConfig
 _PROPOSALS_PER_BATCH = 2.0
 _REFERENCE = {"failure_analysis"}
 _LEFT_TO_CORRECT = 0.9
-"""What a batch's tests cost, as a share of the batch before: rules that are kept leave fewer failures."""
+"""The cost of a batch's tests relative to the batch before: kept rules leave fewer failures."""
 _ORDER: tuple[Phase, ...] = (
     "rollouts",
     "screening",
@@ -29,7 +29,7 @@ class Workload:
 
     A rollout counts as one call for each of `predictors`. `tests` is the expected number of rules tested
     in a batch; each test costs the new side of its pairs, and half of the old side, since the rest is known.
-    `layers` are the tests of demonstrations and of sets of rules, and what each layer brings by itself.
+    `layers` are the tests of demonstrations and of sets of rules, and the scores of each layer alone.
     """
 
     baseline: int
@@ -64,7 +64,7 @@ class Workload:
         )
 
     def batches(self, count: int, *, ahead: int = 0) -> int:
-        """Calls of so many batches, the first of which comes `ahead` batches after this one."""
+        """Calls of `count` batches, the first of which comes `ahead` batches after this one."""
         tests = self.validation * sum(_LEFT_TO_CORRECT**number for number in range(ahead, ahead + count))
         return count * (self.rollouts + self.gradients) + round(tests)
 
@@ -91,9 +91,9 @@ class Workload:
 
 
 class Forecast:
-    """Calls done, and calls expected in all, at each turn of a run.
+    """Calls done, and calls expected in total, at each phase of a run.
 
-    What the tests of a batch cost is learned from the batches of the run itself. The last batch counts for
+    The cost of a batch's tests is estimated from the run's own batches. The last batch counts for
     half, the one before for a quarter, and so on.
     """
 
@@ -114,7 +114,7 @@ class Forecast:
         self._tested = 0
 
     def at(self, phase: Phase, epoch: int, batch: int) -> tuple[int, int]:
-        """Return (calls done, calls expected in all) at the beginning of `phase`."""
+        """Return (calls done, calls expected in total) at the beginning of `phase`."""
         done = self._done()
         self._learn(phase, (epoch, batch), done)
         workload = replace(self._workload, validation=round(self._tests))
@@ -133,7 +133,7 @@ class Forecast:
 
 
 class ReflectionCount:
-    """Passes events on, and counts the calls of the reflection model that they tell of."""
+    """Passes events on, and counts the reflection model's calls in them."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit

@@ -79,7 +79,6 @@ class PromptGradApp(Searching):
         self._is_beginning = False
 
     def on_mount(self) -> None:
-        """Open the first screen."""
         self.register_theme(THEME)
         self.theme = remembered_theme(self.available_themes)
         self.theme_changed_signal.subscribe(self, remember_theme)
@@ -123,15 +122,12 @@ class PromptGradApp(Searching):
             self.folder, self._journal = folder, None
 
     def on_start_screen_chosen(self, message: StartScreen.Chosen) -> None:
-        """Open a run."""
         self.open_run(message.run)
 
     def on_start_screen_project_chosen(self, message: StartScreen.ProjectChosen) -> None:
-        """Open a project."""
         self.open_project(message.folder)
 
     def on_start_screen_wanted(self, message: StartScreen.Wanted) -> None:
-        """Begin what a person wants."""
         begin = {
             "run": self._ask_to_run,
             "demo": self._ask_for_demo,
@@ -186,7 +182,7 @@ class PromptGradApp(Searching):
             if value:
                 self._begin_demo(folder)
 
-        text = f"Writes {one_line(str(folder))}, a project with a tiny model of its own, and runs it: about "
+        text = f"Writes {one_line(str(folder))}, a project with its own tiny model, and runs it: about "
         text += "half a minute. Nothing leaves this machine."
         self.push_screen(
             QuestionScreen("Run the demo?", text, [Choice("S", "Start the demo", "start")]), answered
@@ -237,7 +233,6 @@ class PromptGradApp(Searching):
         self.push_screen(PanelScreen("Keys that are valid here", lambda width: help_lines(actions, width)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         if action in ("search_next", "search_previous"):
             return bool(self._searched)
         if action in ("search", "jump", "copy_row"):
@@ -246,7 +241,7 @@ class PromptGradApp(Searching):
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
-        """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
+        """Show the models of this machine; the screen is kept, so that a download continues."""
         from promptgrad_tui.screens.models.screen import NAME, ModelsScreen
 
         if self._models is None:
@@ -263,10 +258,10 @@ class PromptGradApp(Searching):
             if isinstance(self.screen, StartScreen):
                 self._turn_to(self.screen.folder)
         else:
-            self.notify("This is the first screen: q leaves.", timeout=2)
+            self.notify("This is the first screen: q quits.", timeout=2)
 
     def action_leave(self) -> None:
-        """Leave; runs that are under way go on or are stopped, as a person says; a download is ended."""
+        """Leave; runs in progress continue or are stopped, as a person chooses; a download is ended."""
         runs = runs_under_way(self._folders())
         work = self._models.work_lost_by_leaving if self._models is not None else ""
         if not runs and not work:
@@ -321,13 +316,13 @@ class PromptGradApp(Searching):
 
 def _last_words(error: Exception) -> str:
     """Write the traceback of an error that should not happen to a file, and return what to tell a person."""
-    told = f"Something went wrong that should not: {type(error).__name__}: {error}"
+    text = f"Unexpected error: {type(error).__name__}: {error}"
     file = user_state_path("promptgrad", appauthor=False) / "last-error.txt"
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        told += f"\nPlease report it with {file}."
-    return f"{told}\nThe run, if one was under way, goes on."
+        text += f"\nPlease report it with {file}."
+    return f"{text}\nIf a run was in progress, it continues."
 
 
 def open_app(

@@ -13,7 +13,7 @@ _BRIGHT = 0.5
 
 
 class Colourless(LineFilter):
-    """Leaves bold and the like; what stands on a bright ground, such as a text cursor, is reversed."""
+    """Keeps bold and the like; text on a bright background, such as a text cursor, is reversed."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
         """Return segments without colours."""

@@ -1,4 +1,4 @@
-"""Leaving the app: what goes on without it, and what a person is asked before."""
+"""Leaving the app: what continues without it, and what a person is asked before."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parting_words(folder: Path) -> list[str]:
         return [*where, f"Next: promptgrad run {here}"]
     last = runs[-1]
     if last.status == "running":
-        return [f"Run {last.id} goes on.", *where]
+        return [f"Run {last.id} continues.", *where]
     if not last.is_done:
         return [*where, f"Next: promptgrad -C {here} resume {last.id}"]
     state = f"Run {last.id}: {last.status.replace('_', ' ')}, {count_text(last.n_rules or 0, 'rule')}."
@@ -79,19 +79,21 @@ def parting_words(folder: Path) -> list[str]:
 
 
 class LeaveQuestion(QuestionScreen):
-    """Asks whether to leave, while something is under way."""
+    """Asks whether to leave while work is in progress."""
 
     def __init__(self, runs: Collection[UnderWay], work: str) -> None:
         text = f"{work}\n\n" if work else ""
         choices = [Choice("g", "Leave, and end it", "go")]
         if runs:
             several = len(runs) > 1
-            goes_on = "runs go on in their own processes" if several else "run goes on in its own process"
+            continues = "runs continue" if several else "run continues"
+            where = "in their own processes" if several else "in its own process"
             folders = dict.fromkeys(one_line(str(run.project)) for run in runs)
-            text += f"The {goes_on}. To look at {'them' if several else 'it'} again, type promptgrad in its "
-            text += "folder:\n" + "\n".join(folders)
+            them = "them" if several else "it"
+            text += f"The {continues} {where}. To look at {them} again, type promptgrad in its folder:\n"
+            text += "\n".join(folders)
             choices = [
-                Choice("g", f"Leave; the {'runs go' if several else 'run goes'} on", "go"),
+                Choice("g", f"Leave; the {continues}", "go"),
                 Choice("s", f"Leave, and stop the {'runs' if several else 'run'}", "stop"),
             ]
         super().__init__("Leave?", text.rstrip(), choices)

@@ -60,11 +60,9 @@ class Searching(KeysInTurn[int]):
             self.push_screen(InputScreen("Go to", "", "a row's number, or what it begins with"), go)
 
     def action_search_next(self) -> None:
-        """Go to the next match."""
         self._find(backwards=False)
 
     def action_search_previous(self) -> None:
-        """Go to the match before."""
         self._find(backwards=True)
 
     def _find(self, *, backwards: bool) -> None:
@@ -76,7 +74,6 @@ class Searching(KeysInTurn[int]):
             self.notify(f"Not found: {self._searched}", severity="warning", markup=False)
 
     def action_copy_row(self) -> None:
-        """Copy the row under the cursor, or the text."""
         target = self._target
         if isinstance(target, TextView):
             self._copy(target.text)

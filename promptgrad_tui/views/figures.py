@@ -49,7 +49,7 @@ def duration_text(seconds: float) -> str:
 
 
 def timer_text(seconds: float) -> str:
-    """Return a duration as a clock shows it while it goes on: 0:07, 12:40, 1:02:09."""
+    """Return a duration as a running clock: 0:07, 12:40, 1:02:09."""
     whole = max(int(seconds), 0)
     minutes = f"{whole // 60 % 60}:{whole % 60:02}"
     return f"{whole // 3600}:{minutes:0>5}" if whole >= 3600 else minutes

@@ -112,7 +112,7 @@ def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_pa
         terminal.wait(title, content)
 
     terminal.type("?")
-    terminal.wait("Keys that are valid here", "Judge the rules one by one.")
+    terminal.wait("Keys that are valid here", "Review the rules one by one.")
     # A key that follows escape at once would be read as alt and that key.
     terminal.type("Escape")
     terminal.wait_without("Keys that are valid here")

@@ -30,5 +30,5 @@ def hash_command(context: CommandContext, uri: str, as_json: bool, json_progress
 
     with progress(json_progress) as report:
         revision = read_revision(uri, project_dir=context.project.absolute(), on_progress=report)
-    told = {"uri": uri, "revision": revision.digest, "verified": revision.verified}
-    Terminal.stdout().line(json.dumps(told) if as_json else revision.digest)
+    data = {"uri": uri, "revision": revision.digest, "verified": revision.verified}
+    Terminal.stdout().line(json.dumps(data) if as_json else revision.digest)

@@ -39,5 +39,5 @@ def progress(as_json: bool) -> Iterator[Progress]:
     try:
         with ProgressLines(terminal.stream) as lines:
             yield lines.show
-    except PromptGradError as error:  # told already, as a line of JSON
+    except PromptGradError as error:  # reported already, as a line of JSON
         click.get_current_context().exit(error.exit_code)

@@ -17,22 +17,22 @@ def title_lines(state: CompareState) -> list[Line]:
     """Return what is compared, and what the paired gain says."""
     found = state.comparison
     scores = found.scores[state.split]
-    told = [line(f" {verdict_text(scores, state.split)}", tone_of(scores.gain))]
+    parts = [line(f" {verdict_text(scores, state.split)}", tone_of(scores.gain))]
     if found.notes:
-        told.append(line(f"! {count_text(len(found.notes), 'note')} in Scores", "warn"))
+        parts.append(line(f"! {count_text(len(found.notes), 'note')} in Scores", "warn"))
     names: Line = (
         (" Compare  ", "strong"),
         (one_line(found.before.title), ""),
         (" \u2192 ", "dim"),
         (one_line(found.after.title), "accent"),
     )
-    return [names, joined(told)]
+    return [names, joined(parts)]
 
 
 def filter_line(state: CompareState, columns: int) -> Line:
     """Return the filters with how many examples each lets through; the one that is set in brackets.
 
-    Where there is no room for all of them, those that let nothing through are left out.
+    If there is no room for all of them, filters without examples are left out.
     """
     whole = _filters(state, FILTERS)
     if cell_len(plain(whole)) <= columns:

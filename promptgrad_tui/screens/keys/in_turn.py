@@ -34,7 +34,6 @@ class KeysInTurn(App[ReturnType]):
         return not self._typed.empty() or not self._is_taken
 
     def on_mount(self) -> None:
-        """Begin to take keys in."""
         self._take_keys_in()
 
     async def on_event(self, event: events.Event) -> None:
@@ -63,7 +62,7 @@ class KeysInTurn(App[ReturnType]):
                 await asyncio.sleep(_LOOK_SECONDS)
             self._turn = event
             self.post_message(event)
-            # Who stops a key has taken it in; one whose widget is gone meanwhile never comes back.
+            # A stopped key was handled; one whose widget has gone in the meantime never comes back.
             deadline = loop.time() + _LONGEST_TURN_SECONDS
             while not (self._is_taken or event._stop_propagation) and loop.time() < deadline:
                 await asyncio.sleep(_LOOK_SECONDS)

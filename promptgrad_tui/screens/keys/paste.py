@@ -46,6 +46,6 @@ def install() -> None:
     """Let the drivers of this system read pastes this way."""
     try:
         from textual.drivers import linux_driver
-    except ImportError:  # Windows tells pastes otherwise
+    except ImportError:  # Windows reports pastes differently
         return
     vars(linux_driver)["XTermParser"] = PasteParser

@@ -10,7 +10,7 @@ from promptgrad_tui.views.figures import rough_duration_text, timer_text
 from promptgrad_tui.views.run.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
-"""How long a screen waits for a journal that another program holds, before it says so and tries again."""
+"""How long a screen waits for a locked journal before it says so and tries again."""
 
 
 def read_runs(folder: Path) -> list[RunRecord]:
@@ -62,7 +62,7 @@ class RunWatch:
         return f"{self._progress.fraction:.0%}" if self._progress.expected else ""
 
     @property
-    def told(self) -> str:
+    def activity(self) -> str:
         """What it is doing, how far it is, and for how long it has been going on."""
         parts = [self._progress.phase, self.share]
         left = self._progress.seconds_left(time.time())

@@ -77,7 +77,7 @@ class RunSession:
         return len(self.live.awaited)
 
     def status(self) -> Status:
-        """Return how the run stands at this moment."""
+        """Return the current state of the run."""
         return Status(
             self.live,
             self.is_running,

@@ -38,7 +38,7 @@ def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[byt
             )
     except OSError as error:
         raise PromptGradError(
-            f"The worker can't be started: {error}.", hint=f"Look at {log.parent}: is it writable?"
+            f"The worker can't be started: {error}.", hint=f"Check that {log.parent} is writable."
         ) from error
 
 
@@ -56,7 +56,7 @@ def last_words(project: Path, run: str) -> str:
         return ""
     words = _without_tracebacks(rows)
     if len(words) < len(rows):
-        words.append(f"All of it is in {log}.")
+        words.append(f"See {log} for all of it.")
     return "\n".join(words[-_LAST_LINES:])
 
 

@@ -28,7 +28,6 @@ class ModelDetails(DetailScreen):
         self._problem: PromptGradError | None = None
 
     def on_mount(self) -> None:
-        """Begin to read."""
         self.run_worker(self._read(), exit_on_error=False)
 
     async def _read(self) -> None:

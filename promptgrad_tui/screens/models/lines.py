@@ -1,4 +1,4 @@
-"""How the Models screen tells what it knows: a row's cells, its facts, the work that goes on."""
+"""The lines of the Models screen: a row's cells, its facts, the work in progress."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
         known = {True: "yes: f frees it", False: "no", None: ""}[row.model.is_loaded]
         return fact("in memory", known, columns) if known else []
     verdict = "fits" if needed <= free else "doesn't fit"
-    told = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} are free"
-    return fact("memory", told, columns, "good" if needed <= free else "warn")
+    text = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} free"
+    return fact("memory", text, columns, "good" if needed <= free else "warn")
 
 
 def _measured(model: FoundModel, columns: int) -> list[Line]:
@@ -150,15 +150,15 @@ def job_lines(job: Job) -> list[Line]:
     return [joined(parts), line(one_line(job.text or str(job)), "accent")]
 
 
-def description_lines(told: Mapping[str, Any], columns: int) -> list[Line]:
+def description_lines(description: Mapping[str, Any], columns: int) -> list[Line]:
     """Return what `promptgrad models show --json` printed of a model: files, metadata, chat template."""
     lines: list[Line] = []
-    for file in told["files"]:
+    for file in description["files"]:
         lines += fact("file", file, columns)
-    per_token = told["memory"].get("kv_per_token")
+    per_token = description["memory"].get("kv_per_token")
     lines += fact("KV cache", f"{size_text(per_token)} for each token", columns) if per_token else []
-    lines += heading("Metadata") if told["metadata"] else []
-    for key, value in told["metadata"].items():
+    lines += heading("Metadata") if description["metadata"] else []
+    for key, value in description["metadata"].items():
         lines += verbatim(f"{one_line(key)} = {value_text(value)}", columns)
-    lines += [*heading("Chat template"), *verbatim(told["chat_template"] or "none", columns)]
+    lines += [*heading("Chat template"), *verbatim(description["chat_template"] or "none", columns)]
     return lines

@@ -1,4 +1,4 @@
-"""How the Project screen tells what it knows: a field's row and its help, the splits, the estimate."""
+"""The lines of the Project screen: a field's row and its help, the splits, the estimate."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NARROW = 12
 def paint_row(draft: ProjectDraft, row: FormRow, widths: Sequence[int]) -> Sequence[Line]:
     """Return a row's cells: `!` marks what is wrong, `*` what differs from the file.
 
-    Where a column of its own is too narrow for it, the value stands beside the name.
+    If the value's column is too narrow, the value is shown beside the name.
     """
     problem = draft.problem(row)
     if isinstance(row, FormSection):
@@ -76,9 +76,9 @@ def help_lines(
     if row.range:
         lines += fact("allowed", row.range, columns)
     if row.kind == "table":
-        lines += fact("written as", 'a line for each: name = value, text in "quotes"', columns)
+        lines += fact("written as", 'one per line: name = value, text in "quotes"', columns)
     if row.kind == "list":
-        lines += fact("written as", "a line for each", columns)
+        lines += fact("written as", "one per line", columns)
     default = "must be set" if row.is_required else _default(row)
     lines += fact("default", default, columns)
     if draft.is_field_changed(row):
@@ -120,8 +120,8 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         return []
     lines = fact("calls", range_text(calls.few, calls.many), columns, "strong")
     if rate is None:
-        told = "b measures: it opens the model and asks it a few times."
-        lines += fact("tokens, time", told, columns, "accent")
+        text = "b measures: it opens the model and sends it a few requests."
+        lines += fact("tokens, time", text, columns, "accent")
     else:
         few, many = costs(calls, rate.measured, rate.analysis_tokens)
         lines += fact("tokens", range_text(few.tokens, many.tokens), columns, "strong")
@@ -129,7 +129,7 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         lines += fact("measured", rate_text(rate), columns)
     proposals = count_text(calls.proposals, "proposal")
     limits = f"at least {calls.least:,} calls, at most {calls.most:,} with {proposals} a batch"
-    lines += fact("in any case", limits, columns)
+    lines += fact("limits", limits, columns)
     one_rule, three = rough_text(calls.few), rough_text(calls.many)
     why = f"{one_rule} if one rule suffices, {three} if every batch proposes three."
     return [*lines, *fact("", why, columns, "dim")]
@@ -161,7 +161,7 @@ def finding_lines(finding: Finding, columns: int) -> list[Line]:
 
 
 def standing_line(draft: ProjectDraft, *, has_moved: bool) -> Line:
-    """Return how the draft stands: what is not saved, what is wrong."""
+    """Return the state of the draft: unsaved changes and problems."""
     changes, problems = len(draft.edits), len(draft.problems)
     parts = [
         line(
@@ -169,6 +169,6 @@ def standing_line(draft: ProjectDraft, *, has_moved: bool) -> Line:
             "warn" if changes else "dim",
         ),
         line(f"! {count_text(problems, 'problem')}" if problems else "", "bad"),
-        line("! the file has changed on the disk" if has_moved else "", "bad"),
+        line("! the file has changed on disk" if has_moved else "", "bad"),
     ]
     return joined(parts, "   ")

@@ -35,7 +35,7 @@ _SAME_GAIN = 1e-9
 
 
 def evidence_title(row: TestRow, number: int) -> str:
-    """Return what stands above the evidence: the rule's number, and how many examples it changed."""
+    """Return the line above the evidence: the rule's number, and how many examples it changed."""
     finished = row.finished
     if finished is None or finished.evidence is None:
         return f"{number}  untested"
@@ -193,8 +193,8 @@ def _earlier_lines(
     if not decision.text:
         return fact(name, f"{choice}; {note}" if note else choice, columns)
     lines = fact(name, f"{choice}: {decision.text}", columns)
-    for told in (edit_test_text(session, rule, decision), note):
-        lines += fact("", told, columns) if told else []
+    for remark in (edit_test_text(session, rule, decision), note):
+        lines += fact("", remark, columns) if remark else []
     return lines
 
 

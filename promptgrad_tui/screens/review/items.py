@@ -15,7 +15,7 @@ from promptgrad_tui.views.run.story import RunStory
 def reviewed_items(story: RunStory, *, during: bool) -> list[tuple[ReviewItem, TestRow]]:
     """Return each rule and demonstration that is put to a person, once, with its latest test.
 
-    `during` says that the run goes on: removals are put to a person only then, demonstrations only after.
+    `during` says that the run is in progress: only then are removals reviewed; demonstrations only after it.
     """
     found: dict[str, tuple[ReviewItem, TestRow]] = {}
     for row in story.tests.values():

@@ -1,4 +1,4 @@
-"""The review as lines: what stands above, a rule in the queue, and the evidence for it."""
+"""The review as lines: the title, a rule in the queue, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
 
 
 def can_be_applied(session: RunSession) -> bool:
-    """Whether decisions count for a run as it stands: it is done, or it asks for them while it runs."""
+    """Whether decisions can be applied now: the run has ended, or it asks for them while it runs."""
     live = session.live
     return live.is_done or (live.finished is None and live.has_asked)
 
@@ -181,8 +181,8 @@ def applied_text(
 ) -> str:
     """Return what came of a review of a run that is over; `decisions` are those of it."""
     scores = [("validation", review.validation), ("test", review.test)]
-    told = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
-    text = f"Review {review.number} is applied: {', '.join(told)}."
+    parts = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
+    text = f"Review {review.number} is applied: {', '.join(parts)}."
     edited = [edit_test(session, tests[rule].rule, decision) for rule, decision in decisions.items()]
     failed = {
         test.rule.id for test in edited if test and test.finished and test.finished.verdict == "rejected"
@@ -195,15 +195,14 @@ def applied_text(
 def apply_text(state: ReviewState, *, is_over: bool) -> str:
     """Return what it means to apply the decisions; `is_over` says whether the run is."""
     counts = state.counts()
-    told = [f"{counts[choice]} {word(choice)}" for choice in CHOICES if choice and counts[choice]]
-    text = f"{', '.join(told)}."
+    parts = [f"{counts[choice]} {word(choice)}" for choice in CHOICES if choice and counts[choice]]
+    text = f"{', '.join(parts)}."
     if counts[None]:
         left = "they stay as the run left them" if is_over else "the run waits where it needs them"
         text += f"\n{count_text(counts[None], 'rule')} undecided: {left}."
     if counts["edit"] or counts["merge"]:
-        text += "\nEdits are tested first: one that fails doesn't count, and its old rule is out too."
+        text += "\nEdits are tested first. If an edit fails, neither it nor the old rule is kept."
     if is_over:
-        return (
-            f"{text}\nThe result is scored anew, and saved as another version. A later review may change it."
-        )
-    return f"{text}\nA decision that is applied stands."
+        scored = "The result is scored again and saved as another version."
+        return f"{text}\n{scored} You can change it in a later review."
+    return f"{text}\nApplied decisions are final."

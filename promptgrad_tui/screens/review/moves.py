@@ -19,66 +19,53 @@ class ReviewMoves(Screen[None]):
         raise NotImplementedError
 
     def action_mark(self) -> None:
-        """Mark the rule, or take its mark away."""
         self._state.toggle_mark()
         self._draw()
 
     def action_mark_open(self) -> None:
-        """Mark all open rules, or none."""
         self._state.toggle_open()
         self._draw()
 
     def action_undo(self) -> None:
-        """Take the last decision back."""
         self._state.undo()
         self._draw()
 
     def action_redo(self) -> None:
-        """Make again what was undone."""
         self._state.redo()
         self._draw()
 
     def action_next_undecided(self) -> None:
-        """Go to the next undecided rule."""
         self._state.next(only_undecided=True)
         self._draw()
 
     def action_previous_undecided(self) -> None:
-        """Go to the undecided rule before."""
         self._state.previous(only_undecided=True)
         self._draw()
 
     def action_next_rule(self) -> None:
-        """Go to the next rule."""
         self._state.next()
         self._draw()
 
     def action_previous_rule(self) -> None:
-        """Go to the rule before."""
         self._state.previous()
         self._draw()
 
     def action_first_rule(self) -> None:
-        """Go to the first rule."""
         self._state.go_to_end(0)
         self._draw()
 
     def action_last_rule(self) -> None:
-        """Go to the last rule."""
         self._state.go_to_end(-1)
         self._draw()
 
     def action_sort(self) -> None:
-        """Sort in another order."""
         self._state.sort()
         self._draw()
 
     def action_evidence_down(self) -> None:
-        """Scroll the evidence down."""
         self.query_one("#evidence", TextView).action_page_down()
 
     def action_evidence_up(self) -> None:
-        """Scroll the evidence up."""
         self.query_one("#evidence", TextView).action_page_up()
 
     def action_filter(self) -> None:
@@ -92,5 +79,5 @@ class ReviewMoves(Screen[None]):
         def filtered(text: str | None) -> None:
             show(before if text is None else text)
 
-        title = "Show rules that hold (empty: all)"
+        title = "Show rules that contain (empty: all)"
         self.app.push_screen(InputScreen(title, before, on_change=show), filtered)

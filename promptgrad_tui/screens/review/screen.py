@@ -45,10 +45,10 @@ from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.toned_lines import Line, line
 
 _EDITING = (
-    "One rule; its trigger on a line of its own, with commas between alternatives. "
+    "One rule, then its trigger on a separate line, with commas between alternatives. "
     "The edit is tested before it counts."
 )
-_NO_RULE = "Rules appear here once their tests are over."
+_NO_RULE = "Rules appear here when their tests have ended."
 _REFRESH_SECONDS = 1.0
 
 
@@ -72,7 +72,6 @@ class ReviewScreen(ReviewMoves):
         self._applied = session.live.reviews_applied
 
     def compose(self) -> ComposeResult:
-        """Make the queue and the evidence."""
         yield LinesView(lambda width, _: [title_line(self._session, self._state, width)], classes="title")
         with Container(id="review"):
             queue = RowTable(COLUMNS, self._paint, empty="No rule.", id="queue", classes="pane")
@@ -85,7 +84,6 @@ class ReviewScreen(ReviewMoves):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Fill the queue, and look for what arrives."""
         self._look()
         self.set_interval(_REFRESH_SECONDS, self._look)
 
@@ -105,8 +103,8 @@ class ReviewScreen(ReviewMoves):
         except PromptGradError as error:
             self._session.problem = error.message
             written = {}
-        now = (*story.rules_now, *story.demonstrations_now)
-        self._rules_now = frozenset(part.id for part in now)
+        demonstrations = {part.id for part in story.demonstrations_now}
+        self._rules_now = frozenset({rule.id for rule in story.rules_now} | demonstrations)
         decided = [written_decisions(written, self._tests, number) for number in range(self._number + 1)]
         self._state.take_applied(decided.pop())
         self._earlier = dict(enumerate(decided))
@@ -127,7 +125,6 @@ class ReviewScreen(ReviewMoves):
             self.notify(applied_text(self._session, review, self._tests, decisions), timeout=10)
 
     def on_unmount(self) -> None:
-        """Say that what was decided isn't lost."""
         if self._state.is_changed and self.app.is_running:
             waiting = count_text(len(self._state.ready()), "decision")
             self.app.notify(f"Not applied yet: {waiting}, saved for the next time.", timeout=4)
@@ -161,11 +158,12 @@ class ReviewScreen(ReviewMoves):
         draft = with_theirs(mine, self._draft, self._file.read())
         if draft != mine:
             self._state.take_drafted(draft.decisions, draft.notes)
-            self.notify("Another screen reviews this run too: its decisions are here now.", timeout=4)
+            self.notify("Another screen is also reviewing this run: its decisions are now here.", timeout=4)
         if draft != self._draft:
             self._draft = draft
             if not self._file.write(draft):
-                text = f"{self._file.file} can't be written: what isn't applied is lost with this screen."
+                lost = "decisions that you haven't applied are lost when you leave this screen."
+                text = f"{self._file.file} can't be written: {lost}"
                 self.notify(text, severity="warning", markup=False)
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
@@ -176,7 +174,7 @@ class ReviewScreen(ReviewMoves):
         item = self._state.current
         if item is None:
             is_filtered = bool(self._state.items)
-            text = "No rule holds the text of the filter." if is_filtered else _NO_RULE
+            text = "No rule contains the text of the filter." if is_filtered else _NO_RULE
             return [line(f"  {text}", "dim")]
         earlier = {number: found[item.id] for number, found in self._earlier.items() if item.id in found}
         return evidence_lines(self._session, self._state, item, self._tests[item.id], earlier, columns)
@@ -193,7 +191,6 @@ class ReviewScreen(ReviewMoves):
         return self._number > 0 and bool(self._state.applied)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply now."""
         state = self._state
         current = state.current
         match action:
@@ -217,17 +214,14 @@ class ReviewScreen(ReviewMoves):
                 return True
 
     def action_keep(self) -> None:
-        """Keep the rule."""
         self._state.keep()
         self._draw()
 
     def action_drop(self) -> None:
-        """Drop the rule."""
         self._state.drop()
         self._draw()
 
     def action_edit(self) -> None:
-        """Edit the rule here."""
 
         def edited(text: str | None) -> None:
             if text:
@@ -239,7 +233,6 @@ class ReviewScreen(ReviewMoves):
             self.app.push_screen(EditScreen("Edit the rule", text, _EDITING), edited)
 
     def action_edit_outside(self) -> None:
-        """Edit the rule in the person's own editor."""
         text = self._editable()
         if not text:
             return
@@ -285,14 +278,13 @@ class ReviewScreen(ReviewMoves):
             )
 
     def action_note(self) -> None:
-        """Write a note on the rule."""
 
         def noted(note: str | None) -> None:
             if note is not None:
                 self._state.set_note(note.strip())
                 self._draw()
 
-        title = "Note that travels with the rule, once that is decided"
+        title = "A note that stays with the rule once you have decided on it"
         self.app.push_screen(InputScreen(title, self._state.note(self._state.current_id)), noted)
 
     def action_try(self) -> None:
@@ -303,7 +295,6 @@ class ReviewScreen(ReviewMoves):
         self.app.push_screen(TryScreen(source_of_session(self._session, self._state.ready())))
 
     def action_apply(self) -> None:
-        """Ask, then write all decisions to the journal."""
         decisions = self._state.ready()
 
         def answered(value: str | None) -> None:
@@ -338,5 +329,5 @@ class ReviewScreen(ReviewMoves):
         if self.is_attached:
             self._look()
         written = count_text(count, "decision")
-        told = f"{written} written; the result is being scored anew." if is_over else f"{written} applied."
-        self.notify(told)
+        text = f"{written} saved; the result is being scored again." if is_over else f"{written} applied."
+        self.notify(text)

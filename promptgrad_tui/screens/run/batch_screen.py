@@ -46,15 +46,11 @@ class BatchScreen(Screen[None]):
         self._read()
 
     def compose(self) -> ComposeResult:
-        """Make the title and the table."""
         yield LinesView(lambda width, _: [self._title(), self._errors(width)], classes="title two-lines")
-        yield RowTable(
-            _COLUMNS, self._paint, empty="Nothing is rolled out yet.", follow=False, classes="pane"
-        )
+        yield RowTable(_COLUMNS, self._paint, empty="No rollouts yet.", follow=False, classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the rollouts."""
         self._show()
         self.query_one(RowTable).focus()
         if not self._is_whole:
@@ -72,12 +68,10 @@ class BatchScreen(Screen[None]):
         self._rows = self._session.live.rollouts_of(self._batch)
 
     def action_failures(self) -> None:
-        """Show only the failures, or all rollouts."""
         self._only_failures = not self._only_failures
         self._show()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open a rollout."""
         show_row(self.app, event.table, self._detail, grows=False)
 
     def _detail(self, row: RolloutRow) -> Detail:

@@ -39,7 +39,6 @@ class RunPanes(Container):
         self._charted = (0, 0)
 
     def compose(self) -> ComposeResult:
-        """Make the panes."""
         yield PaneTabs(self._tabs, lambda: _PANES.index(self._front), id="tabs")
         yield LinesView(self._chart, id="chart", classes="pane")
         with Container(id="panes"):
@@ -88,7 +87,6 @@ class RunPanes(Container):
         return started.model.short if started else ""
 
     def on_mount(self) -> None:
-        """Name the chart, and begin in the first pane."""
         chart = self.query_one("#chart")
         chart.border_title = "5 Validation score by epoch, with its 95 % interval"
         chart.border_subtitle = LEGEND
@@ -171,7 +169,6 @@ class RunPanes(Container):
         self.query_one("#tabs", LinesView).repaint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Bring the focused pane to the front."""
         if event.widget.id in _PANES and event.widget.id != self._front:
             self._front = event.widget.id
             self.lay_out()

@@ -66,14 +66,14 @@ def _proved(manifest: ArtifactManifest, columns: int) -> list[Line]:
 
 def _transfer_lines(transfer: Transfer, columns: int) -> list[Line]:
     test = transfer.test
-    told = "Measured here, proved there: an artifact belongs to the revision that it was proved on, so these"
-    lines = paragraph(f"{told} rules can't be loaded on this one.", columns, "warn")
+    text = "Measured here, proved there: an artifact belongs to the revision that it was proved on, so these"
+    lines = paragraph(f"{text} rules can't be loaded on this one.", columns, "warn")
     lines += [(), *fact("model", transfer.model.uri, columns)]
     lines += fact("revision", transfer.model.revision, columns)
     for path in transfer.proved:
         lines += fact("proved in", str(path), columns)
     if not transfer.proved:
-        lines += fact("proved in", "an artifact that is gone", columns, "dim")
+        lines += fact("proved in", "an artifact that no longer exists", columns, "dim")
     lines += fact("measured", transfer.measured, columns)
     lines += _stale_lines(transfer.stale, columns)
     for name, scores in (("baseline", test.baseline), ("optimized", test.optimized)):

@@ -1,4 +1,4 @@
-"""The run screen: how the run stands, its panes, what can be done with it, and where they lead."""
+"""The run screen: the state of the run, its panes, and its actions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ class RunScreen(Screen[None]):
         self._called_for = ""
 
     def compose(self) -> ComposeResult:
-        """Make the panes."""
         yield LinesView(self._status, id="status")
         yield RunPanes(self.session)
         yield KeyBar()
@@ -86,7 +85,6 @@ class RunScreen(Screen[None]):
         return self.query_one(RunPanes)
 
     def on_mount(self) -> None:
-        """Begin to follow the run."""
         self._feed.start()
         self.set_interval(1.0, self._tick)
 
@@ -96,7 +94,6 @@ class RunScreen(Screen[None]):
         self._panes.repaint_now()
 
     def on_unmount(self) -> None:
-        """Stop following."""
         self._feed.close()
 
     def on_run_screen_arrived(self, message: Arrived) -> None:
@@ -147,7 +144,7 @@ class RunScreen(Screen[None]):
         self._keep_matrix_up()
 
     def on_screen_resume(self) -> None:
-        """Read the matrix again: what changed in the project meanwhile makes artifacts stale."""
+        """Read the matrix again: changes in the project make artifacts stale."""
         if self._matrix_of is not None:
             self._read_matrix()
 
@@ -169,7 +166,6 @@ class RunScreen(Screen[None]):
             self.post_message(self.MatrixRead(rows))
 
     def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
-        """Show the matrix."""
         self._panes.show_matrix(message.rows)
 
     def _tell_end(self) -> None:
@@ -183,35 +179,29 @@ class RunScreen(Screen[None]):
         else:
             words = last_words(self.session.project, self.session.run)
             title = "The worker has died"
-            text = f"Its last words:\n{words}" if words else "Its process ended without a word."
+            text = f"Its last output:\n{words}" if words else "Its process ended without a message."
         text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
         self._ask(title, text, [Choice("R", "Resume the run", "resume")])
 
     def on_resize(self, event: events.Resize) -> None:
-        """Arrange the panes for the size of the terminal."""
         self.set_class(event.size.height < 14, "tiny")
         self.set_class(event.size.height < _THREE_STATUS_FROM_ROWS, "low")
         self._panes.lay_out()
         self.refresh_bindings()
 
     def action_pane(self, number: int) -> None:
-        """Focus a pane by its number."""
         self._panes.go_to(number)
 
     def action_next_pane(self) -> None:
-        """Go to the next pane."""
         self._panes.step(1)
 
     def action_previous_pane(self) -> None:
-        """Go to the pane before."""
         self._panes.step(-1)
 
     def action_zoom(self) -> None:
-        """Show the focused pane alone, or all of them."""
         self._panes.zoom()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open the row of a pane."""
         row, session = event.row, self.session
         match event.table.id:
             case "batches":
@@ -236,7 +226,6 @@ class RunScreen(Screen[None]):
         self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
 
     def action_review(self) -> None:
-        """Judge the rules one by one."""
         self.app.push_screen(ReviewScreen(self.session))
 
     def action_try(self) -> None:
@@ -259,11 +248,9 @@ class RunScreen(Screen[None]):
         compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
 
     def action_log(self) -> None:
-        """Show what happened, line by line."""
         self.app.push_screen(LogScreen(self.session))
 
     def action_prompt(self) -> None:
-        """Show the instructions with the rules as they stand."""
         self._show_growing("Instructions with the rules", lambda width: prompt_lines(self.session, width))
 
     def action_scores(self) -> None:
@@ -271,7 +258,6 @@ class RunScreen(Screen[None]):
         self._show_growing("Scores and slices", lambda width: score_lines(self.session.live, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply now."""
         if action in ("pause", "stop"):
             return self.session.is_running
         if action == "resume":
@@ -279,12 +265,10 @@ class RunScreen(Screen[None]):
         return not (action == "zoom" and self.is_mounted and self._panes.is_small)
 
     def action_pause(self) -> None:
-        """Pause the run, or let it go on."""
         is_pausing = self.session.live.progress.is_paused or self.session.is_pausing
         self._command("continue" if is_pausing else "pause")
 
     def action_stop(self) -> None:
-        """Ask, then stop the run."""
         self._ask(
             "Stop the run?",
             "It can be resumed later; nothing is paid for twice.",
@@ -292,7 +276,6 @@ class RunScreen(Screen[None]):
         )
 
     def action_resume(self) -> None:
-        """Ask, then start the run's worker again."""
         progress = self.session.live.progress
         left = max(progress.expected - progress.done, 0)
         text = f"It had done {count_text(progress.done, 'call')}; about {left:,} are left. " if left else ""
@@ -313,7 +296,7 @@ class RunScreen(Screen[None]):
             self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
         else:
             self._has_told_end = False
-            self.notify("The run goes on; what was paid for is replayed first.")
+            self.notify("The run continues; what was paid for is replayed first.")
         finally:
             self._is_resuming = False
 
@@ -321,8 +304,8 @@ class RunScreen(Screen[None]):
         if not self._has_told_review:
             self._has_told_review = True
             words = last_words(self.session.project, self.session.run)
-            text = f"{words}\n\n" if words else "Its process ended without a word.\n\n"
-            text += "What you decided is in the journal: v, then A tries again."
+            text = f"{words}\n\n" if words else "Its process ended without a message.\n\n"
+            text += "Your decisions are in the journal: press v, then A to try again."
             self._ask("The review could not be applied", text, [])
 
     def _ask(self, title: str, text: str, choices: list[Choice]) -> None:

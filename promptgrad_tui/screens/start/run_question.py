@@ -26,12 +26,11 @@ class RunQuestion(QuestionScreen):
         self._folder = folder
         super().__init__(
             f"Start a run of {one_line(folder.name)}?",
-            "Estimating how many calls it takes \u2026",
+            "Estimating the number of calls \u2026",
             [Choice("S", "Start the run", START)],
         )
 
     def on_mount(self) -> None:
-        """Look at the project, without keeping the question waiting."""
         self.run_worker(self._estimate(), group="estimate", exit_on_error=False)
 
     async def _estimate(self) -> None:
@@ -41,8 +40,8 @@ class RunQuestion(QuestionScreen):
             from promptgrad_tui.work.run.job import open_project
 
             project = await asyncio.to_thread(open_project, self._folder, {})
-            told = await CommandProcess(["check", "--json", "--no-model"], self._folder).run()
-            self.tell(_estimate_text(project, CheckReport.model_validate(told), self._folder))
+            reply = await CommandProcess(["check", "--json", "--no-model"], self._folder).run()
+            self.tell(_estimate_text(project, CheckReport.model_validate(reply), self._folder))
         except PromptGradError as error:
             self.tell(f"{error.message}\n{error.hint}".rstrip())
 
@@ -53,15 +52,15 @@ def _estimate_text(project: Project, report: CheckReport, folder: Path) -> str:
 
     wrong = [found.text for found in report.findings if found.level == "fail"]
     if wrong or report.sizes is None:
-        return "\n".join(["It can't run as it is:", *wrong[:3]])
+        return "\n".join(["It can't run yet:", *wrong[:3]])
     calls = planned_calls(project.optimizer, report.sizes, is_timed=project.gates.ask_latency)
-    told = f"Model {project.model.task}: {range_text(calls.few, calls.many)} calls, {calls.most:,} at most."
+    text = f"Model {project.model.task}: {range_text(calls.few, calls.many)} calls, {calls.most:,} at most."
     pace = _seconds_per_call(folder, project.model.task)
     if pace is None:
-        return f"{told}\nNo run of it shows how long that takes: p, then b measures it."
+        return f"{text}\nNo earlier run shows how long that takes: press p, then b to measure it."
     few, many = (rough_duration_text(count * pace) for count in (calls.few, calls.many))
     time = few if few == many else f"{few} to {many.removeprefix('about ')}"
-    return f"{told}\nAt the pace of its last run: {time}."
+    return f"{text}\nAt the pace of its last run: {time}."
 
 
 def _seconds_per_call(folder: Path, model: str) -> float | None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS = 2.0
 _TITLE_ROWS = 3
 _FACTS_FROM_ROWS = 20
-_NO_RUN = "No run yet: press r to start one."
+_NO_RUN = "No runs yet: press r to start one."
 _NO_PROJECT = "Nothing here yet: D runs the demo, i writes a new project."
-_UNREAD = "The runs can't be read now."
+_UNREAD = "The runs can't be read at the moment."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
     Column("Status", width=20),
@@ -61,7 +61,7 @@ class ProjectRow:
 
 
 class StartScreen(Screen[None]):
-    """What can be looked at and what can be begun."""
+    """The project's runs, or recent projects, and what can be started."""
 
     BINDINGS = bindings("start")
 
@@ -97,7 +97,6 @@ class StartScreen(Screen[None]):
         return (self.folder / PROJECT_FILE).is_file()
 
     def compose(self) -> ComposeResult:
-        """Make the title and one table."""
         yield LinesView(lambda width, _: self._title(width), id="status")
         yield self._runs_table() if self.has_project else self._projects_table()
         facts = TextView(id="run-facts", classes="pane")
@@ -118,12 +117,10 @@ class StartScreen(Screen[None]):
         return table
 
     def on_mount(self) -> None:
-        """Fill the table, and keep it up to date."""
         self.query_one(RowTable).focus()
         self.set_interval(_REFRESH_SECONDS, self._keep_up)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Leave out what there is no room for."""
         self.set_class(event.size.height < _FACTS_FROM_ROWS, "low")
 
     def on_screen_resume(self) -> None:
@@ -154,7 +151,7 @@ class StartScreen(Screen[None]):
         table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
         table.show(rows)
         status = self.query_one(LinesView)
-        # A problem is told whole, however long the path in it is.
+        # A problem is shown in full, however long its paths are.
         lines = len(self._title(status.inner_size.width)) if self._problem else 0
         status.styles.height = min(lines, self.size.height // 2) if lines > _TITLE_ROWS else None
         status.repaint()
@@ -183,7 +180,7 @@ class StartScreen(Screen[None]):
         if not self.has_project or row is None:
             return
         watch = self._watches.get(row.id)
-        doing = watch.told if watch is not None else ""
+        doing = watch.activity if watch is not None else ""
         if (row, doing) != self._told:
             is_other = self._told is None or self._told[0].id != row.id
             self._told = (row, doing)
@@ -192,7 +189,6 @@ class StartScreen(Screen[None]):
             view.show(lambda width: [*now, *fact_lines(row, width)], keep_place=not is_other)
 
     def on_row_table_moved(self) -> None:
-        """Tell of the run under the cursor."""
         self._show_facts()
 
     def _title(self, columns: int) -> list[Line]:
@@ -213,20 +209,18 @@ class StartScreen(Screen[None]):
             joined(
                 [
                     line(f"{len(rows)} run{'' if len(rows) == 1 else 's'}"),
-                    line(f"{running} under way" if running else "", "accent"),
+                    line(f"{running} in progress" if running else "", "accent"),
                 ]
             ),
         ]
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open a run or a project."""
         if isinstance(event.row, ProjectRow):
             self.post_message(self.ProjectChosen(event.row.folder))
         else:
             self.post_message(self.Chosen(event.row.id))
 
     def action_new_run(self) -> None:
-        """Start a run of the project."""
         self.post_message(self.Wanted("run"))
 
     def action_project(self) -> None:
@@ -234,11 +228,9 @@ class StartScreen(Screen[None]):
         self.post_message(self.Wanted("settings"))
 
     def action_demo(self) -> None:
-        """Write the demo project and run it."""
         self.post_message(self.Wanted("demo"))
 
     def action_new_project(self) -> None:
-        """Write a new project."""
         self.post_message(self.Wanted("project"))
 
     def action_try(self) -> None:
@@ -254,7 +246,6 @@ class StartScreen(Screen[None]):
             self.app.push_screen(TryScreen(source))
 
     def action_compare(self) -> None:
-        """Compare the run under the cursor with another."""
         from promptgrad_tui.screens.compare.screen import compare_with_another
 
         row = self.query_one(RowTable).current
@@ -262,7 +253,6 @@ class StartScreen(Screen[None]):
             compare_with_another(self.app, self.folder, row.id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 

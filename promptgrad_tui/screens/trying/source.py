@@ -1,4 +1,4 @@
-"""Which rules are tried: those of a run as it stands, as a review would leave them, or of an artifact."""
+"""Which rules are tried: the current ones of a run, as a review would leave them, or those of an artifact."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def score_chart(data: ChartData, columns: int, rows: int) -> list[Line]:
     """Return `rows` lines of `columns` cells: epochs from left to right, scores from bottom to top.
 
     `●` is an epoch's validation score, `◆` the best, `✗` one that was rolled back, `│` their 95 % intervals,
-    the dotted line the baseline; the last but one line tells rules added (+) and gone (-) at the batch
+    the dotted line the baseline; the last line but one shows rules added (+) and gone (-) at the batch
     they came with.
     """
     height = rows - 1 - _COMING_AND_GOING

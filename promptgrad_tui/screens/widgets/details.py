@@ -44,7 +44,7 @@ def show_row(
 
 
 class DetailScreen(Screen[None]):
-    """Shows one text under a title; one that `grows` is made anew while it is on the screen.
+    """Shows one text under a title; one that `grows` is made again while it is on the screen.
 
     `step` gives another text that belongs so many rows further, or None where there is none.
     """
@@ -68,13 +68,11 @@ class DetailScreen(Screen[None]):
         self._follows = follows
 
     def compose(self) -> ComposeResult:
-        """Make the title and the text."""
         yield LinesView(lambda *_: [line(f" {one_line(self._title)}", "strong")], classes="title")
         yield TextView()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the text."""
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
@@ -84,11 +82,9 @@ class DetailScreen(Screen[None]):
             self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         return action != "step" or self._step is not None
 
     def action_step(self, rows: int) -> None:
-        """Show another row."""
         found = self._step(rows) if self._step is not None else None
         if found is not None:
             self._title, self._make = found

@@ -55,7 +55,6 @@ class QuestionScreen(BoxScreen[str]):
         self._choices = choices
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box"):
             yield Static(self._title, markup=False, classes="box-title")
             if self._text:
@@ -85,14 +84,12 @@ class QuestionScreen(BoxScreen[str]):
             view.styles.height = max(min(len(wrap(self._text, columns)), room), 2)
 
     def on_key(self, event: events.Key) -> None:
-        """Answer with the choice of that key."""
         for choice in self._choices:
             if event.key == choice.key or event.character == choice.key:
                 event.stop()
                 self.dismiss(choice.value)
 
     def on_click(self, event: events.Click) -> None:
-        """Answer with the choice under the mouse."""
         labels = list(self.query(".choice"))
         if event.widget in labels:
             number = labels.index(event.widget)
@@ -113,32 +110,27 @@ class PanelScreen(BoxScreen[None]):
         self._tone = tone
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes=f"box box-large {self._tone}"):
             yield Static(self._title, markup=False, classes="box-title")
             yield TextView()
             yield Static("esc  Close", markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
-        """Show the lines."""
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make the box as high as its lines need."""
         columns = min(_WIDEST, event.size.width * 95 // 100) - _BESIDE_LINES
         self.query_one(".box").styles.height = len(self._make(columns)) + 8
 
 
 def error_panel(error: PromptGradError) -> PanelScreen:
-    """Return the panel that tells an error and what to do about it."""
+    """Return the panel that shows an error and what to do about it."""
 
     def lines(columns: int) -> list[Line]:
-        told = [line(text) for text in wrap(error.message, columns)]
-        return (
-            [*told, (), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else told
-        )
+        hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
+        return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
     return PanelScreen("That didn't work", lines, tone="bad")
 
@@ -163,7 +155,6 @@ class InputScreen(BoxScreen[str]):
         self._on_change = on_change
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box box-low"):
             yield Static(self._title, markup=False, classes="box-title")
             yield Input(self._value, placeholder=self._placeholder)
@@ -173,13 +164,11 @@ class InputScreen(BoxScreen[str]):
         self.set_class(self._on_change is not None, "at-the-foot")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Say what is typed so far."""
         event.stop()
         if self._on_change is not None and event.value != self._value:
             self._value = event.value
             self._on_change(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Give the text back."""
         event.stop()
         self.dismiss(event.value)

@@ -40,7 +40,6 @@ class KeyBar(LinesView):
         self._places: list[tuple[int, int, Binding, DOMNode]] = []
 
     def on_mount(self) -> None:
-        """Keep up with what is valid."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
 
     def _bindings_updated(self, screen: Screen[object]) -> None:
@@ -81,7 +80,6 @@ class KeyBar(LinesView):
         return ("help", "leave") if is_first else ("leave_screen", "help", "leave")
 
     async def on_click(self, event: events.Click) -> None:
-        """Do what the key under the mouse would do."""
         for start, end, binding, node in self._places:
             if start <= event.x < end:
                 await self.app.run_action(binding.action, node)

@@ -34,7 +34,6 @@ class PaneTabs(LinesView):
         return self._names() if callable(self._names) else self._names
 
     async def on_click(self, event: events.Click) -> None:
-        """Go to the pane under the mouse."""
         shown = _shown(self._named(), self._front(), self.inner_size.width)
         ends = accumulate(_BESIDE_NAME - 1 + (len(name) + 1 if name else 0) for name in shown)
         number = next((number for number, end in enumerate(ends, 1) if event.x < end), None)
@@ -45,7 +44,7 @@ class PaneTabs(LinesView):
 def tabs_line(names: Sequence[str], front: int, columns: int) -> Line:
     """Return the panes' numbers and names; in front is the one with index `front`, from 0, or none by -1.
 
-    Where there is no room for all of the names, only that of the pane in front stands there.
+    If there is no room for all of the names, only that of the pane in front is shown.
     """
     runs: list[tuple[str, Tone]] = []
     for number, name in enumerate(_shown(names, front, columns)):

@@ -226,7 +226,6 @@ class RowTable(TonedView, Generic[T], can_focus=True):
             self.scroll_to(y=self._cursor - visible_rows + 1, animate=False, force=True)
 
     def on_resize(self) -> None:
-        """Keep the cursor in view."""
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
         self._reveal()
 
@@ -243,31 +242,24 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self._move(row)
 
     def action_up(self) -> None:
-        """Move the cursor up."""
         self._move(self._cursor - 1)
 
     def action_down(self) -> None:
-        """Move the cursor down."""
         self._move(self._cursor + 1)
 
     def action_page_up(self) -> None:
-        """Move the cursor up by a page."""
         self._move(self._cursor - max(self.size.height - 2, 1))
 
     def action_page_down(self) -> None:
-        """Move the cursor down by a page."""
         self._move(self._cursor + max(self.size.height - 2, 1))
 
     def action_first(self) -> None:
-        """Move the cursor to the first row."""
         self._move(0)
 
     def action_last(self) -> None:
-        """Move the cursor to the last row."""
         self._move(len(self._rows) - 1)
 
     def action_open(self) -> None:
-        """Open the row under the cursor."""
         if self.current is not None:
             self.post_message(self.Opened(self))
 

@@ -33,7 +33,7 @@ def run_cells(row: RunRecord) -> Sequence[Line]:
 
 
 def _state(row: RunRecord) -> tuple[str, Tone]:
-    """Return how a run stands, in a sign and a word or two, with its tone."""
+    """Return the state of a run: a sign and a word or two, with their tone."""
     end = headline_of(row.status, row.summary)
     if end is None:
         return ("\u25b6 reviewing" if row.summary else "\u25b6 running", "accent")

@@ -43,7 +43,7 @@ class Status:
     """A run, and what isn't in its events: whether a process works on it, the time, and its options.
 
     `awaited` counts the rules on which the run waits for a person. `started_at` is when its process was
-    started from here, `is_pausing` says that it was asked to pause and goes on with what it has begun.
+    started from here, `is_pausing` says that it was asked to pause and is finishing its current work.
 
     Until the journal has been read for the first time, nothing is known of the run.
     """
@@ -178,7 +178,7 @@ def _doing(status: Status) -> str:
 
 
 def _is_pausing(status: Status) -> bool:
-    """Whether a run that was asked to pause still goes on with what it has begun."""
+    """Whether a run that was asked to pause is still finishing its current work."""
     return status.is_running and (
         status.is_pausing or (status.run.progress.is_paused and bool(status.run.passes))
     )
@@ -199,9 +199,13 @@ def _time_left(status: Status) -> str:
     left = progress.seconds_left(status.now)
     if left is None:
         return ""
-    told = rough_duration_text(left)
+    left_text = rough_duration_text(left)
     # Analyses and tests take longer than what was measured before the first of them.
-    return f"{told} left" if progress.has_seen_a_batch else f"at least {told.removeprefix('about ')} left"
+    return (
+        f"{left_text} left"
+        if progress.has_seen_a_batch
+        else f"at least {left_text.removeprefix('about ')} left"
+    )
 
 
 def _cost(status: Status) -> list[Line]:
@@ -232,7 +236,7 @@ def _cost(status: Status) -> list[Line]:
 
 
 def _duration(status: Status, seconds: float | None) -> list[Line]:
-    """Return how long the run took, or a clock while it goes on."""
+    """Return how long the run took, or a running clock."""
     run = status.run
     if status.is_running and run.first_time and not status.is_applying:
         return [_figure(timer_text(run.progress.seconds_worked(status.now)), "")]

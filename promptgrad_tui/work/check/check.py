@@ -40,7 +40,7 @@ def _findings(
 ) -> Iterator[Finding]:
     for item in _items(folder, overrides, upto, status.show):
         if isinstance(item, Finding):
-            # It is written where the progress stands.
+            # It is written over the progress.
             status.clear()
             yield item
 

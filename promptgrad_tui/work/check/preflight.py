@@ -174,15 +174,15 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
 def _metric(parts: ProjectParts) -> Finding:
     """Run the metric on the expected outputs themselves: they should count as right."""
     examples, outputs = parts.splits.examples, parts.fields.outputs
-    told = [example for example in examples if all(name in example.values for name in outputs)]
-    if not told:
+    known = [example for example in examples if all(name in example.values for name in outputs)]
+    if not known:
         names = ", ".join(outputs)
         return Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
-    with placing_errors(told):
+    with placing_errors(known):
         wrong = [
-            example for example in told if not parts.metric(example.values, _gold(parts, example)).is_success
+            example for example in known if not parts.metric(example.values, _gold(parts, example)).is_success
         ]
-    tried = f"the expected outputs of {len(told) - len(wrong)} of {len(told)} examples count as right"
+    tried = f"the expected outputs of {len(known) - len(wrong)} of {len(known)} examples count as right"
     if not wrong:
         return Finding("ok", "metric", tried)
     return Finding(
@@ -226,7 +226,7 @@ def _model(subject: str, model: Model) -> Finding:
         "warn",
         subject,
         f"{text}; the server gives no hash of the model",
-        "An artifact will be marked as unverified: it can't be told whether the model stays the same.",
+        "An artifact will be marked as unverified: a change of the model may go unnoticed.",
     )
 
 

@@ -151,7 +151,7 @@ def test_work_that_is_asked_for_meanwhile_waits_and_begins_after(folder: Path) -
         await pilot.press("down", "h")
         await until(pilot, "Hashing huge.gguf")
         await pilot.press("H")
-        await until(pilot, "hash of huge is under way or waits already")
+        await until(pilot, "hash of huge is already in progress or queued")
         await pilot.press("down", "h")
         await until(pilot, "then: hash of tiny")
         assert len(children()) == 1
@@ -200,7 +200,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("P", *"hf:team/repo/tiny.gguf", "enter")
         screen = await until(pilot, "Reach out?")
         assert "127.0.0.1" in screen
-        assert "only thing here that reaches out" in screen
+        assert "only action that connects to the internet" in screen
 
     async def script(pilot: Pilot[int]) -> None:
         await models(pilot)
@@ -218,7 +218,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "Leave" not in screen)
         await pilot.press("x")
-        await until(pilot, "the next one goes on where it was")
+        await until(pilot, "the next one continues where it stopped")
         hub.go_on.set()
         await pull(pilot)
         await pilot.press("y")
@@ -335,7 +335,7 @@ def test_a_server_that_is_down_is_a_row_with_its_problem(folder: Path) -> None:
     (folder / "promptgrad.toml").write_text('[model]\ntask = "ollama:qwen3:4b"\n')
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("M")
         screen = await until(pilot, "! qwen3:4b")
         assert "1 problem" in screen

@@ -41,7 +41,7 @@ def at_the_form(script: Script) -> Script:
     """Open the project's screen from the start page first."""
 
     async def opened(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("p")
         await until(pilot, "1 Settings")
         await script(pilot)
@@ -153,7 +153,7 @@ def test_escape_leaves_an_editor_and_asks_about_changes(project: Path) -> None:
         await pilot.press("escape")
         await until(pilot, "1 change not saved")
         await pilot.press("escape", "d")
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
 
     before = text_of(project)
     drive(project, None, at_the_form(script))

@@ -61,7 +61,7 @@ async def compared_with_its_baseline(pilot: Pilot[int]) -> None:
 
 def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("r", "S")
         await until_true(pilot, lambda screen: "rolled out" in screen or "1.1" in screen, "a batch")
         screen = await to_the_end(pilot)
@@ -79,7 +79,7 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
     held = hold(project)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("r", "S")
         await until_true(pilot, lambda screen: "scoring the baseline" in screen, "the baseline")
         screen = pilot.app.screen
@@ -101,7 +101,7 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
 
 def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("r", "S")
         await to_the_end(pilot)
         await pilot.press("v")

@@ -159,7 +159,7 @@ def test_where_the_filter_leaves_no_rule_there_is_none_to_judge(recorded: Record
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
         await pilot.press("slash", *"zzz", "enter")
-        screen = await until(pilot, "No rule holds the text of the filter.")
+        screen = await until(pilot, "No rule contains the text of the filter.")
         assert "a Keep" not in screen
         assert "verdict" not in screen
 

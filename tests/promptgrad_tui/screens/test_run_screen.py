@@ -167,7 +167,7 @@ def test_q_asks_whether_the_run_goes_on(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press("q")
-        assert "type promptgrad in its folder" in await until_told(pilot, "the run goes on")
+        assert "type promptgrad in its folder" in await until_told(pilot, "the run continues")
         await pilot.press("g")
 
     with recorded.journal.lock_run(recorded.run):
@@ -182,7 +182,7 @@ def test_leaving_can_stop_the_run(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press("q")
-        await until(pilot, "the run goes on")
+        await until(pilot, "the run continues")
         await pilot.press("s")
 
     with recorded.journal.lock_run(recorded.run):
@@ -354,7 +354,7 @@ def test_data_that_is_gone_is_no_reason_to_fail(recorded: RecordedRun) -> None:
         await pilot.press("home", "enter")
         await until(pilot, "Batch 1.1")
         await pilot.press("enter")
-        await until(pilot, "its data file has changed or is gone")
+        await until(pilot, "its data file has changed or no longer exists")
 
     drive(recorded.folder, recorded.run, script)
 

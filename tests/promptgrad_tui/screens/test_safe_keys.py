@@ -57,9 +57,9 @@ def test_ctrl_q_and_ctrl_c_ask_as_q_does(recorded: RecordedRun, key: str) -> Non
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press(key)
-        await until_told(pilot, "the run goes on")
+        await until_told(pilot, "the run continues")
         await pilot.press(key)
-        await until(pilot, "Leave; the run goes on")
+        await until(pilot, "Leave; the run continues")
         await pilot.press("s")
 
     with recorded.journal.lock_run(recorded.run):
@@ -71,7 +71,7 @@ def test_ctrl_q_in_a_project_asks_about_edits_also_while_one_is_typed(tmp_path: 
     write_demo_project(tmp_path / "desk", 0)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("p")
         await until(pilot, "saved")
         await go_to(pilot, "epochs")
@@ -88,9 +88,9 @@ def test_q_on_the_start_page_asks_while_a_run_is_under_way(recorded: RecordedRun
     recorded.write(count=60)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "1 under way")
+        await until(pilot, "1 in progress")
         await pilot.press("q")
-        assert str(recorded.folder) in await until_told(pilot, "The run goes on in its own process.")
+        assert str(recorded.folder) in await until_told(pilot, "The run continues in its own process.")
         await pilot.press("g")
 
     with recorded.journal.lock_run(recorded.run):

@@ -257,7 +257,7 @@ def test_answers_are_cancelled_and_the_worker_ends_with_the_screen(tmp_path: Pat
         await pilot.press("escape")
         await until(pilot, "cancelled")
         await pilot.press("escape")
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         process.wait(PATIENCE_SECONDS)
 
     with desk_server(seconds=3600) as server:

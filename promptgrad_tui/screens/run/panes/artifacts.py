@@ -129,7 +129,7 @@ def _artifact_cells(entry: Entry) -> Sequence[Line]:
 
 def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:
     versions = [path.parts[-2:] for path in transfer.proved]
-    where = f"proved: {versions[-1][0]}" if versions else "its artifact is gone"
+    where = f"proved: {versions[-1][0]}" if versions else "its artifact no longer exists"
     return (
         line(revision),
         ((versions[-1][1] if versions else "-", "dim"), *_stale_mark(transfer.stale)),

@@ -17,7 +17,7 @@ from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, line, tail
 
 COLUMNS = (Column("Batch", width=5), Column("Said by", width=7), Column("Analyses and proposals", share=1))
-EMPTY = "Analyses of failures come in here, pass by pass."
+EMPTY = "Analyses of failures appear here, pass by pass."
 
 
 def paint(row: GradientRow, widths: Sequence[int], start: str = "") -> Sequence[Line]:

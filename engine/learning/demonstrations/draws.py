@@ -1,4 +1,4 @@
-"""Sets of demonstrations drawn from the training examples, under a number and a budget of tokens."""
+"""Sets of demonstrations drawn from the training examples, limited in number and tokens."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def labelled(item: Item, predictor: str, outputs: Sequence[str], source: str) ->
 
 
 def balanced_draw(items: Sequence[Item], space: AnswerSpace, n: int, rng: Random) -> list[Item]:
-    """Return `n` examples in random order, as many of each answer as of any other in every beginning.
+    """Return `n` examples in random order, balanced over the answers at every prefix.
 
-    Open answers make this a plain draw.
+    With open answers this is a plain draw.
     """
     groups: dict[Any, list[Item]] = {}
     for item in items:
@@ -46,7 +46,7 @@ def balanced_draw(items: Sequence[Item], space: AnswerSpace, n: int, rng: Random
 
 
 def fitting(demonstrations: DemonstrationSet, fits: Fits) -> DemonstrationSet:
-    """Return the demonstrations without the last ones for which there is no room."""
+    """Return the demonstrations that fit, dropping the last ones first."""
     kept = list(demonstrations)
     while kept and not fits(DemonstrationSet(kept)):
         kept.pop()

@@ -1,4 +1,4 @@
-"""The search for demonstrations: draws, ranked by screening, the best of them put to a paired test."""
+"""The search for demonstrations: draws are ranked by screening, and the best goes to a paired test."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
 from engine.learning.answers import AnswerSpace
-from engine.learning.bootstrapping import bootstrapped
-from engine.learning.demonstration_draws import Fits, balanced_draw, fitting, labelled
+from engine.learning.demonstrations.bootstrapping import bootstrapped
+from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.screening.race import Standing, race
@@ -20,7 +20,7 @@ from engine.programs.state import LearnedState
 
 _DRAWS = 2
 _SCREENED_ON = 12
-"""Training examples that no draw shows; with fewer than twice as many, the only draw is tested at once."""
+"""Training examples that no draw shows; with fewer than twice as many, a single draw is tested at once."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Draw:
 
 
 class DemonstrationSearch:
-    """Finds training examples worth showing: one set, tested as a whole, its order fixed."""
+    """Finds training examples worth showing: one set in a fixed order, tested as a whole."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class DemonstrationSearch:
         self._emit = emit
 
     def propose(self, state: LearnedState, epoch: int, batch: int) -> LayerResult | None:
-        """Return the test of the best draw beside what the state has; None if there is nothing to draw."""
+        """Return the test of the best draw added to the state; None if there is nothing to draw."""
         draws = self._draws(state, epoch, batch)
         if not draws:
             return None
@@ -108,7 +108,7 @@ class DemonstrationSearch:
         return found
 
     def _labelled(self, space: AnswerSpace, epoch: int) -> list[_Draw]:
-        """Return draws that leave the same examples out, on which they can be compared."""
+        """Return draws that all leave out the same examples, so that they can be compared on those."""
         left_out = {item.key for item in self._screened_on(epoch)}
         pool = [item for item in self._train if item.key not in left_out]
         draws = []
@@ -131,7 +131,7 @@ class DemonstrationSearch:
         return list(self._runner.program.signature(space.predictor).output_fields)
 
     def _is_labelled(self, space: AnswerSpace) -> bool:
-        """Whether the training examples give all that the program's only predictor answers."""
+        """Whether the training examples hold every output of the program's only predictor."""
         outputs = self._outputs(space)
         is_single = len(self._runner.program.predictors) == 1
         return is_single and all(

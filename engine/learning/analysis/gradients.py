@@ -20,11 +20,11 @@ from engine.journal.events import AnalysisFinished, ConsensusReached, DroppedPro
 from engine.journal.listening import listening
 from engine.journal.live_text import LiveText
 from engine.journal.replay import cause_of, recording
-from engine.learning.batches import Batch
+from engine.learning.analysis.batches import Batch
+from engine.learning.analysis.prompts import analysis_inputs
+from engine.learning.analysis.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
 from engine.learning.consensus import Consensus, agree
 from engine.learning.leakage import QuotationIndex
-from engine.learning.prompts import analysis_inputs
-from engine.learning.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, RuleSet
@@ -156,7 +156,7 @@ class GradientWriter:
 
     @contextmanager
     def _heard(self, batch: Batch, number: int) -> Iterator[None]:
-        """Let whoever watches read along while a pass is written."""
+        """Publish a pass's text while the model writes it."""
         if self._live is None:
             yield
             return
