@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from models.gguf.number_grammar import bounded
-from models.gguf.pattern_grammar import FORMATS, pattern_text
+from models.gguf.schema.numbers import bounded
+from models.gguf.schema.patterns import FORMATS, pattern_text
 
 Schema = Mapping[str, Any]
 

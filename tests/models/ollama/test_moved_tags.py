@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -141,8 +142,9 @@ def test_a_stream_has_no_end_before_it_is_vouched_for(desk: OllamaServer) -> Non
 
 def test_answers_at_the_same_time_share_a_look(ollama: OllamaServer) -> None:
     with open_model("ollama:qwen3:4b") as model, ThreadPoolExecutor(16) as threads:
+        ollama.free = threading.Semaphore(16)
         ollama.paths.clear()
-        ollama.faults.seconds_per_look = 0.1
+        ollama.faults.seconds_per_look = 0.2
         list(threads.map(model.lm, map(str, range(64))))
     assert ollama.paths.count("/api/chat") == 64
     assert 1 <= ollama.paths.count("/api/tags") < 32
