@@ -147,6 +147,7 @@ class RolloutFinished(BaseEvent):
     is_success: bool
     feedback: str = ""
     error_type: str = ""
+    metadata: dict[str, Any] = {}
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()

@@ -90,6 +90,7 @@ class OptimizationLoop:
         self._rules = RuleSet()
         self._best_rules = RuleSet()
         self._closed_rules = RuleSet()
+        self._best_tested = RuleSet()
         self._undecided: set[str] = set()
         self._epoch = 0
         self._baseline: ScoredExamples | None = None
@@ -127,9 +128,8 @@ class OptimizationLoop:
         They do if it was made of the best state, by changes that were tested or decided by a person.
         """
         limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
-        rules = prune(self._rules, self._best_rules, limit, strategy)
-        is_proved = self._config.validate_rules or self._parts.reviewer is not None
-        if self._baseline is None or rules == self._best_rules or not is_proved:
+        rules = prune(self._rules, self._best_tested, limit, strategy)
+        if self._baseline is None or rules == self._best_rules or not self._is_tested:
             return None
         if self._closed_rules != self._best_rules:
             return None
@@ -183,8 +183,8 @@ class OptimizationLoop:
         self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
         if len(self._rules) > config.merge_threshold:
             self._enter("merging", epoch, number)
-            self._rules = parts.merger.merge(self._rules, epoch, number)
-        pruned = prune(self._rules, self._best_rules, config.max_local_rules, config.rule_pruning_strategy)
+            self._keep(parts.merger.merge(self._rules, epoch, number))
+        pruned = prune(self._rules, self._best_tested, config.max_local_rules, config.rule_pruning_strategy)
         self._replace_rules(pruned, epoch, number, "pruned")
 
     def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
@@ -195,6 +195,14 @@ class OptimizationLoop:
 
     def _keep(self, rules: RuleSet) -> None:
         self._rules = rules
+        is_built_on_best = self._closed_rules == self._best_rules
+        if self._is_tested and is_built_on_best and len(rules) <= self._config.max_local_rules:
+            self._best_tested = rules
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether each change of the rules passed a test or was decided by a person."""
+        return self._config.validate_rules or self._parts.reviewer is not None
 
     def _roll_out_batch(self, epoch: int, number: int) -> Batch:
         rng = generator(self._seed, "batch", epoch, number)
@@ -256,17 +264,17 @@ class OptimizationLoop:
         score = self._validate(epoch)
         assert score is not None
         assert self._best is not None
-        assert self._baseline is not None
         if score.interval.score > self._best.interval.score:
             self._best, self._best_rules = score, self._rules
-            self._closed_rules = self._rules
+            self._closed_rules = self._best_tested = self._rules
             self._report_epoch(epoch, score, "improved")
             return True
-        fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
+        fell = score.interval.score < self._best.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
             self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
         self._closed_rules = self._rules
+        self._best_tested = self._best_rules
         return False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -20,9 +20,11 @@ from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished
 from engine.journal.replay import cause_of, recording
+from engine.programs.coercion import as_metric
 from engine.programs.conditional import RuleSelection
 from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.rules import RuleSet
+from engine.programs.steps import Step, named_steps
 from engine.programs.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
@@ -65,6 +67,7 @@ class _Answer:
 
     prediction: Any | None
     trace: str
+    steps: Sequence[Step] = ()
     problem: str = ""
     error_type: str = ""
     error: ProjectError | None = None
@@ -94,7 +97,7 @@ class RolloutRunner:
         emit: Emit,
     ) -> None:
         self.program = program
-        self._metric = metric
+        self._metric = as_metric(metric)
         self._lm = lm
         self._adapter = adapter or dspy.JSONAdapter()
         self._seed = seed
@@ -202,7 +205,7 @@ class RolloutRunner:
         if answer.prediction is None:
             score = Score(0.0, False, answer.problem, answer.error_type)
         else:
-            score = self._metric(item.values, answer.prediction)
+            score = self._metric(item.values, answer.prediction, answer.steps)
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
@@ -215,6 +218,7 @@ class RolloutRunner:
                 is_success=score.is_success,
                 feedback=score.feedback,
                 error_type=score.error_type,
+                metadata=score.plain_metadata,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
                 completions=tuple(used.keys),
                 tokens=used.tokens,
@@ -222,7 +226,8 @@ class RolloutRunner:
             )
         )
         prompt_tokens, calls = used.tokens.prompt, len(used.completions)
-        return Rollout(item.key, score, shown, answer.trace, prompt_tokens, calls, answer.error)
+        trace = _with_feedback(answer.trace, score)
+        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.error)
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
         trace: list[Any] = []
@@ -231,7 +236,7 @@ class RolloutRunner:
                 prediction = run_program(module, item.inputs)
         except AdapterParseError as error:
             problem = f"The answer could not be read: {_answer_of(error)}"
-            return _Answer(None, trace_text(module, trace), problem, UNPARSEABLE)
+            return _Answer(None, trace_text(module, trace), problem=problem, error_type=UNPARSEABLE)
         except Exception as error:
             explained = _explained(error, item)
             if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
@@ -239,7 +244,8 @@ class RolloutRunner:
             explained.__cause__ = error
             kind = type(error).__name__
             problem = f"The program raised {kind}: {error}"
-            return _Answer(None, trace_text(module, trace), problem, f"raised {kind}", explained)
+            text = trace_text(module, trace)
+            return _Answer(None, text, problem=problem, error_type=f"raised {kind}", error=explained)
         if not hasattr(prediction, "items"):
             raise ProjectError(
                 f"The program returned {type(prediction).__name__} on the example "
@@ -247,7 +253,7 @@ class RolloutRunner:
                 hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
                 example=item.key,
             )
-        return _Answer(prediction, trace_text(module, trace))
+        return _Answer(prediction, trace_text(module, trace), named_steps(module, trace))
 
     def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
         """Say at which example the program raised, once for each place in its code.
@@ -294,6 +300,14 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
         hint="Correct the program's code; --debug shows the whole traceback.",
         example=item.key,
     )
+
+
+def _with_feedback(trace: str, score: Score) -> str:
+    """Return a trace with what the metric said of each step."""
+    said = score.metadata.get("steps")
+    if not trace or not isinstance(said, Mapping):
+        return trace
+    return "\n".join((trace, *(f"feedback on step {name}: {text}" for name, text in said.items())))
 
 
 def _answer_of(error: AdapterParseError) -> str:

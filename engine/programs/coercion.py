@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -13,9 +14,10 @@ from pydantic import ValidationError
 from engine.ground.errors import MetricError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
+from engine.programs.steps import Step, steps_called
 from engine.programs.user_calls import raised_at
 
-_TRACES = frozenset({"trace", "pred_name", "pred_trace"})
+_TRACES = ("trace", "pred_name", "pred_trace")
 _HINT = (
     "A metric takes (example, prediction) and returns a Score, a bool, a number in 0..1, "
     "or a dspy.Prediction with score and feedback."
@@ -34,10 +36,12 @@ class MetricExample(dict[str, Any]):
             ) from None
 
 
-def as_metric(metric: Callable[..., Any], *, success_from: float = 0.5) -> Metric:
+def as_metric(metric: Callable[..., Any], *, success_from: float = 0.5) -> CoercedMetric:
     """Return a metric that calls `metric` and makes a `Score` of what it returns.
 
-    `metric` takes (example, prediction) and, as DSPy's metrics do, perhaps a trace, which is None here. It
+    `metric` takes (example, prediction). One that insists on a `trace`, or takes `pred_name` or `pred_trace`
+    as GEPA's metrics do, gets the steps of the rollout. A mere `trace=None` stays None: to DSPy's metrics a
+    trace says that demonstrations are bootstrapped, and many are stricter then. It
     returns a `Score`, a bool, a number in 0..1, or an object with `score` and perhaps `feedback`. A number
     counts as success from `success_from` (0..1) on. What this function made already comes back as it is.
 
@@ -45,19 +49,48 @@ def as_metric(metric: Callable[..., Any], *, success_from: float = 0.5) -> Metri
         MetricError: `metric` can't be called like that. The returned metric raises it where `metric` raises
             or returns no score; the message names the example.
     """
-    return metric if isinstance(metric, _CoercedMetric) else _CoercedMetric(metric, success_from)
+    return metric if isinstance(metric, CoercedMetric) else CoercedMetric(metric, success_from)
 
 
-class _CoercedMetric:
+class CoercedMetric:
+    """A metric that always returns a `Score`; `steps` are what the program's predictors saw and said."""
+
     def __init__(self, metric: Callable[..., Any], success_from: float) -> None:
         self._metric = metric
         self._success_from = success_from
         self._name = str(getattr(metric, "__name__", type(metric).__name__))
-        self._traces = (None,) * _required_traces(metric, self._name)
+        self._asked = _asked_traces(metric, self._name)
 
-    def __call__(self, example: Example, prediction: Any) -> Score:
+    def __call__(self, example: Example, prediction: Any, steps: Sequence[Step] | None = None) -> Score:
+        """Return the score of a prediction.
+
+        A metric that takes `pred_name` is asked once more for each step of a failed program with several, so
+        that its feedback on each step is known: it comes as "steps" in the score's metadata.
+        """
+        names = list(dict.fromkeys(step.name for step in steps or ()))
+        if "pred_name" not in self._asked or steps is None:
+            return self._score(example, prediction, steps)
+        if len(names) == 1:
+            return self._score(example, prediction, steps, names[0])
+        score = self._score(example, prediction, steps)
+        if score.is_success:
+            return score
+        of_steps = {name: self._score(example, prediction, steps, name).feedback for name in names}
+        told = {name: text for name, text in of_steps.items() if text and text != score.feedback}
+        return score.model_copy(update={"metadata": {**score.metadata, "steps": told}}) if told else score
+
+    def _score(
+        self, example: Example, prediction: Any, steps: Sequence[Step] | None, name: str | None = None
+    ) -> Score:
+        known = {
+            "trace": None if steps is None else list(steps),
+            "pred_name": name,
+            "pred_trace": None if steps is None or name is None else steps_called(name, steps),
+        }
+        positional = [known[asked] for asked, is_keyword in self._asked.items() if not is_keyword]
+        by_name = {asked: known[asked] for asked, is_keyword in self._asked.items() if is_keyword}
         try:
-            returned = self._metric(MetricExample(example), prediction, *self._traces)
+            returned = self._metric(MetricExample(example), prediction, *positional, **by_name)
         except MetricError as error:
             problem = f"On the example {_named(example)}: {error.message}"
             raise MetricError(problem, hint=error.hint, example=_key(example)) from error
@@ -80,14 +113,14 @@ class _CoercedMetric:
             ) from None
 
 
-def _required_traces(metric: Callable[..., Any], name: str) -> int:
-    """Return how many arguments a metric insists on after example and prediction."""
+def _asked_traces(metric: Callable[..., Any], name: str) -> dict[str, bool]:
+    """Return which traces a metric asks for, in its order, and whether each is passed by its name."""
     if not callable(metric):
         raise MetricError(f"The metric is {metric!r}, which can't be called.", hint=_HINT)
     try:
         signature = inspect.signature(metric)
     except (TypeError, ValueError):
-        return 0
+        return {}
     positional = [
         parameter
         for parameter in signature.parameters.values()
@@ -99,12 +132,17 @@ def _required_traces(metric: Callable[..., Any], name: str) -> int:
     except TypeError:
         fits = False
     else:
-        fits = _TRACES.issuperset(required)
+        fits = set(_TRACES).issuperset(required)
     if not fits:
         raise MetricError(
             f"The metric {name}{signature} can't be called with (example, prediction).", hint=_HINT
         )
-    return len(required)
+    traces = {
+        parameter.name: parameter.kind is not parameter.POSITIONAL_ONLY
+        for parameter in signature.parameters.values()
+        if parameter.name in _TRACES and parameter not in positional[:2]
+    }
+    return traces if traces.keys() - {"trace"} or required else {}
 
 
 def _as_score(returned: Any, success_from: float) -> Score:

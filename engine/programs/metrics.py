@@ -55,15 +55,22 @@ def built_in_metric(
                 f"The metric compares the field {field!r}, which an example doesn't have.",
                 hint=f"The example's fields are {', '.join(example)}. Set [metric] field to one of them.",
             )
-        if isinstance(prediction, Mapping):
-            predicted = prediction.get(field, _ABSENT)
-        else:
-            predicted = getattr(prediction, field, _ABSENT)
+        predicted = _field(prediction, field)
         if predicted is _ABSENT:
             return Score(0.0, False, f'The answer has no field "{field}".', "missing field")
         return compare(example[field], predicted)
 
     return metric
+
+
+def _field(prediction: Any, field: str) -> Any:
+    """Return a field of a prediction; DSPy's own attributes, such as `items` and `labels`, are none."""
+    if not hasattr(prediction, "__getitem__"):
+        return getattr(prediction, field, _ABSENT)
+    try:
+        return prediction[field]
+    except (KeyError, IndexError, TypeError):
+        return _ABSENT
 
 
 def _comparison(

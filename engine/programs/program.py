@@ -13,6 +13,9 @@ from engine.ground.errors import ConfigError, ProjectError
 from engine.programs.formatting import answer_line, as_text
 from engine.programs.rules import Rule, render_instructions, rules_by_predictor
 
+_NAMES_OF_DSPY = frozenset({"config", "demos", "lm", "new_signature", "self", "signature"})
+"""What dspy.Predict takes for itself instead of passing it on to the prompt."""
+
 _A_PROGRAM = "A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside."
 
 
@@ -23,7 +26,7 @@ class FrozenProgram:
     examples name their inputs themselves (`declared`), the program gets no others.
 
     Raises:
-        ProjectError: it is no module, or has no predictor.
+        ProjectError: it is no module, has no predictor, or an input has a reserved name.
         ConfigError: custom base instructions for a program with several predictors.
     """
 
@@ -47,6 +50,7 @@ class FrozenProgram:
         self.predictors: tuple[str, ...] = tuple(steps)
         self.base = base_instructions(module, base_prompt_source)
         self.inputs: frozenset[str] | None = _input_fields(module, declared)
+        _refuse_reserved_inputs(steps, self.inputs or frozenset())
 
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
@@ -79,6 +83,21 @@ class FrozenProgram:
         if self.inputs is None:
             return dict(example)
         return {key: value for key, value in example.items() if key in self.inputs}
+
+
+def _refuse_reserved_inputs(steps: Mapping[str, Any], inputs: frozenset[str]) -> None:
+    taken = {field for step in steps.values() for field in step.signature.input_fields}
+    for name in sorted((taken | inputs) & _NAMES_OF_DSPY):
+        raise ProjectError(
+            f"The program has an input called {name!r}. DSPy takes that name for itself, so the input would "
+            "never reach the prompt.",
+            hint=f"Rename it in the signature and in the data, for example to {name}_text.",
+        )
+    if "id" in inputs:
+        raise ProjectError(
+            "The program has an input called 'id', which is the name of an example here and no part of it.",
+            hint="Rename it in the signature and in the data, for example to number.",
+        )
 
 
 def base_instructions(module: dspy.Module, base_prompt_source: str) -> dict[str, str]:

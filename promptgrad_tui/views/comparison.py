@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.ground.interval import Interval
 from engine.journal.events import KeptRule
+from engine.programs.formatting import as_text
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
 from promptgrad_tui.views.sanitize import one_line, visible, wrap
@@ -143,6 +144,8 @@ def _example(change: ExampleChange, terminal: Terminal) -> list[str]:
         lines += _fact(name, f"{answer.score:.2f}  {one_line(answer.judged(expected))}", terminal)
     if change.after.feedback:
         lines += _fact("feedback", change.after.feedback, terminal)
+    for name, value in change.after.metadata.items():
+        lines += _fact(name, as_text(value), terminal)
     return lines
 
 
@@ -211,4 +214,5 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "is_kept": answer.is_kept,
         "feedback": answer.feedback,
         "error_type": answer.error_type,
+        "metadata": dict(answer.metadata),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from engine.journal.events import RolloutFinished
@@ -39,6 +39,7 @@ class Answer:
     is_success: bool
     feedback: str = ""
     error_type: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     prediction: Mapping[str, Any] | None = None
     completions: tuple[str, ...] = ()
     is_kept: bool = True
@@ -52,6 +53,7 @@ class Answer:
             is_success=all(rollout.is_success for rollout in rollouts),
             feedback=first.feedback,
             error_type=first.error_type,
+            metadata=first.metadata,
             prediction=first.prediction,
             completions=first.completions,
         )
