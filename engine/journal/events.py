@@ -147,7 +147,7 @@ class RolloutFinished(BaseEvent):
     is_success: bool
     feedback: str = ""
     error_type: str = ""
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()

@@ -164,7 +164,7 @@ def _meaning(text: str) -> frozenset[str]:
 
 
 def telling_words(text: str) -> frozenset[str]:
-    """Return the content words by which a rule differs from others; those of a negated clause have a "not "."""
+    """Return the content words by which a rule differs from others; negated ones have a "not "."""
     return frozenset(word for word in _meaning(text) if not _is_generic(word))
 
 

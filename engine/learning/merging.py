@@ -144,9 +144,7 @@ def _says_same(one: Rule, other: Rule) -> bool:
 
 
 def _as_proposal(rule: Rule) -> ParsedRule:
-    return ParsedRule(
-        action="add", text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None
-    )
+    return ParsedRule(action="add", text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None)
 
 
 def _does_same(one: Rule, other: Rule) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import reprlib
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from engine.ground.errors import MetricError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
-from engine.ground.score import Example, Metric, Score
+from engine.ground.score import Example, Score
 from engine.programs.steps import Step, steps_called
 from engine.programs.user_calls import raised_at
 

@@ -55,7 +55,7 @@ class _Fields:
     )
     rule_pruning_strategy: Literal["rollback", "delta"] = Field(
         default="rollback",
-        description='"rollback": back to the best tested state. "delta": keep the rules with the largest gain.',
+        description='"rollback": back to the best tested state. "delta": keep the largest gains.',
     )
     conditional_rules: bool = Field(
         default=False, description="Apply a rule only to the inputs its trigger fits."
