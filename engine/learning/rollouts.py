@@ -20,7 +20,7 @@ from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished
 from engine.journal.replay import cause_of, recording
-from engine.programs.coercion import as_metric
+from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.conditional import RuleSelection
 from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.rules import RuleSet
@@ -206,6 +206,7 @@ class RolloutRunner:
             score = Score(0.0, False, answer.problem, answer.error_type)
         else:
             score = self._metric(item.values, answer.prediction, answer.steps)
+            self._tell_unfinished(score, item)
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
@@ -254,6 +255,13 @@ class RolloutRunner:
                 example=item.key,
             )
         return _Answer(prediction, trace_text(module, trace), named_steps(module, trace))
+
+    def _tell_unfinished(self, score: Score, item: Item) -> None:
+        """Say once that the metric ended without a score; such an answer counts as wrong."""
+        if score.error_type in (EXITED, TIMED_OUT):
+            where = example_name(item.values, item.key)
+            text = f"{score.feedback} That was on the example {where}; such answers count as wrong."
+            self._emit(Notice(id=score.error_type, level="warning", text=text))
 
     def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
         """Say at which example the program raised, once for each place in its code.

@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from engine.ground.errors import ProjectError
-from engine.programs.metrics import MetricKind
+from engine.programs.metrics import OPTIONS, MetricKind
+from engine.programs.metrics.kinds import MatchKind
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
@@ -28,12 +29,6 @@ from engine.project.toml_lines import Place, TomlLines
 
 PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
 FilePath = Annotated[str, StringConstraints(min_length=1)]
-
-_SETTINGS_OF_KIND = {
-    "tolerance": ("number",),
-    "threshold": ("token_f1", "json_fields"),
-    "pattern": ("regex",),
-}
 
 
 class _Section(BaseModel):
@@ -101,11 +96,19 @@ class MetricSection(_Section):
         0.0, ge=0.0, description="number: the largest difference that still counts as right."
     )
     threshold: Share = Field(
-        0.5, description="token_f1, json_fields: the score from which an answer is right."
+        0.5, description="token_f1, set_f1, json_fields: the score from which an answer is right."
     )
     pattern: str | None = Field(None, description="regex: what to search for; else the example's value.")
+    choices: tuple[str, ...] = Field((), description="choice: all that may be chosen; without them, letters.")
+    match: MatchKind = Field(
+        "normalized_match", description="any_of: how an answer is compared with each right one."
+    )
+    day_first: bool = Field(False, description="date: 03/04/2024 is 3 April and not March 4.")
     python: PythonReference | None = Field(
         None, description="In place of a kind: file.py:name, a function of (example, prediction)."
+    )
+    scale: tuple[float, float] | None = Field(
+        None, description="python: the worst and the best score that it returns, as in [1, 5]."
     )
 
     @model_validator(mode="after")
@@ -114,13 +117,22 @@ class MetricSection(_Section):
             raise ValueError('needs either kind = "exact_match" and a field, or python = "metric.py:score"')
         if self.kind is not None and self.field is None:
             raise ValueError('needs field = "...": the output that is compared')
-        given = self.model_fields_set - {"kind", "field", "python"}
-        if self.python is not None:
-            given = self.model_fields_set - {"python"}
-        unused = sorted(name for name in given if self.kind not in _SETTINGS_OF_KIND.get(name, ()))
+        known = ("python", "scale") if self.kind is None else ("kind", "field", *OPTIONS.get(self.kind, ()))
+        unused = sorted(self.model_fields_set - set(known))
         if unused:
             raise ValueError(f"{', '.join(unused)} has no effect with {self.kind or self.python}")
+        if self.scale is not None and self.scale[0] >= self.scale[1]:
+            raise ValueError("scale names the worst score first, then the best: [1, 5]")
         return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the kind that the file sets."""
+        return {
+            name: getattr(self, name)
+            for name in OPTIONS.get(self.kind or "", ())
+            if name in self.model_fields_set
+        }
 
 
 class ModelSection(BaseModel):

@@ -45,6 +45,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The options of each kind that has any."""
 
+_SEARCH_SECONDS = 5.0
 _ABSENT = object()
 
 
@@ -152,17 +153,25 @@ def _regex(pattern: str | None) -> Comparison:
 
     def compare(expected: Any, got: Any) -> Score:
         wanted = fixed or _compiled(as_text(expected))
-        if wanted.search(as_text(got)):
-            return Score(1.0, True)
+        try:
+            if wanted.search(as_text(got), timeout=_SEARCH_SECONDS):
+                return Score(1.0, True)
+        except TimeoutError:
+            feedback = f"The search for /{wanted.pattern}/ took longer than {_SEARCH_SECONDS:g} s."
+            return Score(0.0, False, feedback, "search timed out")
         return Score(0.0, False, f'Expected a match of /{wanted.pattern}/ in "{as_text(got)}".', "no match")
 
     return compare
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> Any:
+    """Return a pattern whose search can be given a time limit, which Python's own can't."""
+    import regex
+
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        re.compile(pattern)
+        return regex.compile(pattern)
+    except (re.error, regex.error) as error:
         raise MetricError(
             f"{pattern!r} is no regular expression: {error}.", hint="Correct [metric] pattern or the example."
         ) from error

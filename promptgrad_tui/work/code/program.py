@@ -75,17 +75,10 @@ def build_metric(project: Project) -> Metric:
     section = project.metric
     if section.python is not None:
         own = load_object(project.root, section.python)
-        return as_metric(own, success_from=project.optimizer.failure_threshold)
+        return as_metric(own, success_from=project.optimizer.failure_threshold, scale=section.scale)
     assert section.kind is not None
     assert section.field is not None
-    ready_made = built_in_metric(
-        section.kind,
-        section.field,
-        tolerance=section.tolerance,
-        threshold=section.threshold,
-        pattern=section.pattern,
-    )
-    return as_metric(ready_made)
+    return as_metric(built_in_metric(section.kind, section.field, **section.options), time_limit=None)
 
 
 def check_metric_field(project: Project, fields: ProgramFields) -> None:

@@ -199,6 +199,11 @@ def test_options() -> None:
     assert scored("choice", "refund", "refund or exchange", choices=choices).error_type == "several choices"
 
 
+def test_a_search_that_would_never_end_fails_that_answer() -> None:
+    """Python's own `re` would search for days."""
+    assert scored("regex", "", "a" * 60 + "!", pattern=r"^(a+)+$").error_type == "no match"
+
+
 def test_partial_credit_for_labels() -> None:
     score = scored("set_f1", ["red", "green", "blue"], "red, green, pink", threshold=0.9)
     assert score.value == pytest.approx(2 / 3)
