@@ -24,7 +24,8 @@ TIMED_OUT = "metric timed out"
 EXITED = "metric exited"
 _HINT = (
     "A metric takes (example, prediction) and returns a Score, a bool, a number in 0..1 "
-    "([metric] scale = [1, 5] for another range), (score, feedback), or a dict or a dspy.Prediction with score and feedback."
+    "([metric] scale = [1, 5] for another range), (score, feedback), or a dict or a "
+    "dspy.Prediction with score and feedback."
 )
 
 
