@@ -1,4 +1,4 @@
-"""The error of a request that someone ended."""
+"""The error of a cancelled request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model URI to an opened model, or to its revision alone."""
+"""Opens a model by its URI, or reads its revision alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_model(
 ) -> LocalModel:
     """Open a model; close it, or use it as a context manager.
 
-    `log_file` takes what llama.cpp prints. `on_progress` hears of hashing, loading and waiting.
+    `log_file` receives what llama.cpp prints. `on_progress` is called during hashing, loading and waiting.
 
     Raises:
         ModelUriError: the URI can't be read.
@@ -46,11 +46,11 @@ def open_model(
 
 
 def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: Path | None = None) -> None:
-    """Say that models which are to be open at once don't fit into memory, before any of them is loaded.
+    """Check that models which will be open at once fit into memory, before any of them is loaded.
 
     Raises:
         ModelUriError: a URI can't be read.
-        ModelError: they don't fit, or a file is missing or damaged; servers look after their own memory.
+        ModelError: they don't fit, or a file is missing or damaged. Servers manage their own memory.
     """
     targets = dict.fromkeys(parse_uri(uri, project_dir) for uri in uris)
     check_fits(settings, *(_file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
@@ -63,7 +63,7 @@ def read_revision(
     project_dir: Path | None = None,
     on_progress: Progress | None = None,
 ) -> ModelRevision:
-    """Return the exact revision that a URI stands for now: what `open_model` would open, without loading it.
+    """Return the exact revision that `open_model` would open now, without loading it.
 
     Raises:
         ModelUriError: the URI can't be read.

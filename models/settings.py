@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DEFAULT_CONTEXT = 8192
-"""Tokens of context where the settings don't say and neither model nor server has less."""
+"""Tokens of context, unless the settings say otherwise or the model or server has less."""
 
 KeepAlive = Annotated[str, StringConstraints(pattern=r"^(-1|0|\d+(ms|s|m|h))$")]
 
 
 class ModelSettings(BaseModel):
-    """Settings of one model; None leaves the choice to what the model and the machine have.
+    """Settings of one model; None leaves the choice to the model and the machine.
 
     Sampling settings are always sent in full, so that a server's or a Modelfile's own defaults never decide.
     """
@@ -53,6 +53,6 @@ class ModelSettings(BaseModel):
     timeout_seconds: float = Field(600.0, gt=0, le=86_400, description="The longest wait for one answer.")
 
     def sampling(self) -> dict[str, Any]:
-        """Return the settings that shape an answer and that a request doesn't carry."""
+        """Return the settings that shape an answer but aren't part of a request."""
         fields = {"top_p", "top_k", "min_p", "repeat_penalty", "seed", "think", "template_switches"}
         return self.model_dump(include=fields)

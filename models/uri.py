@@ -42,10 +42,10 @@ ModelUri = DemoUri | GGUFUri | OllamaUri | OpenAIUri
 
 
 def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:
-    """Return what a model URI names; a relative path starts at the project's folder.
+    """Return what a model URI names; a relative path is resolved in the project's folder.
 
     Raises:
-        ModelUriError: the URI can't be read; the hint shows the forms there are.
+        ModelUriError: the URI can't be read; the hint shows the valid forms.
     """
     scheme, _, target = uri.strip().partition(":")
     if scheme == "demo" and not target:
@@ -56,7 +56,7 @@ def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:
         return OllamaUri(target if ":" in target.rpartition("/")[2] else f"{target}:latest")
     if scheme == "openai" and target:
         return _openai(uri, target)
-    raise ModelUriError(f"{uri!r} is no model URI.", hint=_hint(uri, scheme))
+    raise ModelUriError(f"{uri!r} isn't a model URI.", hint=_hint(uri, scheme))
 
 
 def _openai(uri: str, target: str) -> OpenAIUri:
@@ -65,7 +65,7 @@ def _openai(uri: str, target: str) -> OpenAIUri:
     for endpoint in endpoints:
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelUriError(f"{endpoint!r} in {uri!r} is no http address.", hint=FORMS)
+            raise ModelUriError(f"{endpoint!r} in {uri!r} isn't an http address.", hint=FORMS)
         if parts.username or parts.password:
             raise ModelUriError(
                 f"A URI must not carry a password: {parts.hostname}.",
@@ -81,4 +81,4 @@ def _hint(uri: str, scheme: str) -> str:
         return f"Download it first: promptgrad models pull {uri}"
     if uri.endswith(".gguf"):
         return f"Write gguf:{uri}"
-    return f"{FORMS} `promptgrad models` lists what is here."
+    return f"{FORMS} `promptgrad models` lists the models on this machine."

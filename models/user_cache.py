@@ -1,36 +1,35 @@
-"""What was found out once and holds until its key changes: small JSON files in the user's cache folder."""
+"""Results that stay valid until their key changes: small JSON files in the user's cache folder."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from engine.ground.files import replace_file
+
 
 def recall(kind: str, key: object) -> Any | None:
-    """Return what is remembered of this kind under a key (anything that JSON can tell), or None."""
+    """Return the value of this kind that was stored under a key (anything JSON can hold), or None."""
     with contextlib.suppress(OSError, ValueError):
         return json.loads(_place(kind, key).read_text(encoding="utf-8"))
     return None
 
 
 def remember(kind: str, key: object, value: Any) -> None:
-    """Keep a value; a cache that can't be written costs time, never an answer."""
+    """Store a value; a cache that can't be written costs time, never an answer."""
     place = _place(kind, key)
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(value), encoding="utf-8")
-        partial.replace(place)
+        replace_file(place, json.dumps(value).encode(), is_durable=False)
 
 
 def file_key(*files: Path) -> list[tuple[str, int, int, int, int]]:
-    """Return a key that any change of these files leads away from, as far as the system can tell.
+    """Return a key that changes whenever one of these files does, as far as the system can tell.
 
     Raises:
         OSError: one of them is missing or can't be read.

@@ -19,20 +19,43 @@ PromptGradError                 what happened, to which thing, and what to do
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class PromptGradError(Exception):
     """An error made to be shown to a person: a sentence, and what to do about it.
 
-    `example` is the key of the example that it is about, if it is about one.
+    It also carries facts for programs: `file` and `line` (from 1) say where to correct it, `field` is the
+    dotted key of the project file it is about, and `example` is the key of the example. `example_place` is
+    that example's file and line, set by the code that read the file; the message ends with it.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", example: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        example: str = "",
+        file: Path | None = None,
+        line: int = 0,
+        field: str = "",
+    ) -> None:
         super().__init__(message)
-        self.message = message
+        self._sentence = message
         self.hint = hint
         self.example = example
+        self.example_place = ""
+        self.file = file
+        self.line = line
+        self.field = field
+
+    @property
+    def message(self) -> str:
+        """What happened, and to which thing."""
+        place = f" The example is in {self.example_place}." if self.example_place else ""
+        return f"{self._sentence}{place}"
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -55,7 +78,7 @@ class DataError(PromptGradError):
 
 
 class MetricError(PromptGradError):
-    """A metric raised, or returned something that is no score."""
+    """A metric raised, or returned something other than a score."""
 
     exit_code = 2
 
@@ -65,7 +88,7 @@ class JournalError(PromptGradError):
 
 
 class NoRunError(JournalError):
-    """There is no journal, or no run of that name in it."""
+    """There is no journal, or it holds no run of that name."""
 
     exit_code = 2
 
@@ -75,7 +98,7 @@ class RunLockedError(JournalError):
 
 
 class ArtifactError(PromptGradError):
-    """An artifact is damaged, or doesn't fit the program that would load it."""
+    """An artifact is damaged, or was made for another program."""
 
     exit_code = 2
 
@@ -97,7 +120,7 @@ class ModelUnavailableError(PromptGradError):
 
 
 class BudgetExhaustedError(PromptGradError):
-    """The run has used the calls or the minutes that it was given."""
+    """The run has used up its calls or its minutes."""
 
 
 class RunStoppedError(PromptGradError):

@@ -1,4 +1,4 @@
-"""A local model from outside, wherever it runs: what the engine needs of it, and what the rest does."""
+"""A local model as its callers see it: what the engine needs, and what the application needs besides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Messages = Sequence[Mapping[str, Any]]
 
 
 class Model(Protocol):
-    """A model as the engine meets it: `lm` goes into DSPy, `revision` says exactly what it is."""
+    """A model as the engine sees it: `lm` goes into DSPy, `revision` identifies it exactly."""
 
     @property
     def uri(self) -> str:
@@ -32,7 +32,7 @@ class Model(Protocol):
 
     @property
     def revision(self) -> ModelRevision:
-        """The exact model, as it was when it was opened."""
+        """The exact model at the time it was opened."""
 
     @property
     def context_length(self) -> int:
@@ -43,7 +43,7 @@ class Model(Protocol):
         """The settings that shape an answer and aren't part of each request, such as top_k."""
 
     def count_prompt_tokens(self, messages: Messages) -> int:
-        """Return how many tokens the messages have once the chat template is around them."""
+        """Return how many tokens the messages have after the chat template is applied."""
 
     def verify_revision(self) -> None:
         """Read the model's identity again.
@@ -53,11 +53,11 @@ class Model(Protocol):
         """
 
     def cancel(self) -> None:
-        """End all running requests; their callers get an error within a second."""
+        """Cancel all running requests; their callers get an error within a second."""
 
 
 class LocalModel(Model, Protocol):
-    """An opened model, with what the application needs of it besides."""
+    """An opened model, with what only the application needs."""
 
     @property
     def exact_token_counts(self) -> bool:

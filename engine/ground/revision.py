@@ -1,4 +1,4 @@
-"""Which weights answered: the exact identity that a measurement and an artifact belong to."""
+"""The exact identity of the weights behind an answer: measurements and artifacts belong to one revision."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ def sha256_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def short_digest(digest: str) -> str:
+    """Return the first 12 hex digits of a digest, for folder names and screens."""
+    return digest.rpartition(":")[2][:12]
+
+
 @dataclass(frozen=True)
 class ModelRevision:
-    """One exact model: what its content hashes to, never what it is called.
+    """One exact model, identified by the hash of its content and never by its name.
 
-    Two revisions are equal when `digest` and `template_digest` are: another chat template feeds the model
-    other tokens. So the same weights behind Ollama and in process are *two* revisions (Ollama's digest also
-    covers its own template and parameters): what was proved on one has to be proved again on the other.
-    `same_weights` tells such a pair apart from two different models.
+    Two revisions are equal if `digest` and `template_digest` are equal: another chat template feeds the model
+    other tokens. The same weights behind Ollama and in process are therefore *two* revisions (Ollama's digest
+    also covers its template and parameters), and what was proved on one has to be proved again on the other.
+    `same_weights` recognizes such a pair.
     """
 
     kind: ModelKind = field(compare=False)
     digest: str
-    """`sha256:` + 64 hex of a GGUF or of Ollama's manifest; `unverified:` + 64 hex of a server's words."""
+    """`sha256:` + 64 hex of a GGUF or of Ollama's manifest; `unverified:` + 64 hex of a description."""
     template_digest: str | None = None
     """`sha256:` + 64 hex of the chat template in use, or None where the server keeps it to itself."""
     name: str = field(default="", compare=False)
@@ -38,19 +43,19 @@ class ModelRevision:
     """What ran it, with its version; for the record only."""
 
     @classmethod
-    def unverified(cls, kind: ModelKind, name: str, told: str) -> ModelRevision:
-        """Return the revision of a server that gives no hash: `told` is all that it says about its model."""
-        return cls(kind, sha256_of(told).replace("sha256:", "unverified:"), name=name)
+    def unverified(cls, kind: ModelKind, name: str, description: str) -> ModelRevision:
+        """Return the revision of a server without a hash, from all that it says of its model."""
+        return cls(kind, sha256_of(description).replace("sha256:", "unverified:"), name=name)
 
     @property
     def verified(self) -> bool:
-        """Whether the digest is of the model's content, and not of what a server says about it."""
+        """Whether the digest covers the model's content rather than a server's description of it."""
         return self.digest.startswith("sha256:")
 
     @property
     def short(self) -> str:
         """The first 12 hex digits of the digest, for folder names and screens."""
-        return self.digest.rpartition(":")[2][:12]
+        return short_digest(self.digest)
 
     def same_weights(self, other: ModelRevision) -> bool:
         """Whether both revisions run the same weights, perhaps through another template or engine."""

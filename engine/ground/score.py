@@ -1,4 +1,4 @@
-"""What a metric says of one prediction."""
+"""A metric's verdict on one prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Example: TypeAlias = Mapping[str, Any]
 
 
 class Score(BaseModel):
-    """One prediction's score: a value in 0..1, whether it counts as right, and what was wrong.
+    """One prediction's score: a value in 0..1, whether it counts as right, and what was wrong with it.
 
     `error_type` names the kind of failure in a few words: batches are stratified by it.
     """

@@ -24,7 +24,7 @@ def generator(seed: int, *place: object) -> Random:
 def sampling_lm(lm: dspy.LM, seed: int, **options: Any) -> dspy.LM:
     """Return `lm` as it samples with `seed`, and with `options`.
 
-    An LM that takes no seed gets none. In DSPy's cache the answers of each seed stand by themselves.
+    An LM that takes no seed gets none. DSPy's cache keeps the answers of each seed apart.
     """
     if "seed" in lm.supported_params:
         options["seed"] = seed

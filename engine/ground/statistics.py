@@ -9,15 +9,15 @@ subsample values as typical values", JASA 64). Up to 15 examples all subsets are
 they are drawn with a fixed seed, and the sample itself counts as one of them, so that a p-value is
 never 0 and the level holds (Phipson & Smyth 2010).
 
-What holds: if with and without are exchangeable in each example, a lower bound above 0 comes up in at
-most 2.5 % of tests, for every sample size, for 0/1 and graded scores, and for unequal weights. On 0/1
-scores that is every rule that repairs as often as it breaks in each stratum.
+The guarantee: if the scores with and without the rule are exchangeable in each example, at most 2.5 % of
+tests give a lower bound above 0, for every sample size, for 0/1 and graded scores, and for unequal weights.
+On 0/1 scores this covers every rule that repairs as often as it breaks in each stratum.
 
-What no test on a small sample can see: a rule that repairs the stratum of its trigger and breaks
-examples elsewhere so rarely that none was drawn. Where the rest is 9 of 54 examples and 6 of them
-break, none is drawn in a third of all tests, and the sample is then the very sample of a good rule: a
-test that kept its level here could accept that good rule only in one test of twelve. Likewise a graded
-score that rises a little nearly everywhere and falls deep in a few places. `docs/validation.md` has the
+The limit: no test on a small sample can detect a rule that repairs the stratum of its trigger and breaks
+examples elsewhere so rarely that none was drawn. If the rest is 9 of 54 examples and 6 of them break, a
+third of all tests draw none of those, and the sample looks exactly like that of a good rule: a test that
+kept its level here could accept the good rule in only one test of twelve. The same goes for a graded score
+that rises a little nearly everywhere and falls far in a few places. `docs/validation.md` has the
 figures. Such a rule is caught by the epoch's validation on the whole split, which rolls it back, and by
 the release gate on the test split.
 """

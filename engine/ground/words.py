@@ -54,13 +54,13 @@ def content_words(text: str) -> tuple[str, ...]:
 
     A run of a script without spaces gives its pairs of characters, which serve in place of words.
     """
-    found: list[str] = []
+    stems: list[str] = []
     for token in tokens(text):
         if token.unspaced:
-            found.extend(_pairs(token.text))
+            stems.extend(_pairs(token.text))
         elif token.text not in STOP_WORDS:
-            found.append(stem(token.text))
-    return tuple(found)
+            stems.append(stem(token.text))
+    return tuple(stems)
 
 
 def stem(word: str) -> str:

@@ -15,13 +15,13 @@ _POLL_SECONDS = 0.1
 
 
 class RunControl:
-    """Watches a run's commands while the context lasts, and holds the run where they say.
+    """Watches a run's commands while the context lasts, and pauses or stops the run accordingly.
 
-    Commands up to number `heard` are left alone; without it, all that were sent before. `checkpoint()` is
-    called before each model call. `on_stop` ends the calls under way, again and again: one may have passed
-    its checkpoint and begin only after the stop. `on_pause` is told of every change between paused (True)
-    and running (False). `reserve` tells how many of the `max_minutes` are kept for later, in seconds; it may
-    be set at any time.
+    Commands up to number `heard` are ignored; if it is None, so are all commands sent before now.
+    `checkpoint()` is called before each model call. `on_stop` cancels the calls under way and is called
+    repeatedly: a call may have passed its checkpoint and begin only after the stop. `on_pause` gets True when
+    the run pauses and False when it continues. `reserve` returns how many seconds of `max_minutes` are kept
+    for later; it may be replaced at any time.
     """
 
     def __init__(

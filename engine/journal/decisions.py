@@ -1,4 +1,4 @@
-"""A person's decision on a rule, as it travels through the journal; this module needs no dspy.
+"""A person's decision on a rule, as the journal stores it; this module needs no dspy.
 
 Written with `Journal.decide(run, decision_key(rule_id, number), decision.model_dump())`. Number 0 is the
 review during a run; each review after it has the next number.
@@ -15,9 +15,9 @@ from engine.programs.rules import Rule
 
 
 class Decision(BaseModel):
-    """What a person decided on one rule. An edit brings the new text and trigger, and is tested again.
+    """A person's decision on one rule. An edit brings the new text and trigger, and is tested again.
 
-    `merged` are the ids of the rules that a merge makes one of: an edit of the first, and the others dropped.
+    `merged` are the ids of the rules that a merge combines: the first one is edited, the others are dropped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,9 +29,9 @@ class Decision(BaseModel):
     merged: tuple[str, ...] = ()
 
     def of(self, rule: Rule, known: Mapping[str, Rule]) -> Rule:
-        """Return `rule` as decided: edited where this is an edit, and with the note, else with its own.
+        """Return `rule` as decided: with the edit if there is one, and with the new note or else its own.
 
-        `known` are the rules by their ids: a merged rule was suggested by all that suggested its parts.
+        `known` are the rules by id: a merged rule is suggested by everything that suggested its parts.
         """
         note = self.note or rule.note
         if self.choice != "edit":

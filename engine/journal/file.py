@@ -44,10 +44,10 @@ _BY_KIND = "CREATE INDEX IF NOT EXISTS events_by_kind ON events(kind, run, seq)"
 _DISK_FULL = "Free some space, then resume the run: what was written before is safe."
 _NO_ACCESS = "Make the folder writable for this user, or move the project to one that is."
 _BUSY = "Close the program that holds it (a database browser, a backup), then resume the run."
-_DISK = "Look at the disk's health and at quotas; what was written before is safe."
+_DISK = "Check the disk's health and quotas; what was written before is safe."
 _DAMAGED = (
-    "Move the file away to start anew; `sqlite3 FILE .recover` can save what is left of it. "
-    "A journal must not be copied or synchronised while a run writes to it."
+    "Move the file away to start over; `sqlite3 FILE .recover` can save what is left of it. "
+    "Don't copy or synchronise a journal while a run writes to it."
 )
 
 _MEANINGS: dict[int, tuple[str, str]] = {
@@ -59,7 +59,7 @@ _MEANINGS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_LOCKED: ("another program holds it", _BUSY),
     sqlite3.SQLITE_IOERR: ("the disk reports an error", _DISK),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", _DAMAGED),
-    sqlite3.SQLITE_NOTADB: ("the file is no journal, or is damaged", _DAMAGED),
+    sqlite3.SQLITE_NOTADB: ("the file isn't a journal, or is damaged", _DAMAGED),
 }
 
 
@@ -77,7 +77,7 @@ def readable_errors(path: Path) -> Iterator[None]:
 
 
 def open_for_writing(path: Path, busy_seconds: float | None = None) -> sqlite3.Connection:
-    """Open the journal, and make it first where there is none.
+    """Open the journal; create it if there is none.
 
     With WAL and `synchronous=NORMAL` a committed transaction survives the death of the process at any
     moment, `kill -9` included; a power failure can cost the last few transactions, never the file.
@@ -100,7 +100,7 @@ def open_for_writing(path: Path, busy_seconds: float | None = None) -> sqlite3.C
 
 
 def open_for_reading(path: Path, busy_seconds: float | None = None) -> sqlite3.Connection:
-    """Open an existing journal without ever writing to it, also in a read-only folder.
+    """Open an existing journal without writing to it; this works in a read-only folder too.
 
     Raises:
         JournalError: there is no journal, it is damaged, or was made by a later version.
@@ -121,8 +121,8 @@ def open_for_reading(path: Path, busy_seconds: float | None = None) -> sqlite3.C
 
 
 def _reading_mode(path: Path) -> str:
-    # In a folder that can't be written SQLite has nowhere to put the WAL's index. Where no WAL was left
-    # behind, the file is all there is, and nobody can change it: then it may be read as immutable.
+    # SQLite has nowhere to put the WAL's index in a folder that it can't write to. If no WAL was left behind,
+    # the file is complete and nobody can change it: it may be read as immutable.
     has_wal = Path(f"{path}-wal").exists()
     return "mode=ro" if has_wal or os.access(path.parent, os.W_OK) else "immutable=1"
 
@@ -150,13 +150,13 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    """Put a whole journal in its place at once: a reader must never meet one that has no tables yet."""
+    """Create the journal in one step: a reader must never see one without tables."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         with closing(_connect(draft.as_uri())) as connection:
             _prepare(connection)
-        # Another process may have been faster, or the file system may know no links: both are seen to
-        # by whoever opens the file next.
+        # Another process may have been faster, or the file system may not support links; whoever opens
+        # the file next deals with both.
         with suppress(OSError):
             os.link(draft, path)
     finally:
@@ -173,7 +173,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(_BY_KIND)
-        # SQLite opens a read-only file without a word: only a write shows that it is one.
+        # SQLite opens a read-only file without complaint: only a write reveals it.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

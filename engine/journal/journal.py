@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
 from engine.journal.events import (
+    ENDED,
     Event,
     ReviewApplied,
     RunFinished,
@@ -33,24 +34,23 @@ from engine.journal.events import (
     event_adapter,
 )
 from engine.journal.file import open_for_reading, open_for_writing, readable_errors
-from engine.journal.relocation import relocated
 
 _FOLDERS = ("artifact", "withheld")
-"""What of a summary is a folder in the project."""
+"""The fields of a summary that are folders in the project."""
 
 
 def journal_path(project: Path) -> Path:
-    """Return where a project's journal lies."""
+    """Return the path of a project's journal."""
     return project / ".promptgrad" / "journal.sqlite"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: what was asked for and how it stands.
+    """One run: what was asked for, and its current state.
 
-    `options` is what the run was started with and a resume needs again. `status` is a summary's status,
-    "running" while a process works on the run, or "interrupted". `review` is the last one that was applied
-    after it. Times are in Unix seconds.
+    `options` is what the run was started with; a resume needs it again. `status` is the summary's status,
+    "running" while a process works on the run, or "interrupted". `review` is the last review applied after
+    the run. Times are in Unix seconds.
     """
 
     id: str
@@ -64,8 +64,8 @@ class RunRecord:
 
     @property
     def is_done(self) -> bool:
-        """Whether it came to its end, so that there is nothing to go on with."""
-        return self.status in ("improved", "no_improvement")
+        """Whether the run reached its own end, so that there is nothing to resume."""
+        return self.status in ENDED
 
     @property
     def optimized(self) -> SplitScores:
@@ -84,10 +84,10 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Completion:
-    """One answer of a model with all that led to it; `request` and `response` are JSON.
+    """One answer of a model with its request; `request` and `response` are JSON.
 
-    `key` is a hash of everything the answer depends on, `run` the run that paid for it, `seconds` how
-    long the model took.
+    `key` is a hash of everything the answer depends on, `run` is the run that paid for it, and `seconds` is
+    how long the model took.
     """
 
     key: str
@@ -113,7 +113,7 @@ class Completion:
 
     @property
     def thinking(self) -> str:
-        """What the model thought aloud before it answered, or nothing."""
+        """The model's reasoning before its answer, or an empty text."""
         return _text(json.loads(self.response)["message"]["parts"], kind="thinking")
 
 
@@ -130,8 +130,8 @@ class Command:
 class Journal:
     """A project's journal; safe to use from many threads, and from many processes at once.
 
-    Every method may raise `JournalError`, which names the file and says what to do; what was written
-    before stays readable.
+    Every method may raise `JournalError`, which names the file and says what to do. What was written before
+    stays readable.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -141,9 +141,9 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path | str, *, read_only: bool = False, busy_seconds: float | None = None) -> Self:
-        """Open the journal at `path`; unless `read_only`, make it where there is none.
+        """Open the journal at `path`; unless `read_only`, create it if there is none.
 
-        Where another program holds the file, every call waits for `busy_seconds` (None: ten) before it fails.
+        If another program holds the file, every call waits for `busy_seconds` (None: ten) before it fails.
         """
         absolute = Path(path).absolute()
         return cls(absolute, (open_for_reading if read_only else open_for_writing)(absolute, busy_seconds))
@@ -162,7 +162,7 @@ class Journal:
         self.close()
 
     def create_run(self, project: Path | str, options: Mapping[str, Any] | None = None) -> RunRecord:
-        """Note the start of a new run and return it, with an id that sorts by time (UTC)."""
+        """Record the start of a new run and return it; its id sorts by time (UTC)."""
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
         while True:
@@ -185,19 +185,19 @@ class Journal:
         return [self._record(row) for row in rows]
 
     def run(self, run: str) -> RunRecord:
-        """Return one run by its id, by a part of the id, or the newest for "last"."""
+        """Return one run by its id, by a unique part of its id, or the newest one for "last"."""
         runs = self.runs()
         if run == "last":
-            found = runs[-1:]
+            matches = runs[-1:]
         else:
-            found = [record for record in runs if record.id == run] or [
+            matches = [record for record in runs if record.id == run] or [
                 r for r in runs if run and run in r.id
             ]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(record.id for record in (found or runs)[-5:]) or "none"
-        if found:
-            raise NoRunError(f"{run!r} could mean {len(found)} runs.", hint=f"Type more of it: {known}")
+        if len(matches) == 1:
+            return matches[0]
+        known = ", ".join(record.id for record in (matches or runs)[-5:]) or "none"
+        if matches:
+            raise NoRunError(f"{run!r} could mean {len(matches)} runs.", hint=f"Type more of it: {known}")
         raise NoRunError(f"{self.path}: there is no run {run!r}.", hint=f"The latest runs: {known}")
 
     def _record(self, row: tuple[Any, ...]) -> RunRecord:
@@ -213,14 +213,14 @@ class Journal:
         reviewed = applied if isinstance(applied, ReviewApplied) else None
         place = self._place_of(project)
         if summary and place != project:
-            saved = {name: relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
+            saved = {name: _relocated(getattr(summary, name), Path(place)) for name in _FOLDERS}
             summary = summary.model_copy(update=saved)
         if reviewed and place != project:
-            reviewed = reviewed.model_copy(update={"artifact": relocated(reviewed.artifact, Path(place))})
+            reviewed = reviewed.model_copy(update={"artifact": _relocated(reviewed.artifact, Path(place))})
         return RunRecord(run, place, created, json.loads(options), status, last_event, summary, reviewed)
 
     def _place_of(self, project: str) -> str:
-        """Return where the project lies now: around the journal, for it may have been moved with it."""
+        """Return the project's current folder, the one that holds the journal: both may have been moved."""
         folder = self.path.parent.parent
         if self.path != journal_path(folder) or folder.resolve() == Path(project).resolve():
             return project
@@ -238,7 +238,7 @@ class Journal:
     ) -> list[tuple[int, Event]]:
         """Return a run's events in order, each with its number; only those with numbers above `after`.
 
-        Where `kinds` are named, only events of these.
+        With `kinds`, only events of these kinds.
         """
         wanted = json.dumps(list(kinds)) if kinds else None
         rows = self._read(
@@ -285,7 +285,7 @@ class Journal:
         return Completion(key, run, when, request, response, seconds, paid)
 
     def remember_completion(self, completion: Completion) -> bool:
-        """Write a completion, durably, before it is used; False if its key is known already."""
+        """Write a completion durably, before it is used; False if its key is already known."""
         tokens = completion.tokens
         return self._write(
             "INSERT INTO completions VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -296,7 +296,7 @@ class Journal:
         )
 
     def completions_paid(self, run: str) -> int:
-        """Return how many completions a run has paid for, in all its processes together."""
+        """Return how many completions a run has paid for, summed over all its processes."""
         count: int = self._read("SELECT count(*) FROM completions WHERE run = ?", (run,))[0][0]
         return count
 
@@ -314,18 +314,18 @@ class Journal:
         return [Command(seq, name, json.loads(payload), when) for seq, name, payload, when in rows]
 
     def last_command(self, run: str) -> int:
-        """Return the number of the last command sent to a run; 0 where there is none."""
+        """Return the number of the last command sent to a run, or 0."""
         return max((command.seq for command in self.commands(run)), default=0)
 
     def decide(self, run: str, key: str, decision: Mapping[str, Any]) -> bool:
-        """Write a person's decision; False if there is one already: the first one stands."""
+        """Write a person's decision; False if there is one already, which then stands."""
         return self._write(
             "INSERT INTO decisions VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (run, key, time.time(), json.dumps(dict(decision))),
         )
 
     def decision(self, run: str, key: str) -> dict[str, Any] | None:
-        """Return what a person decided, or None while nobody has."""
+        """Return a person's decision, or None if there is none yet."""
         rows = self._read("SELECT decision FROM decisions WHERE run = ? AND key = ?", (run, key))
         return dict(json.loads(rows[0][0])) if rows else None
 
@@ -335,7 +335,7 @@ class Journal:
         return {key: json.loads(text) for key, text in rows}
 
     def lock_run(self, run: str) -> AbstractContextManager[None]:
-        """Work on a run alone for as long as the context lasts; readers are never kept out.
+        """Lock a run for this process while the context lasts; readers are never locked out.
 
         Raises:
             RunLockedError: another process works on it.
@@ -343,7 +343,7 @@ class Journal:
         return run_lock.exclusive(self._lock_path(run), run)
 
     def is_running(self, run: str) -> bool:
-        """Whether a living process works on the run."""
+        """Whether a live process is working on the run."""
         return run_lock.is_held(self._lock_path(run))
 
     def _lock_path(self, run: str) -> Path:
@@ -370,3 +370,12 @@ def _event_json(event: Event) -> str:
 
 def _text(parts: list[dict[str, Any]], kind: str = "text") -> str:
     return "".join(part.get("text", "") for part in parts if part["type"] == kind)
+
+
+def _relocated(path: str | None, project: Path) -> str | None:
+    """Return where a folder lies now, in a project that may have been moved since its journal was written."""
+    if path is None or Path(path).is_relative_to(project):
+        return path
+    parts = Path(path).parts
+    tails = (project.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return next((str(tail) for tail in tails if tail.is_dir()), path)

@@ -1,7 +1,7 @@
-"""What a run's process waits for at this moment, such as a model that loads: kept nowhere.
+"""What a run's process is waiting for right now, such as a model that loads; no record of it is kept.
 
-It lies in a small file beside the journal, as live texts do (see `engine.journal.live_text`), and holds
-until the run's next event. A file that can't be written never hurts a run. Needs no dspy.
+It is a small file beside the journal, like live texts (see `engine.journal.live_text`), and is valid until
+the run's next event. A file that can't be written never harms a run. Needs no dspy.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.ground.files import replace_file
 from engine.journal.live_text import live_file
 
 _SECONDS_BETWEEN_WRITES = 0.25
 
 
 class LiveStatus(BaseModel):
-    """A sentence, the share (0..1) that is done, and when it was said, in Unix seconds."""
+    """A sentence, the share (0..1) that is done, and the time in Unix seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,17 +30,17 @@ class LiveStatus(BaseModel):
     time: float = 0.0
 
     def __str__(self) -> str:
-        """The sentence, with what is done of it in percent."""
+        """The sentence, with the share that is done in percent."""
         return f"{self.text} {self.done:.0%}" if self.done else self.text
 
 
 def status_file(journal: Path, run: str) -> Path:
-    """Return where a run's process tells what it waits for."""
+    """Return the file in which a run's process says what it is waiting for."""
     return live_file(journal, run).with_suffix(".status")
 
 
 class StatusFile:
-    """Tells what a run's process waits for while the context lasts; safe to use from many threads."""
+    """Publishes what a run's process is waiting for while the context lasts; thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -47,8 +48,8 @@ class StatusFile:
         self._last = LiveStatus(text="")
 
     def show(self, text: str, done: float) -> None:
-        """Say it, a few times a second at the most where only the share has changed."""
-        # The name of a file may hold bytes that are no text.
+        """Publish a sentence; if only the share has changed, at most four times a second."""
+        # A file name may hold bytes that aren't text.
         whole = text.encode("utf-8", "replace").decode()
         status = LiveStatus(text=whole, done=done, time=time.time())
         with self._lock:
@@ -58,7 +59,7 @@ class StatusFile:
                 self._write(status)
 
     def __enter__(self) -> Self:
-        self._remove()  # a process that was killed has left what it said last
+        self._remove()  # a killed process leaves its last sentence behind
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,13 +72,11 @@ class StatusFile:
     def _write(self, status: LiveStatus) -> None:
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._file.with_suffix(".status-new")
-            draft.write_text(status.model_dump_json(), encoding="utf-8")
-            draft.replace(self._file)
+            replace_file(self._file, status.model_dump_json().encode(), is_durable=False)
 
 
 def read_status(file: Path) -> LiveStatus | None:
-    """Return what a run's process said last, or None where it said nothing that can be read."""
+    """Return what a run's process is waiting for, or None if there is nothing to read."""
     try:
         return LiveStatus.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):

@@ -1,7 +1,7 @@
-"""What a model is writing at this moment, for whoever watches: kept nowhere.
+"""What a model is writing right now, for whoever watches; no record of it is kept.
 
-It is no event: it lies in a small file beside the journal, which is overwritten a few times a second and
-deleted when nothing is being written. A file that can't be written never hurts a run. Needs no dspy.
+It isn't an event but a small file beside the journal, which is overwritten a few times a second and deleted
+when nothing is being written. A file that can't be written never harms a run. Needs no dspy.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from engine.ground.files import replace_file
+
 _SECONDS_BETWEEN_WRITES = 0.25
 
 
 class LivePass(BaseModel):
-    """An analysis pass that is under way: its place in the run, and the model's text so far."""
+    """A running analysis pass: its place in the run, and the model's text so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,35 +39,35 @@ _passes: TypeAdapter[tuple[LivePass, ...]] = TypeAdapter(tuple[LivePass, ...])
 
 
 def live_file(journal: Path, run: str) -> Path:
-    """Return where a run tells what is being written."""
+    """Return the file that holds what a run's model is writing."""
     return journal.parent / "live" / f"{run}.json"
 
 
 class LiveText:
-    """Tells what a run's analysis passes are writing; safe to use from many threads."""
+    """Publishes what a run's analysis passes are writing; safe to use from many threads."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._under_way: dict[tuple[int, int, int], str] = {}
         self._written_at = 0.0
-        # A process that was killed has left the texts of its last moment.
+        # A killed process leaves its last texts behind.
         with suppress(OSError):
             file.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self, epoch: int, batch: int, number: int) -> Iterator[Callable[[str], None]]:
-        """Tell of a pass while the context lasts; call what it gives with all of the pass's text so far."""
+        """Publish a pass while the context lasts; call the returned function with all of its text so far."""
         place = (epoch, batch, number)
 
-        def hear(text: str) -> None:
+        def show(text: str) -> None:
             with self._lock:
                 self._under_way[place] = text
                 if time.monotonic() - self._written_at >= _SECONDS_BETWEEN_WRITES:
                     self._write()
 
         try:
-            yield hear
+            yield show
         finally:
             with self._lock:
                 if self._under_way.pop(place, None) is not None:
@@ -78,22 +80,21 @@ class LiveText:
                 self._file.unlink(missing_ok=True)
                 return
             self._file.parent.mkdir(exist_ok=True)
-            draft = self._file.with_suffix(".new")
-            draft.write_bytes(_passes.dump_json(tuple(map(_live_pass, self._under_way.items()))))
-            draft.replace(self._file)
+            passes = _passes.dump_json(tuple(map(_live_pass, self._under_way.items())))
+            replace_file(self._file, passes, is_durable=False)
 
 
 def _live_pass(under_way: tuple[tuple[int, int, int], str]) -> LivePass:
     (epoch, batch, number), text = under_way
-    # A server may send half a surrogate pair, and stop.
+    # A server may stop after half a surrogate pair.
     whole = text.encode("utf-8", "replace").decode()
     return LivePass(epoch=epoch, batch=batch, number=number, text=whole)
 
 
 def read_live_text(file: Path) -> tuple[LivePass, ...]:
-    """Return the passes that are under way, in their order; none where nothing can be read."""
+    """Return the running passes in order; none if nothing can be read."""
     try:
-        found = _passes.validate_json(file.read_bytes())
+        passes = _passes.validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return ()
-    return tuple(sorted(found, key=lambda live: live.place))
+    return tuple(sorted(passes, key=lambda live: live.place))

@@ -1,4 +1,4 @@
-"""One process at a time works on a run: a lock that the operating system frees with its process."""
+"""One process at a time works on a run; the operating system frees the lock when the process ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.ground.errors import JournalError, RunLockedError
 if sys.platform == "win32":
     import msvcrt
 
-    # Windows keeps others from reading locked bytes: lock one beyond the text that says who holds it.
+    # Windows keeps others from reading locked bytes: lock one beyond the text that names the holder.
     _LOCKED_BYTE = 1 << 20
 
     def _try_lock(descriptor: int) -> bool:
@@ -34,7 +34,7 @@ elif sys.platform == "linux":
     import fcntl
     import struct
 
-    # A lock of an open file, as `flock` makes one, but others may ask about it without taking it.
+    # A lock on an open file, like `flock`, except that others can test it without taking it.
     _FLOCK = struct.Struct("hhqqi")
     _ALL_OF_IT = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
@@ -46,8 +46,8 @@ elif sys.platform == "linux":
         return True
 
     def _is_locked(descriptor: int) -> bool:
-        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _ALL_OF_IT)
-        return bool(_FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
+        holder = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _ALL_OF_IT)
+        return bool(_FLOCK.unpack(holder)[0] != fcntl.F_UNLCK)
 
 else:
     import fcntl
@@ -63,8 +63,8 @@ else:
         return not _try_lock(descriptor)
 
 
-# Where asking whether a run is locked takes the lock for microseconds, a worker must not give up over that.
-# Tries are counted, not seconds: on a busy machine whoever asked may wait long for the processor.
+# On some systems, testing the lock takes it for microseconds; a worker must not give up because of that.
+# Tries are counted, not seconds: on a busy machine the tester may wait long for the processor.
 _TRIES = 25
 _SECONDS_BETWEEN_TRIES = 0.02
 
@@ -74,7 +74,7 @@ def exclusive(path: Path, run: str) -> Iterator[None]:
     """Hold the lock file at `path` for one run; the operating system frees it if the process dies.
 
     Raises:
-        RunLockedError: another process holds it; the message says which, and since when.
+        RunLockedError: another process holds it; the message says which one, and since when.
         JournalError: the lock file can't be written.
     """
     try:
@@ -94,12 +94,12 @@ def exclusive(path: Path, run: str) -> Iterator[None]:
         _sign(descriptor)
         yield
     finally:
-        # Closing frees the lock. The file stays: to delete it would race with the next process.
+        # Closing frees the lock. The file stays: deleting it would race with the next process.
         os.close(descriptor)
 
 
 def _sign(descriptor: int) -> None:
-    # On a full disk the lock holds all the same; only its holder goes unnamed.
+    # On a full disk the lock still holds; only its holder isn't named.
     with suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.ftruncate(descriptor, 0)
@@ -107,7 +107,7 @@ def _sign(descriptor: int) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file at `path`."""
+    """Whether a live process holds the lock file at `path`."""
     try:
         descriptor = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
     except OSError:
@@ -124,7 +124,7 @@ def _locked(path: Path, run: str) -> RunLockedError:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"])) if "since" in holder else ""
     return RunLockedError(
         f"{who[0].upper()}{who[1:]} works on run {run}{f' since {since}' if since else ''}.",
-        hint="Wait until it is done; `promptgrad` in the project's folder shows it, and can stop it.",
+        hint="Wait for it to finish. `promptgrad` in the project's folder shows the run and can stop it.",
     )
 
 

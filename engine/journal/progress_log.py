@@ -1,4 +1,4 @@
-"""A run's main events as log messages, which a person sees also where no logging was set up."""
+"""A run's main events as log messages, shown even if no logging was set up."""
 
 from __future__ import annotations
 

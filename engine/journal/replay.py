@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 from dspy.clients.backend_selection import CLIENT_KEYS
@@ -33,56 +33,10 @@ from engine.ground.errors import (
 )
 from engine.ground.model import Model
 from engine.ground.revision import ModelRevision
+from engine.journal.completions import CompletionStore, Pace, RunUsage
 from engine.journal.events import Tokens
 from engine.journal.journal import Completion
 from engine.journal.listening import ask
-
-
-class CompletionStore(Protocol):
-    """Where completions are remembered; `Journal` is one, `MemoryCompletions` another."""
-
-    def completion(self, key: str) -> Completion | None:
-        """Return the completion of that key, if one was paid for."""
-        ...
-
-    def remember_completion(self, completion: Completion) -> bool:
-        """Keep a completion; False if its key is known already."""
-        ...
-
-    def completions_paid(self, run: str) -> int:
-        """Return how many completions a run has paid for."""
-        ...
-
-
-class MemoryCompletions:
-    """Completions of one process, for a run without a journal."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Completion] = {}
-
-    def completion(self, key: str) -> Completion | None:
-        """Return the completion of that key, if one was paid for."""
-        return self._known.get(key)
-
-    def remember_completion(self, completion: Completion) -> bool:
-        """Keep a completion; False if its key is known already."""
-        return self._known.setdefault(completion.key, completion) is completion
-
-    def completions_paid(self, run: str) -> int:
-        """Return how many completions a run has paid for."""
-        return sum(completion.run == run for completion in list(self._known.values()))
-
-
-@dataclass(frozen=True)
-class RunUsage:
-    """What a run has used: completions it paid for, those it found remembered, tokens it paid for.
-
-    A resumed run reports the same numbers as one that was never interrupted.
-    """
-
-    calls: int = 0
-    remembered: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
 
 
 @dataclass
@@ -102,12 +56,12 @@ class Used:
 
     @property
     def tokens(self) -> Tokens:
-        """Their tokens together."""
+        """The sum of their tokens."""
         return sum((completion.tokens for completion in self.completions), Tokens())
 
     @property
     def seconds(self) -> float:
-        """How long the model took for them when they were paid for."""
+        """How long the model took for them when they were generated."""
         return sum(completion.seconds for completion in self.completions)
 
 
@@ -118,7 +72,7 @@ _used: ContextVar[Used | None] = ContextVar("used", default=None)
 def recording(apart: str = "") -> Iterator[Used]:
     """Collect the completions that recording models give in this context, and in copies of it.
 
-    With a name, `apart` asks the model anew, once in a run: to time it, a known answer is of no use.
+    A name in `apart` asks the model again, once per run: a stored answer can't be timed.
     """
     used = Used(apart=apart)
     token = _used.set(used)
@@ -129,11 +83,11 @@ def recording(apart: str = "") -> Iterator[Used]:
 
 
 class Replay:
-    """One run's completions: known ones are answered from the store, new ones are paid for and kept.
+    """One run's completions: known ones come from the store, new ones are paid for and stored.
 
-    Safe to use from many threads; requests that are identical and under way at once are run once.
-    `max_calls` bounds what the run may pay for, in all its processes together; it may be changed at any
-    time. `checkpoint` is called before each answer: it holds a paused run and raises in a stopped one.
+    Safe to use from many threads; identical requests that overlap are run once. `max_calls` limits what the
+    run may pay for, summed over all its processes; it may be changed at any time. `checkpoint` is called
+    before each answer: it blocks in a paused run and raises in a stopped one.
     """
 
     def __init__(
@@ -156,7 +110,7 @@ class Replay:
         self._usage = RunUsage()
 
     def lm(self, model: Model) -> dspy.LM:
-        """Return the model's LM, every completion of which goes through this replay."""
+        """Return the model's LM with every completion going through this replay."""
         lm = model.lm
         inner = getattr(lm, "engine", "auto")
         if not isinstance(inner, str):
@@ -174,17 +128,30 @@ class Replay:
 
     @property
     def seconds_per_call(self) -> float:
-        """How long the model takes for a call while it answers others beside it; 0 before the first one."""
+        """How long the model takes per call at the concurrency it runs at; 0 before the first call."""
         with self._lock:
             return self._pace.seconds_per_call
 
     def completion(self, key: str, request: str, ask: Callable[[], Response]) -> Completion:
-        """Return the completion of that key; if it is new, `ask` for it and keep it first.
+        """Return the completion of a key; if it is new, `ask` for it and store it first.
 
         Raises:
             BudgetExhaustedError: it is new and the run has paid for `max_calls` already.
             RunStoppedError: the checkpoint says that a person stopped the run.
-            JournalError: the completion can't be kept.
+            JournalError: the completion can't be stored.
+        """
+
+        def answer() -> tuple[str, Tokens]:
+            response = ask()
+            return json.dumps(response_to_dict(response)), _tokens(response.usage)
+
+        return self.recorded(key, request, answer)
+
+    def recorded(self, key: str, request: str, answer: Callable[[], tuple[str, Tokens]]) -> Completion:
+        """Return what was answered under that key; if it is new, ask for the `answer` and keep it first.
+
+        Raises:
+            PromptGradError: as `completion` does.
         """
         self._checkpoint()
         with self._lock:
@@ -192,7 +159,7 @@ class Replay:
             own: Future[Completion] = Future()
             if shared is None:
                 self._under_way[key] = own
-        completion = shared.result() if shared else self._lead(own, key, request, ask)
+        completion = shared.result() if shared else self._lead(own, key, request, answer)
         self._count(completion)
         used = _used.get()
         if used is not None:
@@ -200,10 +167,10 @@ class Replay:
         return completion
 
     def _lead(
-        self, own: Future[Completion], key: str, request: str, ask: Callable[[], Response]
+        self, own: Future[Completion], key: str, request: str, answer: Callable[[], tuple[str, Tokens]]
     ) -> Completion:
         try:
-            completion = self._store.completion(key) or self._pay(key, request, ask)
+            completion = self._store.completion(key) or self._pay(key, request, answer)
         except BaseException as error:
             own.set_exception(error)
             raise
@@ -214,23 +181,20 @@ class Replay:
             with self._lock:
                 del self._under_way[key]
 
-    def _pay(self, key: str, request: str, ask: Callable[[], Response]) -> Completion:
+    def _pay(self, key: str, request: str, answer: Callable[[], tuple[str, Tokens]]) -> Completion:
         self._reserve()
         kept = False
         try:
             started = time.perf_counter()
             with self._paced():
-                response = ask()
+                text, tokens = answer()
             seconds = time.perf_counter() - started
-            answer = json.dumps(response_to_dict(response))
-            completion = Completion(
-                key, self.run, time.time(), request, answer, seconds, _tokens(response.usage)
-            )
+            completion = Completion(key, self.run, time.time(), request, text, seconds, tokens)
             kept = self._store.remember_completion(completion)
-            # Another run of the project may have been faster: a replay will find its answer, so use that.
+            # Another run of the project may have been faster: a replay will find that answer, so use it.
             return completion if kept else self._store.completion(key) or completion
         except Exception:
-            # A stop cancels requests under way: their errors are not the model's.
+            # A stop cancels running requests: their errors are not the model's.
             self._checkpoint()
             raise
         finally:
@@ -252,7 +216,7 @@ class Replay:
         with self._lock:
             if self.max_calls is not None and self._spent >= self.max_calls:
                 raise BudgetExhaustedError(
-                    f"The {self.max_calls} calls that may be paid for are used up.",
+                    f"The budget of {self.max_calls} calls is used up.",
                     hint="Resume it with a larger budget: nothing is paid for twice.",
                 )
             self._spent += 1
@@ -265,36 +229,6 @@ class Replay:
                 self._usage = RunUsage(calls + 1, remembered, tokens + completion.tokens)
             else:
                 self._usage = RunUsage(calls, remembered + 1, tokens)
-
-
-@dataclass
-class Pace:
-    """How long calls take that run beside each other: the time in which any was under way, for each."""
-
-    _calls: int = 0
-    _under_way: int = 0
-    _seconds: float = 0.0
-    _since: float = 0.0
-
-    @property
-    def seconds_per_call(self) -> float:
-        """Seconds for each call that has ended; 0 if none has."""
-        return self._seconds / self._calls if self._calls else 0.0
-
-    def begin(self, now: float) -> None:
-        """Note that a call begins."""
-        self._add(now)
-        self._under_way += 1
-
-    def end(self, now: float) -> None:
-        """Note that a call has ended."""
-        self._add(now)
-        self._under_way -= 1
-        self._calls += 1
-
-    def _add(self, now: float) -> None:
-        self._seconds += now - self._since if self._under_way else 0.0
-        self._since = now
 
 
 class RecordingEngine:
@@ -324,7 +258,7 @@ class RecordingEngine:
         return response_from_dict(json.loads(completion.response))
 
     def stream(self, request: Request) -> Iterator[Any]:
-        """Answer as a stream of events, all of them at the end."""
+        """Answer as a stream whose events all arrive at the end."""
         yield from response_to_events(self.complete(request))
 
     def close(self) -> None:
@@ -346,7 +280,7 @@ class AsyncRecordingEngine:
 
 
 class _WholeLM:
-    """The engine of an LM that DSPy connects by itself: the LM, retries included."""
+    """The engine of an LM that DSPy connects itself: the whole LM, retries included."""
 
     def __init__(self, lm: dspy.LM) -> None:
         self._lm = lm
@@ -360,22 +294,22 @@ class _WholeLM:
 
 
 def completion_key(revision: ModelRevision, request: Mapping[str, Any], sampling: Mapping[str, Any]) -> str:
-    """Return the hash of all that an answer depends on: 64 hexadecimal digits.
+    """Return the hash of everything an answer depends on: 64 hexadecimal digits.
 
-    That is the model's weights and chat template, the rendered messages, tools, the answer's schema and
-    every sampling parameter, in the request or in the model's settings; not the model's name.
+    It covers the model's weights and chat template, the rendered messages, tools, the answer's schema and
+    every sampling parameter of the request or of the model's settings, but not the model's name.
     """
-    # Keys stay in their order: a schema's order decides in which order the model writes the fields.
+    # Keys keep their order: the model writes fields in the order of the schema.
     content = {name: value for name, value in request.items() if name != "model"}
     identity = [revision.digest, revision.template_digest, dict(sampling), content]
     return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
 def cause_of(error: BaseException) -> PromptGradError | None:
-    """Return what ended a program's run, if it wasn't the program's or the answer's fault.
+    """Return the error that ended a program's run, if neither the program nor the answer was at fault.
 
-    DSPy wraps what an engine raises; this finds a stop, a used-up budget or a journal's error again, and
-    names what the model reported. None means: an answer that can't be parsed, or an error of the program.
+    DSPy wraps what an engine raises; this unwraps a stop, a used-up budget or a journal error, and translates
+    what the model reported. None means an answer that can't be parsed, or an error in the program.
     """
     links = list(_chain(error))
     for link in links:
@@ -408,8 +342,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _message(error: BaseException) -> str:
     text: str = getattr(error, "message", "") or str(error) or type(error).__name__
-    said, _, _ = text.partition("\n\n  To fix:")  # DSPy's advice, which isn't for the users of ours
-    return said.rstrip()
+    problem, _, _ = text.partition("\n\n  To fix:")  # DSPy's advice is for DSPy's users, not for ours
+    return problem.rstrip()
 
 
 def _tokens(usage: Usage) -> Tokens:

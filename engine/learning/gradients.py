@@ -6,11 +6,9 @@ frozen and an analysis proposes single rules, which are tested one by one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import dspy
@@ -22,10 +20,10 @@ from engine.journal.events import AnalysisFinished, ConsensusReached, DroppedPro
 from engine.journal.listening import listening
 from engine.journal.live_text import LiveText
 from engine.journal.replay import cause_of, recording
+from engine.learning.batches import Batch
 from engine.learning.consensus import Consensus, agree
 from engine.learning.leakage import QuotationIndex
 from engine.learning.prompts import analysis_inputs
-from engine.learning.rollouts import Item, Rollout
 from engine.learning.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.program import FrozenProgram
@@ -34,29 +32,6 @@ from engine.project.config import HIGHEST_TEMPERATURE, PromptGradConfig
 
 _SUCCESSES_SHOWN = 3
 _LONGEST_RULE = 600
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch of rollouts with its place in the run."""
-
-    epoch: int
-    number: int
-    items: Sequence[Item]
-    rollouts: Sequence[Rollout]
-
-    def failures(self, threshold: float) -> list[tuple[Item, Rollout]]:
-        """Return the examples that scored below `threshold`: the most frequent kind of failure first."""
-        failed = [pair for pair in self._pairs() if pair[1].score.value < threshold]
-        count = Counter(rollout.score.error_type for _, rollout in failed)
-        return sorted(failed, key=lambda pair: (-count[pair[1].score.error_type], pair[1].score.error_type))
-
-    def successes(self, threshold: float) -> list[tuple[Item, Rollout]]:
-        """Return the examples that scored `threshold` or more."""
-        return [pair for pair in self._pairs() if pair[1].score.value >= threshold]
-
-    def _pairs(self) -> list[tuple[Item, Rollout]]:
-        return list(zip(self.items, self.rollouts, strict=True))
 
 
 class GradientWriter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.interval import Interval
@@ -16,10 +16,14 @@ from engine.journal.events import (
     Phase,
     PhaseStarted,
     ProgressEstimated,
-    RulesChanged,
     SliceScores,
 )
-from engine.learning.gradients import Batch, GradientWriter
+from engine.journal.learning_events import LayersCompared
+from engine.learning.ablation import compare_layers
+from engine.learning.batches import Batch
+from engine.learning.elimination import Elimination
+from engine.learning.gradients import GradientWriter
+from engine.learning.layers import LayerLearner
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
 from engine.learning.pruning import prune
@@ -27,8 +31,10 @@ from engine.learning.review import Reviewer
 from engine.learning.rollouts import Item, Rollout, RolloutRunner
 from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
+from engine.learning.state_events import state_changed
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import draw_batch
 
@@ -41,12 +47,18 @@ class Optimized:
     was in the middle of an epoch, the rules may be a state that was never scored: `best` is None then.
     """
 
-    rules: RuleSet
+    state: LearnedState
     baseline: Interval | None
     best: Interval | None
     reason: str
     exhausted: bool = False
     slices: Mapping[str, SliceScores] = field(default_factory=dict)
+    layers: LayersCompared | None = None
+
+    @property
+    def rules(self) -> RuleSet:
+        """The state's rules."""
+        return self.state.rules
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,13 @@ class LoopParts:
 
     program: FrozenProgram
     runner: RolloutRunner
-    gradients: GradientWriter
+    gradients: GradientWriter | None
     selector: RuleSelector
     merger: RuleMerger
     acceptor: RuleAcceptor
     reviewer: Reviewer | None = None
+    layers: LayerLearner | None = None
+    elimination: Elimination | None = None
 
 
 class OptimizationLoop:
@@ -87,9 +101,9 @@ class OptimizationLoop:
         self._slices = [slice_name(item.values, slice_field) for item in validation]
         self._categories: list[str | None] = [None] * len(train)
         self._recent: list[int] = []
-        self._rules = RuleSet()
-        self._best_rules = RuleSet()
-        self._closed_rules = RuleSet()
+        self._state = LearnedState()
+        self._best_state = LearnedState()
+        self._closed_state = LearnedState()
         self._best_tested = RuleSet()
         self._undecided: set[str] = set()
         self._epoch = 0
@@ -100,13 +114,24 @@ class OptimizationLoop:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
         try:
             reason = self._run_epochs()
-            return self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+            found = self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+            return replace(found, layers=self._compared_layers())
         except BudgetExhaustedError as error:
             return self._unscored(error.message) or self._found(error.message, exhausted=True)
 
+    def _compared_layers(self) -> LayersCompared | None:
+        """Say what each layer brings, if both were learned and the budget allows it."""
+        if self._parts.layers is None or not self._best_state:
+            return None
+        self._enter("layers", self._config.epochs)
+        try:
+            return compare_layers(self._parts.runner, self._best_state, self._validation, self._emit)
+        except BudgetExhaustedError:
+            return None
+
     def _nearly_accepted(self) -> str:
         """Say it where rules gained something in their tests and none was accepted."""
-        if self._best_rules or not self._undecided or self._parts.reviewer is not None:
+        if self._best_state or not self._undecided or self._parts.reviewer is not None:
             return ""
         count = len(self._undecided)
         return (
@@ -116,10 +141,10 @@ class OptimizationLoop:
 
     def _found(self, reason: str, *, exhausted: bool) -> Optimized:
         if self._baseline is None or self._best is None:
-            return Optimized(self._best_rules, None, None, reason, exhausted)
+            return Optimized(self._best_state, None, None, reason, exhausted)
         slices = self._best.gains_over(self._baseline)
         return Optimized(
-            self._best_rules, self._baseline.interval, self._best.interval, reason, exhausted, slices
+            self._best_state, self._baseline.interval, self._best.interval, reason, exhausted, slices
         )
 
     def _unscored(self, reason: str) -> Optimized | None:
@@ -128,13 +153,14 @@ class OptimizationLoop:
         They do if it was made of the best state, by changes that were tested or decided by a person.
         """
         limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
-        rules = prune(self._rules, self._best_tested, limit, strategy)
-        if self._baseline is None or rules == self._best_rules or not self._is_tested:
+        rules = prune(self._state.rules, self._best_tested, limit, strategy)
+        state = self._state.with_rules(rules)
+        if self._baseline is None or state == self._best_state or not self._is_tested:
             return None
-        if self._closed_rules != self._best_rules:
+        if self._closed_state != self._best_state:
             return None
         return Optimized(
-            rules,
+            state,
             self._baseline.interval,
             None,
             f"{reason.rstrip('.')}. That was in epoch {self._epoch}: its rules were accepted one by one, "
@@ -150,7 +176,7 @@ class OptimizationLoop:
         without_gain = 0
         for epoch in range(1, self._config.epochs + 1):
             self._epoch = epoch
-            for number in range(1, self._config.batches_per_epoch + 1):
+            for number in range(1, self._batches() + 1):
                 self._run_batch(epoch, number)
             improved = self._close_epoch(epoch)
             without_gain = 0 if improved else without_gain + 1
@@ -158,20 +184,39 @@ class OptimizationLoop:
                 return f"{without_gain} epochs in a row brought no improvement"
         return "all epochs are done"
 
+    def _batches(self) -> int:
+        """Return how many batches an epoch has: sources that look at all of train need one."""
+        return self._config.batches_per_epoch if self._parts.gradients is not None else 1
+
     def _run_batch(self, epoch: int, number: int) -> None:
         config, parts = self._config, self._parts
         batch = self._roll_out_batch(epoch, number)
         if not batch.failures(config.failure_threshold):
             return
+        if parts.layers is not None and number == 1:
+            state = parts.layers.learn(self._state, batch, self._enter, self._keep)
+            self._keep(state)
+        if parts.gradients is not None:
+            self._learn_from_gradient(batch, parts.gradients)
+        if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
+            self._enter("merging", epoch, number)
+            self._keep(parts.merger.merge(self._state, epoch, number))
+        pruned = prune(
+            self._state.rules, self._best_tested, config.max_local_rules, config.rule_pruning_strategy
+        )
+        self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
+
+    def _learn_from_gradient(self, batch: Batch, gradients: GradientWriter) -> None:
+        parts, epoch, number = self._parts, batch.epoch, batch.number
         self._enter("gradients", epoch, number)
         proposals = [
             proposal
-            for proposal in parts.gradients.write(batch, self._rules).kept
+            for proposal in gradients.write(batch, self._state.rules).kept
             if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
         ]
         self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
-        before = self._rules
-        rules, tested = parts.selector.apply(
+        before = self._state
+        state, tested = parts.selector.apply(
             proposals,
             before,
             lambda proposal: self._made(proposal, batch),
@@ -180,12 +225,7 @@ class OptimizationLoop:
             self._keep if parts.reviewer is None else None,
         )
         self._undecided |= {result.rule.id for result in tested if result.verdict == "needs_review"}
-        self._keep(rules if parts.reviewer is None else parts.reviewer.settle(before, tested))
-        if len(self._rules) > config.merge_threshold:
-            self._enter("merging", epoch, number)
-            self._keep(parts.merger.merge(self._rules, epoch, number))
-        pruned = prune(self._rules, self._best_tested, config.max_local_rules, config.rule_pruning_strategy)
-        self._replace_rules(pruned, epoch, number, "pruned")
+        self._keep(state if parts.reviewer is None else parts.reviewer.settle(before, tested))
 
     def _is_dropped(self, proposal: ParsedRule, batch: Batch) -> bool:
         reviewer = self._parts.reviewer
@@ -193,11 +233,11 @@ class OptimizationLoop:
             return False
         return reviewer.has_dropped(self._made(proposal, batch))
 
-    def _keep(self, rules: RuleSet) -> None:
-        self._rules = rules
-        is_built_on_best = self._closed_rules == self._best_rules
-        if self._is_tested and is_built_on_best and len(rules) <= self._config.max_local_rules:
-            self._best_tested = rules
+    def _keep(self, state: LearnedState) -> None:
+        self._state = state
+        is_built_on_best = self._closed_state == self._best_state
+        if self._is_tested and is_built_on_best and len(state.rules) <= self._config.max_local_rules:
+            self._best_tested = state.rules
 
     @property
     def _is_tested(self) -> bool:
@@ -215,7 +255,7 @@ class OptimizationLoop:
         )
         items = [self._train[index] for index in indexes]
         self._enter("rollouts", epoch, number)
-        rollouts = self._parts.runner.run(self._rules, items)
+        rollouts = self._parts.runner.run(self._state, items)
         self._recent = indexes
         for index, rollout in zip(indexes, rollouts, strict=True):
             self._categories[index] = self._category(rollout)
@@ -228,7 +268,7 @@ class OptimizationLoop:
                 batch=number,
                 examples=tuple(item.key for item in items),
                 failures=tuple(item.key for item, _ in failed),
-                rules=self._rules.digest,
+                rules=self._state.digest,
                 score=sum(rollout.score.value for rollout in rollouts) / len(rollouts),
                 error_types=dict(Counter(rollout.score.error_type or "failure" for _, rollout in failed)),
             )
@@ -243,7 +283,7 @@ class OptimizationLoop:
     def _made(self, proposal: ParsedRule, batch: Batch) -> Rule:
         predictor = proposal.predictor or self._parts.program.predictors[0]
         said = (proposal.text, proposal.trigger, predictor)
-        for rule in self._rules:
+        for rule in self._state.rules:
             if proposal.action == "remove" and (rule.text, rule.trigger, rule.predictor) == said:
                 return rule
         failed = batch.failures(self._config.failure_threshold)
@@ -261,20 +301,23 @@ class OptimizationLoop:
 
     def _close_epoch(self, epoch: int) -> bool:
         """Score the epoch's state on the whole validation split; return whether it is the best so far."""
+        if self._parts.elimination is not None and self._state != self._best_state:
+            self._enter("elimination", epoch)
+            self._keep(self._parts.elimination.thin(self._state, epoch))
         score = self._validate(epoch)
         assert score is not None
         assert self._best is not None
         if score.interval.score > self._best.interval.score:
-            self._best, self._best_rules = score, self._rules
-            self._closed_rules = self._best_tested = self._rules
+            self._best, self._best_state = score, self._state
+            self._closed_state, self._best_tested = self._state, self._state.rules
             self._report_epoch(epoch, score, "improved")
             return True
         fell = score.interval.score < self._best.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
-            self._replace_rules(self._best_rules, epoch, 0, "rolled_back")
-        self._closed_rules = self._rules
-        self._best_tested = self._best_rules
+            self._replace_state(self._best_state, epoch, 0, "rolled_back")
+        self._closed_state = self._state
+        self._best_tested = self._best_state.rules
         return False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:
@@ -283,7 +326,7 @@ class OptimizationLoop:
             return None
         self._enter("epoch" if epoch else "baseline", epoch)
         repeats = [
-            self._parts.runner.run(self._rules, self._validation, repeat)
+            self._parts.runner.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
         answers = list(zip(*repeats, strict=True))
@@ -302,8 +345,9 @@ class OptimizationLoop:
                     "id": f"epoch{epoch}",
                     "epoch": epoch,
                     "validation": score.interval,
-                    "rules": self._rules.digest,
-                    "n_rules": len(self._rules),
+                    "rules": self._state.digest,
+                    "n_rules": len(self._state.rules),
+                    "n_demonstrations": len(self._state.demonstrations),
                     "best": (self._best or score).interval.score,
                     "outcome": outcome,
                     "slices": score.by_slice,
@@ -311,22 +355,12 @@ class OptimizationLoop:
             )
         )
 
-    def _replace_rules(self, rules: RuleSet, epoch: int, batch: int, reason: str) -> None:
-        if rules == self._rules:
+    def _replace_state(self, state: LearnedState, epoch: int, batch: int, reason: str) -> None:
+        if state == self._state:
             return
-        self._rules = rules
-        self._emit(
-            RulesChanged.model_validate(
-                {
-                    "id": f"epoch{epoch}/batch{batch}/{reason}/{rules.digest}",
-                    "epoch": epoch,
-                    "batch": batch,
-                    "reason": reason,
-                    "digest": rules.digest,
-                    "rules": rules.rules,
-                }
-            )
-        )
+        self._state = state
+        place = f"epoch{epoch}/batch{batch}/{reason}/{state.digest}"
+        self._emit(state_changed(state, place, epoch, batch, reason))
 
     def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
         place = f"epoch{epoch}/batch{batch}/{phase}"

@@ -15,6 +15,7 @@ from engine.learning.prompts import merge_inputs
 from engine.learning.rule_tests import Change, RuleTester
 from engine.learning.signatures import MergeRules
 from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, trigger_overlap
 
 _SAME_EFFECT = 0.75
@@ -39,18 +40,18 @@ class RuleMerger:
         self._emit = emit
         self._predict = dspy.Predict(MergeRules)
 
-    def merge(self, rules: RuleSet, epoch: int, batch: int) -> RuleSet:
-        """Return `rules` with each group of similar ones replaced by the rule that says the same."""
-        for group in similar_groups(rules):
+    def merge(self, state: LearnedState, epoch: int, batch: int) -> LearnedState:
+        """Return `state` with each group of similar ones replaced by the rule that says the same."""
+        for group in similar_groups(state.rules):
             merged = self._ask(group, epoch, batch)
             if merged is None:
                 continue
-            after = rules.replacing(group, merged)
+            after = state.with_rules(state.rules.replacing(group, merged))
             if self._tester is not None:
-                tested = self._tester.test(Change("merge", merged, rules, after, epoch, batch))
+                tested = self._tester.test(Change("merge", merged, state, after, epoch, batch))
                 if tested.verdict != "accepted":
                     continue
-                after = rules.replacing(group, tested.rule)
+                after = state.with_rules(state.rules.replacing(group, tested.rule))
             self._emit(
                 RulesChanged(
                     id=f"epoch{epoch}/batch{batch}/merged/{after.digest}",
@@ -58,11 +59,12 @@ class RuleMerger:
                     batch=batch,
                     reason="merged",
                     digest=after.digest,
-                    rules=after.rules,
+                    rules=after.rules.rules,
+                    demonstrations=after.demonstrations.demonstrations,
                 )
             )
-            rules = after
-        return rules
+            state = after
+        return state
 
     def _ask(self, group: Sequence[Rule], epoch: int, batch: int) -> Rule | None:
         lm = self._lm.copy(temperature=0.0)

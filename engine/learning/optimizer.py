@@ -20,20 +20,26 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
+from engine.learning.elimination import Elimination
 from engine.learning.gradients import GradientWriter
+from engine.learning.layer_tests import LayerTester
+from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
 from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
+from engine.learning.proposals.choice import FAILURE_ANALYSIS
 from engine.learning.review import Decisions, Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.rule_tests import RuleTester
+from engine.learning.screening.likelihood import AnswerScorer
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric
 from engine.programs.conditional import ConditionalProgram, RuleSelection
 from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
 
@@ -113,7 +119,7 @@ class PromptGradOptimizer(Teleprompter):
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
                 session.emit(Notice(id="adapter", text=_NO_ADAPTER))
-            return session.program_with(session.run().rules)
+            return session.program_with(session.run().state)
 
     def compile(
         self,
@@ -168,6 +174,8 @@ class OptimizationSession:
         decisions: Decisions | None = None,
         emit: Emit = _ignore,
         live: LiveText | None = None,
+        scorer: AnswerScorer | None = None,
+        room: PromptRoom | None = None,
     ) -> None:
         config = optimizer.config
         self.config = config
@@ -180,6 +188,9 @@ class OptimizationSession:
         self._slice_field = slice_field
         self._decisions = decisions
         self._live = live
+        self._scorer = scorer
+        self._room = room or room_by_characters
+        self._adapter = adapter
         self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
         conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
         self.runner = RolloutRunner(
@@ -199,18 +210,18 @@ class OptimizationSession:
         """Learn rules from the training examples."""
         return self._loop().run()
 
-    def validate(self, rules: RuleSet) -> Interval:
-        """Return the mean score of the program with `rules` on the validation examples."""
-        rollouts = self.runner.run(rules, self.validation)
+    def validate(self, state: LearnedState) -> Interval:
+        """Return the mean score of the program with a learned state on the validation examples."""
+        rollouts = self.runner.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
 
-    def program_with(self, rules: RuleSet) -> dspy.Module:
-        """Return the module with `rules`, conditional if the configuration says so."""
+    def program_with(self, state: LearnedState) -> dspy.Module:
+        """Return the module with a learned state; its rules are conditional if the configuration says so."""
         if not self.config.conditional_rules:
-            return self.program.with_rules(rules)
-        base = self.program.with_rules(RuleSet())
+            return self.program.with_state(state)
+        base = self.program.with_state(state.with_rules(RuleSet()))
         return ConditionalProgram(
-            base, rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
+            base, state.rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
         )
 
     def close(self) -> None:
@@ -257,6 +268,20 @@ class OptimizationSession:
 
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
+        reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
+        layer_tester = LayerTester(self.runner, self.validation, config, emit=emit)
+        is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
+        wiring = LayerWiring(
+            self.program,
+            self.runner,
+            self.train,
+            config,
+            scorer=self._scorer,
+            adapter=self._adapter or self._reflection_adapter,
+            room=self._room,
+            seed=self.seed,
+            emit=emit,
+        )
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
         tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]
@@ -273,11 +298,21 @@ class OptimizationSession:
                 adapter=self._reflection_adapter,
                 emit=emit,
                 live=self._live,
-            ),
+            )
+            if FAILURE_ANALYSIS in wiring.sources
+            else None,
             selector=RuleSelector(tester, config, emit),
             merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
             acceptor=self._optimizer.rule_acceptor,
-            reviewer=Reviewer(self._decisions, self.tester, emit) if self._decisions else None,
+            reviewer=reviewer,
+            elimination=Elimination(layer_tester, emit) if is_greedy else None,
+            layers=wiring.learner(
+                layer_tester,
+                self._reflection_lm,
+                QuotationIndex(texts),
+                self._optimizer.rule_acceptor,
+                reviewer,
+            ),
         )
         forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
         return OptimizationLoop(

@@ -11,7 +11,14 @@ from engine.project.config import PromptGradConfig
 _PROPOSALS_PER_BATCH = 2.0
 _LEFT_TO_CORRECT = 0.9
 """What a batch's tests cost, as a share of the batch before: rules that are kept leave fewer failures."""
-_ORDER: tuple[Phase, ...] = ("rollouts", "gradients", "validation", "merging")
+_ORDER: tuple[Phase, ...] = (
+    "rollouts",
+    "screening",
+    "proposals",
+    "gradients",
+    "validation",
+    "merging",
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,12 @@ class Workload:
         """Calls still to come at the beginning of `phase`, if the run doesn't stop early."""
         if phase == "baseline":
             return self.total(config)
-        if phase in ("test", "artifact"):
-            return self.test if phase == "test" else 0
+        if phase in ("layers", "test", "artifact"):
+            return 0 if phase == "artifact" else self.test
         later_epochs = config.epochs - epoch
         rest = (later_epochs + 1) * self.epoch + self.test
         later_batches = later_epochs * config.batches_per_epoch
-        if phase == "epoch":
+        if phase in ("elimination", "epoch"):
             return rest + self.batches(later_batches)
         parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])

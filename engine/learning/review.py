@@ -20,7 +20,9 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.learning.rule_tests import Change, RuleTester, Tested
+from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 
 _POLL_SECONDS = 0.1
 
@@ -59,7 +61,7 @@ class Reviewer:
         """Return whether a person let a rule go in an earlier batch, and needn't be asked again."""
         return rule.id in self._dropped
 
-    def settle(self, before: RuleSet, tested: Sequence[Tested]) -> RuleSet:
+    def settle(self, before: LearnedState, tested: Sequence[Tested]) -> LearnedState:
         """Return `before` with the tested changes that a person keeps, as tested or as edited.
 
         Only changes that passed their test, or nearly did, are put to a person.
@@ -75,52 +77,55 @@ class Reviewer:
                 id=f"{place}/review", epoch=first.epoch, batch=first.batch, rules=tuple(open_changes)
             )
         )
-        rules = before
+        state = before
         known = {key: result.rule for key, result in open_changes.items()}
         for rule_id, result in open_changes.items():
-            rules = self._applied(result, self._decisions.wait_for(rule_id), rules, known)
+            state = self._applied(result, self._decisions.wait_for(rule_id), state, known)
         self._emit(
             RulesChanged(
                 id=f"{place}/reviewed",
                 epoch=first.epoch,
                 batch=first.batch,
                 reason="reviewed",
-                digest=rules.digest,
-                rules=rules.rules,
+                digest=state.digest,
+                rules=state.rules.rules,
+                demonstrations=state.demonstrations.demonstrations,
             )
         )
-        return rules
+        return state
 
     def _applied(
-        self, result: Tested, decision: Decision, rules: RuleSet, known: Mapping[str, Rule]
-    ) -> RuleSet:
+        self, result: Tested, decision: Decision, state: LearnedState, known: Mapping[str, Rule]
+    ) -> LearnedState:
         if decision.choice == "drop":
             if result.change.action == "add":
                 self._dropped.add(result.rule.id)
-            return rules
+            return state
         if result.change.action == "remove":
-            return rules.removing(result.rule)
+            return state.removing(result.rule)
         rule = decision.of(result.rule, known)
         if decision.choice == "edit":
             place = (result.change.epoch, result.change.batch)
-            return add_edited(rule, rules, place, self._tester, self._emit)
-        return rules.adding(rule)
+            return add_edited(rule, state, place, self._tester, self._emit)
+        return state.adding(rule)
 
 
-def add_edited(rule: Rule, rules: RuleSet, place: tuple[int, int], tester: RuleTester, emit: Emit) -> RuleSet:
-    """Return `rules` with a person's own rule, if its test doesn't reject it."""
-    if rule in rules:
-        return rules
-    tested = tester.test(Change("add", rule, rules, rules.adding(rule), *place))
+def add_edited(
+    rule: Rule, state: LearnedState, place: tuple[int, int], tester: RuleTester, emit: Emit
+) -> LearnedState:
+    """Return `state` with a person's own rule, if its test doesn't reject it."""
+    if rule in state.rules:
+        return state
+    tested = tester.test(Change("add", rule, state, state.adding(rule), *place))
     if tested.verdict != "rejected":
-        return rules.adding(tested.rule)
+        return state.adding(tested.rule)
     text = f"The edited rule doesn't count: {tested.reason}."
     emit(Notice(id=f"{tested.change.place}/edit", level="warning", text=text))
-    return rules
+    return state
 
 
-def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -> tuple[RuleSet, int]:
-    """Return the rules of a finished run as the latest review of it decided, and the review's number.
+def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -> tuple[LearnedState, int]:
+    """Return the learned state of a finished run as the latest review of it decided, and the review's number.
 
     Raises:
         JournalError: nothing was decided since the last review was applied.
@@ -139,22 +144,22 @@ def reviewed_rules(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
             f"Nothing was decided on the rules of {run}.", hint="Review its rules first: promptgrad, then v."
         )
     left = [
-        event.rules if isinstance(event, ReviewApplied) else event.summary.rules
+        event if isinstance(event, ReviewApplied) else event.summary
         for event in events
         if isinstance(event, ReviewApplied | RunFinished)
     ][-1]
-    choices = {rule.id: "keep" for rule in left} | {key: d.choice for key, d in decisions.items()}
+    choices = {rule.id: "keep" for rule in left.rules} | {key: d.choice for key, d in decisions.items()}
     rules = RuleSet(
         decisions[key].of(known[key], known) if key in decisions else known[key]
         for key, choice in choices.items()
         if choice == "keep"
     )
+    state = LearnedState(rules, DemonstrationSet(left.demonstrations))
     for key, decision in decisions.items():
         if decision.choice == "edit":
-            rules = add_edited(
-                decision.of(known[key], known), rules, (known[key].epoch, number), tester, emit
-            )
-    return rules, number
+            edited = decision.of(known[key], known)
+            state = add_edited(edited, state, (known[key].epoch, number), tester, emit)
+    return state, number
 
 
 def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:

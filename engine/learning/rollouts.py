@@ -23,8 +23,8 @@ from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.conditional import RuleSelection
 from engine.programs.program import FrozenProgram, run_program, trace_text
-from engine.programs.rules import RuleSet
-from engine.programs.steps import Step, named_steps
+from engine.programs.state import LearnedState
+from engine.programs.steps import Step, trace_steps
 from engine.programs.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
@@ -49,7 +49,8 @@ class Item:
 class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
-    `error` is what the program raised after the model had answered.
+    `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
+    raised after the model had answered.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Rollout:
     trace: str
     prompt_tokens: int = 0
     calls: int = 0
+    steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
 
 
@@ -67,17 +69,18 @@ class _Answer:
 
     prediction: Any | None
     trace: str
-    steps: Sequence[Step] = ()
     problem: str = ""
     error_type: str = ""
     error: ProjectError | None = None
+    steps: tuple[Step, ...] = ()
 
 
 class RolloutRunner:
     """Runs programs on examples with up to `max_workers` threads and remembers every rollout.
 
-    A rollout is known by the rules that the example met, the example and the number of the repeat:
-    with conditional rules, two rule sets that say the same to an example share its rollout.
+    A rollout is known by the state that the example met, the example and the number of the repeat: with
+    conditional rules, two rule sets that say the same to an example share its rollout. A training example
+    never meets itself as a demonstration.
     `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
 
     Whatever a model answers is scored. That includes an answer at which the program raises, unless it
@@ -122,8 +125,8 @@ class RolloutRunner:
             made.append(Item(key, split, values, self.program.take_inputs(values)))
         return made
 
-    def run(self, rules: RuleSet, items: Sequence[Item], repeat: int = 0) -> list[Rollout]:
-        """Return the rollouts of the program with `rules` on `items`, in their order.
+    def run(self, state: LearnedState, items: Sequence[Item], repeat: int = 0) -> list[Rollout]:
+        """Return the rollouts of the program with a learned state on `items`, in their order.
 
         Raises:
             ContextOverflowError: a prompt is too long; the message names the example.
@@ -131,13 +134,13 @@ class RolloutRunner:
             MetricError, ProjectError: the user's metric or program raised.
         """
         futures = [
-            self._pool.submit(copy_context().run, self._rollout, rules, item, repeat) for item in items
+            self._pool.submit(copy_context().run, self._rollout, state, item, repeat) for item in items
         ]
         rollouts = _results(futures)
         self._tell_raised(rollouts)
         return rollouts
 
-    def latencies(self, rules: RuleSet, items: Sequence[Item]) -> list[float]:
+    def latencies(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
         """Return how long the model takes for each item, in seconds, when it is asked nothing else.
 
         Each is asked anew, once in a run: how long a known answer took with others under way says little.
@@ -149,15 +152,15 @@ class RolloutRunner:
         found = []
         for item in items:
             with recording(apart="latency") as used:
-                self._answer(self._module(self._effective(rules, item)), item, 0)
+                self._answer(self._module(self._effective(state, item)), item, 0)
             found.append(used.seconds)
             with self._lock:
                 self.performed += 1
         return found
 
-    def is_known(self, rules: RuleSet, item: Item, repeat: int = 0) -> bool:
+    def is_known(self, state: LearnedState, item: Item, repeat: int = 0) -> bool:
         """Return whether this rollout would cost nothing."""
-        return self._cache_key(rules, item, repeat) in self._known
+        return self._cache_key(state, item, repeat) in self._known
 
     @property
     def calls_per_rollout(self) -> float:
@@ -169,14 +172,18 @@ class RolloutRunner:
         """Give the threads back."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _effective(self, rules: RuleSet, item: Item) -> RuleSet:
-        return self._selection(rules, item.inputs) if self._selection else rules
+    def _effective(self, state: LearnedState, item: Item) -> LearnedState:
+        if item.split == "train" and item.key in state.demonstrations.examples:
+            state = state.with_demonstrations(state.demonstrations.without_examples([item.key]))
+        if self._selection is None:
+            return state
+        return state.with_rules(self._selection(state.rules, item.inputs))
 
-    def _cache_key(self, rules: RuleSet, item: Item, repeat: int) -> tuple[str, str, int]:
-        return (self._effective(rules, item).digest, item.key, repeat)
+    def _cache_key(self, state: LearnedState, item: Item, repeat: int) -> tuple[str, str, int]:
+        return (self._effective(state, item).digest, item.key, repeat)
 
-    def _rollout(self, rules: RuleSet, item: Item, repeat: int) -> Rollout:
-        effective = self._effective(rules, item)
+    def _rollout(self, state: LearnedState, item: Item, repeat: int) -> Rollout:
+        effective = self._effective(state, item)
         key = (effective.digest, item.key, repeat)
         known = self._known.get(key)
         if known is None:
@@ -187,11 +194,11 @@ class RolloutRunner:
                 self.calls += known.calls
         return known
 
-    def _module(self, rules: RuleSet) -> dspy.Module:
+    def _module(self, state: LearnedState) -> dspy.Module:
         with self._lock:
-            if rules.digest not in self._modules:
-                self._modules[rules.digest] = self.program.with_rules(rules)
-            return self._modules[rules.digest]
+            if state.digest not in self._modules:
+                self._modules[state.digest] = self.program.with_state(state)
+            return self._modules[state.digest]
 
     def _lm_for(self, item: Item, repeat: int) -> dspy.LM:
         if not self._samples:
@@ -228,7 +235,7 @@ class RolloutRunner:
         )
         prompt_tokens, calls = used.tokens.prompt, len(used.completions)
         trace = _with_feedback(answer.trace, score)
-        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.error)
+        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
         trace: list[Any] = []
@@ -254,7 +261,7 @@ class RolloutRunner:
                 hint="Its forward() has to return a dspy.Prediction, as a predictor does.",
                 example=item.key,
             )
-        return _Answer(prediction, trace_text(module, trace), named_steps(module, trace))
+        return _Answer(prediction, trace_text(module, trace), steps=trace_steps(module, trace))
 
     def _tell_unfinished(self, score: Score, item: Item) -> None:
         """Say once that the metric ended without a score; such an answer counts as wrong."""
@@ -315,7 +322,9 @@ def _with_feedback(trace: str, score: Score) -> str:
     said = score.metadata.get("steps")
     if not trace or not isinstance(said, Mapping):
         return trace
-    return "\n".join((trace, *(f"feedback on step {name}: {text}" for name, text in said.items())))
+    return "\n".join(
+        (trace, *(f"feedback on step {name.removesuffix('.predict')}: {text}" for name, text in said.items()))
+    )
 
 
 def _answer_of(error: AdapterParseError) -> str:

@@ -11,7 +11,8 @@ from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit, ValidationFinished, ValidationStarted, Verdict
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.subsets import validation_subset
-from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.rules import Evidence, Rule
+from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, fires
 from engine.project.config import PromptGradConfig
 
@@ -24,8 +25,8 @@ class Change:
 
     action: Action
     rule: Rule
-    before: RuleSet
-    after: RuleSet
+    before: LearnedState
+    after: LearnedState
     epoch: int
     batch: int
 
@@ -38,8 +39,8 @@ class Change:
     def touched(self) -> list[Rule]:
         """The rules that only one side has: those that a merged rule replaces, too."""
         return [
-            *(rule for rule in self.after if rule not in self.before),
-            *(rule for rule in self.before if rule not in self.after),
+            *(rule for rule in self.after.rules if rule not in self.before.rules),
+            *(rule for rule in self.before.rules if rule not in self.after.rules),
         ]
 
 
@@ -100,12 +101,12 @@ class RuleTester:
                 action=change.action,
                 rule=change.rule,
                 n=len(items),
-                before=tuple(rule.id for rule in change.before),
+                before=tuple(rule.id for rule in change.before.rules),
             )
         )
         calls = sum(
-            not self._runner.is_known(rules, item)
-            for rules in (change.before, change.after)
+            not self._runner.is_known(state, item)
+            for state in (change.before, change.after)
             for item in items
         )
         before = self._runner.run(change.before, items)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from engine.ground.errors import ProjectError
 from engine.journal.events import Emit, RulesChanged
 from engine.learning.rule_tests import Change, RuleTester, Tested
-from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.rules import ParsedRule, Rule
+from engine.programs.state import LearnedState
 from engine.programs.user_calls import calling
 from engine.project.config import PromptGradConfig
 
@@ -57,70 +58,73 @@ class RuleSelector:
     def apply(
         self,
         proposals: Sequence[ParsedRule],
-        rules: RuleSet,
+        state: LearnedState,
         made: Callable[[ParsedRule], Rule],
         place: tuple[int, int],
-        keep: Callable[[RuleSet], None] | None = None,
-    ) -> tuple[RuleSet, list[Tested]]:
-        """Return `rules` after the proposals that passed, and the tests; `made` makes a proposal's rule.
+        keep: Callable[[LearnedState], None] | None = None,
+    ) -> tuple[LearnedState, list[Tested]]:
+        """Return `state` after the proposals that passed, and the tests; `made` makes a proposal's rule.
 
-        `keep` is called with the rules after each that passed, before the next is tested.
+        `keep` is called with the state after each that passed, before the next is tested.
         """
         candidates = [_Candidate(proposal, made(proposal)) for proposal in proposals]
         if self._tester is None:
             for candidate in candidates:
-                rules = self._changed(candidate, candidate.rule, rules, place)
-            return rules, []
+                state = self._changed(candidate, candidate.rule, state, place)
+            return state, []
         if self._config.rule_selection_mode == "greedy":
-            return self._greedy(candidates, rules, place, self._tester, keep)
+            return self._greedy(candidates, state, place, self._tester, keep)
         results = []
         for candidate in candidates:
-            tested = candidate.test(rules, place, self._tester)
+            tested = candidate.test(state, place, self._tester)
             if tested is None:
                 continue
             results.append(tested)
             if tested.verdict == "accepted":
-                rules = self._changed(candidate, tested.rule, rules, place)
+                state = self._changed(candidate, tested.rule, state, place)
                 if keep is not None:
-                    keep(rules)
-        return rules, results
+                    keep(state)
+        return state, results
 
     def _greedy(
         self,
         candidates: list[_Candidate],
-        rules: RuleSet,
+        state: LearnedState,
         place: tuple[int, int],
         tester: RuleTester,
-        keep: Callable[[RuleSet], None] | None,
-    ) -> tuple[RuleSet, list[Tested]]:
+        keep: Callable[[LearnedState], None] | None,
+    ) -> tuple[LearnedState, list[Tested]]:
         remaining = list(candidates)
         results: list[Tested] = []
         while remaining:
-            tested = [(candidate, candidate.test(rules, place, tester)) for candidate in remaining]
+            tested = [(candidate, candidate.test(state, place, tester)) for candidate in remaining]
             passed = [(c, t) for c, t in tested if t is not None and t.verdict == "accepted"]
             results += [t for _, t in tested if t is not None]
             if not passed:
                 break
             best, result = max(passed, key=lambda pair: pair[1].evidence.delta)
-            rules = self._changed(best, result.rule, rules, place)
+            state = self._changed(best, result.rule, state, place)
             if keep is not None:
-                keep(rules)
+                keep(state)
             remaining.remove(best)
-        return rules, results
+        return state, results
 
-    def _changed(self, candidate: _Candidate, rule: Rule, rules: RuleSet, place: tuple[int, int]) -> RuleSet:
-        after = rules.adding(rule) if candidate.proposal.action == "add" else rules.removing(rule)
-        if after == rules:
-            return rules
+    def _changed(
+        self, candidate: _Candidate, rule: Rule, state: LearnedState, place: tuple[int, int]
+    ) -> LearnedState:
+        after = state.adding(rule) if candidate.proposal.action == "add" else state.removing(rule)
+        if after == state:
+            return state
         epoch, batch = place
         self._emit(
             RulesChanged(
-                id=f"epoch{epoch}/batch{batch}/rules/{rules.digest}/{after.digest}",
+                id=f"epoch{epoch}/batch{batch}/rules/{state.digest}/{after.digest}",
                 epoch=epoch,
                 batch=batch,
                 reason="accepted" if candidate.proposal.action == "add" else "removed",
                 digest=after.digest,
-                rules=after.rules,
+                rules=after.rules.rules,
+                demonstrations=after.demonstrations.demonstrations,
             )
         )
         return after
@@ -131,11 +135,11 @@ class _Candidate:
         self.proposal = proposal
         self.rule = rule
 
-    def test(self, rules: RuleSet, place: tuple[int, int], tester: RuleTester) -> Tested | None:
-        """Return the result of testing this proposal on top of `rules`; None if it changes nothing."""
+    def test(self, state: LearnedState, place: tuple[int, int], tester: RuleTester) -> Tested | None:
+        """Return the result of testing this proposal on top of `state`; None if it changes nothing."""
         adds = self.proposal.action == "add"
-        after = rules.adding(self.rule) if adds else rules.removing(self.rule)
-        if after == rules:
+        after = state.adding(self.rule) if adds else state.removing(self.rule)
+        if after == state:
             return None
         epoch, batch = place
-        return tester.test(Change("add" if adds else "remove", self.rule, rules, after, epoch, batch))
+        return tester.test(Change("add" if adds else "remove", self.rule, state, after, epoch, batch))

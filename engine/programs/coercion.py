@@ -1,4 +1,4 @@
-"""From any metric, ours or one written for DSPy, to one that always returns a `Score`."""
+"""Turns any metric, ours or one written for DSPy, into one that always returns a `Score`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Score
 from engine.programs.steps import Step, steps_called
 from engine.programs.time_limit import TimeLimitError, within
-from engine.programs.user_calls import raised_at
+from engine.programs.user_calls import place_of, raised_at
 
 _TRACES = ("trace", "pred_name", "pred_trace")
 TIME_LIMIT_SECONDS = 30.0
@@ -30,7 +30,7 @@ _HINT = (
 
 
 class MetricExample(dict[str, Any]):
-    """An example as a metric gets it: a dict whose fields can also be read as attributes."""
+    """An example as a metric sees it: a dict whose fields can also be read as attributes."""
 
     def __getattr__(self, field: str) -> Any:
         try:
@@ -61,8 +61,8 @@ def as_metric(
     comes back as it is.
 
     Raises:
-        MetricError: `metric` can't be called like that. The returned metric raises it where `metric` raises
-            or returns no score; the message names the example.
+        MetricError: `metric` can't be called like that. The returned metric raises it if `metric` raises or
+            returns something other than a score; the message names the example.
     """
     if isinstance(metric, CoercedMetric):
         return metric
@@ -122,15 +122,16 @@ class CoercedMetric:
             return Score(0.0, False, f"The metric called sys.exit({error.code!r}).", EXITED)
         except MetricError as error:
             problem = f"On the example {_named(example)}: {error.message}"
-            raise MetricError(problem, hint=error.hint, example=_key(example)) from error
+            raise MetricError(problem, hint=error.hint, example=_key(example), field=error.field) from error
         except PromptGradError:
             raise
         except Exception as error:
             raise MetricError(
                 f"The metric {self._name} raised {type(error).__name__} on the example {_named(example)}: "
                 f"{_said(error)} ({raised_at(error)}).",
-                hint="A metric has to score every prediction, also a wrong or incomplete one.",
+                hint="A metric has to score every prediction, even a wrong or incomplete one.",
                 example=_key(example),
+                **place_of(error),
             ) from error
         try:
             return _as_score(returned, self._success_from, self._scale)
@@ -211,7 +212,7 @@ def _in_range(value: Any, scale: tuple[float, float] | None) -> float:
     plain = value.item() if hasattr(value, "item") and callable(value.item) else value
     if not isinstance(plain, Real):
         shown = " ".join(reprlib.repr(plain).split())
-        raise ValueError(f"{shown} ({type(plain).__name__}), which is no score,")
+        raise ValueError(f"{shown} ({type(plain).__name__}), which isn't a score,")
     number = float(plain)
     low, high = (0.0, 1.0) if scale is None or isinstance(plain, bool) else scale
     if not low <= number <= high:
@@ -228,7 +229,7 @@ def _key(example: Example) -> str:
 
 
 def _said(error: Exception) -> str:
-    """Return an error's message; that of a `Score` out of range in one line."""
+    """Return an error's message; one line for a `Score` out of range."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

@@ -30,8 +30,8 @@ class RuleSelection:
 class ConditionalProgram(dspy.Module):
     """A program that picks its rules for each input when it is called.
 
-    `save` writes its rules beside the state of the base program, and `ConditionalProgram(base).load(path)`
-    has both again. Its LM is the base program's.
+    `save` writes its rules next to the state of the base program; `ConditionalProgram(base).load(path)`
+    restores both. Its LM is the base program's.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ConditionalProgram(dspy.Module):
         return await self._program_for(inputs).acall(**inputs)
 
     def _program_for(self, inputs: Mapping[str, Any]) -> dspy.Module:
-        # Made of the base as it is now: it may have been given another state, demonstrations or an LM.
+        # Built from the current base: it may have been given another state, demonstrations or an LM.
         program = FrozenProgram(self.base)
         return program.with_rules(self._select(self._rules, program.take_inputs(inputs)))
 

@@ -1,4 +1,4 @@
-"""How examples and rollouts are shown to the model that analyses them."""
+"""How examples and rollouts are shown to the reflection model."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class ExampleFormatter(Protocol):
     """What an analysis sees of an example: once as a failure, once as context."""
 
     def format_for_gradient(self, example: Example, score: Score) -> str:
-        """Return a failed example with what was wrong about it."""
+        """Return a failed example and what was wrong with its answer."""
         ...
 
     def format_context(self, example: Example) -> str:
-        """Return an example that was answered rightly."""
+        """Return an example that was answered correctly."""
         ...
 
 
 class CheckedFormatter:
-    """A user's formatter; what it raises, or returns that is no text, is a `ProjectError` that names it."""
+    """A user's formatter; if it raises or returns anything but text, a `ProjectError` names it."""
 
     def __init__(self, formatter: ExampleFormatter) -> None:
         if not isinstance(formatter, ExampleFormatter):
             raise ProjectError(
-                f"{formatter!r} is no example formatter.",
+                f"{formatter!r} isn't an example formatter.",
                 hint="It needs format_for_gradient(example, score) and format_context(example).",
             )
         self._formatter = formatter
@@ -41,7 +41,7 @@ class CheckedFormatter:
             return _text(self._formatter.format_for_gradient(example, score))
 
     def format_context(self, example: Example) -> str:
-        """Return the user's text of an example that was answered rightly."""
+        """Return the user's text of an example that was answered correctly."""
         with calling("example formatter"):
             return _text(self._formatter.format_context(example))
 
@@ -49,7 +49,7 @@ class CheckedFormatter:
 def _text(returned: object) -> str:
     if not isinstance(returned, str):
         raise ProjectError(
-            f"The example formatter returned {type(returned).__name__}, which is no text.",
+            f"The example formatter returned {type(returned).__name__}, not text.",
             hint="Both of its methods return a str.",
         )
     return returned
@@ -58,7 +58,7 @@ def _text(returned: object) -> str:
 class FieldFormatter:
     """Shows an example field by field: inputs first, then what was expected, then the metric's feedback.
 
-    `hidden` fields say nothing about the answer, as a slice's name does.
+    `hidden` fields, such as the slice field, say nothing about the answer.
     """
 
     def __init__(self, inputs: Collection[str], hidden: Collection[str] = ()) -> None:
@@ -90,12 +90,12 @@ class FieldFormatter:
 
 
 def as_text(value: Any) -> str:
-    """Return a string as it is, and anything else as one line of JSON."""
+    """Return a string unchanged, anything else as one line of JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:
-    # A pydantic model, told by its class: this travels with exports, which import nothing but DSPy.
+    # A pydantic model, recognized by its class: exports carry this code and import nothing but DSPy.
     return value.model_dump(mode="json") if hasattr(type(value), "model_dump") else str(value)
 
 

@@ -10,8 +10,10 @@ from typing import Any, cast
 import dspy
 
 from engine.ground.errors import ConfigError, ProjectError
+from engine.programs.demonstrations import demonstrations_by_predictor
 from engine.programs.formatting import answer_line, as_text
 from engine.programs.rules import Rule, render_instructions, rules_by_predictor
+from engine.programs.state import LearnedState
 
 _NAMES_OF_DSPY = frozenset({"config", "demos", "lm", "new_signature", "self", "signature"})
 """What dspy.Predict takes for itself instead of passing it on to the prompt."""
@@ -52,6 +54,14 @@ class FrozenProgram:
         self.inputs: frozenset[str] | None = _input_fields(module, declared)
         _refuse_reserved_inputs(steps, self.inputs or frozenset())
 
+    def with_state(self, state: LearnedState) -> dspy.Module:
+        """Return a new module: the base with learned rules, and with demonstrations after its own."""
+        module = self.with_rules(state.rules)
+        own = demonstrations_by_predictor(state.demonstrations, self.predictors)
+        for name, step in module.named_predictors():
+            step.demos = [*step.demos, *(dspy.Example(**shown.values) for shown in own[name])]
+        return module
+
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
         module = self._module.deepcopy()
@@ -59,6 +69,10 @@ class FrozenProgram:
         for name, step in module.named_predictors():
             step.signature = step.signature.with_instructions(render_instructions(self.base[name], own[name]))
         return module
+
+    def signature(self, predictor: str) -> Any:
+        """Return the signature of a predictor, with its base instructions."""
+        return dict(self._module.named_predictors())[predictor].signature
 
     def instructions(self, rules: Iterable[Rule]) -> dict[str, str]:
         """Return the whole instructions of each predictor."""
@@ -119,6 +133,7 @@ def refuse_own_models(program: dspy.Module) -> None:
         raise ProjectError(
             f"The program's step {own[0]!r} asks an LM of its own.",
             hint="Take it out of the program: [model] task in promptgrad.toml names the model that answers.",
+            field="program.python",
         )
 
 

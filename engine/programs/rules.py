@@ -32,7 +32,7 @@ class ParsedRule(BaseModel):
 
 
 class Evidence(BaseModel):
-    """What a paired test said of a rule: mean gain, its 95 % interval, and what it cost.
+    """The result of a rule's paired test: mean gain, its 95 % interval, and its cost.
 
     `delta`, `low` and `high` are differences of mean scores (-1..1) between the program with the rule
     and without it; `n` examples were compared; `deltas` maps each example's key to its difference.
@@ -49,7 +49,7 @@ class Evidence(BaseModel):
 
 
 class Rule(BaseModel):
-    """One learned correction, with where it came from and what is known of its effect."""
+    """One learned correction, its origin, and the evidence for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class Rule(BaseModel):
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits made of what the rule says and to whom."""
+        """Twelve hexadecimal digits of a hash of text, trigger and predictor."""
         return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
 
 
@@ -117,7 +117,7 @@ class RuleSet:
         return RuleSet(rule for rule in self.rules if rule.id not in gone)
 
     def replacing(self, old: Iterable[Rule], new: Rule) -> RuleSet:
-        """Return this set with `new` in the place of the first of `old`, and the rest of `old` gone."""
+        """Return this set with `new` in place of the first of `old`, and without the rest of `old`."""
         gone = [rule.id for rule in old]
         first = gone[0] if gone else None
         return RuleSet(new if rule.id == first else rule for rule in self.rules if rule.id not in gone[1:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from engine.programs.demonstrations import DemonstrationSet
-from engine.programs.rules import RuleSet
+from engine.programs.rules import Rule, RuleSet
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,14 @@ class LearnedState:
         if not len(self.demonstrations):
             return self.rules.digest
         return sha256(f"{self.rules.digest} {self.demonstrations.digest}".encode()).hexdigest()[:16]
+
+    def adding(self, *rules: Rule) -> LearnedState:
+        """Return this state with `rules` after those it has."""
+        return self.with_rules(self.rules.adding(*rules))
+
+    def removing(self, *rules: Rule) -> LearnedState:
+        """Return this state without `rules`."""
+        return self.with_rules(self.rules.removing(*rules))
 
     def with_rules(self, rules: RuleSet) -> LearnedState:
         """Return this state with other rules."""

@@ -35,13 +35,16 @@ class Step(tuple[Any, Mapping[str, Any], Any]):
         return self[2]
 
 
-def named_steps(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> list[Step]:
-    """Return the entries of a DSPy trace with the names that their predictors have in `program`."""
+def trace_steps(
+    program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]
+) -> tuple[Step, ...]:
+    """Return the entries of a DSPy trace with the names that their predictors have in `program`, in order."""
     names = {id(predictor): name for name, predictor in program.named_predictors()}
-    return [
-        Step(names.get(id(predictor), "?").removesuffix(".predict"), predictor, inputs, outputs)
+    return tuple(
+        Step(names[id(predictor)], predictor, dict(inputs), outputs)
         for predictor, inputs, outputs in trace
-    ]
+        if id(predictor) in names
+    )
 
 
 def steps_called(name: str, steps: Sequence[Step]) -> list[Step]:

@@ -12,7 +12,7 @@ from engine.programs.formatting import as_text
 from engine.programs.rules import Rule, RuleSet
 
 FIRES_AT = 0.66
-"""Overlap from which a rule is taken to concern an example: two words of two or three, three of four."""
+"""The least overlap at which a rule concerns an example: two words of two or three, three of four."""
 
 _RANK_WITHOUT_TRIGGER = 0.65
 _LIKE = 0.65
@@ -29,15 +29,15 @@ def trigger_overlap(trigger: str, text: str) -> float:
     """Return the share (0..1) of a trigger's content words that are found in a text.
 
     Words are compared without case and endings, longer ones by their groups of three letters, so that
-    "Rückerstattung" is found in "Rückerstattungen"; words about texts ("mentions", "contains") are left
-    out. Alternatives, "gift card or voucher", "a, b; c/d", count each by itself: the best one is
-    returned. A trigger without words is found everywhere.
+    "Rückerstattung" is found in "Rückerstattungen"; words about texts ("mentions", "contains") are ignored.
+    Alternatives ("gift card or voucher", "a, b; c/d") are compared separately, and the best one counts. A
+    trigger without words matches every text.
     """
     alternatives = _alternatives(trigger)
     if not alternatives:
         return 1.0
-    found = _word_set(text)
-    return max(sum(_is_in(word, found) for word in words) / len(words) for words in alternatives)
+    words_of_text = _word_set(text)
+    return max(sum(_is_in(word, words_of_text) for word in words) / len(words) for words in alternatives)
 
 
 def example_text(inputs: Mapping[str, Any]) -> str:
@@ -71,14 +71,14 @@ def select_rules(rules: Iterable[Rule], inputs: Mapping[str, Any], top_k: int, m
 
 @lru_cache(maxsize=1024)
 def _alternatives(trigger: str) -> tuple[frozenset[str], ...]:
-    found = [frozenset(content_words(part)) for part in _ALTERNATIVES.split(trigger)]
-    telling = [words - _ABOUT_TEXT for words in found]
-    kept = tuple(words for words in telling if words) or tuple(words for words in found if words)
+    alternatives = [frozenset(content_words(part)) for part in _ALTERNATIVES.split(trigger)]
+    meaningful = [words - _ABOUT_TEXT for words in alternatives]
+    kept = tuple(words for words in meaningful if words) or tuple(words for words in alternatives if words)
     return kept or _every_word(trigger)
 
 
 def _every_word(trigger: str) -> tuple[frozenset[str], ...]:
-    """The words of a trigger that has no others than stop words, such as "why"."""
+    """The words of a trigger that has only stop words, such as "why"."""
     words = frozenset(stem(token.text) for token in tokens(trigger))
     return (words,) if words else ()
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypedDict
 
 from engine.ground.errors import ProjectError, PromptGradError
 
@@ -16,7 +17,7 @@ _OURS = Path(__file__).parents[1]
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """Turn whatever a user's function raises into a `ProjectError`; `what` says which function it is."""
+    """Turn whatever a user's function raises into a `ProjectError`; `what` names the function."""
     try:
         yield
     except PromptGradError:
@@ -25,28 +26,42 @@ def calling(what: str) -> Iterator[None]:
         raise ProjectError(
             f"The {what} raised {type(error).__name__}: {error} ({raised_at(error)}).",
             hint="Correct its code; --debug shows where it was raised.",
+            **place_of(error),
         ) from error
 
 
+class Place(TypedDict, total=False):
+    """Where an error was raised, as `PromptGradError` takes it; empty if that isn't known."""
+
+    file: Path
+    line: int
+
+
 def raised_at(error: Exception) -> str:
-    """Return the last line of the user's own file that was on the way to `error`."""
+    """Return the last line of the user's file that led to `error`, as text."""
+    place = place_of(error)
+    return f"{place['file'].name}, line {place['line']}" if place else "at its call"
+
+
+def place_of(error: Exception) -> Place:
+    """Return the file and the line that `raised_at` names."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not _is_on_the_way(Path(frame.filename))
     ]
     if not frames:
-        return "at its call"
+        return {}
     last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
-    return f"{Path(last.filename).name}, line {last.lineno}"
+    return {"file": Path(last.filename), "line": last.lineno or 0}
 
 
 def _is_on_the_way(file: Path) -> bool:
-    """Whether a file only calls what a user wrote: one of ours, of DSPy's, or of Python's."""
-    return file.name == "contextlib.py" or file.is_relative_to(_OURS) or file.is_relative_to(_dspy())
+    """Whether a file only calls the user's code: one of ours, of DSPy's, or of Python's."""
+    return file.is_relative_to(_OURS) or file.name == "contextlib.py" or file.is_relative_to(_dspy())
 
 
 @lru_cache(maxsize=1)
 def _dspy() -> Path:
-    found = find_spec("dspy")
-    return Path(found.origin if found and found.origin else "dspy").parent
+    spec = find_spec("dspy")
+    return Path(spec.origin if spec and spec.origin else "dspy").parent

@@ -1,4 +1,4 @@
-"""The test split of a project that names none: taken out of train once, and the same in every later run."""
+"""The test split of a project that names none: taken out of train once, then the same in every run."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from engine.project.sampling import stratified_split
 from engine.project.settings import Project
 
 TEST_SHARE = 0.25
-"""How much of train becomes the test split of a project that has none."""
+"""The share of train that becomes the test split of a project without one."""
 
 CARVED = "carved_test"
-"""Under which name an artifact's details hold the record."""
+"""The key of the record in an artifact's details."""
 
 _FEWEST_TO_CARVE = 8
 
 
 @dataclass(frozen=True)
 class Carving:
-    """Train without the test split, the test split, and the record by which later runs know it again.
+    """Train without the test split, the test split, and the record by which later runs recognize it.
 
-    `gone` counts the recorded examples that can't be test examples any more.
+    `gone` counts the recorded examples that can no longer be test examples.
     """
 
     train: list[LoadedExample]
@@ -42,17 +42,17 @@ class Carving:
 
     @property
     def note(self) -> str:
-        """Which run took the test split out of train, in a sentence; empty if that is still to come."""
+        """A sentence naming the run that took the test split out of train; empty before the first run."""
         if not self.record.run:
             return ""
         return (
             f"test is the split of {len(self.test)} examples that run {self.record.run} took out of train; "
-            "whatever came later stays in train."
+            "examples added later stay in train."
         )
 
     @property
     def warning(self) -> str:
-        """What became of recorded examples that are gone, in a sentence; empty if none is."""
+        """A sentence about recorded examples that are gone; empty if there are none."""
         if not self.gone:
             return ""
         return (
@@ -61,11 +61,11 @@ class Carving:
         )
 
     def recorded_by(self, run: str) -> CarvedTest:
-        """Return the record as a run writes it down: with the run that took the split out of train first."""
+        """Return the record with the run that first took the split out of train."""
         return self.record if self.record.run else self.record.model_copy(update={"run": run})
 
-    def tell(self, emit: Emit) -> None:
-        """Report that a recorded split is used again, and what was lost of it."""
+    def report(self, emit: Emit) -> None:
+        """Report that a recorded split is used again, and which part of it was lost."""
         if self.note:
             emit(Notice(id="splits/test", text=self.note))
         if self.warning:
@@ -75,13 +75,13 @@ class Carving:
 def carve_test(
     project: Project, train: Sequence[LoadedExample], inputs: Collection[str], outputs: Collection[str]
 ) -> Carving:
-    """Take the test split out of train: the one that the project's runs recorded, else a new one.
+    """Take the test split out of train: the one that earlier runs recorded, or else a new one.
 
-    A new one is a quarter, drawn by `[data] test_seed` and stratified by the expected outputs. What was once
-    left in train never moves into a recorded one; repeated examples stay together.
+    A new one is a quarter of train, drawn by `[data] test_seed` and stratified by the expected outputs. An
+    example that was once left in train never moves into a recorded split; repeated examples stay together.
 
     Raises:
-        DataError: train is too small, or holds nothing of what was recorded.
+        DataError: train is too small, or holds none of the recorded examples.
         JournalError: the journal can't be read.
     """
     groups: dict[str, list[LoadedExample]] = defaultdict(list)
@@ -95,6 +95,7 @@ def carve_test(
             f"Of the {len(record.examples)} examples that run {record.run} took out of train to be the test "
             "split, none is left.",
             hint=f"Put them back, or make a new test split: [data] test_seed = {record.seed + 1}",
+            field="data.test_seed",
         )
     held_out = {id(example) for example in test}
     return Carving(
@@ -106,7 +107,7 @@ def carve_test(
 
 
 def _recorded(project: Project) -> CarvedTest | None:
-    """Return the latest record that was drawn by the same seed; where the journal has none, an artifact's."""
+    """Return the latest record drawn by the same seed, from the journal or else from an artifact."""
     path = journal_path(project.root)
     records: list[CarvedTest] = []
     if path.is_file():
@@ -123,15 +124,15 @@ def _recorded(project: Project) -> CarvedTest | None:
 
 
 def _of_artifacts(root: Path) -> list[CarvedTest]:
-    """Return the records in a project's artifacts, which may be committed where the journal is not."""
-    found: list[tuple[str, CarvedTest]] = []
+    """Return the records in a project's artifacts, which may be committed while the journal isn't."""
+    dated: list[tuple[str, CarvedTest]] = []
     for path in root.glob("artifacts/*/*/*/manifest.json"):
-        # What is wrong with an artifact is told where artifacts are looked at.
+        # A damaged artifact is reported by the commands that are about artifacts.
         with suppress(OSError, ValueError, KeyError):
             manifest = json.loads(path.read_text(encoding="utf-8"))
             record = CarvedTest.model_validate(manifest["details"][CARVED])
-            found.append((str(manifest["created"]), record))
-    return [record for _, record in sorted(found, key=itemgetter(0))]
+            dated.append((str(manifest["created"]), record))
+    return [record for _, record in sorted(dated, key=itemgetter(0))]
 
 
 def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], seed: int) -> CarvedTest:
@@ -139,6 +140,7 @@ def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], 
         raise DataError(
             f"There is no test split, and train has only {len(groups)} different examples to take it from.",
             hint="Set [data] test, or add examples to train.",
+            field="data.test",
         )
     contents = list(groups)
     labels = [example_key(groups[content][0].values, outputs) for content in contents]
@@ -148,18 +150,18 @@ def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], 
 
 
 def _places(groups: Mapping[str, list[LoadedExample]], record: CarvedTest) -> tuple[dict[str, int], set[int]]:
-    """Return the places in the record of the contents that are in it, and the places that train takes.
+    """Return the recorded position of each content, and the positions that have become train's.
 
-    An example is known by its inputs, though its label was corrected, and as a whole, though the program
-    reads other inputs of it by now. Where these make examples of both splits the same, they are train's.
+    An example is recognized by its inputs, so that its label may be corrected, and as a whole, so that the
+    program may read other inputs of it. If that makes examples of both splits the same, train keeps them.
     """
     by_content = {content: place for place, content in enumerate(record.examples)}
     by_key = {key: place for place, key in enumerate(record.examples.values())}
     places: dict[str, int] = {}
     mixed: set[int] = set()
     for content, examples in groups.items():
-        found = [by_content.get(content, by_key.get(example.key)) for example in examples]
-        known = [place for place in found if place is not None]
+        recorded = [by_content.get(content, by_key.get(example.key)) for example in examples]
+        known = [place for place in recorded if place is not None]
         if len(known) < len(examples):
             mixed.update(known)
         else:

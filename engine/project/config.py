@@ -12,8 +12,12 @@ from engine.ground.errors import ConfigError
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
+SourceName = Literal[
+    "auto", "failure_analysis", "topics", "contrast", "shapes", "pairs", "refinement", "corrections"
+]
+
 HIGHEST_TEMPERATURE = 2.0
-"""What DSPy and the servers take at most."""
+"""The highest temperature that DSPy and the servers accept."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -61,9 +65,11 @@ class _Fields:
         default=False, description="Apply a rule only to the inputs its trigger fits."
     )
     rule_trigger_top_k: Count = Field(
-        default=5, description="Rules applied to one input at most, in conditional mode."
+        default=5, description="The most rules applied to one input, in conditional mode."
     )
-    rule_trigger_min_overlap: Fraction = Field(default=0.1, description="Least overlap of trigger and input.")
+    rule_trigger_min_overlap: Fraction = Field(
+        default=0.1, description="The least overlap of trigger and input."
+    )
     stratified_sampling: bool = Field(default=True, description="Draw batches across error types.")
     gradient_consensus: bool = Field(
         default=True, description="Keep what a majority of analysis passes proposes."
@@ -77,6 +83,14 @@ class _Fields:
     )
     gradient_max_tokens: Count = Field(default=4000, description="Longest answer of an analysis, in tokens.")
     gradient_failure_display_limit: Count = Field(default=5, description="Failures shown to an analysis.")
+    max_demonstrations: int = Field(
+        default=0, ge=0, description="Training examples shown in the prompt at most; 0 learns rules alone."
+    )
+    sources: tuple[SourceName, ...] = Field(
+        default=("failure_analysis",),
+        min_length=1,
+        description='What proposes rules; "auto" chooses by the data: see the documentation.',
+    )
     base_prompt_source: str = Field(
         default="module", min_length=1, description='"module", or the base instructions themselves.'
     )
@@ -85,7 +99,7 @@ class _Fields:
 class PromptGradConfig(_Fields):
     """The optimizer's hyperparameters; a value out of range is a `ConfigError` that names the field."""
 
-    if not TYPE_CHECKING:  # type checkers and editors shall see the fields
+    if not TYPE_CHECKING:  # type checkers and editors should see the fields
 
         def __init__(self, **values: Any) -> None:
             try:

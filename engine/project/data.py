@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.ground.errors import DataError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
-from engine.project.data_files import read_rows, shown, snippet
+from engine.project.data_files import FileLine, line_error, read_rows, shown, snippet
 
 
 @dataclass(frozen=True)
@@ -31,83 +31,91 @@ class LoadedExample:
         return example_name(self.values, self.key)
 
     @property
+    def at(self) -> FileLine:
+        """File and line."""
+        return self.file, self.line
+
+    @property
     def where(self) -> str:
         """File and line, as an error names them."""
         return f"{shown(self.file)}, line {self.line}"
 
 
 @contextmanager
-def telling_places(examples: Iterable[LoadedExample]) -> Iterator[None]:
-    """Add file and line to an error about one of `examples`: one without an id couldn't be found else."""
+def placing_errors(examples: Iterable[LoadedExample]) -> Iterator[None]:
+    """Give an error about one of `examples` the example's file and line, which find one without an id."""
     try:
         yield
     except PromptGradError as error:
-        place = next((example.where for example in examples if example.key == error.example), None)
-        if place is not None:
-            error.message += f" The example stands in {place}."
+        error.example_place = next((each.where for each in examples if each.key == error.example), "")
         raise
 
 
 def dataset_digest(examples: Iterable[LoadedExample]) -> str:
-    """Return `sha256:` and 64 hexadecimal digits made of the examples' content, in their order."""
+    """Return `sha256:` and 64 hexadecimal digits of the examples' content, in their order."""
     return f"sha256:{sha256(' '.join(example.key for example in examples).encode()).hexdigest()}"
 
 
 def load_examples(path: Path, id_field: str | None = None) -> list[LoadedExample]:
-    """Read every example of a file; its ending says how.
+    """Read every example of a file, in the format of its suffix.
 
     `id_field` names the field with an example's name and becomes the field `id`.
 
     Raises:
-        DataError: the file can't be read, or holds something that is no example.
+        DataError: the file can't be read, or holds something other than examples.
     """
     examples = [_example(path, line, values, id_field) for line, values in read_rows(path)]
     if not examples:
-        raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.")
+        raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.", file=path)
     _refuse_repeated_ids(examples)
     return examples
 
 
 def _example(path: Path, line: int, values: Any, id_field: str | None) -> LoadedExample:
-    where = f"{shown(path)}, line {line}"
+    at = (path, line)
     if not isinstance(values, dict):
-        raise DataError(
-            f"{where}: {snippet(json.dumps(values))} is no object.",
+        raise line_error(
+            at,
+            f"{snippet(json.dumps(values))} isn't an object.",
             hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.',
         )
     if not values:
-        raise DataError(f"{where}: the example has no fields.", hint="Remove it, or give it its fields.")
-    _refuse_unusable(where, "", values)
+        raise line_error(at, "the example has no fields.", hint="Remove it, or give it its fields.")
+    _refuse_unusable(at, "", values)
     if id_field is not None and id_field != "id":
         if id_field not in values:
-            raise DataError(
-                f"{where}: the field {id_field!r} is missing.", hint="[data] id names it: add it, or drop id."
+            raise line_error(
+                at,
+                f"the field {id_field!r} is missing.",
+                hint="[data] id names it: add it, or drop id.",
+                field="data.id",
             )
         values = {"id": values[id_field]} | {key: v for key, v in values.items() if key != id_field}
     return LoadedExample(values, path, line, example_key(values, public_fields(values)))
 
 
-def _refuse_unusable(where: str, field: str, value: Any) -> None:
+def _refuse_unusable(at: FileLine, field: str, value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise DataError(f"{where}: the field {field!r} is {value}.", hint="Write null, or a number.")
+        raise line_error(at, f"the field {field!r} is {value}.", hint="Write null, or a number.")
     if isinstance(value, str):
-        _refuse_half_characters(where, field, value)
+        _refuse_half_characters(at, field, value)
     if isinstance(value, dict):
         for key, item in value.items():
             name = f"{field}.{key}" if field else key
-            _refuse_half_characters(where, name, key)
-            _refuse_unusable(where, name, item)
+            _refuse_half_characters(at, name, key)
+            _refuse_unusable(at, name, item)
     if isinstance(value, list):
         for number, item in enumerate(value):
-            _refuse_unusable(where, f"{field}[{number}]", item)
+            _refuse_unusable(at, f"{field}[{number}]", item)
 
 
-def _refuse_half_characters(where: str, field: str, text: str) -> None:
+def _refuse_half_characters(at: FileLine, field: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise DataError(
-            f"{where}: the field {field!r} holds half a character (a lone surrogate).",
+        raise line_error(
+            at,
+            f"the field {field!r} holds half a character (a lone surrogate).",
             hint="Write the file as UTF-8 again, from its source.",
         ) from None
 
@@ -119,7 +127,8 @@ def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
             continue
         first = seen.setdefault(example.name, example)
         if first is not example:
-            raise DataError(
-                f"{example.where}: the id {example.values['id']!r} is already that of line {first.line}.",
+            raise line_error(
+                example.at,
+                f"the id {example.values['id']!r} is already used on line {first.line}.",
                 hint="Give each example of a file its own id.",
             )

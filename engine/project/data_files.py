@@ -13,29 +13,40 @@ from typing import Any
 
 from engine.ground.errors import DataError
 
+FileLine = tuple[Path, int]
+"""A file and a line in it, from 1."""
+
 _DELIMITERS = ",;\t"
 _SNIPPET = 72
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield what a file holds, each value with its line (from 1; a row in Parquet); the ending says how.
+    """Yield the values in a file, each with its line (from 1; a row in Parquet); the suffix gives the format.
 
     Raises:
-        DataError: there is no such file, its ending is unknown, or it is damaged.
+        DataError: there is no such file, its suffix is unknown, or it is damaged.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(
-            f"{shown(path)} has an unknown ending.", hint=f"Examples are read from {', '.join(_READERS)}."
+            f"{shown(path)} has an unknown suffix.",
+            hint=f"Examples are read from {', '.join(_READERS)}.",
+            file=path,
         )
     if not path.is_file():
-        raise DataError(f"There is no file {shown(path)}.", hint=_neighbours(path))
+        raise DataError(f"There is no file {shown(path)}.", hint=_neighbours(path), file=path)
     yield from read(path)
 
 
 def shown(path: Path) -> str:
-    """Return a path as an error names it: from the current folder where it lies below it."""
+    """Return a path for an error message: relative to the current folder if it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def line_error(at: FileLine, problem: str, *, hint: str, field: str = "") -> DataError:
+    """Return the error that says what is wrong in a line of a data file."""
+    path, line = at
+    return DataError(f"{shown(path)}, line {line}: {problem}", hint=hint, file=path, line=line, field=field)
 
 
 def snippet(line: str, column: int = 1) -> str:
@@ -51,15 +62,15 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{shown(path)} can't be read: {error.strerror}.", hint="Correct its permissions."
+            f"{shown(path)} can't be read: {error.strerror}.", hint="Correct its permissions.", file=path
         ) from error
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{shown(path)}, line {line}: byte 0x{content[error.start]:02x} at position {error.start} "
-            "is not UTF-8.",
+        raise line_error(
+            (path, line),
+            f"byte 0x{content[error.start]:02x} at position {error.start} is not UTF-8.",
             hint="Save the file as UTF-8.",
         ) from None
 
@@ -75,18 +86,16 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
-        raise DataError(
-            f"{shown(path)}, line {first_line + error.lineno - 1}: no JSON: {error.msg} "
-            f"at column {error.colno}: {snippet(line, error.colno)}",
+        raise line_error(
+            (path, first_line + error.lineno - 1),
+            f"not JSON: {error.msg} at column {error.colno}: {snippet(line, error.colno)}",
             hint=_json_hint(path),
         ) from None
     except RecursionError:
-        raise DataError(
-            f"{shown(path)}, line {first_line}: nested too deeply.", hint="Flatten the example."
-        ) from None
+        raise line_error((path, first_line), "nested too deeply.", hint="Flatten the example.") from None
     except ValueError:  # Python refuses to read integers of more than 4,300 digits
-        raise DataError(
-            f"{shown(path)}, line {first_line}: a number has too many digits.", hint="Write it as text."
+        raise line_error(
+            (path, first_line), "a number has too many digits.", hint="Write it as text."
         ) from None
 
 
@@ -106,8 +115,9 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
         start = _member(text, "data", start)
     elif not isinstance(document, list):
         raise DataError(
-            f"{shown(path)} is no list of examples.",
+            f"{shown(path)} isn't a list of examples.",
             hint='Write [{...}, {...}], or {"data": [{...}, {...}]}.',
+            file=path,
         )
     line, counted = 1, 0
     for position, value in _elements(text, start):
@@ -131,18 +141,18 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
 def _member(text: str, name: str, start: int) -> int:
     """Return where the value of the last member `name` begins in the object at `start` of valid JSON."""
     decoder = json.JSONDecoder()
-    found = start
+    value_at = start
     position = _skip_space(text, start + 1)
     while text[position] != "}":
         key, end = decoder.raw_decode(text, position)
         position = _skip_space(text, _skip_space(text, end) + 1)
         if key == name:
-            found = position
+            value_at = position
         _, end = decoder.raw_decode(text, position)
         position = _skip_space(text, end)
         if text[position] == ",":
             position = _skip_space(text, position + 1)
-    return found
+    return value_at
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -166,9 +176,10 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
                     yield line, _row(header, row, path, line)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            f"{shown(path)}, line {line}: no CSV: {error}.",
-            hint="Look for a quote that is never closed. Longer texts can be had from JSONL.",
+        raise line_error(
+            (path, line),
+            f"not CSV: {error}.",
+            hint="Look for a quote that is never closed. Use JSONL for longer texts.",
         ) from None
 
 
@@ -176,9 +187,10 @@ def _header(row: list[str], path: Path, line: int) -> list[str]:
     names = [cell.strip() for cell in row]
     repeated = sorted({name for name in names if names.count(name) > 1 or not name})
     if repeated:
-        raise DataError(
-            f"{shown(path)}, line {line}: the header names the column {repeated[0]!r} "
-            + ("more than once." if repeated[0] else "without a name."),
+        problem = "more than once" if repeated[0] else "without a name"
+        raise line_error(
+            (path, line),
+            f"the header names the column {repeated[0]!r} {problem}.",
             hint="Give each column its own name.",
         )
     return names
@@ -186,9 +198,9 @@ def _header(row: list[str], path: Path, line: int) -> list[str]:
 
 def _row(header: list[str], row: list[str], path: Path, line: int) -> dict[str, str]:
     if len(row) != len(header):
-        raise DataError(
-            f"{shown(path)}, line {line}: {len(row)} columns where the header has {len(header)} "
-            f"({', '.join(header)}).",
+        raise line_error(
+            (path, line),
+            f"{len(row)} columns where the header has {len(header)} ({', '.join(header)}).",
             hint="Put text that holds the separator in double quotes.",
         )
     return dict(zip(header, row, strict=True))
@@ -202,34 +214,33 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(
             f"{shown(path)} is a Parquet file, and pyarrow is not installed.",
             hint="pip install 'promptgrad-tui[parquet]'",
+            file=path,
         ) from None
     try:
         rows = parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"{shown(path)} can't be read as Parquet: {error}.", hint="Write the file again."
+            f"{shown(path)} can't be read as Parquet: {error}.", hint="Write the file again.", file=path
         ) from error
     for number, row in enumerate(rows, 1):
-        yield (
-            number,
-            {name: _plain(value, f"{shown(path)}, line {number}", name) for name, value in row.items()},
-        )
+        yield number, {name: _plain(value, (path, number), name) for name, value in row.items()}
 
 
-def _plain(value: Any, where: str, field: str) -> Any:
+def _plain(value: Any, at: FileLine, field: str) -> Any:
     """Return a Parquet value as JSON would hold it."""
     if isinstance(value, dict):
-        return {str(key): _plain(item, where, field) for key, item in value.items()}
+        return {str(key): _plain(item, at, field) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, where, field) for item in value]
+        return [_plain(item, at, field) for item in value]
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
     if value is None or isinstance(value, str | int | float):
         return value
-    raise DataError(
-        f"{where}: the column {field!r} holds {type(value).__name__}.",
+    raise line_error(
+        at,
+        f"the column {field!r} holds {type(value).__name__}.",
         hint="Columns hold text, numbers, truth values, dates, lists or structures.",
     )
 

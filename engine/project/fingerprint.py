@@ -1,4 +1,4 @@
-"""What a measurement depends on, as hashes by name: what has changed since can be said, not only that."""
+"""What a measurement depends on, as named hashes, so that a change can be named too."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ABSENT = "absent"
 
 
 def project_fingerprint(project: Project) -> dict[str, str]:
-    """Return what the project's program, data and metric are, each under its name in `promptgrad.toml`.
+    """Return hashes of the project's program, data and metric, each under its name in `promptgrad.toml`.
 
-    Data are known by their examples, so a file that is only written otherwise stays the same; Python files
-    by their bytes, and with them the project's files that they import. Base instructions in [optimizer] that
-    replace the program's own are a part of it.
+    Data files are hashed by their examples, so that another spelling of the same file stays the same; Python
+    files by their bytes, together with the project's files that they import. Base instructions in [optimizer]
+    that replace the program's own are included.
     """
     return dict(
         [

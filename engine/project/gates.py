@@ -12,9 +12,16 @@ from engine.journal.events import GateResult
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 
+_MOST_TIMED = 100
+
+
+def timed_examples(n: int) -> int:
+    """Return how many of `n` examples are asked once more to time the model; the first only warms it up."""
+    return min(n, _MOST_TIMED + 1)
+
 
 class Gates(BaseModel):
-    """What a result has to reach on the test split before it may be released."""
+    """The bounds a result has to meet on the test split before it may be released."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Which files of a project a Python file of it imports, found by reading them: nothing is run."""
+"""Which files of the project a Python file imports, found by parsing and without running anything."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 def with_local_imports(root: Path, file: Path) -> list[Path]:
     """Return `file` and every Python file below `root` that it imports, directly or through others.
 
-    Imports inside functions count too. What a file imports by a name that it makes up as it runs isn't
-    seen. Files that are missing or no Python are returned and not looked into.
+    Imports inside functions count too; imports by a computed name aren't seen. Files that are missing or
+    aren't Python are returned without being parsed.
     """
     root = root.resolve()
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     waiting = [file.resolve()]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found[path] = None
+        if path not in files:
+            files[path] = None
             waiting += _imported(root, path)
-    first, *others = found
+    first, *others = files
     return [first, *sorted(others)]
 
 

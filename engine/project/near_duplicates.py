@@ -1,4 +1,4 @@
-"""Examples of different splits that say nearly the same: who remembers one has seen the other."""
+"""Examples of different splits that say nearly the same: a model that remembers one has seen the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rapidfuzz.process import cpdist
 from engine.project.data import LoadedExample
 
 LISTED_FROM = 0.9
-"""From this similarity (0..1) on two examples are listed."""
+"""Two examples are listed from this similarity (0..1) on."""
 
 _BUCKETS = {1: 64, 2: 1021}
 _IGNORED = re.compile(r"[\W_]+")
@@ -40,20 +40,20 @@ def near_duplicates(
     """Return pairs across splits whose texts are at least `threshold` alike, the most similar first.
 
     Each example comes with the text of its inputs. Case, punctuation, spaces and forms of the same character
-    don't count; of what is left, the similarity is 1 - d / (a + b) for texts of a and b characters, of which
-    d are inserted or deleted between the two (Indel). None is missed: only pairs are left out whose lengths
-    or counts of characters show that they can't be so similar.
+    are ignored. The similarity of two texts of a and b characters is 1 - d / (a + b), where d characters are
+    inserted or deleted between the two (Indel). No pair is missed: only pairs whose lengths or character
+    counts rule out such a similarity are skipped.
     """
     known = {
         name: ([example for example, _ in part], [normalized(text) for _, text in part])
         for name, part in splits.items()
     }
-    found = [
+    pairs = [
         NearDuplicate(known[one][0][row], known[other][0][column], similarity)
         for one, other in combinations(known, 2)
         for row, column, similarity in _similar(known[one][1], known[other][1], threshold)
     ]
-    return sorted(found, key=lambda pair: -pair.similarity)
+    return sorted(pairs, key=lambda pair: -pair.similarity)
 
 
 def normalized(text: str) -> str:

@@ -1,14 +1,15 @@
-"""What is wrong in a project file, told all at once: each problem with its line and its field."""
+"""All problems of a project file at once, each with its line and its field."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from engine.ground.errors import ProjectError
+from engine.ground.spelling import closest
 from engine.project.toml_lines import Place, TomlLines
 
 _HINT = "Correct it; `promptgrad init DIR` writes an example with every section explained."
@@ -36,54 +37,56 @@ class Problems:
     ) -> Any:
         """Return `model` made of the `data` of the section `at`; None if there is a problem.
 
-        `also_known` are names that the section has beside those of `model`.
+        `also_known` are names that the section has besides those of `model`.
         """
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            for found in error.errors():
-                inside = tuple(str(part) for part in found["loc"])
+            for problem in error.errors():
+                inside = tuple(str(part) for part in problem["loc"])
                 known = [*_field_names(model, inside[:-1]), *also_known]
-                self._sentences[at + inside] = _sentence(".".join(at + inside), inside, found, known)
+                self._sentences[at + inside] = _sentence(".".join(at + inside), inside, problem, known)
         return None
 
-    def as_error(self, file_name: str, lines: TomlLines, overrides: Collection[str]) -> ProjectError:
+    def as_error(self, file: Path, lines: TomlLines, overrides: Collection[str]) -> ProjectError:
         """Return everything as one error, in the order of the file; `overrides` have no line."""
-        told = []
+        problems = []
         for place, sentence in self._sentences.items():
             line = lines.find(place) or 0
             if any(".".join(place[:end]) in overrides for end in range(1, len(place) + 1)):
-                told.append((0, f"--set: {sentence}"))
+                problems.append((0, f"--set: {sentence}", place))
             else:
-                told.append((line, f"line {line}: {sentence}" if line else sentence))
-        sentences = [sentence for _, sentence in sorted(told)]
-        if len(sentences) == 1:
-            end = "" if sentences[0].endswith("?") else "."
-            return ProjectError(f"{file_name}, {sentences[0]}{end}", hint=_HINT)
-        listed = "\n".join(f"  {sentence}" for sentence in sentences)
-        return ProjectError(f"{file_name} has {len(sentences)} problems:\n{listed}", hint=_HINT)
+                problems.append((line, f"line {line}: {sentence}" if line else sentence, place))
+        problems.sort()
+        if len(problems) == 1:
+            end = "" if problems[0][1].endswith("?") else "."
+            message = f"{file.name}, {problems[0][1]}{end}"
+        else:
+            listed = "\n".join(f"  {sentence}" for _, sentence, _ in problems)
+            message = f"{file.name} has {len(problems)} problems:\n{listed}"
+        first_line = next((line for line, _, _ in problems if line), 0)
+        return ProjectError(message, hint=_HINT, file=file, line=first_line, field=".".join(problems[0][2]))
 
 
-def _sentence(name: str, inside: Place, found: Any, known: Collection[str]) -> str:
-    kind = found["type"]
+def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) -> str:
+    kind = problem["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        close = difflib.get_close_matches(inside[-1], known, n=1)
-        return f"{name} is unknown; " + (
-            f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
-        )
+        meant = closest(inside[-1], known)
+        others = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}"
+        return f"{name} is unknown; {others}"
     if kind == "missing":
         return f"{name} is missing" if "." in name else f"[{name}] is missing"
     if kind == "value_error":
-        return f"[{name}] {found['ctx']['error']}"
+        return f"[{name}] {problem['ctx']['error']}"
     if kind in ("model_type", "dataclass_type"):
         return f"{name} must be a section: [{name}]"
-    if kind == "string_pattern_mismatch" and r"\.py:" in found["ctx"]["pattern"]:
-        return f'{name} = {found["input"]!r}: write it as "file.py:name"'
+    if kind == "string_pattern_mismatch" and r"\.py:" in problem["ctx"]["pattern"]:
+        return f'{name} = {problem["input"]!r}: write it as "file.py:name"'
     for prefix, wanted in _WANTED.items():
         if kind.startswith(prefix):
-            return f"{name} = {found['input']!r} should be {wanted}"
-    message = found["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"{name} = {found['input']!r} {message[0].lower()}{message[1:]}"
+            return f"{name} = {problem['input']!r} should be {wanted}"
+    message = problem["msg"].removeprefix("Input ").removeprefix("String ")
+    return f"{name} = {problem['input']!r} {message[0].lower()}{message[1:]}"
 
 
 def _field_names(model: Any, tables: Place) -> list[str]:

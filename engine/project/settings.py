@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from engine.programs.metrics.kinds import MatchKind
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
+from engine.project.methods import MethodName
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
@@ -58,13 +60,13 @@ class ProgramSection(_Section):
         extra = self.model_fields_set & {"module", "instructions", "fields"}
         if self.python is not None and extra:
             raise ValueError(
-                f"{', '.join(sorted(extra))} can't stand beside python: write it into the module"
+                f"{', '.join(sorted(extra))} can't be combined with python: write it into the module"
             )
         return self
 
 
 class DataSection(_Section):
-    """Where the examples are; paths start at the project's folder."""
+    """Where the examples are; paths are relative to the project's folder."""
 
     train: FilePath = Field(description="Examples to learn from: .jsonl, .json, .csv or .parquet.")
     validation: FilePath | None = Field(
@@ -77,7 +79,7 @@ class DataSection(_Section):
         0, ge=0, description="Where test is taken out of train: another number makes a new test split."
     )
     slice: str | None = Field(
-        None, min_length=1, description="Field by which scores are also told separately."
+        None, min_length=1, description="Field by which scores are also reported separately."
     )
     id: str | None = Field(None, min_length=1, description='Field that names an example, if not "id".')
     near_duplicate_threshold: Share = Field(
@@ -135,8 +137,17 @@ class MetricSection(_Section):
         }
 
 
+class BaseSection(_Section):
+    """Another optimizer that makes the base first; what is learned comes on top of it."""
+
+    optimizer: MethodName | None = Field(
+        None, description="The optimizer that makes the base: labeled_few_shot, mipro_v2, gepa, ape ..."
+    )
+    calls: int = Field(300, ge=1, description="Model calls that it may use at most.")
+
+
 class ModelSection(BaseModel):
-    """The model that does the task, the one that writes gradients, and how both are loaded and sampled."""
+    """The task model, the reflection model, and how both are loaded and sampled."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -154,7 +165,7 @@ class ModelSection(BaseModel):
 
 
 class Project(BaseModel):
-    """Everything that `promptgrad.toml` says; `root` is the folder that it lies in."""
+    """The content of `promptgrad.toml`; `root` is the folder that holds it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -166,6 +177,7 @@ class Project(BaseModel):
     data: DataSection
     metric: MetricSection
     model: ModelSection
+    base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
     gates: Gates = Gates()
     example_formatter: PythonReference | None = Field(
@@ -181,8 +193,8 @@ class Project(BaseModel):
     def _tests_what_is_reviewed(cls, optimizer: PromptGradConfig, info: ValidationInfo) -> PromptGradConfig:
         if info.data.get("review") == "during" and not optimizer.validate_rules:
             raise ValueError(
-                'validate_rules = false can\'t stand beside review = "during": a person is asked about rules '
-                'that passed a test; review = "after" puts untested ones too'
+                'validate_rules = false can\'t be combined with review = "during": a person is asked about '
+                'rules that passed a test; review = "after" includes untested ones'
             )
         return optimizer
 
@@ -197,7 +209,7 @@ class Project(BaseModel):
         return self._root / PROJECT_FILE
 
     def path(self, name: str) -> Path:
-        """Return where a file is that the project names."""
+        """Return the path of a file that the project names."""
         return self._root / Path(name).expanduser()
 
 
@@ -207,13 +219,13 @@ def load_project(
     *,
     model_options: type[BaseModel] | None = None,
 ) -> Project:
-    """Read a project from its folder or its file; every problem found is told at once.
+    """Read a project from its folder or its file; all problems are reported at once.
 
     `overrides` are what `--set` gives: dotted keys and TOML values, as in {"optimizer.epochs": "1"}.
     `model_options` is the class that the further keys of [model] have to satisfy.
 
     Raises:
-        ProjectError: there is no such file, it is no TOML, or it says something that it can't say.
+        ProjectError: there is no such file, it isn't TOML, or a key or value in it isn't allowed.
     """
     file = path if path.suffix == ".toml" else path / PROJECT_FILE
     text = read_project_text(file)
@@ -223,7 +235,7 @@ def load_project(
         _override(raw, key, value)
     project, problems = _validated(raw, model_options)
     if project is None or problems:
-        raise problems.as_error(file.name, TomlLines(text), given)
+        raise problems.as_error(file, TomlLines(text), given)
     project._root = file.parent.resolve()
     if not project.name:
         return project.model_copy(update={"name": project.root.name})
@@ -266,27 +278,34 @@ def read_project_text(file: Path) -> str:
         raise ProjectError(
             f"{file.name} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}.",
             hint="Save it as UTF-8.",
+            file=file,
         ) from None
     except OSError as error:
-        raise ProjectError(f"{file} can't be read: {error.strerror}.", hint="Correct the path.") from error
+        raise ProjectError(
+            f"{file} can't be read: {error.strerror}.", hint="Correct the path.", file=file
+        ) from error
 
 
 def parse_project_text(text: str, name: str) -> dict[str, Any]:
     """Return the content of a project file called `name`.
 
     Raises:
-        ProjectError: it is no TOML; the message names the line.
+        ProjectError: it isn't TOML; the message names the line.
     """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        # Before Python 3.14, tomllib gives the line only in its message.
+        line = re.search(r"\bline (\d+)", str(error))
         raise ProjectError(
-            f"{name} is no TOML: {error}.", hint="Text stands in quotes, and each line is name = value."
+            f"{name} isn't TOML: {error}.",
+            hint="Put text in quotes, and write each line as name = value.",
+            line=int(line[1]) if line else 0,
         ) from None
 
 
 def _override(raw: dict[str, Any], key: str, value: str) -> None:
-    """Set a dotted key; a value that is no TOML is taken as text."""
+    """Set a dotted key; a value that isn't TOML is taken as text."""
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -295,5 +314,7 @@ def _override(raw: dict[str, Any], key: str, value: str) -> None:
     for table in tables:
         raw = raw.setdefault(table, {})
         if not isinstance(raw, dict):
-            raise ProjectError(f"--set {key}: {table} is no section.", hint="Write --set section.key=value.")
+            raise ProjectError(
+                f"--set {key}: {table} isn't a section.", hint="Write --set section.key=value."
+            )
     raw[last] = parsed

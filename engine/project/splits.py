@@ -11,27 +11,30 @@ from engine.ground.errors import DataError
 from engine.ground.examples import example_key, input_key, public_fields
 from engine.programs.formatting import as_text
 from engine.project.carving import Carving, carve_test
+from engine.project.cautions import Caution
 from engine.project.data import LoadedExample, load_examples
+from engine.project.data_files import line_error
 from engine.project.near_duplicates import LISTED_FROM, near_duplicates
 from engine.project.settings import Project
 
 _FEW = 30
 _SHOWN_REPEATS = 3
 _LISTED_PAIRS = 10
+_SIMILARITY = "data.near_duplicate_threshold"
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The examples to learn from, to choose by, and to score once; `validation` is None if it is held out.
+    """The examples to learn from, to select by, and to score once; `validation` is None if it is held out.
 
-    `carving` tells how the test split was taken out of train, if it was. `warnings` are sentences.
+    `carving` is set if the test split was taken out of train.
     """
 
     train: tuple[LoadedExample, ...]
     validation: tuple[LoadedExample, ...] | None
     test: tuple[LoadedExample, ...]
     carving: Carving | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
 
     @property
     def examples(self) -> tuple[LoadedExample, ...]:
@@ -42,8 +45,8 @@ class Splits:
 def load_splits(project: Project, inputs: Collection[str], outputs: Collection[str]) -> Splits:
     """Read the project's splits and check them against the program's `inputs` and `outputs`.
 
-    Two examples are the same if their inputs are. A missing test split is taken out of train, and is the
-    same in every run, so that it stays unseen (see `engine.project.carving`).
+    Two examples are the same if their inputs are. A missing test split is taken out of train and stays the
+    same in every run, so that it remains unseen (see `engine.project.carving`).
 
     Raises:
         DataError: a file is damaged, an example lacks a field, or an example is in two splits.
@@ -61,11 +64,12 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
         _refuse_incomplete(examples, _required(project, inputs))
     _refuse_leakage(splits, inputs)
     warnings = _near_duplicates(splits, inputs, project.data.near_duplicate_threshold)
-    warnings += [text for name, split in splits.items() for text in _repeats(name, split, inputs, outputs)]
+    for name, split in splits.items():
+        warnings += _repeats(name, split, inputs, outputs)
     carving = None if "test" in splits else carve_test(project, splits["train"], inputs, outputs)
     if carving is not None:
         splits["train"], splits["test"] = carving.train, carving.test
-        warnings += [carving.warning] if carving.warning else []
+        warnings += [Caution(carving.warning, "data.test")] if carving.warning else []
     warnings += _size_warnings(project, splits)
     validation = splits.get("validation")
     return Splits(
@@ -78,7 +82,7 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
 
 
 def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
-    """Return the fields that every example needs, each with who needs it."""
+    """Return the fields that every example needs, each with the reason."""
     required = dict.fromkeys(inputs, "an input of the program")
     if project.metric.field is not None:
         required[project.metric.field] = "compared by the metric"
@@ -94,8 +98,9 @@ def _refuse_incomplete(examples: Sequence[LoadedExample], required: Mapping[str,
             continue
         first = lacking[0]
         more = f" (and in {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        raise DataError(
-            f"{first.where}: the field {field!r} is missing{more}; it is {need}.",
+        raise line_error(
+            first.at,
+            f"the field {field!r} is missing{more}; it is {need}.",
             hint=f"Its fields are {', '.join(first.values)}. Correct it, or the name in promptgrad.toml.",
         )
 
@@ -114,19 +119,21 @@ def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Colle
     raise DataError(
         f"{second.where} has the same inputs as {first.where}: an example is in two splits "
         f"({len(leaks)} in all).",
-        hint="Keep each example in one file only; else a score says how well examples are remembered.",
+        hint="Keep each example in one file only; otherwise a score measures what the model remembers.",
+        file=second.file,
+        line=second.line,
     )
 
 
 def _near_duplicates(
     splits: Mapping[str, Sequence[LoadedExample]], inputs: Collection[str], threshold: float
-) -> list[str]:
-    """Refuse examples of two splits that are more alike than `threshold`; name those that nearly are."""
+) -> list[Caution]:
+    """Refuse examples of two splits that are more alike than `threshold`; list those that come close."""
     texts = {
         name: [(example, _input_text(example, inputs)) for example in split] for name, split in splits.items()
     }
-    found = near_duplicates(texts, min(LISTED_FROM, threshold))
-    refused = [pair for pair in found if pair.similarity > threshold]
+    pairs = near_duplicates(texts, min(LISTED_FROM, threshold))
+    refused = [pair for pair in pairs if pair.similarity > threshold]
     if refused:
         listed = "\n".join(f"  {pair}" for pair in refused[:_LISTED_PAIRS])
         more = f"\n  and {len(refused) - _LISTED_PAIRS} more" if len(refused) > _LISTED_PAIRS else ""
@@ -134,12 +141,13 @@ def _near_duplicates(
             f"Examples of two splits are nearly the same ({len(refused)} in all):\n{listed}{more}",
             hint="Keep one of each, or allow them: [data] near_duplicate_threshold, "
             f"which is {threshold:g} now.",
+            field=_SIMILARITY,
         )
-    if not found:
+    if not pairs:
         return []
-    shown = "; ".join(str(pair) for pair in found[:_SHOWN_REPEATS])
-    more = f"; and {len(found) - _SHOWN_REPEATS} more" if len(found) > _SHOWN_REPEATS else ""
-    return [f"Examples of two splits resemble each other: {shown}{more}."]
+    shown = "; ".join(str(pair) for pair in pairs[:_SHOWN_REPEATS])
+    more = f"; and {len(pairs) - _SHOWN_REPEATS} more" if len(pairs) > _SHOWN_REPEATS else ""
+    return [Caution(f"Examples of two splits resemble each other: {shown}{more}.", _SIMILARITY)]
 
 
 def _input_text(example: LoadedExample, inputs: Collection[str]) -> str:
@@ -148,7 +156,7 @@ def _input_text(example: LoadedExample, inputs: Collection[str]) -> str:
 
 def _repeats(
     split: str, examples: Sequence[LoadedExample], inputs: Collection[str], outputs: Collection[str]
-) -> list[str]:
+) -> list[Caution]:
     groups: dict[str, list[LoadedExample]] = defaultdict(list)
     for example in examples:
         groups[input_key(example.values, inputs)].append(example)
@@ -161,12 +169,12 @@ def _repeats(
         elif len(group) > 1:
             same.append(lines)
     return [
-        f"{split}: the examples on lines {_some(found)} {what}."
-        for found, what in (
+        Caution(f"{split}: the examples on lines {_some(groups_of_lines)} {what}.", f"data.{split}")
+        for groups_of_lines, what in (
             (contradicting, "have the same inputs and expect different outputs; no rule can serve both"),
             (same, "are the same; each counts more than once"),
         )
-        if found
+        if groups_of_lines
     ]
 
 
@@ -175,21 +183,20 @@ def _some(lines: Sequence[str]) -> str:
     return "; ".join(lines[:_SHOWN_REPEATS]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample]]) -> list[str]:
+def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample]]) -> list[Caution]:
     warnings = []
     wanted = project.optimizer.batch_size
     if len(splits["train"]) < wanted:
-        warnings.append(f"train has {len(splits['train'])} examples, fewer than a batch ({wanted}).")
+        text = f"train has {len(splits['train'])} examples, fewer than a batch ({wanted})."
+        warnings.append(Caution(text, "data.train"))
     validation = splits.get("validation")
     subset = project.optimizer.rule_validation_examples
     if validation is not None and len(validation) < subset:
-        warnings.append(
-            f"validation has {len(validation)} examples; a rule's test asks for {subset} and will use all."
-        )
+        text = f"validation has {len(validation)} examples; a rule's test asks for {subset} and will use all."
+        warnings.append(Caution(text, "data.validation"))
     n = len(splits["test"])
     if n < _FEW:
         margin = round(98 / math.sqrt(n))
-        warnings.append(
-            f"test has {n} examples: a score of 50 % on it is known to within {margin} points only."
-        )
+        text = f"test has {n} examples: a score of 50 % on it is known to within {margin} points only."
+        warnings.append(Caution(text, "data.test"))
     return warnings

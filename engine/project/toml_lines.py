@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML file: tomllib reads values and forgets their lines."""
+"""The line of each key in a TOML file, which tomllib doesn't report."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,11 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic_core import to_json
 
 from engine.ground.errors import ArtifactError, RevisionMismatchError
+from engine.ground.files import sync_folder, write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule, RuleSet
 from engine.release.manifest import (
     MANIFEST,
@@ -57,6 +58,7 @@ class ArtifactContent:
     base_instructions: Mapping[str, str]
     instructions: Mapping[str, str]
     rules: Sequence[Rule]
+    demonstrations: Sequence[Demonstration] = field(default=(), kw_only=True)
     config: Mapping[str, Any]
     seed: int
     metric: str
@@ -98,7 +100,7 @@ def save_artifact(root: Path, content: ArtifactContent) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, text in (*files.items(), (MANIFEST, manifest.as_json().encode())):
-            _write_durably(temporary / name, text)
+            write_durably(temporary / name, text)
         return _publish(temporary, parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -196,6 +198,7 @@ def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManife
         base_instructions=dict(content.base_instructions),
         instructions=dict(content.instructions),
         rules=tuple(content.rules),
+        demonstrations=tuple(content.demonstrations),
         conditional=conditional,
         baseline=content.baseline,
         optimized=content.optimized,
@@ -280,24 +283,8 @@ def _publish(temporary: Path, parent: Path) -> Path:
             if final.exists():  # another run was faster
                 continue
             raise
-        _sync_folder(parent)
+        sync_folder(parent)
         return final
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _folder_name(name: str) -> str:

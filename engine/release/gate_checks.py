@@ -1,4 +1,4 @@
-"""Gates looked at before a run: can they be measured on these splits, and can so few examples decide them?"""
+"""Checks of the gates before a run: can they be measured on these splits, and are there enough examples?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.ground.errors import ProjectError
 from engine.learning.slices import by_slice
+from engine.project.cautions import Caution
 from engine.project.data import LoadedExample
 from engine.project.gates import Gates
 from engine.project.splits import Splits
@@ -15,7 +16,7 @@ _FEW = 20
 
 
 def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -> None:
-    """Refuse gates on slices and examples that the data don't have.
+    """Refuse gates on slices and examples that aren't in the data.
 
     Raises:
         ProjectError: a gate could never pass.
@@ -24,6 +25,7 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
         raise ProjectError(
             "[gates] has bounds for slices, and [data] names no slice field.",
             hint='Add slice = "..." to [data], the field whose values are the slices.',
+            field="data.slice",
         )
     sizes = _slices(splits.test, slice_field)
     unknown = [name for name in gates.slices if name not in sizes]
@@ -31,6 +33,7 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
         raise ProjectError(
             f"[gates.slices] names {unknown[0]!r}, and no test example has that {slice_field}.",
             hint=f"The test split has {', '.join(sizes) or 'none'}.",
+            field="gates.slices",
         )
     names = {example.name for example in splits.examples}
     missing = [name for name in gates.must_pass if name not in names]
@@ -38,14 +41,16 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
         raise ProjectError(
             f"[gates] must_pass names {missing[0]!r}, and no example has that id.",
             hint="Correct it, or give the example an id in its file.",
+            field="gates.must_pass",
         )
 
 
-def decision_notes(gates: Gates, test: Sequence[LoadedExample], slice_field: str | None) -> Iterator[str]:
-    """Yield a sentence for each gate that a test split of this size can't decide as it is meant."""
+def decision_notes(gates: Gates, test: Sequence[LoadedExample], slice_field: str | None) -> Iterator[Caution]:
+    """Yield a caution for each gate that a test split of this size can't decide reliably."""
     sizes = _slices(test, slice_field)
     if gates.min_test_gain_low is not None and smallest_visible_gain(len(test)) is None:
-        yield f"min_test_gain_low: {len(test)} test examples can't show any gain."
+        text = f"min_test_gain_low: {len(test)} test examples can't show any gain."
+        yield Caution(text, "gates.min_test_gain_low")
     margin = gates.non_inferiority_margin
     if margin is not None and margin < smallest_shown_loss(len(test)):
         yield _too_small("non_inferiority_margin", margin, len(test), "the test split")
@@ -55,13 +60,15 @@ def decision_notes(gates: Gates, test: Sequence[LoadedExample], slice_field: str
             yield _too_small("slice_non_inferiority_margin", margin, n, f"slice {name}")
     for name in gates.slices:
         if 0 < sizes.get(name, 0) < _FEW:
-            yield f"slices.{name} is decided by {sizes[name]} examples: each counts {1 / sizes[name]:.2f}."
+            text = f"slices.{name} is decided by {sizes[name]} examples: each counts {1 / sizes[name]:.2f}."
+            yield Caution(text, "gates.slices")
 
 
-def _too_small(gate: str, margin: float, n: int, where: str) -> str:
-    return (
+def _too_small(gate: str, margin: float, n: int, where: str) -> Caution:
+    return Caution(
         f"{gate} = {margin:g} can't be shown on the {n} examples of {where}; "
-        f"{smallest_shown_loss(n):.3f} is the smallest that can."
+        f"{smallest_shown_loss(n):.3f} is the smallest that can.",
+        f"gates.{gate}",
     )
 
 

@@ -11,8 +11,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.errors import ArtifactError
+from engine.ground.files import replace_file
+from engine.ground.revision import short_digest
 from engine.journal.events import DataUsed, GateResult, SliceScores, SplitScores
-from engine.programs.rules import Rule
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.release.measurement import Measurement
 
 FORMAT = 1
@@ -35,6 +39,11 @@ class ModelProved(_Part):
     verified: bool
     revision: dict[str, Any]
 
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the revision, for screens and folder names."""
+        return short_digest(self.digest)
+
 
 class ConditionalSettings(_Part):
     """How a conditional program picks its rules for one input; `min_overlap` is in 0..1."""
@@ -56,8 +65,9 @@ class ArtifactManifest(_Part):
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
     instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
-    meets only those `rules` whose trigger fits. `gates` are the verdicts when it was saved, `test_opening`
-    how often its test split had been opened by then. `files` maps each other file to its SHA-256.
+    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts when it
+    was saved, `test_opening` how often its test split had been opened by then. `files` maps each other
+    file to its SHA-256.
     """
 
     format: int = FORMAT
@@ -69,6 +79,7 @@ class ArtifactManifest(_Part):
     base_instructions: dict[str, str]
     instructions: dict[str, str]
     rules: tuple[Rule, ...]
+    demonstrations: tuple[Demonstration, ...] = ()
     conditional: ConditionalSettings | None = None
     baseline: SplitScores
     optimized: SplitScores
@@ -85,6 +96,11 @@ class ArtifactManifest(_Part):
     versions: dict[str, str]
     details: dict[str, Any] = {}
     files: dict[str, str]
+
+    @property
+    def state(self) -> LearnedState:
+        """What the program has learned: both layers."""
+        return LearnedState(RuleSet(self.rules), DemonstrationSet(self.demonstrations))
 
     def as_json(self) -> str:
         """Return the manifest's file: its fields, and the hash of them under `sha256`."""
@@ -135,10 +151,8 @@ def record_forced(folder: Path, forced: ForcedRelease) -> None:
     """Note in an artifact's manifest that it was released although it had failed gates."""
     manifest = load_manifest(folder)
     noted = manifest.model_copy(update={"forced": (*manifest.forced, forced)})
-    temporary = folder / f".{MANIFEST}.saving"
     try:
-        temporary.write_text(noted.as_json(), encoding="utf-8")
-        temporary.replace(folder / MANIFEST)
+        replace_file(folder / MANIFEST, noted.as_json().encode())
     except OSError as error:
         raise ArtifactError(
             f"{folder / MANIFEST} can't be written: {error.strerror}.", hint="Make the folder writable."

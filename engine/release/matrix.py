@@ -1,4 +1,4 @@
-"""The compilation matrix: program versions by exact model revisions, and what is known of each cell."""
+"""The compilation matrix: program versions by exact model revisions, with the results in each cell."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from engine.release.transfers import Transfer, read_transfers
 
 @dataclass(frozen=True)
 class Entry:
-    """One artifact in its cell; `manifest` is None where it can't be read, and `problem` says why.
+    """One artifact in its cell; if it can't be read, `manifest` is None and `problem` says why.
 
-    `stale` names what has changed in the project since, `gates` are the verdicts of today's gates,
-    `prompt_tokens` those of the longest prompt of the test split.
+    `stale` names what has changed in the project since, `gates` are the verdicts of today's gates, and
+    `prompt_tokens` is the length of the longest prompt of the test split.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def gate(self) -> str:
-        """The gates' verdict: passed, failed, forced (released by a person all the same) or untested."""
+        """The gates' verdict: passed, failed, forced (released by a person anyway) or untested."""
         if self.manifest is None or not self.gates:
             return "untested"
         if all(result.passed for result in self.gates):
@@ -75,7 +75,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cell:
-    """One program version on one exact model revision: what was proved there, and what only measured.
+    """One program version on one exact model revision: what was proved there, and what was only measured.
 
     The cell without a name holds the artifacts that can't be read.
     """
@@ -117,21 +117,21 @@ def read_matrix(
     gates: Gates | None = None,
     journal: Journal | None = None,
 ) -> Matrix:
-    """Return what lies in the folder of all artifacts, compared with the project as it is now.
+    """Return all artifacts in their folder, compared with the project as it is now.
 
-    The journal tells of transfers; without one there are none.
+    Transfers are read from the journal; without one there are none.
 
     Raises:
         ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
     """
     releases = load_releases(root)
-    found = [
+    entries = [
         _entry(path.parent, root, releases, fingerprint, gates) for path in root.glob("*/*/*/manifest.json")
     ]
     first: dict[str, str] = {}
-    for entry in sorted(found, key=_created):
+    for entry in sorted(entries, key=_created):
         first.setdefault(entry.cell, _created(entry))
-    ordered = sorted(found, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
+    ordered = sorted(entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
     whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
     return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
 

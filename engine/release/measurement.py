@@ -1,4 +1,4 @@
-"""What a program came to on the sealed test split, example by example: all that a gate looks at."""
+"""A program's results on the sealed test split, example by example: everything a gate looks at."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ class _Part(BaseModel):
 class MeasuredExample(_Part):
     """One example with the scores of the baseline and of the optimized program (0..1).
 
-    `name` is its id, or its key. What follows the scores is the optimized program's: whether it was right,
-    the tokens of its prompts, and `latency`, the seconds that the model took when it was asked nothing else
-    at the time; None where that wasn't measured. Examples of other splits are there because a gate names
-    them.
+    `name` is its id, or its key. The other fields are the optimized program's: whether it was right, the
+    tokens of its prompts, and `latency`, the seconds that the model took when it had no other request; None
+    if that wasn't measured. Examples of other splits are there because a gate names them.
     """
 
     key: str
@@ -41,7 +40,7 @@ class MeasuredExample(_Part):
 
 
 class Measurement(_Part):
-    """The measured examples, and what follows from those of the test split."""
+    """The measured examples, and the figures of those in the test split."""
 
     examples: tuple[MeasuredExample, ...] = ()
 
@@ -77,12 +76,12 @@ class Measurement(_Part):
 
     @property
     def latencies(self) -> list[float]:
-        """How long the model took for each example that was timed, the shortest first."""
+        """The model's time for each timed example in seconds, the shortest first."""
         return sorted(example.latency for example in self.tested if example.latency is not None)
 
     @property
     def mean_latency(self) -> float | None:
-        """How long the model takes for an example on average; None where no example was timed."""
+        """The model's mean time for an example in seconds; None if no example was timed."""
         latencies = self.latencies
         return sum(latencies) / len(latencies) if latencies else None
 
@@ -98,7 +97,7 @@ class Measurement(_Part):
         return sum(example.is_unparseable for example in self.tested) / len(self.tested)
 
     def named(self, name: str) -> list[MeasuredExample]:
-        """Return the measured examples of that id or key: ids may begin anew in each split's file."""
+        """Return the measured examples with that id or key: splits may use the same ids."""
         return [example for example in self.examples if name in (example.name, example.key)]
 
     @property

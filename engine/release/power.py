@@ -1,4 +1,4 @@
-"""What a test split of n examples can show at all, said before a run and not after it."""
+"""What a test split of n examples can show at all, stated before a run rather than after it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _ENOUGH = 15  # beyond so many examples, further ones that don't change don't ma
 
 
 def smallest_visible_gain(n: int) -> float | None:
-    """Return the smallest gain on `n` 0/1 scores that can be told from chance (0..1), or None if none can.
+    """Return the smallest gain (0..1) on `n` 0/1 scores that differs from chance, or None if none does.
 
-    That is the share of examples which must be repaired, none broken, for the 95 % interval of the gain to
-    lie above 0.
+    That is the share of examples which must be repaired, with none broken, for the 95 % interval of the gain
+    to lie above 0.
     """
     repaired = _fewest_repaired(min(n, _ENOUGH))
     return None if repaired is None else repaired / n
 
 
 def likely_visible_gain(n: int, power: float = 0.8) -> float | None:
-    """Return the true gain (0..1) that is told from chance in `power` of all samples of `n` 0/1 scores.
+    """Return the true gain (0..1) that is detected in a share `power` of all samples of `n` 0/1 scores.
 
     It counts a change that breaks nothing; one that also breaks examples needs a larger gain.
     """
@@ -40,7 +40,7 @@ def likely_visible_gain(n: int, power: float = 0.8) -> float | None:
 def smallest_shown_loss(n: int) -> float:
     """Return the smallest loss (0..1) that `n` examples without any change can rule out at 97.5 %.
 
-    Up to so large a share of all examples may behave otherwise without one of them being drawn (Clopper &
+    Up to that share of all examples may behave differently without one of them being drawn (Clopper &
     Pearson 1934); a smaller non-inferiority margin can't be shown.
     """
     if n > _ENOUGH:
@@ -49,11 +49,11 @@ def smallest_shown_loss(n: int) -> float:
 
 
 def luck_of_best(openings: int, score: Interval) -> float:
-    """Return by how much the best of so many scores on one split is too high, by luck alone (0..1).
+    """Return by how much the best of several scores on one split is too high by luck alone (0..1).
 
-    The expected maximum of as many independent results with the score's standard error; results that
-    resemble each other are less too high. Source: Blom 1958, Statistical Estimates and Transformed
-    Beta-Variables.
+    This is the expected maximum of that many independent results with the score's standard error; for
+    results that resemble each other the excess is smaller. Source: Blom 1958, Statistical Estimates and
+    Transformed Beta-Variables.
     """
     if openings < 2:
         return 0.0
@@ -62,7 +62,7 @@ def luck_of_best(openings: int, score: Interval) -> float:
 
 
 def opening_text(opening: int, score: Interval) -> str:
-    """Return how often a test split has been opened and what that does to its score, as a sentence."""
+    """Return a sentence on how often a test split has been opened and what that does to its score."""
     if opening < 2:
         return "This test split was opened for the first time: its score is that of unseen examples."
     luck = luck_of_best(opening, score)
@@ -73,13 +73,13 @@ def opening_text(opening: int, score: Interval) -> str:
 
 
 def power_text(n: int) -> str:
-    """Return what `n` examples of a test split can show, as a sentence."""
+    """Return a sentence on what `n` examples of a test split can show."""
     least, likely = smallest_visible_gain(n), likely_visible_gain(n)
     if least is None or likely is None:
-        return f"{n} examples can't tell any gain from chance; take more."
+        return f"{n} examples can't distinguish any gain from chance; use more."
     return (
-        f"{n} examples: a gain below {least:.3f} can't be told from chance, and one of {likely:.3f} is told "
-        "from it in 4 of 5 cases."
+        f"{n} examples: a gain below {least:.3f} can't be distinguished from chance; one of {likely:.3f} is "
+        "distinguished in 4 of 5 cases."
     )
 
 

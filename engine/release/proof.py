@@ -12,7 +12,7 @@ from engine.ground.interval import Interval
 from engine.journal.events import ArtifactSaved, Emit, GateResult, Notice, Phase, SplitScores
 from engine.journal.journal import Journal
 from engine.learning.optimizer import OptimizationSession
-from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.project.gates import GateReport
 from engine.release.artifacts import ArtifactContent, program_digest, save_artifact
 from engine.release.measurement import Measurement
@@ -26,7 +26,7 @@ EnterPhase = Callable[[str, Phase, int, int], None]
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a rule set: scores, the test split's measurement, and the gates' verdicts.
+    """What is known of a learned state: scores, the test split's measurement, and the gates' verdicts.
 
     `reflection_moved` says what became of the model that wrote the rules, if it isn't what it was.
     """
@@ -55,7 +55,7 @@ class Proof:
 
 
 class Prover:
-    """Measures rule sets of one session on the sealed test split and saves them with what came of it."""
+    """Measures learned states of one session on the sealed test split and saves them with what came of it."""
 
     def __init__(
         self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit, enter: EnterPhase
@@ -73,9 +73,9 @@ class Prover:
         return ceil(self._plan.test_split.rollouts * per_rollout)
 
     def prove(
-        self, rules: RuleSet, baseline: Interval, optimized: Interval | None, *, place: str = "test"
+        self, state: LearnedState, baseline: Interval, optimized: Interval | None, *, place: str = "test"
     ) -> Proof:
-        """Open the test split for `rules` and put what it shows to the gates.
+        """Open the test split for a learned state and put what it shows to the gates.
 
         `baseline` and `optimized` are the scores on the validation split.
 
@@ -97,7 +97,7 @@ class Prover:
             plan.run,
             split,
             session.runner,
-            rules,
+            state,
             place=place,
             purpose="release",
             program=program_digest(plan.program),
@@ -108,7 +108,7 @@ class Prover:
             SplitScores(validation=baseline, test=measured.baseline),
             SplitScores(validation=optimized, test=measured.optimized),
             measured,
-            evaluate_gates(plan.gates, measured) if rules else None,
+            evaluate_gates(plan.gates, measured) if state else None,
             opening,
             self._reflection_moved(place),
         )
@@ -128,19 +128,20 @@ class Prover:
             return error.message
         return ""
 
-    def save(self, rules: RuleSet, proof: Proof, *, place: str = "artifact") -> str:
-        """Save the program with `rules` and its proof as an artifact, and return its folder."""
+    def save(self, state: LearnedState, proof: Proof, *, place: str = "artifact") -> str:
+        """Save the program with a learned state and its proof as an artifact, and return its folder."""
         plan, session = self._plan, self._session
         self._enter(place, "artifact", 0, session.runner.performed)
         path = save_artifact(
             plan.artifacts,
             ArtifactContent(
                 name=plan.name,
-                module=session.program_with(rules),
+                module=session.program_with(state),
                 base=plan.program,
                 base_instructions=session.program.base,
-                instructions=session.program.instructions(rules),
-                rules=rules.rules,
+                instructions=session.program.instructions(state.rules),
+                rules=state.rules.rules,
+                demonstrations=state.demonstrations.demonstrations,
                 config=asdict(plan.config),
                 seed=session.seed,
                 metric=plan.metric_name,

@@ -1,4 +1,4 @@
-"""The release gate: a measurement put to the gates that a project sets."""
+"""The release gate: a measurement is compared with the gates that a project sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.release.power import smallest_shown_loss
 
 
 def evaluate_gates(gates: Gates, measured: Measurement) -> GateReport:
-    """Return the verdict of every gate that is set; what was not measured does not pass.
+    """Return the verdict of every gate that is set; a gate without a measurement fails.
 
     Raises:
         ValueError: the measurement has no example of the test split.

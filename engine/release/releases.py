@@ -1,11 +1,10 @@
-"""Which artifact is current for each program version and model revision, and every switch that led there.
+"""Which artifact is current for each program version and model revision, and the history of switches.
 
-All of it lies in one file, `releases.json` beside the artifacts, which is replaced at once at each switch.
+This is one file, `releases.json` beside the artifacts, which each switch replaces in one step.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.errors import ArtifactError, RunLockedError
+from engine.ground.files import replace_file
+from engine.ground.revision import short_digest
 from engine.journal import lock as run_lock
 from engine.project.gates import GateReport
 from engine.release.manifest import ArtifactManifest, ForcedRelease, load_manifest, record_forced
@@ -28,9 +29,9 @@ class _Part(BaseModel):
 
 
 class Switch(_Part):
-    """One change of what is current in a cell; artifacts are folders below that of the file.
+    """One change of the current artifact of a cell; artifacts are paths relative to the file's folder.
 
-    `previous` is what a rollback leads to. A forced promotion names the gates that failed and the reason.
+    A rollback returns to `previous`. A forced promotion names the gates that failed and the reason.
     """
 
     time: str
@@ -56,27 +57,28 @@ def cell_of(manifest: ArtifactManifest) -> str:
 
 
 def cell_name(program: str, revision: str, template: str | None) -> str:
-    """Return what the cell of a program version on a model revision is called, from their hashes."""
-    return f"{_short(program)}@{_short(revision)}" + (f"+{_short(template)}" if template else "")
+    """Return the name of a cell, made from the hashes of program version and model revision."""
+    suffix = f"+{short_digest(template)}" if template else ""
+    return f"{short_digest(program)}@{short_digest(revision)}{suffix}"
 
 
 def root_of(artifact: Path) -> Path:
-    """Return the folder of all artifacts, in which `artifact` lies as name/revision/version.
+    """Return the folder of all artifacts, which holds `artifact` as name/revision/version.
 
     Raises:
         ArtifactError: it lies elsewhere, or is damaged.
     """
     folder = artifact.resolve()
-    if folder.parent.name != _short(load_manifest(artifact).model.digest):
+    if folder.parent.name != load_manifest(artifact).model.short:
         raise ArtifactError(
-            f"{artifact} doesn't lie where it was saved: artifacts/NAME/REVISION/VERSION.",
-            hint="Put it back there: what is current is written down beside the artifacts.",
+            f"{artifact} isn't where it was saved: artifacts/NAME/REVISION/VERSION.",
+            hint="Put it back there: the record of current artifacts refers to that place.",
         )
     return folder.parents[2]
 
 
 def load_releases(root: Path) -> Releases:
-    """Return what is current below the folder of all artifacts; nothing before the first promotion.
+    """Return the current artifacts below the folder of all artifacts; none before the first promotion.
 
     Raises:
         ArtifactError: the file is damaged.
@@ -107,7 +109,7 @@ def promote(artifact: Path, report: GateReport, *, force: bool = False, reason: 
         if not report.passed and not (force and reason.strip()):
             raise ArtifactError(
                 f"{artifact} failed its gates: {report.reason}.",
-                hint='Improve it, or answer for it yourself: promptgrad promote ... --force --reason "..."',
+                hint='Improve it, or take responsibility: promptgrad promote ... --force --reason "..."',
             )
         releases, cell = load_releases(root), cell_of(manifest)
         name = folder.relative_to(root).as_posix()
@@ -132,10 +134,10 @@ def promote(artifact: Path, report: GateReport, *, force: bool = False, reason: 
 
 
 def roll_back(root: Path, cell: str) -> Switch:
-    """Make the artifact current again that was so before the present one.
+    """Make the previously current artifact of a cell current again.
 
     Raises:
-        ArtifactError: nothing is current in that cell, nothing was before, or what was is damaged.
+        ArtifactError: nothing is current in that cell, nothing was before, or that artifact is damaged.
     """
     with _locked(root):
         releases = load_releases(root)
@@ -178,13 +180,8 @@ def _write(root: Path, releases: Releases, switch: Switch) -> None:
         current={**releases.current, switch.cell: switch.artifact}, history=(*releases.history, switch)
     )
     path = root / RELEASES
-    temporary = path.with_suffix(".saving")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(written.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, f"{written.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise ArtifactError(
             f"{path} can't be written: {error.strerror}.", hint="What was current still is."
@@ -205,7 +202,3 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:12]

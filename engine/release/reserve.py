@@ -1,4 +1,4 @@
-"""What is kept of a budget for the test split, so that a run that it ends is scored all the same."""
+"""The part of a budget that is kept for the test split: a run that uses up the rest is scored too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from engine.release.proof import Prover
 
 
 class Reserve:
-    """Keeps as many of a run's calls, and as much of its minutes, as the proof of its rules takes.
+    """Keeps as many of a run's calls and minutes as the proof of its rules takes.
 
     Raises:
-        BudgetExhaustedError: `max_calls` pays for no more than that.
+        BudgetExhaustedError: `max_calls` is no more than that.
     """
 
     def __init__(self, prover: Prover, replay: Replay, control: RunControl, max_calls: int | None) -> None:
@@ -29,13 +29,13 @@ class Reserve:
             )
         self._keep(prover.calls)
 
-    def hear(self, event: Event) -> None:
-        """Reckon anew where no rollout is under way: what one takes is known better than before."""
+    def update(self, event: Event) -> None:
+        """Recompute the reserve between rollouts, when the cost of one is better known."""
         if self._is_kept and isinstance(event, BatchScored | EpochFinished):
             self._keep(self._prover.calls)
 
     def release(self) -> str:
-        """Give what was kept to the proof, however late it is; return how much it was, as a sentence."""
+        """Release the reserve for the proof, however late it is; return a sentence on its size."""
         calls, self._is_kept = self._calls, False
         self._keep(0)
         self._control.release_deadline()

@@ -15,6 +15,7 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
+from engine.ground.model import Messages
 from engine.journal.control import RunControl
 from engine.journal.events import (
     Event,
@@ -36,14 +37,16 @@ from engine.journal.events import (
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
-from engine.learning.review import Decisions, reviewed_rules
+from engine.learning.review import Decisions, reviewed_state
 from engine.programs.program import base_instructions, refuse_own_models
-from engine.programs.rules import RuleSet
-from engine.project.data import LoadedExample, telling_places
+from engine.programs.state import LearnedState
+from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.artifacts import program_digest
+from engine.release.base_making import made_base
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_plan import RunPlan, installed_versions
@@ -97,7 +100,7 @@ def apply_review(
 def _finished(journal: Journal, run: str) -> RunSummary | None:
     finished = journal.events(run, kinds=["run_finished"])
     summaries = [event.summary for _, event in finished if isinstance(event, RunFinished)]
-    done = [summary for summary in summaries if summary.status in ("improved", "no_improvement")]
+    done = [summary for summary in summaries if summary.is_done]
     return done[-1] if done else None
 
 
@@ -125,10 +128,10 @@ class _Run:
     def execute(self) -> RunSummary:
         self._emit(self._opening())
         if self._attempt == 1 and self._plan.carving is not None:
-            self._plan.carving.tell(self._emit)
+            self._plan.carving.report(self._emit)
         with self._controlled():
             try:
-                with telling_places(self._plan.examples):
+                with placing_errors(self._plan.examples):
                     summary = self._optimize()
             except RunStoppedError as error:
                 summary = self._summary("stopped", error.message)
@@ -144,19 +147,20 @@ class _Run:
         with self._controlled(), closing(self._session()) as session:
             self._refuse_other_models()
             prover = self._prover(session)
-            rules, number = reviewed_rules(self._journal, self._plan.run, session.tester, session.emit)
-            validation = session.validate(rules)
+            state, number = reviewed_state(self._journal, self._plan.run, session.tester, session.emit)
+            validation = session.validate(state)
             proof = prover.prove(
-                rules, session.validate(RuleSet()), validation, place=f"review/{number}/test"
+                state, session.validate(LearnedState()), validation, place=f"review/{number}/test"
             )
             applied = ReviewApplied(
                 id=f"review/{number}",
                 number=number,
-                rules=rules.rules,
+                rules=state.rules.rules,
+                demonstrations=state.demonstrations.demonstrations,
                 validation=validation,
                 test=proof.optimized.test,
                 gain=proof.measured.gain if proof.measured.tested else None,
-                artifact=prover.save(rules, proof, place=f"review/{number}/artifact"),
+                artifact=prover.save(state, proof, place=f"review/{number}/artifact"),
             )
             self._emit(applied)
             return applied
@@ -183,7 +187,7 @@ class _Run:
         )
         return OptimizationSession(
             optimizer,
-            plan.program,
+            made_base(plan, self._replay, self._emit),
             _values(plan.train),
             _values(plan.validation) or None,
             task_lm=self._replay.lm(plan.models.task),
@@ -193,7 +197,14 @@ class _Run:
             decisions=self._decisions() if plan.review == "during" else None,
             emit=self._emit,
             live=LiveText(live_file(self._journal.path, plan.run)),
+            scorer=recorded_scorer(self._replay, plan.models.task),
+            room=self._has_room,
         )
+
+    def _has_room(self, messages: Messages) -> bool:
+        """Return whether a prompt leaves half of the model's context to what else comes."""
+        model = self._plan.models.task
+        return model.count_prompt_tokens(messages) <= model.context_length // 2
 
     def _optimize(self) -> RunSummary:
         self._refuse_other_models()
@@ -228,7 +239,7 @@ class _Run:
     def _close(self, prover: Prover, found: Optimized) -> RunSummary:
         """Open the test split, decide, and save the artifact if the rules have earned it."""
         assert found.baseline is not None
-        proof = prover.prove(found.rules, found.baseline, found.best)
+        proof = prover.prove(found.state, found.baseline, found.best)
         status, reason = _outcome(found, proof.report)
         return self._summary(status, reason, found, proof, self._saved(prover, found, proof))
 
@@ -241,12 +252,12 @@ class _Run:
         if found.baseline is None:
             return self._summary("budget", f"{spent}, and not even the baseline is known. {kept}")
         validated = Proof(SplitScores(validation=found.baseline), SplitScores(validation=found.best))
-        if not found.rules:
+        if not found.state:
             reason = f"{spent}. No rules were proved by then, so the test split stays sealed."
             return self._summary("budget", reason, found, validated)
-        place = f"budget/{found.rules.digest[:12]}"
+        place = f"budget/{found.state.digest[:12]}"
         try:
-            proof = prover.prove(found.rules, found.baseline, found.best, place=place)
+            proof = prover.prove(found.state, found.baseline, found.best, place=place)
         except BudgetExhaustedError:
             reason = f"{spent}. The rest was too little for the test split, so no artifact was saved."
             return self._summary("budget", reason, found, validated)
@@ -257,7 +268,7 @@ class _Run:
     def _saved(
         self, prover: Prover, found: Optimized, proof: Proof, *, place: str = "artifact"
     ) -> str | None:
-        return prover.save(found.rules, proof, place=place) if found.rules and proof.has_gain else None
+        return prover.save(found.state, proof, place=place) if found.state and proof.has_gain else None
 
     def _opening(self) -> Event:
         if self._attempt > 1:
@@ -313,7 +324,9 @@ class _Run:
             model=ModelUsed.of(self._plan.models.task),
             baseline=proof.baseline,
             optimized=proof.optimized,
-            rules=tuple(map(KeptRule.of, found.rules)) if found else (),
+            rules=tuple(map(KeptRule.of, found.state.rules)) if found else (),
+            demonstrations=found.state.demonstrations.demonstrations if found else (),
+            layers=found.layers if found else None,
             calls=usage.calls,
             tokens=usage.tokens,
             seconds=self._seconds_before + time.monotonic() - self._started,
@@ -331,7 +344,7 @@ class _Run:
 
     def _emit(self, event: Event) -> None:
         if self._reserve is not None:
-            self._reserve.hear(event)
+            self._reserve.update(event)
         if self._journal.append(self._plan.run, event) and self._on_event is not None:
             self._on_event(event)
 
@@ -343,7 +356,7 @@ def _values(examples: Sequence[LoadedExample]) -> list[dict[str, Any]]:
 def _outcome(found: Optimized, report: GateReport | None) -> tuple[Status, str]:
     assert found.baseline is not None
     assert found.best is not None
-    if not found.rules:
+    if not found.state:
         return "no_improvement", f"no rules scored better on validation than none; {found.reason}"
     if report is not None and not report.passed:
         gates = "the release gate" if len(report.failed) == 1 else f"{len(report.failed)} release gates"

@@ -1,4 +1,4 @@
-"""What a run is asked to do: program, examples, models, gates and budget."""
+"""The input of a run: program, examples, models, gates and budget."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from engine.project.carving import Carving
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, dataset_digest
 from engine.project.gates import Gates
+from engine.project.settings import BaseSection
 from engine.release.sealed_test import TestSplit
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All that a run depends on. `config.seed` must be set: a replay needs the same one."""
+    """Everything a run depends on. `config.seed` must be set: a replay needs the same one."""
 
     run: str
     project: Path
@@ -39,6 +40,7 @@ class RunPlan:
     test: Sequence[LoadedExample]
     models: RunModels
     artifacts: Path
+    base: BaseSection = field(default_factory=BaseSection)
     formatter: ExampleFormatter | None = None
     rule_acceptor: RuleAcceptor | None = None
     max_calls: int | None = None
@@ -75,6 +77,6 @@ class RunPlan:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of what a run's outcome may depend on."""
+    """Return the versions of the packages that a run's outcome may depend on."""
     packages = ("dspy", "llama-cpp-python", "promptgrad-tui")
     return {"python": python_version(), **{package: version(package) for package in packages}}

@@ -11,11 +11,10 @@ from engine.journal.events import DataUsed, Emit, ModelUsed, TestFinished, TestO
 from engine.journal.journal import Journal
 from engine.learning.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
 from engine.learning.slices import slice_name
-from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, dataset_digest
+from engine.project.gates import timed_examples
 from engine.release.measurement import MeasuredExample, Measurement
-
-_MOST_TIMED = 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class TestSplit:
     def rollouts(self) -> int:
         """How many runs of the program a measurement takes at the most."""
         also = sum(len(examples) for examples in self.also.values())
-        timed = min(len(self.examples), _MOST_TIMED + 1) if self.is_timed else 0
+        timed = timed_examples(len(self.examples)) if self.is_timed else 0
         return 2 * (len(self.examples) + also) + timed
 
     @property
@@ -45,8 +44,8 @@ class TestSplit:
         """The identity of the test split."""
         return DataUsed(n=len(self.examples), digest=dataset_digest(self.examples))
 
-    def measure(self, runner: RolloutRunner, rules: RuleSet) -> Measurement:
-        """Return the scores of the baseline and of the program with `rules`, example by example."""
+    def measure(self, runner: RolloutRunner, state: LearnedState) -> Measurement:
+        """Return the scores of the baseline and of the program with a learned state, example by example."""
         parts: dict[Literal["train", "validation", "test"], Sequence[LoadedExample]] = {
             "test": self.examples,
             "validation": self.also.get("validation", ()),
@@ -58,8 +57,8 @@ class TestSplit:
             for split, part in parts.items()
             for item in runner.items([example.values for example in part], split)
         ]
-        latencies = self._latencies(runner, rules, items)
-        before, after = runner.run(RuleSet(), items), runner.run(rules, items)
+        latencies = self._latencies(runner, state, items)
+        before, after = runner.run(LearnedState(), items), runner.run(state, items)
         return Measurement(
             examples=tuple(
                 _measured(example, slice_name(example.values, self.slice_field), item, old, new, latency)
@@ -70,12 +69,12 @@ class TestSplit:
         )
 
     def _latencies(
-        self, runner: RolloutRunner, rules: RuleSet, items: Sequence[Item]
+        self, runner: RolloutRunner, state: LearnedState, items: Sequence[Item]
     ) -> Sequence[float | None]:
         """Return the seconds of each item; None where it wasn't timed, or only warmed the model up."""
-        if not self.is_timed or not rules:
+        if not self.is_timed or not state:
             return [None] * len(items)
-        timed = runner.latencies(rules, items[: min(len(self.examples), _MOST_TIMED + 1)])
+        timed = runner.latencies(state, items[: timed_examples(len(self.examples))])
         counted = timed if len(timed) == 1 else [None, *timed[1:]]
         return [*counted, *[None] * (len(items) - len(timed))]
 
@@ -85,7 +84,7 @@ def measure_test_split(
     run: str,
     split: TestSplit,
     runner: RolloutRunner,
-    rules: RuleSet,
+    state: LearnedState,
     *,
     place: str,
     purpose: Literal["release", "transfer"],
@@ -106,12 +105,12 @@ def measure_test_split(
         place=place,
         purpose=purpose,
         program=program,
-        rules=rules.digest,
+        rules=state.digest,
         model=ModelUsed.of(model),
         emit=emit,
         fingerprint=fingerprint or {},
     )
-    measured = split.measure(runner, rules)
+    measured = split.measure(runner, state)
     model.verify_revision()
     emit(
         TestFinished(

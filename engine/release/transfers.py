@@ -10,7 +10,6 @@ from typing import Any
 
 from engine.journal.events import ModelUsed, TestFinished, TestOpened
 from engine.journal.journal import Journal
-from engine.programs.rules import RuleSet
 from engine.project.fingerprint import changes
 from engine.release.manifest import ArtifactManifest
 from engine.release.releases import cell_name
@@ -75,7 +74,7 @@ def read_transfers(
     }
     proved: dict[tuple[str, str], list[Path]] = {}
     for path, manifest in artifacts:
-        proved.setdefault((manifest.program, RuleSet(manifest.rules).digest), []).append(path)
+        proved.setdefault((manifest.program, manifest.state.digest), []).append(path)
     found: dict[tuple[str, str, str], Transfer] = {}
     for run, event in journal.events_of_kind("test_opened"):
         if not isinstance(event, TestOpened) or event.purpose != "transfer":

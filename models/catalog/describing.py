@@ -1,4 +1,4 @@
-"""All that is known of one model without loading it: its metadata, its chat template, where it lies."""
+"""Everything known about one model without loading it: metadata, chat template, location."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from models.openai.api import ask_all
 from models.uri import DemoUri, GGUFUri, OllamaUri, OpenAIUri, parse_uri
 
 _HELD = ("size", "size_vram", "context_length", "expires_at")
-"""What Ollama tells of a model that it holds in memory."""
+"""What Ollama reports about a model that is in its memory."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """A model's own words about itself; nothing of it is trusted, all of it is shown."""
+    """A model's description of itself; none of it is trusted, all of it is shown."""
 
     files: tuple[str, ...] = ()
     memory: dict[str, int] = field(default_factory=dict)
-    """Bytes: of the weights, of the KV cache for each token, needed in all, and free now."""
+    """Bytes: of the weights, of the KV cache per token, needed in total, and free now."""
     chat_template: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
 

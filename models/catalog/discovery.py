@@ -1,4 +1,4 @@
-"""Which models this machine has, in the places where people have them; nothing is loaded, nothing is sent."""
+"""The models on this machine, in the usual places; nothing is loaded, nothing is sent."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def find_models(
 ) -> list[FoundModel]:
     """Return every model in the usual places, each file once, and those that a project's URIs name.
 
-    A model of `configured` that isn't there is in the list too, with its problem.
+    A missing model of `configured` is listed too, with its problem.
     """
     home = home or Path.home()
     targets = {uri: _target(uri, project_dir) for uri in configured}
     files = [(uri, target.path) for uri, target in targets.items() if isinstance(target, GGUFUri)]
     seen: set[Path] = set()
-    found: list[FoundModel] = []
+    models: list[FoundModel] = []
     named = [("configured", path.stem, path, None) for _, path in files]
     for place, name, path, digest in [*_files(project_dir, environ, home), *named]:
         real = path.resolve()
         if real not in seen:
             seen.add(real)
             model = _describe(place, name, path, digest)
-            found += [model] if model else []
+            models += [model] if model else []
     wrong = [
         FoundModel(uri, uri, "configured", problem=target.message)
         for uri, target in targets.items()
         if isinstance(target, ModelUriError)
     ]
     servers = [target for target in targets.values() if isinstance(target, OllamaUri | OpenAIUri)]
-    return [*found, *served_models(servers, environ), *wrong]
+    return [*models, *served_models(servers, environ), *wrong]
 
 
 def _target(uri: str, project_dir: Path | None) -> ModelUri | ModelUriError:
@@ -65,7 +65,7 @@ def _target(uri: str, project_dir: Path | None) -> ModelUri | ModelUriError:
 
 
 _File = tuple[str, str, Path, str | None]
-"""Place, name, path, and the digest where the place knows it."""
+"""Place, name, path, and the digest if the place knows it."""
 
 
 def _files(project_dir: Path | None, environ: Mapping[str, str], home: Path) -> Iterator[_File]:
@@ -86,7 +86,7 @@ def _demo() -> Iterator[_File]:
 
 
 def _folder(place: str, folder: Path) -> Iterator[_File]:
-    """Yield the GGUF files in a folder, or the one file that it is."""
+    """Yield the GGUF files in a folder; a path to a file yields that file."""
     if folder.is_file():
         yield place, folder.stem, folder, None
     for parent, folders, files in os.walk(folder):
@@ -96,7 +96,7 @@ def _folder(place: str, folder: Path) -> Iterator[_File]:
 
 
 def _hub(environ: Mapping[str, str], home: Path) -> Iterator[_File]:
-    """Yield the files of the hub's cache; its blobs are named by their hash."""
+    """Yield the files in the hub's cache, where blobs are named after their hash."""
     root = Path(environ.get("HF_HOME") or home / ".cache" / "huggingface")
     cache = Path(environ.get("HF_HUB_CACHE") or root / "hub").expanduser()
     for path in _first_shards(sorted(cache.glob("models--*/snapshots/*/**/*.gguf"))):
@@ -107,7 +107,7 @@ def _hub(environ: Mapping[str, str], home: Path) -> Iterator[_File]:
 
 
 def _ollama_store(environ: Mapping[str, str], home: Path) -> Iterator[_File]:
-    """Yield the weights in Ollama's store: they are GGUF files, and can run in process."""
+    """Yield the weights in Ollama's store: they are GGUF files and can run in process."""
     own = Path(environ.get("OLLAMA_MODELS") or home / ".ollama" / "models").expanduser()
     service = Path("/usr/share/ollama/.ollama/models")
     for store in (own, service) if "OLLAMA_MODELS" not in environ else (own,):
@@ -139,7 +139,7 @@ def _first_shards(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _describe(place: str, name: str, path: Path, digest: str | None) -> FoundModel | None:
-    """Return what is known of a file, or None where it is no language model."""
+    """Return what is known about a file, or None if it isn't a language model."""
     uri = "demo" if place == "demo" else f"gguf:{path}"
     try:
         header = read_header(path)
@@ -170,7 +170,7 @@ def _describe(place: str, name: str, path: Path, digest: str | None) -> FoundMod
 
 
 def _parameters(header: GGUFHeader, files: list[Path]) -> str:
-    """Return the number of weights as people write it; a shard knows only its own."""
+    """Return the number of weights as people write it; a shard knows only its own part."""
     if len(files) > 1:
         return ""
     count = header.parameter_count

@@ -20,7 +20,7 @@ class FoundModel:
     size: int = 0
     """Bytes on the disk."""
     files: int = 1
-    """How many files it lies in: more than one where it is cut into shards."""
+    """The number of files: more than one if the model is split into shards."""
     architecture: str = ""
     quantization: str = ""
     parameters: str = ""
@@ -28,17 +28,17 @@ class FoundModel:
     context_length: int | None = None
     """Tokens that the model was trained for."""
     has_template: bool | None = None
-    """Whether it brings a chat template; None where a server keeps it to itself."""
+    """Whether it brings a chat template; None if a server doesn't say."""
     revision: str | None = None
-    """`sha256:` + 64 hex where it is known without reading gigabytes; `unverified:` + 64 from a server."""
+    """`sha256:` + 64 hex if it is known without reading gigabytes; `unverified:` + 64 from a server."""
     needed: int | None = None
-    """About how many bytes of memory it takes in process; None where a server decides."""
+    """About how many bytes of memory it takes in process; None if a server decides."""
     fits: bool | None = None
-    """Whether it fits into the memory that is free now; None where a server decides."""
+    """Whether it fits into the memory that is free now; None if a server decides."""
     is_loaded: bool | None = None
-    """Whether a server holds it in memory now; None where none says."""
+    """Whether a server has it in memory now; None if no server says."""
     throughput: Throughput | None = None
-    """What `promptgrad models measure` measured of this revision on this machine."""
+    """What `promptgrad models measure` measured for this revision on this machine."""
     problem: str = ""
 
     def as_dict(self) -> dict[str, Any]:

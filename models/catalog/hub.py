@@ -1,8 +1,8 @@
-"""Models from Hugging Face: into the hub's own cache, checksummed, and resumed where a download ended.
+"""Models from Hugging Face: downloaded into the hub's own cache, checksummed, resumed if interrupted.
 
-`huggingface_hub` (1.33) begins a file anew in every process and leaves the pieces of one that was killed
-behind. So the bytes are fetched here, by its own `http_get`, into a file that waits for the next try; its
-cache then finds the file complete and links it.
+`huggingface_hub` (1.33) starts a file over in every process and leaves the pieces of a killed one behind. So
+the bytes are fetched here, by its own `http_get`, into a file that the next try continues; its cache then
+finds the file complete and links it.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def hub_host() -> str:
-    """Return the host that is asked, `HF_ENDPOINT` or the hub itself."""
+    """Return the host to download from, `HF_ENDPOINT` or the hub itself."""
     return urlsplit(os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).netloc
 
 
 def download_model(repository: str, filename: str, report: Progress) -> Path:
-    """Return where a model's first file lies in the hub's cache, after fetching all that is missing.
+    """Return the path of a model's first file in the hub's cache, after downloading what is missing.
 
     Raises:
         ModelNotFoundError: the hub has no such file, or asks for a login.
-        ModelFileError: what arrived is not what the hub has.
-        ServerError: the hub can't be reached, or the download broke; the next one goes on.
+        ModelFileError: the download differs from what the hub has.
+        ServerError: the hub can't be reached, or the download broke; the next one continues it.
     """
     paths = [_download(repository, name, report) for name in shard_names(filename)]
     for path in paths:
@@ -59,7 +59,7 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
         raise ModelNotFoundError(f"{repository} asks for a login.", hint=hint) from error
     except errors.OfflineModeIsEnabled as error:
         hint = "Unset it, and TRANSFORMERS_OFFLINE, to download."
-        raise ServerError("HF_HUB_OFFLINE forbids to ask the hub.", hint=hint) from error
+        raise ServerError("HF_HUB_OFFLINE forbids downloads from the hub.", hint=hint) from error
     except (errors.LocalEntryNotFoundError, httpx.ConnectError) as error:
         raise ServerError(
             "The hub can't be reached.", hint="Check the connection, then start again."
@@ -73,7 +73,7 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
 
 
 def _fetch(repository: str, filename: str, report: Progress) -> None:
-    """Put a file's bytes where the hub's cache looks for them; what a broken download left is used."""
+    """Download a file's bytes to where the hub's cache looks for them, continuing a broken download."""
     from huggingface_hub import constants, file_download, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
@@ -84,7 +84,7 @@ def _fetch(repository: str, filename: str, report: Progress) -> None:
     known = file_download.get_hf_file_metadata(url, headers=headers)
     etag, size = known.etag or "", known.size or 0
     if not _SHA256.fullmatch(etag) or not 0 < size <= constants.MAX_HTTP_DOWNLOAD_SIZE:
-        return  # the hub's own way of downloading is left with what has no checksum or is too large for ours
+        return  # files without a checksum, or too large for this way, are left to the hub's own download
     cache = Path(constants.HF_HUB_CACHE)
     folder = file_download.repo_folder_name(repo_id=repository, repo_type="model")
     blob, lock = cache / folder / "blobs" / etag, cache / ".locks" / folder / f"{etag}.lock"
@@ -109,18 +109,18 @@ def _fetch(repository: str, filename: str, report: Progress) -> None:
 
 
 def _check(path: Path, report: Progress) -> None:
-    """Compare a file's hash to the one that the hub gave it, which is its name in the cache."""
+    """Compare a file's hash with the one that the hub reported, which is its name in the cache."""
     expected = path.resolve().name
     read_header(path)
     if not _SHA256.fullmatch(expected):
-        return  # a small file, which the hub keeps in git: its name there is no sha256 of its bytes
+        return  # a small file, which the hub keeps in git: its name isn't a sha256 of its bytes
     if files_digest([path], on_progress=report) != f"sha256:{expected}":
         path.resolve().unlink()
         raise ModelFileError(f"{path.name} arrived damaged and was removed.", hint="Download it again.")
 
 
 def _progress_bar(filename: str, report: Progress) -> Any:
-    """Return a progress bar class, as the hub wants one, that draws nothing and reports."""
+    """Return a progress bar class for the hub that calls `report` instead of drawing."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Reporter(tqdm):

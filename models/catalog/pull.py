@@ -1,4 +1,4 @@
-"""Downloads of models: with `ollama pull`, the only thing here that reaches out, and only when asked to."""
+"""Downloads of models; nothing else here reaches out, and this only on request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def pull_model(source: str, *, on_progress: Progress | None = None) -> str:
     """Download a model and return the URI that opens it; an interrupted download is resumed.
 
     `source` is `ollama:NAME`, which the Ollama server fetches, or `hf:OWNER/REPO/FILE.gguf`, which goes into
-    the hub's cache on this machine; of a model in shards, any one shard stands for all.
+    the hub's cache on this machine; for a model in shards, name any one of them.
 
     Raises:
         ModelUriError: the source can't be read.
         ModelNotFoundError: there is no such model.
-        ModelFileError: what arrived is not what the hub has.
+        ModelFileError: the download differs from what the hub has.
         ServerError: the hub or the Ollama server can't be reached.
     """
     report = on_progress or (lambda _sentence, _fraction: None)
@@ -32,7 +32,7 @@ def pull_model(source: str, *, on_progress: Progress | None = None) -> str:
 
 
 def reaches(source: str) -> str:
-    """Return who is asked for a model, for a person who has to agree to that.
+    """Return the name of the host that a model is downloaded from, so that a person can agree to it.
 
     Raises:
         ModelUriError: the source can't be read.
@@ -48,7 +48,7 @@ def reaches(source: str) -> str:
 
 
 def _parts(source: str) -> tuple[str, str]:
-    """Return what a source begins with, `ollama` or `hf`, and the name behind it."""
+    """Split a source into its kind, `ollama` or `hf`, and the name after it."""
     scheme, _, name = source.strip().partition(":")
     if scheme == "ollama" and name and not any(map(str.isspace, name)):
         return scheme, name

@@ -1,4 +1,4 @@
-"""Which models servers have: an Ollama server that answers, and those that a project names."""
+"""The models of servers: of a running Ollama server, and of the servers that a project names."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from models.speed.throughput import recall
 from models.uri import OllamaUri, OpenAIUri, parse_uri
 
 SERVER_SECONDS = 1.0
-"""How long a server may take to say that it is there."""
+"""How long a server may take to answer."""
 
 
 def served_models(
     named: Sequence[OllamaUri | OpenAIUri], environ: Mapping[str, str] = os.environ
 ) -> list[FoundModel]:
-    """Return the models of an Ollama server, and of the servers that are named; those with their problems."""
-    found = _served_by_ollama([uri.name for uri in named if isinstance(uri, OllamaUri)], environ)
+    """Return the models of an Ollama server and of the named servers, with their problems."""
+    models = _served_by_ollama([uri.name for uri in named if isinstance(uri, OllamaUri)], environ)
     for uri in named:
         if isinstance(uri, OpenAIUri):
-            known = {model.uri for model in found}
-            found += [model for model in _served_by_openai(uri) if model.uri not in known]
-    return found
+            known = {model.uri for model in models}
+            models += [model for model in _served_by_openai(uri) if model.uri not in known]
+    return models
 
 
 def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return which server runs a model, or nothing for one that runs in process.
+    """Return the server that runs a model, or an empty text for one that runs in process.
 
     Raises:
         ModelUriError: the URI can't be read.
@@ -42,12 +42,12 @@ def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[FoundModel]:
-    """Return a server's models; where none answers, only those that a project names, with the problem."""
-    address, problem, found = ollama_address(environ), "", []
+    """Return a server's models; if it doesn't answer, those that a project names, with the problem."""
+    address, problem, models = ollama_address(environ), "", []
     try:
         with OllamaApi(address, seconds=SERVER_SECONDS) as api:
             running = {str(model.get("name")) for model in api.running()}
-            found = [
+            models = [
                 _of_ollama(listed, address, running)
                 for listed in api.models()
                 if not listed.get("remote_model")
@@ -55,9 +55,9 @@ def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[
         problem = f"Ollama at {address} doesn't have it."
     except ModelError as error:
         problem = error.message
-    known = {model.name.casefold() for model in found}
+    known = {model.name.casefold() for model in models}
     missing = [name for name in named if name.casefold() not in known]
-    return [*found, *(FoundModel(f"ollama:{name}", name, "Ollama", problem=problem) for name in missing)]
+    return [*models, *(FoundModel(f"ollama:{name}", name, "Ollama", problem=problem) for name in missing)]
 
 
 def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> FoundModel:
@@ -80,7 +80,7 @@ def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> Found
 
 
 def _served_by_openai(target: OpenAIUri) -> Iterator[FoundModel]:
-    """Yield the model that a project names, then what else its first server serves."""
+    """Yield the model that a project names, then the other models of its first server."""
     addresses = ",".join(target.endpoints)
     uri = f"openai:{addresses}#{target.name}"
     try:
@@ -95,7 +95,7 @@ def _served_by_openai(target: OpenAIUri) -> Iterator[FoundModel]:
 
 
 def _of_openai(uri: str, addresses: str, answers: ServerAnswers) -> FoundModel:
-    """Return what a server tells; llama-server writes it into `meta`, LM Studio beside the name."""
+    """Return what a server says about a model: llama-server in `meta`, LM Studio next to the name."""
     model, meta = answers.model, answers.model.get("meta") or {}
     state, trained = model.get("state"), meta.get("n_ctx_train") or model.get("max_context_length")
     count = int(meta.get("n_params") or 0)

@@ -41,7 +41,7 @@ instructions = """
 train = "data/train.jsonl"            # failures here suggest rules
 validation = "data/validation.jsonl"  # each rule has to prove itself here
 test = "data/test.jsonl"              # opened once, at the end
-slice = "channel"                     # scores are also told by how the ticket came in
+slice = "channel"                     # scores are also reported by how the ticket came in
 
 [metric]
 kind = "exact_match"

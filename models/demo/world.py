@@ -1,4 +1,4 @@
-"""The demo's small world: a support desk, its queues, and how customers write to it."""
+"""The demo's small world: a support desk, its queues, and how customers write."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "events": ("festival ticket", "wedding list", "trade fair", "concert booth"),
     "nonprofit": ("charity receipt", "donation box", "church group", "volunteer team"),
 }
-"""Special causes by the queue that a hidden policy may give them; training never sees these phrases."""
+"""Special causes by the queue that a hidden policy may assign them to; training never sees these phrases."""
 
 ORDINARY = (
     "garden chair",
@@ -132,8 +132,8 @@ def write_ticket(
     """Return a ticket about `topic` that mentions `mention`, in words drawn from `rng`."""
     sentences = [rng.choice(topic_sentences).format(topic)]
     if mention is not None:
-        said = rng.choice(mention_sentences).format(with_article(mention))
-        sentences.insert(rng.randrange(2), said)
+        mentioning = rng.choice(mention_sentences).format(with_article(mention))
+        sentences.insert(rng.randrange(2), mentioning)
     if rng.random() < 0.35:
         sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(SMALL_TALK))
     return Ticket(" ".join(sentences), topic, mention)

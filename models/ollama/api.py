@@ -1,13 +1,12 @@
-"""Ollama's HTTP API, as far as it is about models: which there are, what they are, and getting them.
+"""The part of Ollama's HTTP API that lists, describes and downloads models.
 
-Read from Ollama's `docs/api.md`, `api/types.go` and `server/routes.go` of August 2026. Where the `ollama`
-package falls short its HTTP API is used: the package's `chat()` can't switch truncation off, and its types
-drop what tells a remote model from a local one.
+Read from Ollama's `docs/api.md`, `api/types.go` and `server/routes.go` of August 2026. The
+`ollama` package isn't enough: its `chat()` can't switch truncation off, and its types drop the fields that
+distinguish a remote model from a local one.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -19,12 +18,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from models.errors import ModelNotFoundError, ServerError
+from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 
 DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
-"""The first release whose `/api/chat` can be told not to cut a prompt that is too long."""
+"""The first release whose `/api/chat` has a switch against cutting a prompt that is too long."""
 
-CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 
 
@@ -40,19 +39,10 @@ def ollama_address(environ: Mapping[str, str] = os.environ) -> str:
         netloc = f"[{netloc}]"
     parts = urlsplit(f"{scheme}://{netloc}")
     host = parts.hostname or "127.0.0.1"
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # an address to listen on is none to call
+    if host in ("0.0.0.0", "::"):  # noqa: S104  # an address to listen on can't be called
         host = "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}:{parts.port or default_port}/{path}".rstrip("/")
-
-
-def goes_through_proxy(address: str) -> bool:
-    """Whether proxies of the environment may be asked; never for this machine's own address."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 class OllamaApi:
@@ -104,12 +94,12 @@ class OllamaApi:
         return list(self._get("/api/ps").get("models") or [])
 
     def load(self, name: str, body: Mapping[str, Any], timeout_seconds: float) -> None:
-        """Bring a model into memory; `body` holds what would else make the next request load it anew."""
+        """Load a model into memory; `body` holds the options that would make the next request reload it."""
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, **body}, timeout=timeout)
 
     def unload(self, name: str) -> None:
-        """Take a model out of memory once it has answered what it was asked; its files stay."""
+        """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:
@@ -176,13 +166,13 @@ class OllamaApi:
 
 
 def is_new_enough(version: str) -> bool:
-    """Whether a server of this version can be told not to cut prompts; builds from source say 0.0.0."""
+    """Whether a server of this version can leave prompts uncut; builds from source report 0.0.0."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
     return numbers == (0, 0, 0) or numbers >= OLDEST_VERSION
 
 
 def unreachable(address: str) -> str:
-    """Return the sentence for a server that isn't there."""
+    """Return the sentence for a server that doesn't answer."""
     return f"Ollama doesn't answer at {address}."
 
 
@@ -202,7 +192,7 @@ def read_json(text: str, address: str) -> dict[str, Any]:
     """Return a JSON object that a server sent.
 
     Raises:
-        ServerError: it sent something else; perhaps it is no Ollama.
+        ServerError: it sent something else; perhaps it isn't Ollama.
     """
     try:
         data = json.loads(text)

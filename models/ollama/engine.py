@@ -13,16 +13,17 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
-from models.ollama.api import CONNECT_SECONDS, START_HINT, error_text, goes_through_proxy, unreachable
+from models.ollama.api import START_HINT, error_text, unreachable
+from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.settings import ModelSettings
 
 SILENCE = 5.0
-"""Seconds without a word from the server after which a person is told what it may be doing."""
+"""Seconds of silence after which a person sees what the server may be doing."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two questions to a server that says it is busy."""
+"""The longest pause, in seconds, between two requests to a busy server."""
 
 
 class OllamaEngine(ServerEngine):
@@ -117,7 +118,7 @@ class OllamaEngine(ServerEngine):
         return options
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """Yield the lines of an answer, after waiting for a server whose queue is full."""
+        """Yield the lines of an answer; wait while the server's queue is full."""
         pause = 0.25
         while True:
             note = asyncio.get_running_loop().call_later(SILENCE, self._report, self._loading, 0.0)

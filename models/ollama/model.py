@@ -24,7 +24,7 @@ def open_ollama(
     Raises:
         ServerError: the server is down, too old, or can't load the model.
         ModelNotFoundError: the server doesn't have the model.
-        ModelError: the model doesn't run on this server but in a cloud.
+        ModelError: the model runs in a cloud, not on this server.
     """
     report = on_progress or (lambda _sentence, _fraction: None)
     api = OllamaApi(address)
@@ -32,7 +32,7 @@ def open_ollama(
         version = api.version()
         if not is_new_enough(version):
             raise ServerError(
-                f"Ollama {version} at {api.address} cuts long prompts without a word.",
+                f"Ollama {version} at {api.address} cuts long prompts silently.",
                 hint="Update it to 0.12.6 or later.",
             )
         revision, shown = read_revision(api, name, version)
@@ -78,12 +78,12 @@ class OllamaModel(ServerModel):
         return read_revision(self._api, self._name, self._api.version())[0]
 
     def disconnect(self) -> None:
-        """Close the connection that asks what models are."""
+        """Close the connection for questions about models."""
         self._api.close()
 
 
 def _load(api: OllamaApi, name: str, settings: ModelSettings, shown: dict[str, Any], report: Progress) -> int:
-    """Load the model and return the context length that it really has."""
+    """Load the model and return its actual context length."""
     trained = _trained_context(shown)
     wanted = settings.context_length or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     report(f"Waiting for Ollama to load {name}", 0.0)
@@ -116,7 +116,7 @@ def _trained_context(shown: dict[str, Any]) -> int | None:
 
 
 def _counter(shown: dict[str, Any]) -> TokenCounter:
-    """Return an exact counter where Ollama's blob lies on this machine and llama.cpp can read it."""
+    """Return an exact counter if Ollama's blob is on this machine and llama.cpp can read it."""
     blob = BLOB.search(shown.get("modelfile") or "")
     if blob and Path(blob[1]).is_file():
         try:

@@ -1,4 +1,4 @@
-"""What OpenAI-compatible servers tell about their models; asking needs no DSPy."""
+"""What OpenAI-compatible servers say about their models; this needs no DSPy."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import httpx
 
 from engine.ground.revision import ModelRevision, sha256_of
 from models.errors import ModelNotFoundError, ServerError
-from models.ollama.api import goes_through_proxy
+from models.server.addresses import goes_through_proxy
 from models.uri import OpenAIUri
 
 API_KEY = "PROMPTGRAD_API_KEY"
-"""The environment variable with the servers' key; OPENAI_API_KEY is another company's and stays here."""
+"""The environment variable with the servers' key; OPENAI_API_KEY is another company's and is never sent."""
 
 QUESTION_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class ServerAnswers:
-    """What a server tells about one model."""
+    """What a server says about one model."""
 
     endpoint: str
     model: dict[str, Any]
@@ -32,20 +32,20 @@ class ServerAnswers:
 
     @property
     def revision(self) -> ModelRevision:
-        """The model as far as the server describes it; no such server gives a hash."""
+        """The model as the server describes it; no such server gives a hash."""
         named = {key: self.model.get(key) for key in ("id", "root", "owned_by")}
         weights = {key: value for key, value in (self.model.get("meta") or {}).items() if key != "n_ctx"}
-        told = json.dumps([named, weights, self.props.get("model_path")], sort_keys=True)
+        description = json.dumps([named, weights, self.props.get("model_path")], sort_keys=True)
         template = self.props.get("chat_template")
         return replace(
-            ModelRevision.unverified("openai", str(self.model["id"]), told),
+            ModelRevision.unverified("openai", str(self.model["id"]), description),
             template_digest=sha256_of(template) if template else None,
             engine=str(self.props.get("build_info") or self.model.get("owned_by") or ""),
         )
 
     @property
     def context_length(self) -> int | None:
-        """Tokens that a prompt and its answer may have together, where the server says it."""
+        """Tokens that a prompt and its answer may have together, if the server says so."""
         slot = (self.props.get("default_generation_settings") or {}).get("n_ctx")
         length = slot or self.model.get("max_model_len") or self.model.get("loaded_context_length")
         return int(length) if length else None
@@ -57,7 +57,7 @@ class ServerAnswers:
 
 
 def ask_all(target: OpenAIUri, *, seconds: float = QUESTION_SECONDS) -> ServerAnswers:
-    """Return what the servers tell about the model; each may take so many seconds for an answer.
+    """Return what the servers say about the model; each has `seconds` to answer.
 
     Raises:
         ServerError: none of them answers, or two describe different models.
@@ -120,12 +120,13 @@ def _served(http: httpx.Client, endpoint: str) -> list[dict[str, Any]]:
 
 def client(endpoint: str, seconds: float = QUESTION_SECONDS) -> httpx.Client:
     """Return a client for a server, with the key of the environment."""
+    return httpx.Client(timeout=seconds, headers=authorization(), trust_env=goes_through_proxy(endpoint))
+
+
+def authorization() -> dict[str, str]:
+    """Return the header that brings the key of the environment, if there is one."""
     key = os.environ.get(API_KEY)
-    return httpx.Client(
-        timeout=seconds,
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-        trust_env=goes_through_proxy(endpoint),
-    )
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _entries(response: httpx.Response) -> list[dict[str, Any]] | None:
@@ -137,7 +138,7 @@ def _entries(response: httpx.Response) -> list[dict[str, Any]] | None:
 
 
 def read_object(http: httpx.Client, method: str, url: str, **how: Any) -> dict[str, Any]:
-    """Return a JSON object from an address that not every server has, or an empty one."""
+    """Return a JSON object from an address that only some servers have, or an empty one."""
     try:
         response = http.request(method, url, **how)
         data = response.json() if response.is_success else {}

@@ -12,7 +12,7 @@ from models.uri import OpenAIUri
 
 
 def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
-    """Open a model behind one or more servers; those that are down now are passed over.
+    """Open a model behind one or more servers; servers that are down are skipped.
 
     Raises:
         ServerError: no server answers, or they serve different models.
@@ -55,7 +55,7 @@ class OpenAIModel(ServerModel):
 
 
 class _ServerCounter:
-    """Counts by `/tokenize` of llama-server or vLLM, else by estimate."""
+    """Counts with `/tokenize` of llama-server or vLLM, or else by estimate."""
 
     def __init__(self, answers: ServerAnswers) -> None:
         self._estimate = EstimatedCounter()

@@ -1,1 +1,1 @@
-"""What models behind servers have in common, whatever the protocol."""
+"""What all models behind servers share, whatever the protocol."""

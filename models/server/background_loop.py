@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own: what many threads ask for shares connections and can be cancelled."""
+"""An event loop on its own thread: requests from many threads share connections and can be cancelled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BackgroundLoop:
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Start a coroutine; cancelling the future cancels it. A closed loop returns a cancelled future."""
-        with self._lock:  # so that `cancel_all` misses nothing that has begun
+        with self._lock:  # so that `cancel_all` misses nothing that has started
             if self._closing:
                 work.close()
                 return _cancelled()
@@ -39,7 +39,7 @@ class BackgroundLoop:
         try:
             return future.result()
         finally:
-            future.cancel()  # an interrupted caller wants no answer any more
+            future.cancel()  # an interrupted caller no longer wants the answer
 
     def cancel_all(self) -> None:
         """Cancel everything that runs now."""

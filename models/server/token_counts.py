@@ -1,4 +1,4 @@
-"""How many tokens a text has: counted where the vocabulary can be read, else estimated on the high side."""
+"""How many tokens a text has: counted if the vocabulary can be read, otherwise estimated on the high side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Protocol
 from engine.ground.model import Messages
 
 LETTERS_PER_TOKEN = 3
-"""English has 4 to 5 in common vocabularies; 3 leaves room for names, other languages and smaller ones."""
+"""English has 4 to 5 in common vocabularies; 3 allows for names, other languages and smaller vocabularies."""
 
 TEMPLATE_TOKENS_PER_MESSAGE = 8
-"""What a chat template writes around one message: role, begin and end. ChatML and Llama 3 take 5."""
+"""Tokens that a chat template adds to one message: role, begin and end. ChatML and Llama 3 add 5."""
 
 _PIECES = re.compile(r"[A-Za-z]+|\s+|.", re.DOTALL)
 
@@ -28,17 +28,17 @@ class TokenCounter(Protocol):
 
 
 class EstimatedCounter:
-    """Counts too many rather than too few: a token is 3 letters, a digit, a sign, or a byte outside ASCII."""
+    """Overestimates: a token is 3 letters, a digit, a sign, or a byte outside ASCII."""
 
     exact = False
 
     def count(self, text: str) -> int:
-        """Return an estimate; runs of white space count as one token for each four characters."""
+        """Return an estimate; white space counts as one token per four characters."""
         return sum(_estimate(piece) for piece in _PIECES.findall(text))
 
 
 class VocabularyCounter:
-    """Counts with the vocabulary of a GGUF file, whose weights stay on the disk.
+    """Counts with the vocabulary of a GGUF file without loading its weights.
 
     Raises:
         ModelFileError: llama.cpp can't read the file's vocabulary.
@@ -58,18 +58,18 @@ class VocabularyCounter:
 
 
 def count_prompt(counter: TokenCounter, messages: Messages) -> int:
-    """Return the messages' tokens with an allowance for the chat template that the server applies."""
+    """Return the messages' tokens, with an allowance for the server's chat template."""
     return sum(counter.count(message["content"]) + TEMPLATE_TOKENS_PER_MESSAGE for message in messages) + 8
 
 
 def fewest_tokens(text: str) -> int:
-    """Return a number of tokens that no vocabulary in use goes below: a token doesn't span two words."""
+    """Return the least number of tokens in any common vocabulary: a token doesn't span two words."""
     return len(text.split())
 
 
 def _estimate(piece: str) -> int:
     if piece.isspace():
-        return -(-len(piece) // 4) if len(piece) > 1 else 0  # a single blank belongs to the next word
+        return -(-len(piece) // 4) if len(piece) > 1 else 0  # a single space belongs to the next word
     if piece.isascii():
         return -(-len(piece) // LETTERS_PER_TOKEN)
     return len(piece.encode())

@@ -24,9 +24,9 @@ ANSWER_TOKENS = 48
 _ENOUGH_SECONDS = 1.0
 _MOST_ROUNDS = 7
 _MOST_OF_CONTEXT = 0.25
-"""The share of the context that a prompt may take: a small model has to be measured too."""
+"""The share of the context that a prompt may take, so that small models can be measured too."""
 
-# An answer as a run asks for it: JSON that follows a schema. It can't end before it is long enough.
+# An answer like a run's: JSON that follows a schema. The schema keeps it from ending early.
 _LONG_ANSWER = {
     "type": "json_schema",
     "name": "answer",
@@ -42,7 +42,7 @@ _LONG_ANSWER = {
 def measure(
     model: LocalModel, *, sequences: int = SEQUENCES, on_progress: Progress | None = None
 ) -> Throughput:
-    """Return the rates of a model that nothing else uses meanwhile.
+    """Return the rates of a model that nothing else is using.
 
     Raises:
         ServerError: the model gives no answers.
@@ -63,22 +63,22 @@ def measure(
 
 
 class _Probe:
-    """Asks a model and looks at the clock."""
+    """Times a model's answers."""
 
     def __init__(self, model: LocalModel) -> None:
         self._model = model
         self._tokens = int(min(PROMPT_TOKENS, model.context_length * _MOST_OF_CONTEXT))
 
     def reading(self) -> float:
-        """Return the prompt tokens per second of prompts that nobody has evaluated before."""
-        self._ask([_text(8)], answer_tokens=1)  # what is loaded at the first call would be measured too
+        """Return prompt tokens per second, for prompts that aren't in any cache."""
+        self._ask([_text(8)], answer_tokens=1)  # the first call would include loading
         words = self._tokens
         while words > 8 and self._model.count_tokens(_text(words)) > self._tokens:
             words = words * 3 // 4
         return _typical(lambda: self._read(words))
 
     def writing(self, sequences: int) -> float:
-        """Return the tokens that so many requests generate per second together; prompts aren't counted."""
+        """Return the tokens that this many requests generate per second together, without prompts."""
         prompts = [_text(8) for _ in range(sequences)]
         self._ask(prompts, answer_tokens=1)
         return _typical(lambda: self._write(prompts))
@@ -92,14 +92,14 @@ class _Probe:
         reading, _ = self._ask(prompts, answer_tokens=1)
         whole, answers = self._ask(prompts, answer_tokens=ANSWER_TOKENS)
         tokens = sum(self._answer_tokens(answer) for answer in answers)
-        # A first token came with each reading. Where the clock can't tell the two apart, both count.
+        # Each reading includes a first token. If the clock can't separate the two, both count.
         return (tokens - len(prompts)) / (whole - reading) if whole > reading else tokens / whole
 
     def _answer_tokens(self, answer: lm15.Response) -> int:
         return answer.usage.output_tokens or self._model.count_tokens(answer.text or "")
 
     def _ask(self, prompts: Sequence[str], *, answer_tokens: int) -> tuple[float, list[lm15.Response]]:
-        """Return how long all answers together took, in seconds, and the answers."""
+        """Return how many seconds all answers took together, and the answers."""
         requests = [self._request(prompt, answer_tokens) for prompt in prompts]
         engine: Any = self._model.lm.engine
         with ThreadPoolExecutor(len(requests)) as pool:
@@ -113,7 +113,7 @@ class _Probe:
 
 
 def _typical(rate: Callable[[], float]) -> float:
-    """Return the median of some measurements: one where it takes a second, more where it doesn't."""
+    """Return the median of several measurements; one is enough if it takes a second."""
     started, rates = time.perf_counter(), [rate()]
     while len(rates) < _MOST_ROUNDS and time.perf_counter() - started < _ENOUGH_SECONDS:
         rates.append(rate())
@@ -121,6 +121,6 @@ def _typical(rate: Callable[[], float]) -> float:
 
 
 def _text(words: int) -> str:
-    """Return a prompt that begins as no other does, so that no cache has any of it."""
+    """Return a prompt with a unique beginning, so that no cache holds any of it."""
     shape = json.dumps({"text": "a long story"})
     return " ".join([secrets.token_hex(4), *["story"] * words, "Answer as in", shape])

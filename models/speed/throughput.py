@@ -16,7 +16,7 @@ class Throughput:
     """Tokens per second of one model on one machine."""
 
     prompt: float
-    """Prompt tokens evaluated per second, of one prompt that shares nothing with others."""
+    """Prompt tokens evaluated per second, for a prompt that shares nothing with others."""
     single: float
     """Tokens generated per second by one request alone."""
     several: float
@@ -36,12 +36,12 @@ class Throughput:
 
 
 def remember(throughput: Throughput, revision: str, runs_at: str) -> None:
-    """Keep what was measured of a revision; `runs_at` says which server ran it, empty in process."""
+    """Store the measurement of a revision; `runs_at` is the server that ran it, empty in process."""
     user_cache.remember("throughput", _key(revision, runs_at), throughput.as_dict())
 
 
 def recall(revision: str | None, runs_at: str) -> Throughput | None:
-    """Return what was measured of a revision on this machine, or None."""
+    """Return the measurement of a revision on this machine, or None."""
     known = user_cache.recall("throughput", _key(revision, runs_at)) if revision else None
     try:
         return Throughput.from_dict(known) if known else None
@@ -50,5 +50,5 @@ def recall(revision: str | None, runs_at: str) -> Throughput | None:
 
 
 def _key(revision: str, runs_at: str) -> list[object]:
-    # A home folder may be shared by machines: what one of them measured says nothing of another.
+    # Machines may share a home folder, and a measurement holds for one machine only.
     return [revision, runs_at, platform.node(), platform.machine(), os.cpu_count()]

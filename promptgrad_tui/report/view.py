@@ -18,7 +18,9 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.journal.journal import RunRecord
+from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.programs.state import LearnedState
 from engine.release.power import opening_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.story import RunStory
@@ -169,8 +171,10 @@ class RunReport:
     def changes(self) -> Sequence[ExampleChange]:
         """What the rules did to each held-out example."""
         conditional = bool(self.story.started and self.story.started.config.get("conditional_rules"))
-        final = RuleSet(rule.rule for rule in self.rules)
-        before = held_out_answers(self.rollouts, self.split, RuleSet())
+        final = LearnedState(
+            RuleSet(rule.rule for rule in self.rules), DemonstrationSet(self.story.best_demonstrations)
+        )
+        before = held_out_answers(self.rollouts, self.split, LearnedState())
         after = held_out_answers(self.rollouts, self.split, final, is_conditional=conditional)
         return example_changes(before, after, self.examples)
 

@@ -220,8 +220,7 @@ class EventLines:
 
 def model_text(model: ModelUsed) -> str:
     """Return a model's URI and the short form of its revision."""
-    short = model.revision.rpartition(":")[2][:12]
-    return f"{one_line(model.uri)}  {short}{'' if model.verified else ' (unverified)'}"
+    return f"{one_line(model.uri)}  {model.short}{'' if model.verified else ' (unverified)'}"
 
 
 def shown_path(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from engine.ground.revision import short_digest
 from models.catalog.discovery import find_models
 from models.catalog.found import FoundModel
 from models.errors import ModelUriError
@@ -74,7 +75,7 @@ def _facts(model: FoundModel, held: list[Holder]) -> str:
     if model.problem:
         return f"can't be used: {model.problem}"
     unverified = " (unverified)" if model.revision and not model.revision.startswith("sha256:") else ""
-    revision = model.revision.rpartition(":")[2][:12] if model.revision else "-"
+    revision = short_digest(model.revision) if model.revision else "-"
     facts = [
         f"revision {revision}{unverified}",
         size_text(model.size) if model.size else "",

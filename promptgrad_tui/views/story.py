@@ -25,6 +25,7 @@ from engine.journal.events import (
     Tokens,
     ValidationFinished,
 )
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule, RuleSet, render_instructions
 
 
@@ -57,6 +58,8 @@ class RunStory:
     tokens: Tokens = field(default_factory=Tokens)
     _rules: dict[str, tuple[Rule, ...]] = field(default_factory=lambda: {RuleSet().digest: ()})
     _current: tuple[Rule, ...] = ()
+    _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
+    _shown: tuple[Demonstration, ...] = ()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> RunStory:
@@ -87,6 +90,7 @@ class RunStory:
             case RulesChanged():
                 self._batch(event).changes.append(event)
                 self._rules[event.digest] = self._current = event.rules
+                self._demonstrations[event.digest] = self._shown = event.demonstrations
             case RolloutFinished():
                 self.calls += len(event.completions)
                 self.tokens += event.tokens
@@ -111,7 +115,7 @@ class RunStory:
     @property
     def _is_done(self) -> bool:
         # What is tested after the end of a run belongs to a review, which tells its own scores.
-        return self.summary is not None and self.summary.status in ("improved", "no_improvement")
+        return self.summary is not None and self.summary.is_done
 
     def _batch(
         self, event: BatchScored | AnalysisFinished | ConsensusReached | ValidationFinished | RulesChanged
@@ -132,6 +136,19 @@ class RunStory:
             return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
         best = self.best_epoch
         return self._rules.get(best.rules, ()) if best else ()
+
+    @property
+    def best_demonstrations(self) -> tuple[Demonstration, ...]:
+        """The demonstrations of the best state so far; at the end, those that the run came to."""
+        if self.summary is not None and (self.summary.rules or self.summary.demonstrations):
+            return self.summary.demonstrations
+        best = self.best_epoch
+        return self._demonstrations.get(best.rules, ()) if best else ()
+
+    @property
+    def current_demonstrations(self) -> tuple[Demonstration, ...]:
+        """The demonstrations as they stand now."""
+        return self._shown
 
     @property
     def current_rules(self) -> tuple[Rule, ...]:

@@ -14,7 +14,8 @@ from typing import Any
 import dspy
 
 from engine import Score
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.completions import MemoryCompletions
+from engine.journal.replay import Replay
 from engine.testing import ScriptedModel, scripted_model
 
 POLICY = {

@@ -27,7 +27,7 @@ def json_fields_score(expected: Any, got: Any, threshold: float) -> Score:
     wanted, found = as_object(expected), as_object(got)
     if wanted is None:
         raise MetricError(
-            f"{as_text(expected)!r} is no JSON object.",
+            f"{as_text(expected)!r} isn't a JSON object.",
             hint="json_fields compares objects; correct the example.",
         )
     if found is None:
@@ -52,7 +52,7 @@ def json_equal_score(expected: Any, got: Any) -> Score:
     """
     wanted = read_json(expected)
     if wanted is _NOTHING:
-        raise MetricError(f"{as_text(expected)!r} is no JSON.", hint="Correct the example's expected value.")
+        raise MetricError(f"{as_text(expected)!r} isn't JSON.", hint="Correct the example's expected value.")
     found = read_json(got)
     if found is _NOTHING:
         return Score(0.0, False, f'Expected JSON but got "{as_text(got)}".', "no JSON")

@@ -68,7 +68,7 @@ def built_in_metric(kind: MetricKind, field: str, **options: Unpack[MetricOption
     """Return the metric called `kind`, which compares the output `field` with the example's value.
 
     Raises:
-        MetricError: there is no such kind, it has no such option, or `pattern` is no regular expression.
+        MetricError: there is no such kind, it has no such option, or `pattern` isn't a regular expression.
     """
     compare = comparison(kind, options)
 
@@ -77,6 +77,7 @@ def built_in_metric(kind: MetricKind, field: str, **options: Unpack[MetricOption
             raise MetricError(
                 f"The metric compares the field {field!r}, which an example doesn't have.",
                 hint=f"The example's fields are {', '.join(example)}. Set [metric] field to one of them.",
+                field="metric.field",
             )
         predicted = _field(prediction, field)
         if predicted is _ABSENT:
@@ -173,5 +174,7 @@ def _compiled(pattern: str) -> Any:
         return regex.compile(pattern)
     except (re.error, regex.error) as error:
         raise MetricError(
-            f"{pattern!r} is no regular expression: {error}.", hint="Correct [metric] pattern or the example."
+            f"{pattern!r} isn't a regular expression: {error}.",
+            hint="Correct [metric] pattern or the example.",
+            field="metric.pattern",
         ) from error

@@ -9,8 +9,8 @@ from engine.release.exports.prompt_template import PromptTemplate, braced
 from engine.release.exports.source import ExportSource, difference_line
 
 _USE = (
-    "Put each input's text in the place of its name in braces, in the last message only; "
-    "what is no text goes in as JSON."
+    "Replace each input's name in braces by its text, in the last message only; "
+    "anything other than text goes in as JSON."
 )
 
 
@@ -36,7 +36,7 @@ def message_dicts(template: PromptTemplate, places: dict[str, str]) -> list[dict
 
 
 def response_format(template: PromptTemplate) -> dict[str, Any] | None:
-    """Return what OpenAI-compatible servers take to hold an answer to its schema."""
+    """Return the response format that OpenAI-compatible servers accept for a schema."""
     if template.schema is None:
         return None
     return {

@@ -13,7 +13,7 @@ from dspy.adapters.utils import format_field_value
 
 from engine.ground.errors import ArtifactError
 
-_OPEN, _CLOSE = "\ue000", "\ue001"  # private use: no text of people holds them
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: no one's text holds them
 _PLACE = re.compile(f"{_OPEN}(\\w+){_CLOSE}")
 
 
@@ -70,7 +70,7 @@ def prompt_template(
     """Return the prompt that `adapter` makes for a predictor.
 
     Raises:
-        ArtifactError: an input is no text (an image, a history), so that it has no place in one.
+        ArtifactError: an input isn't text (an image, a history).
     """
     for name, info in signature.input_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, dspy.Type | dspy.History):
@@ -79,9 +79,9 @@ def prompt_template(
     request = _request(adapter, signature, demos, inputs)
     *head, last = _messages(request)
     parts = tuple(_parts(last.text))
-    found = [part.field for part in parts if isinstance(part, Place)]
+    fields = [part.field for part in parts if isinstance(part, Place)]
     for name in inputs:
-        if found.count(name) != 1 or any(inputs[name] in message.text for message in head):
+        if fields.count(name) != 1 or any(inputs[name] in message.text for message in head):
             raise _no_place(predictor, name)
     wanted = request.config.response_format
     schema = dict(wanted["schema"]) if wanted and wanted["type"] == "json_schema" else None
@@ -89,7 +89,7 @@ def prompt_template(
 
 
 class _Recorder:
-    """An engine that keeps the request and answers nothing."""
+    """An engine that records the request and never answers."""
 
     supports_response_schema = True
     supported_params = frozenset({"response_format"})
@@ -139,6 +139,6 @@ def _parts(text: str) -> Iterator[str | Place]:
 
 def _no_place(predictor: str, field: str) -> ArtifactError:
     return ArtifactError(
-        f"The input {field!r} of {predictor} is no text, so it has no place in a prompt's text.",
+        f"The input {field!r} of {predictor} isn't text, so a prompt as text can't hold it.",
         hint="Export the program with --to python or --to dspy.",
     )

@@ -140,7 +140,7 @@ def _head(source: ExportSource) -> Iterator[str]:
     reference = source.program.get("python")
     if reference:
         file = reference.rpartition(":")[0]
-        yield f"# Needs {file} of the project beside it, besides dspy: the program is written there."
+        yield f"# Besides dspy, this needs {file} of the project next to it: the program is written there."
     model = source.manifest.model
     yield _USE.format(
         name=_inert(source.manifest.name),

@@ -28,7 +28,7 @@ def to_python(value: Any, indent: str = "") -> str:
 
 
 def _text(text: str, indent: str) -> str:
-    """Return a text's literal; one of several lines stands in parentheses, a literal for each line."""
+    """Return a text's literal; several lines become a literal per line, in parentheses."""
     lines = text.splitlines(keepends=True)
     if len(lines) < 2:
         return _literal(text)

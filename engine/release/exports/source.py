@@ -18,11 +18,11 @@ from engine.release.manifest import PROGRAM, PROMPT, ArtifactManifest
 
 @dataclass(frozen=True)
 class Serving:
-    """Where the model's weights are for other tools, and how it was sampled.
+    """Where other tools find the model's weights, and how it was sampled.
 
-    `weights` is what a Modelfile's FROM takes, or None where nobody knows the file. `provider` and
-    `address` are promptfoo's, without an address for a model in Ollama; `hint` says how that address comes
-    to serve the model. `parameters` are sampling settings under Ollama's names.
+    `weights` is what a Modelfile's FROM takes, or None if the file isn't known. `provider` and `address` are
+    promptfoo's, without an address for a model in Ollama; `hint` says how to serve the model at that address.
+    `parameters` are sampling settings under Ollama's names.
     """
 
     weights: str | None
@@ -66,7 +66,7 @@ class ExportSource:
 
     @cached_property
     def module(self) -> dspy.Module:
-        """The program with its rules; with all of them where each input met only some."""
+        """The program with its rules; all of them, even if each input met only some."""
         if isinstance(self.loaded, ConditionalProgram):
             return FrozenProgram(self.loaded.base).with_rules(self.manifest.rules)
         return self.loaded
@@ -76,15 +76,15 @@ class ExportSource:
         """The adapter that rendered the measured prompts.
 
         Raises:
-            ArtifactError: it is none of DSPy's.
+            ArtifactError: it isn't one of DSPy's.
         """
-        found = getattr(dspy, self.manifest.adapter, None)
-        if found is None or not issubclass(found, dspy.Adapter):
+        adapter_class = getattr(dspy, self.manifest.adapter, None)
+        if adapter_class is None or not issubclass(adapter_class, dspy.Adapter):
             raise ArtifactError(
                 f"The prompts were rendered by {self.manifest.adapter}, which DSPy doesn't have.",
                 hint="Load it in Python with that adapter: load_artifact(path, program, revision).",
             )
-        adapter: dspy.Adapter = found()
+        adapter: dspy.Adapter = adapter_class()
         return adapter
 
     @cached_property
@@ -92,7 +92,7 @@ class ExportSource:
         """Each predictor's prompt, with places for its inputs.
 
         Raises:
-            ArtifactError: an input has no place in a text.
+            ArtifactError: an input isn't text.
         """
         return {
             name: prompt_template(name, step.signature, step.demos, self.adapter)
@@ -115,16 +115,16 @@ class ExportSource:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where a single text differs from what was measured, as parts of a sentence."""
+        """How a single text differs from what was measured, as parts of a sentence."""
         if self.manifest.conditional is None:
             return ()
         settings = self.manifest.conditional
         return (
-            f"all {len(self.manifest.rules)} rules stand in the prompt, where each input met only up to "
+            f"all {len(self.manifest.rules)} rules are in the prompt; when measured, each input met at most "
             f"{settings.top_k} whose trigger fits it (--to python keeps that)",
         )
 
 
 def difference_line(differences: Sequence[str]) -> str:
-    """Return the sentence that stands on the first line of an export that differs, or nothing."""
+    """Return the first line of an export that differs from what was measured, or an empty text."""
     return f"Differs from what was measured: {'; '.join(differences)}." if differences else ""

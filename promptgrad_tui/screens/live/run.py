@@ -186,7 +186,7 @@ class LiveRun:
     @property
     def is_done(self) -> bool:
         """Whether the run came to its own end, where its rules can be reviewed and saved anew."""
-        return self.finished is not None and self.finished.summary.status in ("improved", "no_improvement")
+        return self.finished is not None and self.finished.summary.is_done
 
     def rules_had(self) -> dict[str, Rule]:
         """Return every rule that the program has had, by its id."""

@@ -119,8 +119,7 @@ def _end(status: Status, summary: RunSummary, columns: int) -> Line:
     reason = line(one_line(summary.reason.split("\n")[0]))
     whole = joined([(state,), *_result(summary), reason], "   ")
     # Why it ended is news where it did not end by itself.
-    is_news = summary.status not in ("improved", "no_improvement")
-    return whole if is_news else joined_within([(state,), *_result(summary), reason], columns)
+    return joined_within([(state,), *_result(summary), reason], columns) if summary.is_done else whole
 
 
 def _result(summary: RunSummary) -> list[Line]:
@@ -215,10 +214,9 @@ def _identity(status: Status) -> list[Line]:
         return [line(f"! {one_line(status.problem)}", "bad")]
     if started is None:
         return []
-    short = started.model.revision.rpartition(":")[2][:12]
     return [
         line(one_line(started.model.uri)),
-        line(short, "dim"),
+        line(started.model.short, "dim"),
         line(f"seed {started.seed}", "dim"),
         line(f"{count_text(len(status.run.rules_now), 'rule')} now", "dim"),
         line(started.run, "dim"),

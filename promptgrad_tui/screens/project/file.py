@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,6 +27,7 @@ from tomlkit.items import (
 )
 
 from engine.ground.errors import ProjectError
+from engine.ground.files import replace_file
 from engine.project.settings import parse_project_text, read_project_text
 from engine.project.toml_lines import Place
 
@@ -268,19 +267,9 @@ def _as_toml(value: Any) -> Any:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another in one step: whoever reads it sees the one or the other."""
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.saving")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(target, temporary)
-        temporary.replace(target)
+        replace_file(path, content)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise ProjectError(
             f"{path.name} can't be saved: {error.strerror}.",
             hint="The file is as it was, and your changes are still here.",

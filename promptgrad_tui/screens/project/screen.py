@@ -5,7 +5,6 @@ Whatever needs DSPy or a model is looked at by `promptgrad check` and `promptgra
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -150,7 +149,7 @@ class ProjectScreen(Screen[None]):
             text = self._file.read_text(encoding="utf-8", errors="replace")
         self._draft, self._broken = None, (error, text)
         self.query_one("#broken", TextView).show(
-            lambda width: broken_lines(error.message, error.hint, text, _line_of(error), width)
+            lambda width: broken_lines(error.message, error.hint, text, error.line, width)
         )
         self.query_one(ContentSwitcher).current = "broken"
         self.query_one("#broken").focus()
@@ -240,7 +239,7 @@ class ProjectScreen(Screen[None]):
         if draft is not None and draft.is_changed:
             self.notify("Save your changes first, or take them back with U.", severity="warning")
             return
-        number = _line_of(self._broken[0]) if self._broken else 0
+        number = self._broken[0].line if self._broken else 0
         if draft is not None and row is not None:
             number = draft.line(row)
         try:
@@ -360,9 +359,3 @@ class ProjectScreen(Screen[None]):
             picker.show(Inventory(), f"{error.message} {error.hint}")
         else:
             picker.show(Inventory.from_json(told))
-
-
-def _line_of(error: ProjectError) -> int:
-    """Return the line that an error names, or 0."""
-    named = re.search(r"\bline (\d+)", error.message)
-    return int(named[1]) if named else 0

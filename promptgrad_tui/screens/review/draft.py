@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.ground.files import replace_file
 from promptgrad_tui.screens.live.decisions import RuleDecision
 
 
@@ -46,10 +46,7 @@ class DraftFile:
                 self.file.unlink(missing_ok=True)
                 return True
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            # A name of its own: two screens may write at once.
-            whole = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-            whole.write_text(draft.model_dump_json(), encoding="utf-8")
-            whole.replace(self.file)
+            replace_file(self.file, draft.model_dump_json().encode(), is_durable=False)
         except OSError:
             return False
         return True

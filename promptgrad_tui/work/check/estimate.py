@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.learning.progress import Workload
 from engine.project.config import PromptGradConfig
+from engine.project.gates import timed_examples
 
 _PROPOSALS = 3
 """Rules that a batch is expected to bring."""
@@ -15,9 +16,6 @@ _ANALYSIS_ANSWER = 150
 
 _DECODING = 4.0
 """How many tokens of a prompt take as long as one of an answer; local models lie around this."""
-
-_MOST_TIMED = 101
-"""Test examples that are asked once more, one at a time, where a gate bounds the latency."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = Fa
     batches = config.epochs * config.batches_per_epoch
     batch = min(config.batch_size, sizes.train)
     once = sizes.test + sizes.also
-    test = 2 * once + (min(sizes.test, _MOST_TIMED) if is_timed else 0)
+    test = 2 * once + (timed_examples(sizes.test) if is_timed else 0)
     proposals = config.gradient_failure_display_limit
     # What was answered with the same rules before is known: later batches, and the epochs after the first.
     later = min((batches - 1) * batch, sizes.train)

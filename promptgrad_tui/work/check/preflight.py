@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -15,18 +14,17 @@ from engine.ground.errors import PromptGradError
 from engine.ground.examples import public_fields
 from engine.ground.model import Model, RunModels
 from engine.learning.slices import by_slice
-from engine.project.data import LoadedExample, telling_places
+from engine.project.data import LoadedExample, placing_errors
 from engine.project.sampling import held_out_size
 from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
-from models import ModelSettings, Progress
+from models import Progress
 from promptgrad_tui.views.estimate import calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.work.check.blank_fields import blank_fields
 from promptgrad_tui.work.check.estimate import PlannedCalls, Sizes, planned_calls
+from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.findings import Finding
-from promptgrad_tui.work.check.mixed_fields import mixed_fields
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import ModelOpened, RateMeasured, SplitFound, Told
@@ -36,7 +34,6 @@ from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_mode
 
 _TOKENS_OF_A_RULE = 30
 _PROBED = 8
-
 
 Part = Literal["data", "model", "rate"]
 """How far a check goes: the files alone, the models too, or some calls as well."""
@@ -88,6 +85,17 @@ def _subject_of(error: PromptGradError, subject: str) -> str:
     )
 
 
+_FILES: Mapping[str, Callable[[Project], str | None]] = {
+    "data.train": lambda project: project.data.train,
+    "data.validation": lambda project: project.data.validation,
+    "data.test": lambda project: project.data.test,
+    "program.python": lambda project: project.program.python,
+    "metric.python": lambda project: project.metric.python,
+    "example_formatter": lambda project: project.example_formatter,
+    "rule_acceptor": lambda project: project.rule_acceptor,
+}
+"""The keys that name a file, perhaps with what is meant in it."""
+
 _FIELDS = {
     "program": "program.signature",
     "data": "data.train",
@@ -100,23 +108,15 @@ _FIELDS = {
 
 
 def _field_of(subject: str, error: PromptGradError, project: Project | None) -> str:
-    """Return the key of the project file that an error names, or whose file it names."""
-    for section, key in re.findall(r"\[(\w+)\] (\w+)", f"{error.message} {error.hint}"):
-        if key in _keys(section):
-            return f"{section}.{key}"
-    if project is not None:
-        for key in ("data.train", "data.validation", "data.test", "program.python", "metric.python"):
-            section, name = key.split(".")
-            told = getattr(getattr(project, section), name)
-            if told is not None and Path(told.partition(":")[0]).name in error.message:
+    """Return the key of the project file that an error is about, or that names the file it is about."""
+    if error.field:
+        return error.field
+    if project is not None and error.file is not None:
+        for key, file_of in _FILES.items():
+            reference = file_of(project)
+            if reference and project.path(reference.partition(":")[0]).resolve() == error.file.resolve():
                 return key
     return _FIELDS.get(subject, "")
-
-
-def _keys(section: str) -> set[str]:
-    field = Project.model_fields.get(section)
-    keys = set(getattr(field.annotation, "__pydantic_fields__", ())) if field else set()
-    return keys | set(ModelSettings.model_fields) if section == "model" else keys
 
 
 def _program(parts: ProjectParts) -> Iterator[Finding]:
@@ -151,17 +151,10 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
     if splits.carving and splits.carving.note:
         yield Finding("ok", "data", splits.carving.note, field="data.test")
     for warning in splits.warnings:
-        yield Finding("warn", "data", warning, field=_field_of_warning(warning))
+        yield Finding("warn", "data", warning.text, field=warning.field)
     inputs = parts.fields.inputs or public_fields(splits.train[0].values)
     yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
     yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
-
-
-def _field_of_warning(warning: str) -> str:
-    if "resemble" in warning:
-        return "data.near_duplicate_threshold"
-    name = re.match(r"train|validation|test", warning)
-    return f"data.{name[0]}" if name else "data.train"
 
 
 def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
@@ -170,14 +163,8 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
     yield Finding("ok" if can_show else "warn", "test", power_text(len(test)), field="data.test")
     refuse_unmeasurable(project.gates, parts.splits, field)
     for note in decision_notes(project.gates, test, field):
-        gate = re.match(r"\w+", note)
-        yield Finding(
-            "warn",
-            "gates",
-            note,
-            "Take more examples, or another bound.",
-            field=f"gates.{gate[0]}" if gate else "",
-        )
+        advice = "Take more examples, or another bound."
+        yield Finding("warn", "gates", note.text, advice, field=note.field)
 
 
 def _metric(parts: ProjectParts) -> Finding:
@@ -187,7 +174,7 @@ def _metric(parts: ProjectParts) -> Finding:
     if not told:
         names = ", ".join(outputs)
         return Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
-    with telling_places(told):
+    with placing_errors(told):
         wrong = [
             example for example in told if not parts.metric(example.values, _gold(parts, example)).is_success
         ]
@@ -306,7 +293,7 @@ def _calls(calls: PlannedCalls) -> Finding:
 def _measured(
     project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
 ) -> Iterator[Finding | RateMeasured]:
-    with telling_places(parts.splits.train):
+    with placing_errors(parts.splits.train):
         found = probe(parts, model, project.optimizer, _PROBED)
     yield RateMeasured(
         uri=model.uri,

@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 
 from engine.ground.model import Model
+from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, RolloutFinished
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.replay import Replay
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from promptgrad_tui.work.check.estimate import Measured
 from promptgrad_tui.work.run.planning import ProjectParts
@@ -50,10 +51,10 @@ def probe(parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts:
     try:
         examples = [example.values for example in parts.splits.train[: rollouts + 1]]
         first, *items = runner.items(examples, "train")
-        runner.run(RuleSet(), [first])  # what is loaded at the first call would be measured too
+        runner.run(LearnedState(), [first])  # what is loaded at the first call would be measured too
         before = replay.usage()
         started = time.perf_counter()
-        runner.run(RuleSet(), items)
+        runner.run(LearnedState(), items)
         seconds = time.perf_counter() - started
     finally:
         runner.close()

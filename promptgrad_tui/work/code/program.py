@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +10,7 @@ import dspy
 
 from engine.ground.errors import ProjectError
 from engine.ground.score import Metric
+from engine.ground.spelling import did_you_mean
 from engine.learning.selection import RuleAcceptor
 from engine.programs.coercion import as_metric
 from engine.programs.formatting import ExampleFormatter
@@ -92,7 +91,8 @@ def check_metric_field(project: Project, fields: ProgramFields) -> None:
         return
     raise ProjectError(
         f"{project.file.name}: [metric] field = {field!r} is no output of {project.program.signature!r}.",
-        hint=f"{_did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
+        hint=f"{did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
+        field="metric.field",
     )
 
 
@@ -111,7 +111,7 @@ def build_formatter(project: Project) -> ExampleFormatter | None:
             formatter = formatter()
     if not isinstance(formatter, ExampleFormatter):
         raise ProjectError(
-            f"{reference} is no example formatter.",
+            f"{reference} isn't an example formatter.",
             hint="It needs format_for_gradient(example, score) and format_context(example).",
         )
     return formatter
@@ -169,7 +169,8 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
         if name not in signature.fields:
             raise ProjectError(
                 f"[program.fields] describes {name!r}, which is no field of {text!r}.",
-                hint=f"{_did_you_mean(name, signature.fields)}Correct it or remove it.",
+                hint=f"{did_you_mean(name, signature.fields)}Correct it or remove it.",
+                field="program.fields",
             )
         signature = signature.with_updated_fields(name, desc=description)
     return signature
@@ -179,9 +180,5 @@ def _bad_signature(text: str, problem: str) -> ProjectError:
     return ProjectError(
         f"[program] signature = {text!r} can't be read: {problem}.",
         hint='Write inputs -> outputs with types where they matter: "ticket -> queue, urgent: bool".',
+        field="program.signature",
     )
-
-
-def _did_you_mean(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}? " if close else ""

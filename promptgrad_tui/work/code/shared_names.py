@@ -1,18 +1,19 @@
-"""`engine` and `models` are common names: a project that has its own gets them, and we keep ours.
+"""`engine` and `models` are common names: a project that has its own gets them, and ours stay ours.
 
-Once everything of ours is imported, both names leave `sys.modules`, so that the project's code finds its own.
-Imports inside our functions still mean ours: they are told apart by the module that asks.
+The project's packages are imported as `_project.engine` and `_project.models`, by Python's own machinery. Its
+code asks for `engine` and `models` all the same: each of its modules has builtins of its own, whose
+`__import__` translates. Nothing else in the process sees a difference. What a project asks
+`importlib.import_module` for isn't translated.
 """
 
 from __future__ import annotations
 
 import builtins
-import importlib
-import importlib.machinery
-import importlib.util
-import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,22 +21,32 @@ from typing import Any
 SHARED_NAMES = ("engine", "models")
 
 _HOME = Path(__file__).resolve().parents[3]
-_NOT_AT_RUN_TIME = "models.demo.training"
+_APART = "_project"
 
 
 def leave_shared_names_to(root: Path) -> tuple[str, ...]:
     """Give the project in `root` the names that it has modules for, and return them; once per process."""
-    taken = tuple(name for name in SHARED_NAMES if _has_own(root, name))
-    for name in taken:
-        _import_all(name)
-    if taken:
-        ours = {name: module for name, module in sys.modules.items() if _top(name) in taken}
-        for name in ours:
-            del sys.modules[name]
-        _keep_for_us(ours)
-    for name in taken:
-        _make_importable(root, name)
-    return taken
+    names = tuple(name for name in SHARED_NAMES if _has_own(root, name))
+    if names:
+        package = ModuleType(_APART, "A project's packages that are called like ours.")
+        package.__path__ = [str(root)]
+        sys.modules[_APART] = package
+        sys.meta_path.insert(0, _ProjectFinder(root, names))
+    return names
+
+
+def module_name(root: Path, file: Path) -> str:
+    """Return the name under which a project's modules import a file of it, and this process knows it."""
+    name = ".".join(file.relative_to(root).with_suffix("").parts) if file.is_relative_to(root) else file.stem
+    return f"{_APART}.{name}" if _top(name) in SHARED_NAMES and _has_own(root, _top(name)) else name
+
+
+def spec_of(name: str, file: Path) -> ModuleSpec | None:
+    """Return how to import a file of a project under a name."""
+    for finder in sys.meta_path:
+        if isinstance(finder, _ProjectFinder) and finder.owns(file):
+            return finder.spec(name, file)
+    return spec_from_file_location(name, file)
 
 
 def _has_own(root: Path, name: str) -> bool:
@@ -46,20 +57,45 @@ def _has_own(root: Path, name: str) -> bool:
     return package.with_suffix(".py").is_file() or any(package.glob("*.py"))
 
 
-def _import_all(name: str) -> None:
-    """Import a package of ours with all that lies in it, and bind the names that it exports lazily."""
-    package = importlib.import_module(name)
-    for found in pkgutil.walk_packages(package.__path__, f"{name}."):
-        if not found.name.startswith(_NOT_AT_RUN_TIME):
-            importlib.import_module(found.name)
-    for exported in getattr(package, "__all__", ()):
-        setattr(package, exported, getattr(package, exported))
+class _ProjectFinder(MetaPathFinder):
+    """Finds a project's modules where Python does, and has them loaded with builtins of their own."""
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self._root = root
+        self._builtins = {**vars(builtins), "__import__": _translating(names)}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how to load a module, if it is one of the project's."""
+        found = PathFinder.find_spec(fullname, path, target)
+        if found is None or found.origin is None or not isinstance(found.loader, SourceFileLoader):
+            return None
+        file = Path(found.origin)
+        return self.spec(fullname, file) if self.owns(file) else None
+
+    def owns(self, file: Path) -> bool:
+        """Whether a file is the project's own code, and no package that was installed below it."""
+        return file.is_relative_to(self._root) and "site-packages" not in file.parts
+
+    def spec(self, name: str, file: Path) -> ModuleSpec | None:
+        """Return how to load a file of the project."""
+        return spec_from_file_location(name, file, loader=_ProjectLoader(name, str(file), self._builtins))
 
 
-def _keep_for_us(ours: Mapping[str, ModuleType]) -> None:
-    """Make imports inside our own modules find `ours`, which are no longer in `sys.modules`."""
-    python_import = builtins.__import__
-    namespaces = {id(vars(module)) for module in ours.values()}
+class _ProjectLoader(SourceFileLoader):
+    def __init__(self, name: str, path: str, own_builtins: Mapping[str, Any]) -> None:
+        super().__init__(name, path)
+        self._builtins = own_builtins
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module; its functions keep the builtins that it has now, also for imports inside them."""
+        vars(module)["__builtins__"] = self._builtins
+        super().exec_module(module)
+
+
+def _translating(names: Sequence[str]) -> Any:
+    """Return an `__import__` that means the project's modules by `names`."""
 
     def find(
         name: str,
@@ -68,23 +104,18 @@ def _keep_for_us(ours: Mapping[str, ModuleType]) -> None:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        if level == 0 and name in ours and globals is not None:
-            is_on_screen_side = _top(globals.get("__package__") or "") == "promptgrad_tui"
-            if id(globals) in namespaces or is_on_screen_side:
-                return ours[name] if fromlist else ours[_top(name)]
-        return python_import(name, globals, locals, fromlist or (), level)
+        if level or _top(name) not in names:
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        try:
+            module = builtins.__import__(f"{_APART}.{name}", globals, locals, fromlist or ())
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith(f"{_APART}."):
+                raise
+            missing = error.name.removeprefix(f"{_APART}.")
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing) from None
+        return module if fromlist else sys.modules[f"{_APART}.{_top(name)}"]
 
-    builtins.__import__ = find
-
-
-def _make_importable(root: Path, name: str) -> None:
-    """Bind a folder without `__init__.py`, which Python would look for only after our installed package."""
-    package = root / name
-    if package.with_suffix(".py").is_file() or (package / "__init__.py").is_file():
-        return
-    spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = [str(package)]
-    sys.modules[name] = importlib.util.module_from_spec(spec)
+    return find
 
 
 def _top(name: str) -> str:

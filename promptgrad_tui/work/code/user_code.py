@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -14,7 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from engine.ground.errors import ProjectError, PromptGradError
-from promptgrad_tui.work.code.shared_names import leave_shared_names_to
+from engine.ground.spelling import did_you_mean
+from promptgrad_tui.work.code.shared_names import leave_shared_names_to, module_name, spec_of
 
 
 def load_object(root: Path, reference: str) -> Any:
@@ -30,12 +30,12 @@ def load_object(root: Path, reference: str) -> Any:
     file_name, _, name = reference.rpartition(":")
     file = (root / file_name).resolve()
     if not file.is_file():
-        raise ProjectError(f"There is no file {file_name} in {root}.", hint=_python_files(root))
+        raise ProjectError(f"There is no file {file_name} in {root}.", hint=_python_files(root), file=file)
     _enter(root)
     with user_errors(root, file_name):
         module = _import(root, file)
     if not hasattr(module, name):
-        raise ProjectError(f"{file_name} defines no {name!r}.", hint=_definitions(module, name))
+        raise ProjectError(f"{file_name} defines no {name!r}.", hint=_definitions(module, name), file=file)
     return getattr(module, name)
 
 
@@ -47,9 +47,14 @@ def user_errors(root: Path, reference: str) -> Iterator[None]:
     except PromptGradError:
         raise
     except (Exception, SystemExit) as error:
-        where = _place(error, root.resolve()) or reference
+        root = root.resolve()
+        place = _place(error, root)
+        where = f"{place[0].relative_to(root)}, line {place[1]}" if place else reference
+        file, line = place or (root / reference.partition(":")[0], 0)
         said = str(error.msg if isinstance(error, SyntaxError) else error).strip().rstrip(".")
-        raise ProjectError(f"{where}: {type(error).__name__}: {said}.", hint=_advice(error)) from error
+        raise ProjectError(
+            f"{where}: {type(error).__name__}: {said}.", hint=_advice(error), file=file, line=line
+        ) from error
 
 
 def _enter(root: Path) -> None:
@@ -63,7 +68,7 @@ def _enter(root: Path) -> None:
 
 def _import(root: Path, file: Path) -> ModuleType:
     """Import a file under the name by which its neighbours know it, unless something else has that name."""
-    name = ".".join(file.relative_to(root).with_suffix("").parts) if file.is_relative_to(root) else file.stem
+    name = module_name(root, file)
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
@@ -73,7 +78,7 @@ def _import(root: Path, file: Path) -> ModuleType:
 
 
 def _import_file(name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = spec_of(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file.name} is no Python file")
     module = importlib.util.module_from_spec(spec)
@@ -86,13 +91,14 @@ def _import_file(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _place(error: BaseException, root: Path) -> str:
-    """Return file and line in the project where `error` was raised, or "" if it was elsewhere."""
-    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+def _place(error: BaseException, root: Path) -> tuple[Path, int] | None:
+    """Return file and line in the project where `error` was raised, or None if it was elsewhere."""
+    places = [
+        (Path(frame.filename), frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)
+    ]
     if isinstance(error, SyntaxError) and error.filename:
-        places.append((Path(error.filename), error.lineno))
-    own = [(path.relative_to(root), line) for path, line in places if path.is_relative_to(root)]
-    return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
+        places.append((Path(error.filename), error.lineno or 0))
+    return next(((path, line) for path, line in reversed(places) if path.is_relative_to(root)), None)
 
 
 def _advice(error: BaseException) -> str:
@@ -115,6 +121,4 @@ def _definitions(module: ModuleType, name: str) -> str:
         for key, value in vars(module).items()
         if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__
     ]
-    close = difflib.get_close_matches(name, own, n=1)
-    meant = f"Did you mean {close[0]}? " if close else ""
-    return f"{meant}It defines {', '.join(own)}." if own else "It defines nothing."
+    return f"{did_you_mean(name, own)}It defines {', '.join(own)}." if own else "It defines nothing."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from engine.journal.events import RolloutFinished
 from engine.programs.formatting import as_text
-from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 
 if TYPE_CHECKING:
     from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -112,9 +112,9 @@ class ExampleChange:
 
 
 def held_out_answers(
-    rollouts: Iterable[RolloutFinished], split: HeldOut, rules: RuleSet, *, is_conditional: bool = False
+    rollouts: Iterable[RolloutFinished], split: HeldOut, state: LearnedState, *, is_conditional: bool = False
 ) -> dict[str, Answer]:
-    """Return what the program with `rules` answered to the examples of a split, by their keys.
+    """Return what the program with a learned state answered to the examples of a split, by their keys.
 
     A conditional program's answers are known for the test split alone: they are the last ones to each
     example, with the rules that it met.
@@ -127,7 +127,7 @@ def held_out_answers(
             seen.setdefault(rollout.example, {}).setdefault(rollout.rules, []).append(rollout)
     found = {}
     for key, by_rules in seen.items():
-        repeats = by_rules.get(rules.digest)
+        repeats = by_rules.get(state.digest)
         if repeats is None and is_conditional:
             repeats = list(by_rules.values())[-1]
         if repeats is not None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from engine.ground.errors import JournalError
 from engine.journal.events import Event, KeptRule, ReviewApplied, RolloutFinished, SplitScores
 from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.programs.state import LearnedState
 from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release.measurement import MeasuredExample
 from promptgrad_tui.views.story import RunStory
@@ -56,6 +58,7 @@ def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = F
     review = next((event for event in reversed(events) if isinstance(event, ReviewApplied)), None)
     started = story.started
     rules = [] if is_baseline else _rules(story, review)
+    shown = () if is_baseline else review.demonstrations if review else story.best_demonstrations
     base = started.base_instructions if started else {}
     kind = "baseline of run" if is_baseline else "run"
     return ComparedProgram(
@@ -67,7 +70,7 @@ def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = F
         scores=_baseline_scores(story) if is_baseline else _scores(story, review),
         rules=rules,
         prompts=_prompts(base, rules),
-        answers=_answers(events, rules, story),
+        answers=_answers(events, rules, shown, story),
         journal=journal.path,
         note="" if story.epochs else f"Run {record.id} has scored nothing to the end.",
     )
@@ -86,7 +89,8 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
     rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]
     measured = load_measurement(folder).tested if MEASURED in manifest.files else []
     told = _events_of(manifest, project)
-    answers = _answers(told, rules, RunStory.of(told)) if told else {}
+    shown = () if is_baseline else manifest.demonstrations
+    answers = _answers(told, rules, shown, RunStory.of(told)) if told else {}
     note = ""
     if not answers.get("test") and measured:
         note = "The journal doesn't hold the answers of an artifact: its scores alone are known."
@@ -136,11 +140,14 @@ def _baseline_scores(story: RunStory) -> SplitScores:
 
 
 def _answers(
-    events: Iterable[Event], rules: Sequence[KeptRule], story: RunStory
+    events: Iterable[Event],
+    rules: Sequence[KeptRule],
+    demonstrations: Sequence[Demonstration],
+    story: RunStory,
 ) -> dict[HeldOut, Mapping[str, Answer]]:
     rollouts = [event for event in events if isinstance(event, RolloutFinished)]
     is_conditional = bool(rules and story.started and story.started.config.get("conditional_rules"))
-    own = RuleSet(rule.rule for rule in rules)
+    own = LearnedState(RuleSet(rule.rule for rule in rules), DemonstrationSet(demonstrations))
     return {split: held_out_answers(rollouts, split, own, is_conditional=is_conditional) for split in SPLITS}
 
 

@@ -19,7 +19,6 @@ from engine.journal.replay import Replay
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.conditional import RuleSelection
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import RuleSet
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
@@ -100,7 +99,7 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
             setting.run,
             split,
             setting.runner,
-            RuleSet(manifest.rules),
+            manifest.state,
             place=f"transfer/{content_digest(fingerprint).rpartition(':')[2][:12]}",
             purpose="transfer",
             program=manifest.program,
@@ -130,7 +129,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         examples = load_examples(data, setting.project.data.id)
         _refuse_incomplete(examples, setting.parts.fields.inputs)
         split = TestSplit(examples, setting.project.data.slice)
-        measured = split.measure(setting.runner, RuleSet(manifest.rules))
+        measured = split.measure(setting.runner, manifest.state)
         setting.model.verify_revision()
         slices = measured.slices
         comparisons = [_compared("all", released, measured.optimized)] + [
@@ -186,7 +185,7 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
     ):
         if uri is None:
             check_revision(artifact, manifest, model.revision)
-        run = f"measured-{RuleSet(manifest.rules).digest[:12]}-{model.revision.short}"
+        run = f"measured-{manifest.state.digest[:12]}-{model.revision.short}"
 
         def emit(event: Event) -> None:
             if not isinstance(event, RolloutFinished):

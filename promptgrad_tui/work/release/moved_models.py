@@ -55,8 +55,8 @@ def examine_artifacts(project: Project) -> Iterator[Finding]:
             yield Finding(
                 "fail",
                 "artifacts",
-                f"{shown_path(str(path))} was proved on {uri} as it was ({_short(manifest)}); it is another "
-                f"model by now ({now.short}), and the artifact is refused",
+                f"{shown_path(str(path))} was proved on {uri} as it was ({manifest.model.short}); it is "
+                f"another model by now ({now.short}), and the artifact is refused",
                 f"Bring the model back, or: promptgrad compile --models {uri}",
             )
     if fine:
@@ -75,7 +75,3 @@ def _in_use(entries: Sequence[Entry]) -> list[tuple[Path, ArtifactManifest]]:
         if before is None or entry.is_current or not before.is_current:
             chosen[key] = entry
     return [(entry.path, entry.manifest) for entry in chosen.values() if entry.manifest]
-
-
-def _short(manifest: ArtifactManifest) -> str:
-    return manifest.model.digest.rpartition(":")[2][:12]

@@ -115,6 +115,7 @@ def make_plan(
         test=parts.splits.test,
         models=open_models(project, log_file, on_progress, stack),
         artifacts=project.root / "artifacts",
+        base=project.base,
         formatter=formatter,
         rule_acceptor=build_acceptor(project),
         max_calls=budget.max_calls,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.ground.errors import DataError
+from engine.ground.files import append_durably, replace_file
 from engine.project.data_files import read_rows, shown
 
 
@@ -38,10 +38,7 @@ def append_example(path: Path, values: Mapping[str, Any]) -> None:
 def _append_line(path: Path, text: str, values: dict[str, Any]) -> None:
     missing_break = "\n" if text and not text.endswith("\n") else ""
     line = f"{missing_break}{json.dumps(values, ensure_ascii=False)}\n".encode()
-    with path.open("ab") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    append_durably(path, line)
 
 
 def _append_element(path: Path, text: str, values: dict[str, Any]) -> None:
@@ -78,19 +75,17 @@ def _append_row(path: Path, text: str, values: dict[str, Any]) -> None:
 
 def _replace(path: Path, text: str, wanted: list[Any]) -> bool:
     """Put `text` in the file's place at once, if it reads as `wanted`."""
-    temporary = path.with_name(f".{path.stem}.saving{path.suffix}")
-    try:
-        temporary.write_bytes(text.encode())
+    content = text.encode()
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / path.name
+        draft.write_bytes(content)
         try:
-            is_right = [row for _, row in read_rows(temporary)] == wanted
+            is_right = [row for _, row in read_rows(draft)] == wanted
         except DataError:
             return False
-        if is_right:
-            shutil.copymode(path, temporary)
-            temporary.replace(path)
-        return is_right
-    finally:
-        temporary.unlink(missing_ok=True)
+    if is_right:
+        replace_file(path, content)
+    return is_right
 
 
 _APPENDERS: dict[str, Callable[[Path, str, dict[str, Any]], None]] = {

@@ -463,7 +463,7 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
 def test_a_file_that_is_no_database_is_named(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database, " * 300)
-    with pytest.raises(JournalError, match="no journal, or is damaged") as caught:
+    with pytest.raises(JournalError, match="isn't a journal, or is damaged") as caught:
         Journal.open(path)
     assert str(path) in caught.value.message
 

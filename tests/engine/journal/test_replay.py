@@ -22,9 +22,10 @@ from engine.ground.errors import (
     ModelUnavailableError,
     RunStoppedError,
 )
+from engine.journal.completions import CompletionStore, MemoryCompletions
 from engine.journal.events import Tokens
 from engine.journal.journal import Completion, Journal, journal_path
-from engine.journal.replay import CompletionStore, MemoryCompletions, Replay, cause_of, recording
+from engine.journal.replay import Replay, cause_of, recording
 from engine.testing import ScriptedModel, scripted_model
 from tests.patience import PATIENCE_SECONDS
 
@@ -207,7 +208,7 @@ def test_the_budget_bounds_what_all_processes_of_a_run_pay_for(path: Path) -> No
     with Journal.open(path) as journal:
         replay = Replay(journal, RUN, max_calls=2)
         lm = replay.lm(model)
-        with pytest.raises(Exception, match="2 calls that may be paid for") as caught:
+        with pytest.raises(Exception, match="budget of 2 calls is used up") as caught:
             ask(lm, "c")
         assert isinstance(cause_of(caught.value), BudgetExhaustedError)
         assert ask(lm, "b") == "b!", "what is paid for can still be used"

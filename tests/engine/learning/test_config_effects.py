@@ -39,7 +39,7 @@ def run(desk=None, *, metric=exact, model=None, train=None, validation=None, pro
     )
     try:
         found = session.run()
-        return events, found, session.program_with(found.rules)
+        return events, found, session.program_with(found.state)
     finally:
         session.close()
 

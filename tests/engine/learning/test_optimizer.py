@@ -150,8 +150,8 @@ class SilentFormatter:
     ("formatter", "problem"),
     [
         (BrokenFormatter(), r"formatter raised KeyError: 'no such field' \(test_optimizer.py, line \d+\)"),
-        (SilentFormatter(), "formatter returned NoneType, which is no text"),
-        (object(), "is no example formatter"),
+        (SilentFormatter(), "formatter returned NoneType, not text"),
+        (object(), "isn't an example formatter"),
     ],
 )
 def test_an_example_formatter_that_fails_is_named(formatter, problem):

@@ -5,6 +5,7 @@ from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_tests import Change, RuleTester
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 from tests.engine.desk import desk_model, desk_program, exact, tickets
 
 
@@ -24,7 +25,7 @@ def test_a_merged_rule_is_tested_where_the_rules_apply_that_it_replaces():
     validation = runner.items([*drones, *visas, *tickets(92, share=0.0)], "validation")
     config = PromptGradConfig(rule_validation_examples=10)
     tester = RuleTester(runner, validation, config, seed=1, emit=lambda event: None)
-    before, after = RuleSet([drone, visa]), RuleSet([forgetful])
+    before, after = LearnedState(RuleSet([drone, visa])), LearnedState(RuleSet([forgetful]))
     tested = tester.test(Change("merge", forgetful, before, after, 1, 1))
     assert tested.verdict == "rejected"
     assert [validation.index(i) for i in validation if tested.evidence.deltas.get(i.key)] == [4, 5, 6, 7]

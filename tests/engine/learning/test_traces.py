@@ -64,7 +64,7 @@ def test_a_metric_that_asks_gets_every_step_with_its_name_inputs_and_outputs():
         for step in trace
     ] == [
         ("read", {"note": "Note 1"}, "piano"),
-        ("route", {"topic": "piano"}, "music"),
+        ("route.predict", {"topic": "piano"}, "music"),
     ]
     assert (name, own) == (None, None)
     predictor, inputs, outputs = trace[0]
@@ -72,17 +72,19 @@ def test_a_metric_that_asks_gets_every_step_with_its_name_inputs_and_outputs():
     assert (inputs, outputs.topic) == ({"note": "Note 1"}, "piano")
     assert [(asked, [step.name for step in steps]) for _, asked, steps in seen[1:3]] == [
         ("read", ["read"]),
-        ("route", ["route"]),
+        ("route.predict", ["route.predict"]),
     ]
 
 
 def test_feedback_on_a_step_reaches_the_analysis_and_the_journal():
     def metric(example, prediction, trace=None, pred_name=None, pred_trace=None):
-        feedback = {"read": "name the sport", "route": "sports is a team too"}.get(pred_name, "wrong team")
+        feedback = {"read": "name the sport", "route.predict": "sports is a team too"}.get(
+            pred_name, "wrong team"
+        )
         return dspy.Prediction(score=0.0, feedback=feedback)
 
     events, analyses = rollouts(metric, TwoSteps())
-    steps = {"read": "name the sport", "route": "sports is a team too"}
+    steps = {"read": "name the sport", "route.predict": "sports is a team too"}
     assert events[0].metadata == {"steps": steps}
     assert events[0].feedback == "wrong team"
     assert "feedback on step read: name the sport" in analyses[0]

@@ -105,12 +105,12 @@ async def asynchronous(example: Any, prediction: Any) -> float:
         (lambda example, prediction: -1, "returned -1.0, which is not in 0..1"),
         (lambda example, prediction: float("nan"), "returned nan"),
         (lambda example, prediction: float("inf"), "returned inf"),
-        (lambda example, prediction: None, "returned None (NoneType), which is no score"),
-        (lambda example, prediction: "good", "returned 'good' (str), which is no score"),
-        (lambda example, prediction: (1.0, "fine", 3), "(tuple), which is no score"),
-        (lambda example, prediction: {"grade": 1.0}, "(dict), which is no score"),
+        (lambda example, prediction: None, "returned None (NoneType), which isn't a score"),
+        (lambda example, prediction: "good", "returned 'good' (str), which isn't a score"),
+        (lambda example, prediction: (1.0, "fine", 3), "(tuple), which isn't a score"),
+        (lambda example, prediction: {"grade": 1.0}, "(dict), which isn't a score"),
         (lambda example, prediction: dspy.Prediction(score=7), "returned 7.0"),
-        (lambda example, prediction: dspy.Prediction(grade=1), "(Prediction), which is no score"),
+        (lambda example, prediction: dspy.Prediction(grade=1), "(Prediction), which isn't a score"),
     ],
 )
 def test_what_is_no_score_is_refused_with_the_example(metric: Any, told: str) -> None:

@@ -147,7 +147,7 @@ def test_an_answer_that_is_no_object_is_a_failure_and_no_crash(answer: Any) -> N
 
 
 def test_an_expected_value_that_is_no_object_is_the_projects_mistake() -> None:
-    with pytest.raises(MetricError, match="is no JSON object"):
+    with pytest.raises(MetricError, match="isn't a JSON object"):
         score("json_fields", "Rome", {})
 
 
@@ -166,7 +166,7 @@ def test_an_example_without_the_field_is_the_projects_mistake() -> None:
 
 
 def test_a_pattern_that_is_no_pattern_is_refused_at_once() -> None:
-    with pytest.raises(MetricError, match="no regular expression"):
+    with pytest.raises(MetricError, match="isn't a regular expression"):
         built_in_metric("regex", "answer", pattern="(")
 
 

@@ -125,14 +125,14 @@ BAD = [
         lambda root: (root / "train.jsonl").unlink(),
         ("train.jsonl", "There is test.jsonl, validation.jsonl."),
     ),
-    Bad("unknown ending", data_file("train.txt", "x"), ("train.txt has an unknown ending", ".jsonl")),
+    Bad("unknown suffix", data_file("train.txt", "x"), ("train.txt has an unknown suffix", ".jsonl")),
     Bad("empty file", file("train.jsonl", ""), ("train.jsonl holds no examples", "Add")),
     Bad(
         "broken JSON",
         line(3, '{"ticket": "x" "queue": "y"}'),
-        ("train.jsonl, line 3: no JSON", "column 16", '"x" "queue"', "double quotes"),
+        ("train.jsonl, line 3: not JSON", "column 16", '"x" "queue"', "double quotes"),
     ),
-    Bad("no object", line(2, '["x", "y"]'), ("train.jsonl, line 2", "is no object", "object of fields")),
+    Bad("no object", line(2, '["x", "y"]'), ("train.jsonl, line 2", "isn't an object", "object of fields")),
     Bad(
         "missing input",
         line(4, '{"text": "x", "queue": "y"}'),
@@ -161,7 +161,7 @@ BAD = [
     Bad(
         "repeated id",
         lambda root: write_lines(root / "train.jsonl", [{"id": 1, **ticket} for ticket in tickets("train")]),
-        ("train.jsonl, line 2: the id 1 is already that of line 1", "its own id"),
+        ("train.jsonl, line 2: the id 1 is already used on line 1", "its own id"),
     ),
     Bad(
         "uneven CSV",

@@ -133,9 +133,13 @@ def test_parquet_without_pyarrow_says_what_to_install(
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("a.jsonl", '{"a": 1}\n{"a" 2}\n', "line 2: no JSON: Expecting ':' delimiter at column 6: {\"a\" 2}"),
+        (
+            "a.jsonl",
+            '{"a": 1}\n{"a" 2}\n',
+            "line 2: not JSON: Expecting ':' delimiter at column 6: {\"a\" 2}",
+        ),
         ("a.jsonl", "{'a': 1}\n", "names and text in double quotes"),
-        ("a.jsonl", '{"a": 1}\n[1]\n', "line 2: [1] is no object"),
+        ("a.jsonl", '{"a": 1}\n[1]\n', "line 2: [1] isn't an object"),
         ("a.jsonl", '{"a": 1}\n{}\n', "line 2: the example has no fields"),
         ("a.jsonl", '{"a": 1}\n{"b": [1, NaN]}\n', "line 2: the field 'b[1]' is nan"),
         ("a.jsonl", '{"a": {"b": 1e999}}\n', "line 1: the field 'a.b' is inf"),
@@ -147,25 +151,25 @@ def test_parquet_without_pyarrow_says_what_to_install(
             '{"id": 1, "a": 1}\n{"id": "1", "a": 2}\n',
             "line 2: the id '1' is already",
         ),
-        ("a.jsonl", '{"id": 1, "a": 1}\n\n{"id": 1, "a": 2}\n', "line 3: the id 1 is already that of line 1"),
+        ("a.jsonl", '{"id": 1, "a": 1}\n\n{"id": 1, "a": 2}\n', "line 3: the id 1 is already used on line 1"),
         ("a.jsonl", "", "holds no examples"),
         ("a.jsonl", "\n \n", "holds no examples"),
         ("a.jsonl", b'{"a": 1}\n{"a": "caf\xe9"}\n', "line 2: byte 0xe9 at position 19 is not UTF-8"),
         ("a.jsonl", '{"a": 1}'.encode("utf-16"), "line 1: byte 0xff at position 0 is not UTF-8"),
         ("a.jsonl", "[" * 100_000, "line 1: nested too deeply"),
-        ("a.json", '[{"a": 1},\n {"a": }]', "line 2: no JSON: Expecting value at column 8"),
+        ("a.json", '[{"a": 1},\n {"a": }]', "line 2: not JSON: Expecting value at column 8"),
         ("a.json", '{"a": 1}\n{"a": 2}\n', "must end in .jsonl"),
-        ("a.json", '{"examples": []}', "is no list of examples"),
-        ("a.json", '"text"', "is no list of examples"),
-        ("a.json", '[{"a": 1},\n2]', "line 2: 2 is no object"),
+        ("a.json", '{"examples": []}', "isn't a list of examples"),
+        ("a.json", '"text"', "isn't a list of examples"),
+        ("a.json", '[{"a": 1},\n2]', "line 2: 2 isn't an object"),
         ("a.json", "[]", "holds no examples"),
         ("a.json", " ", "holds no examples"),
         ("a.csv", "a,b\n1,2\n1,2,3\n", "line 3: 3 columns where the header has 2 (a, b)"),
         ("a.csv", "a,b,a\n1,2,3\n", "line 1: the header names the column 'a' more than once"),
         ("a.csv", "a,,c\n1,2,3\n", "line 1: the header names the column '' without a name"),
-        ("a.csv", 'a,b\n1,2\n"1,2\n', "line 3: no CSV: unexpected end of data"),
+        ("a.csv", 'a,b\n1,2\n"1,2\n', "line 3: not CSV: unexpected end of data"),
         ("a.csv", "a,b\n", "holds no examples"),
-        ("a.txt", "a", "unknown ending"),
+        ("a.txt", "a", "unknown suffix"),
     ],
 )
 def test_whatever_is_wrong_is_told_with_file_and_line(
@@ -201,7 +205,7 @@ def test_an_id_field_of_another_name_becomes_the_id(tmp_path: Path) -> None:
     path = write(tmp_path, "b.jsonl", '{"number": 7, "a": 1}\n{"a": 1}\n')
     assert "line 2: the field 'number' is missing" in refused(path, "number")
     path = write(tmp_path, "c.jsonl", '{"number": 7, "a": 1}\n{"number": 7, "a": 2}\n')
-    assert "line 2: the id 7 is already that of line 1" in refused(path, "number")
+    assert "line 2: the id 7 is already used on line 1" in refused(path, "number")
 
 
 def test_a_key_is_made_of_content_alone() -> None:

@@ -78,7 +78,7 @@ def test_a_near_duplicate_across_splits_is_refused_with_both_lines(tmp_path: Pat
 def test_the_project_sets_the_threshold_and_sees_what_is_below_it(tmp_path: Path) -> None:
     root = project(tmp_path, LONG.replace("Tuesday", "Thursday"))
     splits = load_splits(load_project(root), ["ticket"], ["queue"])
-    [warning] = [text for text in splits.warnings if "resemble" in text]
+    [warning] = [each.text for each in splits.warnings if "resemble" in each.text]
     assert "test.jsonl, line 13 is 98.6% like" in warning
     strict = TOML.replace("[metric]", "near_duplicate_threshold = 0.97\n\n[metric]")
     with pytest.raises(DataError, match=r"98\.6% like"):

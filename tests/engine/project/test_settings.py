@@ -81,7 +81,7 @@ def test_a_wrong_override_is_called_one(tmp_path: Path) -> None:
     message = refused(root, **{"optimizer.epochs": "0"})
     assert "--set: optimizer.epochs = 0" in message
     assert "line" not in message.partition("\n")[0]
-    assert "field is no section" in refused(root, **{"metric.field.x": "1"})
+    assert "field isn't a section" in refused(root, **{"metric.field.x": "1"})
 
 
 def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
@@ -104,7 +104,11 @@ def test_a_section_that_has_no_near_name_lists_what_there_is(tmp_path: Path) -> 
     ("old", "new", "told"),
     [
         ('signature = "ticket -> queue"', "", "line 1: [program] needs either signature"),
-        ('signature = "ticket -> queue"', 'python = "p.py:build"', "instructions can't stand beside python"),
+        (
+            'signature = "ticket -> queue"',
+            'python = "p.py:build"',
+            "instructions can't be combined with python",
+        ),
         ('train = "train.jsonl"', "", "line 5: data.train is missing"),
         ('train = "train.jsonl"', "train = 3", "line 6: data.train = 3 should be text"),
         ('field = "queue"', "", "line 10: [metric] needs field"),
@@ -124,7 +128,7 @@ def test_a_section_that_has_no_near_name_lists_what_there_is(tmp_path: Path) -> 
         (
             "[program]",
             'review = "during"\noptimizer = { validate_rules = false }\n[program]',
-            "line 2: [optimizer] validate_rules = false can't stand beside review",
+            "line 2: [optimizer] validate_rules = false can't be combined with review",
         ),
     ],
 )

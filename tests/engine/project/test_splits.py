@@ -21,6 +21,10 @@ def splits_of(root: Path, **overrides: str) -> Splits:
     return load_splits(load_project(root, overrides), INPUTS, OUTPUTS)
 
 
+def texts(splits: Splits) -> list[str]:
+    return [caution.text for caution in splits.warnings]
+
+
 def refused(root: Path, **overrides: str) -> str:
     with pytest.raises(DataError) as caught:
         splits_of(root, **overrides)
@@ -50,6 +54,31 @@ def test_an_example_in_two_splits_is_refused_with_both_lines(tmp_path: Path) -> 
     assert "test.jsonl, line 13 has the same inputs as" in message
     assert "train.jsonl, line 5:" in message
     assert "(2 in all)" in message
+
+
+def test_a_refusal_knows_the_file_the_line_and_the_field_that_it_is_about(tmp_path: Path) -> None:
+    root = write_project(tmp_path)
+    write_lines(root / "test.jsonl", [*tickets("test"), tickets("train")[4]])
+    with pytest.raises(DataError) as leak:
+        splits_of(root)
+    assert (leak.value.file, leak.value.line) == (root / "test.jsonl", 13)
+    write_lines(root / "test.jsonl", [*tickets("test")[:3], {"ticket": "no queue"}])
+    with pytest.raises(DataError) as incomplete:
+        splits_of(root)
+    assert (incomplete.value.file, incomplete.value.line) == (root / "test.jsonl", 4)
+    small = write_project(tmp_path / "small", without("test"))
+    write_lines(small / "train.jsonl", tickets("train")[:5])
+    with pytest.raises(DataError) as too_few:
+        splits_of(small)
+    assert too_few.value.field == "data.test"
+
+
+def test_a_caution_knows_the_key_that_it_is_about(tmp_path: Path) -> None:
+    root = write_project(tmp_path)
+    train = tickets("train")
+    write_lines(root / "train.jsonl", [*train, train[1]])
+    fields = {caution.text.partition(" ")[0]: caution.field for caution in splits_of(root).warnings}
+    assert fields == {"train:": "data.train", "validation": "data.validation", "test": "data.test"}
 
 
 def test_validation_and_test_must_differ_too(tmp_path: Path) -> None:
@@ -85,7 +114,7 @@ def test_repeated_and_contradicting_examples_are_warned_of_with_their_lines(tmp_
     root = write_project(tmp_path)
     train = tickets("train")
     write_lines(root / "train.jsonl", [*train, train[1], {**train[3], "queue": "another"}])
-    warnings = splits_of(root).warnings
+    warnings = texts(splits_of(root))
     assert any(text.startswith("train: the examples on lines 2 and 13 are the same") for text in warnings)
     assert any("train: the examples on lines 4 and 14 have the same inputs" in text for text in warnings)
 
@@ -94,13 +123,13 @@ def test_a_field_that_the_program_does_not_see_makes_no_difference(tmp_path: Pat
     root = write_project(tmp_path)
     train = tickets("train")
     write_lines(root / "train.jsonl", [*train, {**train[0], "id": "again", "channel": "web"}])
-    assert any("lines 1 and 13 are the same" in text for text in splits_of(root).warnings)
+    assert any("lines 1 and 13 are the same" in text for text in texts(splits_of(root)))
 
 
 def test_many_repeats_are_counted(tmp_path: Path) -> None:
     root = write_project(tmp_path)
     write_lines(root / "train.jsonl", tickets("train") * 2)
-    assert any("1 and 13; 2 and 14; 3 and 15; and 9 more are" in text for text in splits_of(root).warnings)
+    assert any("1 and 13; 2 and 14; 3 and 15; and 9 more are" in text for text in texts(splits_of(root)))
 
 
 def test_a_missing_test_split_is_taken_out_of_train_in_proportion(tmp_path: Path) -> None:
@@ -141,7 +170,7 @@ def test_examples_that_a_program_can_no_longer_tell_apart_are_trains_for_good(tm
     # A program that doesn't read `by` sees the same ticket in both splits.
     second = load_splits(project, ("ticket",), OUTPUTS)
     assert [e.key for e in second.test] == [e.key for e in first.test[1:]]
-    assert any("test has lost 1 of the examples that run first took" in text for text in second.warnings)
+    assert any("test has lost 1 of the examples that run first took" in text for text in texts(second))
     record(root, second)
     assert [e.key for e in load_splits(project, both, OUTPUTS).test] == [e.key for e in first.test[1:]]
 
@@ -181,7 +210,7 @@ def test_without_a_validation_file_the_optimizer_holds_out(tmp_path: Path) -> No
 
 def test_sizes_too_small_are_said_before_the_run(tmp_path: Path) -> None:
     root = write_project(tmp_path)
-    warnings = "\n".join(splits_of(root, **{"optimizer.batch_size": "13"}).warnings)
+    warnings = "\n".join(texts(splits_of(root, **{"optimizer.batch_size": "13"})))
     assert "train has 12 examples, fewer than a batch (13)" in warnings
     assert "validation has 12 examples; a rule's test asks for 15" in warnings
     assert "test has 12 examples: a score of 50 % on it is known to within 28 points only" in warnings

@@ -42,7 +42,12 @@ def test_gates_on_what_the_data_have_are_fine():
 def test_what_so_few_examples_cannot_decide_is_said():
     gates = Gates(non_inferiority_margin=0.05, slice_non_inferiority_margin=0.1, slices={"refund": 0.9})
     notes = list(decision_notes(gates, SPLITS.test, "task"))
-    assert notes == [
+    assert [note.field for note in notes] == [
+        "gates.non_inferiority_margin",
+        "gates.slice_non_inferiority_margin",
+        "gates.slices",
+    ]
+    assert [note.text for note in notes] == [
         "non_inferiority_margin = 0.05 can't be shown on the 52 examples of the test split; "
         "0.068 is the smallest that can.",
         "slice_non_inferiority_margin = 0.1 can't be shown on the 12 examples of slice refund; "

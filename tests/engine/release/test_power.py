@@ -28,7 +28,7 @@ def test_the_smallest_visible_gain_is_that_of_the_test_itself(n):
 
 def test_too_few_examples_show_nothing():
     assert smallest_visible_gain(5) is None
-    assert power_text(5) == "5 examples can't tell any gain from chance; take more."
+    assert power_text(5) == "5 examples can't distinguish any gain from chance; use more."
     assert smallest_shown_loss(5) == 1.0
 
 

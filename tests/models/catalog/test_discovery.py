@@ -179,7 +179,7 @@ def test_what_a_project_names_is_listed_wherever_it_is(tmp_path: Path, ollama: O
         "gone": f"There is no file {project / 'gone.gguf'}.",
         "qwen3:4b": "",
         "other:latest": f"Ollama at {ollama.address} doesn't have it.",
-        "nonsense": "'nonsense' is no model URI.",
+        "nonsense": "'nonsense' isn't a model URI.",
     }
     assert Path(models[1].uri.removeprefix("gguf:")).resolve() == path
 

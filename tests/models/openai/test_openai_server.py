@@ -364,5 +364,5 @@ def test_what_is_missing_is_said(server: OpenAIServer) -> None:
         open_model(f"openai:{server.endpoint}/wrong#qwen3")
     with pytest.raises(ServerError, match="Start the server"):
         open_model("openai:http://127.0.0.1:9/v1#qwen3")
-    with pytest.raises(ModelUriError, match="no http address"):
+    with pytest.raises(ModelUriError, match="isn't an http address"):
         open_model("openai:localhost:8080/v1#qwen3")

@@ -59,7 +59,7 @@ def test_an_artifact_outside_of_a_project_never_becomes_current(made, tmp_path):
     copied = shutil.copytree(artifact, tmp_path / "a" / "b" / "copied")
     done = promptgrad("-C", root, "promote", copied)
     assert done.returncode == 2
-    assert "doesn't lie where it was saved: artifacts/NAME/REVISION/VERSION" in told(done)
+    assert "isn't where it was saved: artifacts/NAME/REVISION/VERSION" in told(done)
     assert not list(tmp_path.glob("releases.json"))
 
 

@@ -249,7 +249,7 @@ def test_a_failing_critical_slice_is_withheld_though_the_mean_is_better(tmp_path
 def test_what_the_test_split_can_decide_is_said_before_the_run(project):
     root, _, _ = project
     told = promptgrad("-C", root, "check", "--no-probe").stdout
-    assert "40 examples: a gain below 0.150 can't be told from chance" in " ".join(told.split())
+    assert "40 examples: a gain below 0.150 can't be distinguished from chance" in " ".join(told.split())
     add_gates(root, "must_pass = ['nobody']")
     for command in (("check", root, "--no-probe"), ("run", root, "--quiet")):
         done = promptgrad(*command)

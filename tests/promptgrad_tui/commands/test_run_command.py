@@ -316,7 +316,7 @@ def test_an_error_about_an_example_without_an_id_names_its_line(tmp_path):
     assert re.search(
         r"raised KeyError on the example [0-9a-f]{16}: 'nothing to read' \(program.py, line 7\)", reason
     )
-    assert f"The example stands in {project / 'data' / 'test.jsonl'}, line 31." in reason
+    assert f"The example is in {project / 'data' / 'test.jsonl'}, line 31." in reason
 
 
 def test_a_run_is_named_by_a_part_of_its_id(finished):

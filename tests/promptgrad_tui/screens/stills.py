@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from engine.ground.interval import Interval
 from engine.journal.events import DataUsed, GateResult, ModelUsed, SplitScores, TestFinished, TestOpened
 from engine.journal.journal import Journal
-from engine.programs.rules import Rule, RuleSet
+from engine.programs.rules import Rule
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import load_project
 from engine.release.manifest import PROGRAM, PROMPT, ArtifactManifest, ModelProved, file_digest, load_manifest
@@ -106,7 +106,7 @@ def write_transfer(journal: Journal, artifact: Path, *, time: float) -> None:
     manifest = load_manifest(artifact)
     run, data = "measured-elsewhere", manifest.data["test"]
     model = ModelUsed(uri="gguf:/models/larger.gguf", revision="sha256:" + "b7e2a90c41d8" * 5)
-    rules = RuleSet(manifest.rules).digest
+    rules = manifest.state.digest
     journal.append(
         run,
         TestOpened(

@@ -192,7 +192,7 @@ def test_a_broken_file_shows_the_line_and_is_read_again_once_it_is_mended(tmp_pa
     project = write_project(tmp_path / "desk", f"{TOML}[optimizer]\nepochs = \n")
 
     async def script(pilot: Pilot[int]) -> None:
-        screen = await until(pilot, "is no TOML")
+        screen = await until(pilot, "isn't TOML")
         assert "epochs =" in screen
         assert f"line {TOML.count(chr(10)) + 2}" in screen
         assert "can't be read" in screen

@@ -134,7 +134,7 @@ def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     recorded.journal.path.write_bytes(b"nonsense" * 1000)
 
     async def script(pilot: Pilot[int]) -> None:
-        screen = await until_told(pilot, "the file is no journal")
+        screen = await until_told(pilot, "the file isn't a journal")
         assert "while a run writes to it." in screen, "a hint is told to its end, however long the path is"
 
     drive(recorded.folder, None, script)

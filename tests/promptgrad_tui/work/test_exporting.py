@@ -194,7 +194,7 @@ def test_an_export_has_the_measured_tokens_or_says_where_not(
     text = exported(artifact, to, tmp_path / "out")
     found = [tokens(RENDERERS[to](text, ticket, artifact.parents[3])) for ticket in tickets[:40]]
     if "conditional" in str(artifact):
-        assert "all 8 rules stand in the prompt" in text.splitlines()[0]
+        assert "all 8 rules are in the prompt" in text.splitlines()[0]
         assert found != measured[:40]
     else:
         assert found == measured[:40]

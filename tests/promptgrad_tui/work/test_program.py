@@ -245,7 +245,7 @@ def test_without_names_there_are_no_hooks(tmp_path: Path) -> None:
 
 
 def test_hooks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="no example formatter"):
+    with pytest.raises(ProjectError, match="isn't an example formatter"):
         build_formatter(project(tmp_path, top='example_formatter = "hooks.py:Half"\n', hooks_py=HOOKS))
     with pytest.raises(ProjectError, match="can't be called with one rule"):
         build_acceptor(project(tmp_path, top='rule_acceptor = "hooks.py:accept_nothing"\n'))

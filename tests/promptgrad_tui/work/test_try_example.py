@@ -148,6 +148,6 @@ def test_what_cannot_be_appended_to_says_why_and_stays(tmp_path: Path) -> None:
     assert rows.read_text() == "a,b\n1,x\n"
     broken = tmp_path / "train.json"
     broken.write_text("[{]")
-    with pytest.raises(DataError, match="no JSON"):
+    with pytest.raises(DataError, match="not JSON"):
         append_example(broken, {"a": "1"})
     assert broken.read_text() == "[{]"

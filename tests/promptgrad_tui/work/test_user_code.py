@@ -142,21 +142,40 @@ from promptgrad_tui import PromptGradConfig, Score
 import models
 from models.words import WORD
 from engine import rules
+from models.errors import Outer
 
 
 def score(example, prediction):
-    from engine.programs.rules import later
+    from engine.rules import later
     import models.deep.inside
 
     assert models.deep.inside.HERE == "user" and later() == "user" and WORD == "user"
+    assert Outer(inner={"x": 1}).inner.x == 1
     is_right = prediction.queue == example["queue"]
     return Score(float(is_right), is_right)
 """
 
+FORWARD = """
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class Outer(BaseModel):
+    inner: Inner
+
+
+class Inner(BaseModel):
+    x: int
+"""
+
 RUN_AFTERWARDS = """
+import builtins
 import json
 import sys
 from pathlib import Path
+
+python_import = builtins.__import__
 
 import dspy
 
@@ -167,8 +186,6 @@ from models import open_model
 from models.settings import ModelSettings
 from promptgrad_tui.work.code.user_code import load_object
 
-# as the worker does, whose own module is __main__
-__package__ = "promptgrad_tui"
 metric = load_object(Path(sys.argv[1]), "metric.py:score")
 
 
@@ -198,7 +215,11 @@ try:
 except ModelError as error:
     print(type(error).__module__)
 from promptgrad_tui import Score, open_model as again
-print(Score.__module__, again.__module__, sys.modules["models.words"].WORD)
+import models
+
+assert builtins.__import__ is python_import
+assert models.open_model is again
+print(Score.__module__, again.__module__, metric.__globals__["models"].words.WORD)
 """
 
 
@@ -209,6 +230,7 @@ def test_a_project_with_its_own_engine_and_models_works_and_so_do_we(tmp_path: P
         metric=HOSTILE,
         engine__rules="def later():\n    return 'user'\n",
         models__words="WORD = 'user'\n",
+        models__errors=FORWARD,
         models__deep__inside="HERE = 'user'\n",
     )
     if has_init:
@@ -222,3 +244,40 @@ def test_a_project_with_its_own_engine_and_models_works_and_so_do_we(tmp_path: P
     assert done.returncode == 0, done.stderr
     assert "- Parcels go to ship." in done.stdout
     assert done.stdout.splitlines()[-2:] == ["models.errors", "engine.ground.score models.opening user"]
+
+
+LOAD = """
+import sys
+from pathlib import Path
+
+from engine.ground.errors import ProjectError
+from promptgrad_tui.work.code.user_code import load_object
+
+root = Path(sys.argv[1])
+print(load_object(root, "models/score.py:score")())
+try:
+    load_object(root, "broken.py:score")
+except ProjectError as error:
+    print(error.message)
+"""
+
+
+def test_a_folder_called_like_ours_is_loaded_and_its_faults_have_their_names(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path / "project",
+        models__score="from .words import WORD\ndef score():\n    import models.words\n    return WORD\n",
+        models__words="WORD = 'user'\n",
+        broken="import models.missing\n",
+    )
+    script = tmp_path / "run.py"
+    script.write_text(LOAD, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "project"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "user",
+        "broken.py, line 1: ModuleNotFoundError: No module named 'models.missing'.",
+    ]

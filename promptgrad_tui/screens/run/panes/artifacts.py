@@ -94,7 +94,7 @@ def paint(row: MatrixRow, _widths: Sequence[int]) -> Sequence[Line]:
 def revision_of(row: MatrixRow) -> str:
     """Return the short name of the model revision that it was measured on."""
     if row.transfer is not None:
-        return row.transfer.model.revision.rpartition(":")[2][:12]
+        return row.transfer.model.short
     return row.entry.path.parts[-2] if row.entry is not None else ""
 
 

@@ -168,7 +168,7 @@ def test_a_program_in_python_is_imported_and_the_first_line_says_so(
         conditional=conditional,
     )
     text = export(made, "python")
-    assert text.splitlines()[0].startswith("# Needs program.py of the project beside it")
+    assert text.splitlines()[0].startswith("# Besides dspy, this needs program.py of the project next to it")
     alone = tmp_path / "alone"
     alone.mkdir()
     (alone / "program.py").write_text(OWN_PROGRAM)

@@ -170,7 +170,7 @@ def test_promptfoo_says_where_it_cannot_check(tmp_path: Path) -> None:
 def test_one_text_for_conditional_rules_says_so_on_its_first_line(tmp_path: Path, to: str) -> None:
     written = export(source(tmp_path, conditional=True), to)
     first = written.splitlines()[0]
-    assert "all 4 rules stand in the prompt" in first
+    assert "all 4 rules are in the prompt" in first
     assert "--to python" in first
 
 
@@ -208,7 +208,7 @@ def test_messages_of_several_steps_stand_apart(tmp_path: Path) -> None:
 
 def test_an_input_that_is_no_text_has_no_place(tmp_path: Path) -> None:
     made = source(tmp_path, base=dspy.Predict(Vision), rules=(Rule(text="Look twice."),))
-    with pytest.raises(ArtifactError, match="'picture' of self is no text"):
+    with pytest.raises(ArtifactError, match="'picture' of self isn't text"):
         export(made, "messages")
     assert "Look twice." in export(made, "dspy")
 

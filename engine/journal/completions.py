@@ -1,0 +1,86 @@
+"""Where completions are remembered, and what they cost a run: calls, tokens and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engine.journal.events import Tokens
+from engine.journal.journal import Completion
+
+
+class CompletionStore(Protocol):
+    """Where completions are remembered; `Journal` is one, `MemoryCompletions` another."""
+
+    def completion(self, key: str) -> Completion | None:
+        """Return the completion of that key, if one was paid for."""
+        ...
+
+    def remember_completion(self, completion: Completion) -> bool:
+        """Keep a completion; False if its key is known already."""
+        ...
+
+    def completions_paid(self, run: str) -> int:
+        """Return how many completions a run has paid for."""
+        ...
+
+
+class MemoryCompletions:
+    """Completions of one process, for a run without a journal."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Completion] = {}
+
+    def completion(self, key: str) -> Completion | None:
+        """Return the completion of that key, if one was paid for."""
+        return self._known.get(key)
+
+    def remember_completion(self, completion: Completion) -> bool:
+        """Keep a completion; False if its key is known already."""
+        return self._known.setdefault(completion.key, completion) is completion
+
+    def completions_paid(self, run: str) -> int:
+        """Return how many completions a run has paid for."""
+        return sum(completion.run == run for completion in list(self._known.values()))
+
+
+@dataclass(frozen=True)
+class RunUsage:
+    """What a run has used: completions it paid for, those it found remembered, tokens it paid for.
+
+    A resumed run reports the same numbers as one that was never interrupted.
+    """
+
+    calls: int = 0
+    remembered: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass
+class Pace:
+    """Seconds per call when calls overlap: the time in which any call ran, divided by their number."""
+
+    _calls: int = 0
+    _under_way: int = 0
+    _seconds: float = 0.0
+    _since: float = 0.0
+
+    @property
+    def seconds_per_call(self) -> float:
+        """Seconds per finished call; 0 before the first one."""
+        return self._seconds / self._calls if self._calls else 0.0
+
+    def begin(self, now: float) -> None:
+        """Record that a call begins."""
+        self._add(now)
+        self._under_way += 1
+
+    def end(self, now: float) -> None:
+        """Record that a call has ended."""
+        self._add(now)
+        self._under_way -= 1
+        self._calls += 1
+
+    def _add(self, now: float) -> None:
+        self._seconds += now - self._since if self._under_way else 0.0
+        self._since = now

@@ -1,0 +1,196 @@
+"""The parts that events are made of: models, data, scores, gates, and the summary of a run."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from engine.ground.interval import Interval
+from engine.ground.model import Model
+from engine.ground.revision import short_digest
+from engine.journal.event_base import Part, Tokens
+from engine.journal.learning_events import LayersCompared
+from engine.programs.demonstrations import Demonstration
+from engine.programs.rules import ParsedRule, Rule
+
+Status = Literal["improved", "no_improvement", "budget", "stopped", "error"]
+ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
+"""The statuses of a run that did everything it had to do."""
+
+
+class ModelUsed(Part):
+    """A model of a run: the URI that opened it and the revision that answered."""
+
+    uri: str
+    revision: str
+    verified: bool = True
+    template_digest: str | None = None
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Return what an opened model is."""
+        revision = model.revision
+        return cls(
+            uri=model.uri,
+            revision=revision.digest,
+            verified=revision.verified,
+            template_digest=revision.template_digest,
+        )
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the revision, for screens."""
+        return short_digest(self.revision)
+
+    def is_other_than(self, before: ModelUsed) -> bool:
+        """Whether weights or chat template differ; a template that isn't known may be the same."""
+        templates = (self.template_digest, before.template_digest)
+        return self.revision != before.revision or (None not in templates and templates[0] != templates[1])
+
+
+class DataUsed(Part):
+    """One split: how many examples, and the hash of their content."""
+
+    n: int
+    digest: str
+
+
+class CarvedTest(Part):
+    """A test split that was taken out of train: the run that first did so, its seed, and the examples.
+
+    `examples` maps the key of each example's inputs to the key of the whole example.
+    """
+
+    run: str = ""
+    seed: int = 0
+    examples: dict[str, str]
+
+
+class DroppedProposal(Part):
+    """A proposal that was dropped, and why."""
+
+    proposal: ParsedRule
+    reason: str
+
+
+class SliceScore(Part):
+    """One slice in one state of the program: its score, and how many of its examples were answered wrong.
+
+    If examples are run several times, one wrong answer makes the example count as wrong.
+    """
+
+    score: Interval
+    failures: int
+
+
+class SliceScores(Part):
+    """One slice of a split: its scores, its gain, and how many wrong answers remain."""
+
+    baseline: Interval
+    optimized: Interval
+    gain: Interval
+    failures: int
+
+
+class SplitScores(Part):
+    """A program's scores on the two held-out splits; None for a split that wasn't scored."""
+
+    validation: Interval | None = None
+    test: Interval | None = None
+
+
+class GateResult(Part):
+    """One release gate: what was measured (None if nothing was), the bound, and the verdict.
+
+    `gate` is its name in `promptgrad.toml`, such as "slices.refund".
+    """
+
+    gate: str
+    value: float | None
+    comparison: Literal["at least", "more than", "at most"]
+    bound: float
+    passed: bool
+    detail: str = ""
+
+
+class KeptRule(Part):
+    """A rule of the final program, with its measured effect."""
+
+    id: str
+    text: str
+    trigger: str
+    predictor: str
+    action: Literal["add"] = "add"
+    delta: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    epoch: int
+    batch: int
+    source: str = ""
+    note: str = ""
+
+    @classmethod
+    def of(cls, rule: Rule) -> KeptRule:
+        """Return a rule with the figures of its evidence."""
+        evidence = rule.evidence
+        return cls(
+            id=rule.id,
+            text=rule.text,
+            trigger=rule.trigger,
+            predictor=rule.predictor,
+            delta=evidence.delta if evidence else None,
+            low=evidence.low if evidence else None,
+            high=evidence.high if evidence else None,
+            n=evidence.n if evidence else 0,
+            epoch=rule.epoch,
+            batch=rule.batch,
+            source=rule.source,
+            note=rule.note,
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """The rule itself, without its evidence."""
+        return Rule(text=self.text, trigger=self.trigger, predictor=self.predictor)
+
+
+class RunSummary(Part):
+    """The result of a run; `--json` prints this.
+
+    `slices` and `test_opening` belong to the test split, `validation_slices` to the best state on the
+    validation split. `withheld` is the folder of a program that gained something but failed a gate;
+    `artifact` is None in that case. `reflection_moved` says what happened to a separate reflection model, if
+    its name no longer means the same weights.
+    """
+
+    run: str
+    status: Status
+    reason: str
+    model: ModelUsed
+    baseline: SplitScores = SplitScores()
+    optimized: SplitScores = SplitScores()
+    rules: tuple[KeptRule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+    layers: LayersCompared | None = None
+    calls: int = 0
+    tokens: Tokens = Tokens()
+    seconds: float = 0.0
+    artifact: str | None = None
+    slices: dict[str, SliceScores] = Field(default_factory=dict)
+    validation_slices: dict[str, SliceScores] = Field(default_factory=dict)
+    test_opening: int = 0
+    gates: tuple[GateResult, ...] = ()
+    withheld: str | None = None
+    reflection_moved: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run reached its own end: nothing cut it short, and there is nothing to resume."""
+        return self.status in ENDED
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the run reached its end with a better program that a gate keeps from use."""
+        return self.status == "no_improvement" and self.withheld is not None

@@ -1,0 +1,47 @@
+"""Log-probabilities that are paid for once, recorded and replayed as completions are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any
+
+from engine.ground.model import Messages, Model
+from engine.journal.event_base import Tokens
+from engine.journal.replay import Replay
+
+
+class RecordedScorer:
+    """A model's `score` with a `Replay` before it."""
+
+    def __init__(self, replay: Replay, model: Model) -> None:
+        self._replay = replay
+        self._revision = model.revision
+        self._score: Callable[[Messages, Sequence[str]], Sequence[float]] = model.score  # type: ignore[attr-defined]
+
+    def score(self, messages: Messages, continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation: from the record or, once, from the model."""
+        asked = {"messages": [dict(message) for message in messages], "continuations": list(continuations)}
+
+        def answer() -> tuple[str, Tokens]:
+            return json.dumps([float(value) for value in self._score(messages, continuations)]), Tokens()
+
+        kept = self._replay.recorded(self._key(asked), _brief(asked), answer)
+        return [float(value) for value in json.loads(kept.response)]
+
+    def _key(self, asked: dict[str, Any]) -> str:
+        """Return the hash of all that the numbers depend on: weights, template, prompt, continuations."""
+        identity = ["score", self._revision.digest, self._revision.template_digest, asked]
+        return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
+
+
+def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
+    """Return the model's scorer, or None if it doesn't tell log-probabilities."""
+    return RecordedScorer(replay, model) if callable(getattr(model, "score", None)) else None
+
+
+def _brief(asked: dict[str, Any]) -> str:
+    """Return what a person wants to see of a scoring: the last message and what could follow it."""
+    last = asked["messages"][-1:] if asked["messages"] else []
+    return json.dumps({"score": last, "continuations": asked["continuations"]})

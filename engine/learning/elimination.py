@@ -1,0 +1,47 @@
+"""Backward elimination: whatever is held is tested by leaving it out, and goes if it isn't missed.
+
+Forward selection keeps what helped when it came; what came later may have made it superfluous (Efroymson
+1960, stepwise regression). Rules go one at a time; of the demonstrations the later half goes at once.
+"""
+
+from __future__ import annotations
+
+from engine.journal.events import Emit
+from engine.learning.layer_tests import LayerChange, LayerTester
+from engine.learning.state_events import state_changed
+from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.state import LearnedState
+
+_FEWEST_DEMONSTRATIONS = 4
+
+
+class Elimination:
+    """Thins a state by paired tests, the least proved rule first."""
+
+    def __init__(self, tester: LayerTester, emit: Emit) -> None:
+        self._tester = tester
+        self._emit = emit
+
+    def thin(self, state: LearnedState, epoch: int) -> LearnedState:
+        """Return `state` without what it scores no worse without."""
+        for rule in sorted(state.rules, key=lambda rule: rule.evidence.delta if rule.evidence else 0.0):
+            state = self._without(state, state.removing(rule), rule.source, f"without: {rule.text}", epoch)
+        while len(state.demonstrations) >= 2 * _FEWEST_DEMONSTRATIONS:
+            shown = state.demonstrations.demonstrations
+            half = state.with_demonstrations(DemonstrationSet(shown[: (len(shown) + 1) // 2]))
+            thinned = self._without(state, half, "elimination", f"{len(shown) // 2} fewer examples", epoch)
+            if thinned == state:
+                break
+            state = thinned
+        return state
+
+    def _without(
+        self, before: LearnedState, after: LearnedState, source: str, title: str, epoch: int
+    ) -> LearnedState:
+        layer = "rules" if after.rules != before.rules else "demonstrations"
+        change = LayerChange(layer, "remove", source, title, before, after, epoch, 0)
+        result = self._tester.test(change)
+        if not result.is_accepted:
+            return before
+        self._emit(state_changed(after, f"{change.place}/state", epoch, 0, "thinned"))
+        return after

@@ -1,0 +1,180 @@
+"""The paired test of a set: rules that belong together, or demonstrations, against the state without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.ground.statistics import Stratum, paired_interval
+from engine.journal.events import Emit
+from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
+from engine.learning.rollouts import Item, RolloutRunner
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
+from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.state import LearnedState
+from engine.project.config import PromptGradConfig
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A change of one layer by several of its parts at once."""
+
+    layer: Layer
+    action: LayerAction
+    source: str
+    title: str
+    before: LearnedState
+    after: LearnedState
+    epoch: int
+    batch: int
+
+    @property
+    def place(self) -> str:
+        """Where in the run this is tested; no two tests share it."""
+        states = f"{self.before.digest}/{self.after.digest}"
+        return f"epoch{self.epoch}/batch{self.batch}/layer/{self.layer}/{self.action}/{states}"
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that only one side has."""
+        return tuple(
+            [rule for rule in self.after.rules if rule not in self.before.rules]
+            + [rule for rule in self.before.rules if rule not in self.after.rules]
+        )
+
+    @property
+    def demonstrations(self) -> tuple[Demonstration, ...]:
+        """The demonstrations that only one side has."""
+        before = {shown.id for shown in self.before.demonstrations}
+        after = {shown.id for shown in self.after.demonstrations}
+        both = [*self.after.demonstrations, *self.before.demonstrations]
+        return tuple(shown for shown in both if shown.id in before ^ after)
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """A change of a layer with what its test said."""
+
+    change: LayerChange
+    verdict: Verdict
+    reason: str
+    evidence: Evidence
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the change is kept."""
+        return self.verdict == "accepted"
+
+    @property
+    def state(self) -> LearnedState:
+        """The state after the change; what is new in it carries the evidence of its set."""
+        if self.change.action == "remove":
+            return self.change.after
+        after, new_rules = self.change.after, {rule.id for rule in self.change.rules}
+        new_shown = {shown.id for shown in self.change.demonstrations}
+        evidence = {"evidence": self.evidence}
+        return LearnedState(
+            RuleSet(r.model_copy(update=evidence) if r.id in new_rules else r for r in after.rules),
+            DemonstrationSet(
+                d.model_copy(update=evidence) if d.id in new_shown else d for d in after.demonstrations
+            ),
+        )
+
+
+class LayerTester:
+    """Tests changes of a layer on the validation examples, all of them up to a bound.
+
+    A set touches all examples, so the sample has no strata; what the state before answered is known from the
+    last validation and costs nothing. What is added must pass as a rule must (`rule_validation_mode`); what
+    is removed must not be missed.
+    """
+
+    def __init__(
+        self, runner: RolloutRunner, validation: Sequence[Item], config: PromptGradConfig, *, emit: Emit
+    ) -> None:
+        self._runner = runner
+        self._items = list(validation)[: max(_MOST_EXAMPLES, config.rule_validation_examples)]
+        self._config = config
+        self._emit = emit
+
+    def test(self, change: LayerChange) -> LayerResult:
+        """Return the verdict on a change, with its evidence."""
+        self._emit(
+            LayerTestStarted(
+                id=f"{change.place}/started",
+                epoch=change.epoch,
+                batch=change.batch,
+                layer=change.layer,
+                action=change.action,
+                source=change.source,
+                title=change.title,
+                n=len(self._items),
+                before=change.before.digest,
+                after=change.after.digest,
+                rules=change.rules,
+                demonstrations=change.demonstrations,
+            )
+        )
+        evidence = self._evidence(change)
+        verdict, reason = self._judge(change, evidence)
+        self._emit(
+            LayerTested(
+                id=f"{change.place}/finished",
+                epoch=change.epoch,
+                batch=change.batch,
+                layer=change.layer,
+                action=change.action,
+                source=change.source,
+                title=change.title,
+                before=change.before.digest,
+                after=change.after.digest,
+                verdict=verdict,
+                reason=reason,
+                rules=change.rules,
+                demonstrations=change.demonstrations,
+                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
+                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                evidence=evidence,
+            )
+        )
+        return LayerResult(change, verdict, reason, evidence)
+
+    def _evidence(self, change: LayerChange) -> Evidence:
+        calls = sum(
+            not self._runner.is_known(state, item)
+            for state in (change.before, change.after)
+            for item in self._items
+        )
+        before = self._runner.run(change.before, self._items)
+        after = self._runner.run(change.after, self._items)
+        deltas = [new.score.value - old.score.value for old, new in zip(before, after, strict=True)]
+        delta, low, high = paired_interval([Stratum(1.0, deltas)])
+        keys = [item.key for item in self._items]
+        return Evidence(
+            delta=delta,
+            low=low,
+            high=high,
+            n=len(deltas),
+            deltas=dict(zip(keys, deltas, strict=True)),
+            calls=calls,
+        )
+
+    def _judge(self, change: LayerChange, evidence: Evidence) -> tuple[Verdict, str]:
+        if change.action == "remove":
+            if evidence.delta >= 0:
+                return "accepted", "the score doesn't fall without it"
+            return "rejected", "the score falls without it"
+        least = self._config.rule_validation_min_delta
+        if self._config.rule_validation_mode == "delta":
+            if evidence.delta >= least:
+                return "accepted", f"the gain is at least {least:g}"
+            return "rejected", f"the gain is below {least:g}"
+        if evidence.low > 0:
+            return "accepted", "the 95 % interval of the gain lies above 0"
+        if evidence.delta >= least:
+            return "needs_review", "there is a gain, but its 95 % interval includes 0"
+        return "rejected", "the 95 % interval of the gain includes 0"
+
+
+_MOST_EXAMPLES = 120
+"""Validation examples in the test of a set."""

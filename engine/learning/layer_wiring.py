@@ -1,0 +1,151 @@
+"""How the parts that learn sets of rules and demonstrations are put together for one program and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dspy
+
+from engine.ground.model import Messages
+from engine.journal.events import Emit
+from engine.learning.answers import AnswerSpace, answer_space
+from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.layer_tests import LayerTester
+from engine.learning.layers import LayerLearner
+from engine.learning.leakage import QuotationIndex
+from engine.learning.proposals.choice import chosen_sources, made_sources
+from engine.learning.proposals.questions import Questioner
+from engine.learning.proposals.source import as_proposal
+from engine.learning.review import Reviewer
+from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rule_search import RuleSearch
+from engine.learning.screening.likelihood import AnswerScorer, Likelihood
+from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal
+from engine.learning.selection import RuleAcceptor
+from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.formatting import as_text
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
+from engine.project.config import PromptGradConfig, SourceName
+
+PromptRoom = Callable[[Messages], bool]
+"""Whether a prompt leaves room enough for its answer."""
+
+_MOST_CHARACTERS = 10_000
+
+
+def room_by_characters(messages: Messages) -> bool:
+    """Return whether messages are short enough for any model: where nobody can count tokens."""
+    return sum(len(str(message["content"])) for message in messages) <= _MOST_CHARACTERS
+
+
+class LayerWiring:
+    """The choice of sources and of the evidence by which they are screened, and the parts made for it.
+
+    `sources` are the names of all that propose rules, the analysis of failures among them.
+    """
+
+    def __init__(
+        self,
+        program: FrozenProgram,
+        runner: RolloutRunner,
+        train: Sequence[Item],
+        config: PromptGradConfig,
+        *,
+        scorer: AnswerScorer | None,
+        adapter: dspy.Adapter,
+        room: PromptRoom,
+        seed: int,
+        emit: Emit,
+    ) -> None:
+        self._program = program
+        self._runner = runner
+        self._train = train
+        self._config = config
+        self._scorer = scorer
+        self._adapter = adapter
+        self._room = room
+        self._seed = seed
+        self._emit = emit
+        self._space = answer_space(program, train)
+        self.sources: Sequence[SourceName] = chosen_sources(
+            config.sources, self._space, is_one_step=self._answers_at_once(self._space)
+        )
+
+    def learner(
+        self,
+        tester: LayerTester,
+        reflection_lm: dspy.LM,
+        quotations: QuotationIndex,
+        acceptor: RuleAcceptor,
+        reviewer: Reviewer | None,
+    ) -> LayerLearner | None:
+        """Return what learns sets of rules and demonstrations; None if only failures are to be analysed."""
+        config, seed, emit = self._config, self._seed, self._emit
+        proposing = made_sources(
+            self.sources,
+            Questioner(reflection_lm, seed=seed, emit=emit),
+            self._program.task(),
+            seed=seed,
+            samples=config.gradient_samples,
+        )
+        if not proposing and not config.max_demonstrations:
+            return None
+        signal = self._signal()
+
+        def is_sound(rule: Rule) -> bool:
+            return quotations.quoted_span(rule.text) is None and acceptor(as_proposal(rule))
+
+        demonstrations = DemonstrationSearch(
+            self._runner,
+            tester,
+            signal,
+            self._space,
+            self._train,
+            self._fits,
+            most=config.max_demonstrations,
+            seed=seed,
+            emit=emit,
+        )
+        rules = RuleSearch(
+            proposing, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
+        )
+        return LayerLearner(
+            demonstrations if config.max_demonstrations else None,
+            rules if proposing else None,
+            signal,
+            self._space,
+            self._train,
+            failure_threshold=config.failure_threshold,
+            reviewer=reviewer,
+            emit=emit,
+        )
+
+    def _signal(self) -> Signal:
+        """Return the likelihood where the model tells it and the program answers at once, else the score."""
+        space = self._space
+        if self._scorer is None or space is None or not self._answers_at_once(space):
+            return ScoreSignal(self._runner)
+        return LikelihoodSignal(Likelihood(self._program, self._scorer, self._adapter, space))
+
+    def _answers_at_once(self, space: AnswerSpace | None) -> bool:
+        """Return whether the program's only step writes the answer and nothing else."""
+        if space is None or len(self._program.predictors) > 1:
+            return False
+        return list(self._program.signature(space.predictor).output_fields) == [space.field]
+
+    def _fits(self, demonstrations: DemonstrationSet) -> bool:
+        """Return whether the longest training example still fits behind these demonstrations."""
+        module = self._program.with_state(LearnedState(RuleSet(), demonstrations))
+        adapter = self._adapter
+        longest = max(self._train, key=lambda item: sum(len(as_text(v)) for v in item.inputs.values()))
+        return all(
+            self._room(adapter.format(step.signature, step.demos, _known_inputs(step, longest)))
+            for _, step in module.named_predictors()
+        )
+
+
+def _known_inputs(step: Any, item: Item) -> dict[str, Any]:
+    return {name: item.inputs.get(name, "") for name in step.signature.input_fields}

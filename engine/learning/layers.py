@@ -1,0 +1,112 @@
+"""Learning both layers from a batch: demonstrations first, then rules on top, each by its own paired test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.journal.events import Emit, Phase
+from engine.learning.answers import AnswerSpace
+from engine.learning.batches import Batch
+from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.layer_tests import LayerResult
+from engine.learning.proposals.source import Findings
+from engine.learning.review import Reviewer
+from engine.learning.rollouts import Item
+from engine.learning.rule_search import RuleSearch
+from engine.learning.rule_tests import Change, Tested
+from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.learning.state_events import state_changed
+from engine.programs.state import LearnedState
+
+Enter = Callable[[Phase, int, int, str], None]
+"""Called with a phase, the epoch, the batch and a detail when the work turns to something else."""
+
+Keep = Callable[[LearnedState], None]
+"""Called with each state that passed its test, before anything else is tried."""
+
+
+class LayerLearner:
+    """Tries additions to both layers of a state, and returns the state with those that passed."""
+
+    def __init__(
+        self,
+        demonstrations: DemonstrationSearch | None,
+        rules: RuleSearch | None,
+        signal: Signal,
+        space: AnswerSpace | None,
+        train: Sequence[Item],
+        *,
+        failure_threshold: float,
+        reviewer: Reviewer | None,
+        emit: Emit,
+    ) -> None:
+        self._demonstrations = demonstrations
+        self._rules = rules
+        self._signal = signal
+        self._space = space
+        self._train = train
+        self._threshold = failure_threshold
+        self._reviewer = reviewer
+        self._emit = emit
+
+    def learn(self, state: LearnedState, batch: Batch, enter: Enter, keep: Keep) -> LearnedState:
+        """Return `state` with what passed; demonstrations are tried once an epoch while there are none."""
+        epoch, number = batch.epoch, batch.number
+        given = self._given(batch)
+        if isinstance(self._signal, LikelihoodSignal):
+            self._signal.likelihood.compete(given)
+        if self._demonstrations is not None and not len(state.demonstrations):
+            enter("screening", epoch, number, "demonstrations")
+            result = self._demonstrations.propose(state, epoch, number)
+            if result is not None and result.is_accepted:
+                state = self._kept(result, keep)
+        if self._rules is not None:
+            enter("proposals", epoch, number, "")
+            findings = Findings(
+                state=state,
+                train=self._train,
+                space=self._space,
+                epoch=epoch,
+                batch=number,
+                given=given,
+                confusions=self._rules.confusions(state, self._space, self._train),
+            )
+            for result in self._rules.propose(findings):
+                if self._reviewer is not None:
+                    state = self._reviewer.settle(state, _by_rule(result))
+                    keep(state)
+                elif result.is_accepted:
+                    state = self._kept(result, keep)
+        return state
+
+    def _given(self, batch: Batch) -> dict[str, Any]:
+        """Return the wrong answers of a batch, by the key of the example."""
+        if self._space is None:
+            return {}
+        return {
+            item.key: rollout.prediction[self._space.field]
+            for item, rollout in batch.failures(self._threshold)
+            if rollout.prediction is not None and rollout.prediction.get(self._space.field) is not None
+        }
+
+    def _kept(self, result: LayerResult, keep: Keep) -> LearnedState:
+        change, state = result.change, result.state
+        keep(state)
+        reason = "demonstrated" if change.layer == "demonstrations" else "accepted"
+        self._emit(state_changed(state, f"{change.place}/state", change.epoch, change.batch, reason))
+        return state
+
+
+def _by_rule(result: LayerResult) -> list[Tested]:
+    """Return the test of a set as the test of each rule in it, for a person to decide on one by one."""
+    change = result.change
+    return [
+        Tested(
+            Change("add", rule, change.before, change.before.adding(rule), change.epoch, change.batch),
+            result.verdict,
+            result.reason,
+            result.evidence,
+        )
+        for rule in change.rules
+    ]

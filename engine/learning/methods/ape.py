@@ -1,0 +1,47 @@
+"""APE: instructions induced from inputs and outputs, the best of them varied and tried again.
+
+Source: Zhou et al. 2023, Large Language Models Are Human-Level Prompt Engineers (arXiv 2211.01910).
+"""
+
+from __future__ import annotations
+
+import dspy
+
+from engine.ground.seeds import generator
+from engine.learning.methods.candidates import Candidate, InstructionSearch, step_by_step
+from engine.learning.methods.method import MethodTask
+
+_SHOWN = 5
+_SHARE_INDUCED = 0.6
+"""How much of the budget goes to instructions from examples; the rest varies the best."""
+_INDUCE = (
+    "Someone gave an instruction, and these are the inputs and outputs that came of it. Write that "
+    "instruction in a few plain sentences: what to do, and which outputs there are. Write nothing else."
+)
+_VARY = (
+    "Say this instruction in other words. Keep what it asks for. Write the new instruction and nothing else."
+)
+
+
+def ape(task: MethodTask) -> dspy.Module:
+    """Propose instructions from examples, score them, and resample around the best."""
+    return step_by_step(InstructionSearch(task), _improve)
+
+
+def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> Candidate:
+    best = start
+    rng = generator(search.task.seed, "ape", step)
+    induced = max(round(rounds * _SHARE_INDUCED), 1)
+    for number in range(rounds):
+        if number < induced:
+            examples = rng.sample(list(search.task.train), min(_SHOWN, len(search.task.train)))
+            pairs = "\n\n".join(
+                f"Input: {search.shown(example)}\nOutput: {search.expected(example)}" for example in examples
+            )
+            text = search.propose(_INDUCE, pairs)
+        else:
+            text = search.propose(_VARY, best.text)
+        if text and text != best.text:
+            candidate = search.scored(search.with_instruction(start.program, step, text))
+            best = max(best, candidate, key=lambda one: one.mean)
+    return best

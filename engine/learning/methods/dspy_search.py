@@ -1,0 +1,169 @@
+"""DSPy's searches over instructions, rules and demonstrations: MIPROv2, SIMBA, GEPA, InferRules and COPRO.
+
+Each is sized to its budget beforehand, from what its source says that a candidate costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dspy
+
+from engine.ground.errors import ConfigError
+from engine.learning.methods.few_shot import BOOTSTRAPPED, LABELED, shuffled, success_metric
+from engine.learning.methods.method import MethodTask
+
+_FEWEST_FOR_MIPRO = 10
+_MIPRO_CANDIDATES = 6
+_PROPOSING = 12
+"""Calls by which MIPROv2 describes the data and the program before it proposes instructions."""
+_SIMBA_BATCH = 16
+_SIMBA_CANDIDATES = 3
+_GEPA_MINIBATCH = 3
+_COPRO_BREADTH = 4
+_COPRO_EXAMPLES = 20
+
+
+@contextmanager
+def _extra(method: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(
+            f"{method} needs the package {error.name}, which isn't installed.",
+            hint="pip install 'promptgrad-tui[optimizers]'",
+        ) from error
+
+
+def mipro_v2(task: MethodTask) -> dspy.Module:
+    """Search instructions and demonstrations together, by a model of which combinations do well.
+
+    Source: Opsahl-Ong et al. 2024 (arXiv 2406.11695).
+    """
+    if len(task.validation) < _FEWEST_FOR_MIPRO:
+        raise ConfigError(
+            f"mipro_v2 has {len(task.validation)} validation examples to compare candidates on: too few.",
+            hint=f"Validate on {_FEWEST_FOR_MIPRO} examples or more.",
+        )
+    setup = (_PROPOSING + 2 * _MIPRO_CANDIDATES + _MIPRO_CANDIDATES * 2 * BOOTSTRAPPED) * task.steps
+    per_trial = len(task.validation) * task.steps
+    task.need("mipro_v2", setup + 2 * per_trial)
+    with _extra("mipro_v2"):
+        import optuna  # noqa: F401
+    search = dspy.MIPROv2(
+        metric=success_metric(task),
+        prompt_model=task.reflection_lm,
+        task_model=task.lm,
+        max_bootstrapped_demos=BOOTSTRAPPED,
+        max_labeled_demos=LABELED,
+        auto=None,
+        num_candidates=_MIPRO_CANDIDATES,
+        num_threads=task.threads,
+        max_errors=len(task.validation),
+        seed=task.seed,
+    )
+    return search.compile(
+        task.program,
+        trainset=shuffled(task),
+        valset=task.dspy_examples(task.validation),
+        # The base is scored once more than there are trials.
+        num_trials=(task.calls - setup) // per_trial - 1,
+        minibatch=False,
+    )
+
+
+def simba(task: MethodTask) -> dspy.Module:
+    """Learn rules and demonstrations from the examples whose answers vary most.
+
+    Source: DSPy's SIMBA, stochastic introspective mini-batch ascent.
+    """
+    batch = min(_SIMBA_BATCH, len(task.train))
+    per_step = (2 * batch * _SIMBA_CANDIDATES + _SIMBA_CANDIDATES) * task.steps
+    final = (_SIMBA_CANDIDATES + 1) * len(task.train) * task.steps
+    task.need("simba", per_step + final)
+    search = dspy.SIMBA(
+        metric=lambda example, prediction: task.score(example, prediction).value,
+        bsize=batch,
+        num_candidates=_SIMBA_CANDIDATES,
+        max_steps=(task.calls - final) // per_step,
+        max_demos=BOOTSTRAPPED,
+        prompt_model=task.reflection_lm,
+        num_threads=task.threads,
+    )
+    return search.compile(task.program, trainset=task.dspy_examples(task.train), seed=task.seed)
+
+
+def gepa(task: MethodTask) -> dspy.Module:
+    """Rewrite instructions by reflection on failures, over a Pareto front of candidates.
+
+    Source: Agrawal et al. 2025 (arXiv 2507.19457).
+    """
+    task.need("gepa", (len(task.validation) + 2 * _GEPA_MINIBATCH + 1) * task.steps)
+
+    def metric(
+        example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+    ) -> dspy.Prediction:
+        del trace, pred_name, pred_trace
+        score = task.score(example, prediction)
+        return dspy.Prediction(score=score.value, feedback=score.feedback or "This is right.")
+
+    # One reflection comes with two minibatches, before and after it.
+    runs = task.calls * 2 * _GEPA_MINIBATCH // ((2 * _GEPA_MINIBATCH + 1) * task.steps)
+    with _extra("gepa"):
+        search = dspy.GEPA(
+            metric=metric,
+            max_metric_calls=runs,
+            reflection_minibatch_size=_GEPA_MINIBATCH,
+            reflection_lm=task.reflection_lm,
+            num_threads=task.threads,
+            seed=task.seed,
+            warn_on_score_mismatch=False,
+        )
+        return search.compile(
+            task.program,
+            trainset=task.dspy_examples(task.train),
+            valset=task.dspy_examples(task.validation),
+        )
+
+
+def infer_rules(task: MethodTask) -> dspy.Module:
+    """Bootstrap demonstrations, then append the best of several lists of induced rules.
+
+    Source: DSPy's InferRules.
+    """
+    per_candidate = (len(task.validation) + 1) * task.steps
+    bootstrapping = len(task.train) * task.steps
+    task.need("infer_rules", bootstrapping + per_candidate)
+    search = dspy.InferRules(
+        metric=success_metric(task),
+        num_candidates=(task.calls - bootstrapping) // per_candidate,
+        num_threads=task.threads,
+        teacher_settings={"lm": task.reflection_lm},
+        max_bootstrapped_demos=BOOTSTRAPPED,
+        max_labeled_demos=LABELED,
+        max_errors=len(task.validation),
+    )
+    return search.compile(task.program, trainset=shuffled(task), valset=task.dspy_examples(task.validation))
+
+
+def copro(task: MethodTask) -> dspy.Module:
+    """Climb by coordinate ascent over instructions that a model proposes from the best so far.
+
+    Source: DSPy's COPRO, after Yang et al. 2023 (arXiv 2309.03409).
+    """
+    examples = shuffled(task)[:_COPRO_EXAMPLES]
+    per_round = (_COPRO_BREADTH * len(examples) + _COPRO_BREADTH) * task.steps
+    task.need("copro", per_round)
+    search = dspy.COPRO(
+        prompt_model=task.reflection_lm,
+        metric=success_metric(task),
+        breadth=_COPRO_BREADTH,
+        depth=task.calls // per_round,
+    )
+    return search.compile(
+        task.program.deepcopy(),
+        trainset=examples,
+        eval_kwargs={"num_threads": task.threads, "display_progress": False},
+    )

@@ -1,0 +1,123 @@
+"""A model that counts what a method asks of it, and samples by the run's seed where DSPy asks for luck."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import dspy
+from dspy.lm15 import Request, Response, response_to_events
+
+from engine.ground.errors import BudgetExhaustedError, PromptGradError
+from engine.ground.seeds import derive_seed
+
+
+class Meter:
+    """Counts calls up to a limit; what once ended the method (a stop, the budget) ends all later calls too.
+
+    DSPy's executors count errors as wrong answers and go on: `ended` tells the truth afterwards.
+    """
+
+    def __init__(self, calls: int) -> None:
+        self.limit = calls
+        self.used = 0
+        self.ended: PromptGradError | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        """How many calls are left."""
+        return self.limit - self.used
+
+    def take(self) -> None:
+        """Count one call.
+
+        Raises:
+            BudgetExhaustedError: the limit is reached.
+            PromptGradError: whatever ended the method before.
+        """
+        with self._lock:
+            if self.ended is not None:
+                raise self.ended
+            if self.used >= self.limit:
+                self.ended = BudgetExhaustedError(
+                    f"The method has used its {self.limit} calls.", hint="Give it more calls."
+                )
+                raise self.ended
+            self.used += 1
+
+    def end(self, error: PromptGradError) -> None:
+        """Remember what ended the method."""
+        with self._lock:
+            self.ended = self.ended or error
+
+
+class MeteredEngine:
+    """A DSPy engine that counts each request before it passes it on."""
+
+    def __init__(self, meter: Meter, inner: Any) -> None:
+        self._meter = meter
+        self._inner = inner
+        self.supports_function_calling = getattr(inner, "supports_function_calling", False)
+        self.supports_reasoning = getattr(inner, "supports_reasoning", False)
+        self.supports_response_schema = getattr(inner, "supports_response_schema", False)
+        self.supported_params: frozenset[str] = frozenset(getattr(inner, "supported_params", ()))
+
+    def complete(self, request: Request) -> Response:
+        """Count the request and answer it."""
+        self._meter.take()
+        try:
+            response: Response = self._inner.complete(request)
+        except PromptGradError as error:
+            self._meter.end(error)
+            raise
+        return response
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        """Answer as a stream of events, all of them at the end."""
+        yield from response_to_events(self.complete(request))
+
+    def close(self) -> None:
+        """Do nothing: the inner engine belongs to its model."""
+
+
+class AsyncMeteredEngine:
+    """A `MeteredEngine` for programs that await their predictors."""
+
+    def __init__(self, engine: MeteredEngine) -> None:
+        self._engine = engine
+
+    async def complete(self, request: Request) -> Response:
+        """Count the request and answer it."""
+        return await asyncio.to_thread(self._engine.complete, request)
+
+    async def aclose(self) -> None:
+        """Do nothing: the inner engine belongs to its model."""
+
+
+class MeteredLM(dspy.LM):  # type: ignore[misc]
+    """An LM whose copies with another `rollout_id` sample by another seed of the run.
+
+    DSPy asks for another answer to the same prompt by a `rollout_id`, which reaches no engine. A seed does.
+    """
+
+    run_seed = 0
+
+    @classmethod
+    def of(cls, lm: dspy.LM, meter: Meter, seed: int) -> MeteredLM:
+        """Return `lm` with every call counted."""
+        engine = MeteredEngine(meter, lm.engine)
+        made = lm.copy(engine=engine, async_engine=AsyncMeteredEngine(engine), cache=False)
+        made.__class__ = cls
+        made.run_seed = seed
+        assert isinstance(made, MeteredLM)
+        return made
+
+    def copy(self, **kwargs: Any) -> dspy.LM:
+        """Return a copy; `rollout_id` becomes a seed where the model takes one."""
+        rollout = kwargs.pop("rollout_id", None)
+        if rollout is not None and "seed" in self.supported_params:
+            kwargs["seed"] = derive_seed(self.run_seed, "method", rollout)
+        return super().copy(**kwargs)

@@ -1,0 +1,91 @@
+"""The methods by name, and how one is run: metered, quiet, and without DSPy's own ideas of an error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partialmethod
+from importlib import import_module
+from typing import cast, get_args
+
+import dspy
+from tqdm import tqdm
+
+from engine.journal.method_events import MethodFinished, MethodStarted
+from engine.journal.replay import cause_of
+from engine.learning.methods.metering import Meter, MeteredLM
+from engine.learning.methods.method import Method, MethodTask
+from engine.project.methods import MethodName
+
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+
+_HOMES = {
+    "labeled_few_shot": "few_shot",
+    "bootstrap_few_shot": "few_shot",
+    "bootstrap_random_search": "few_shot",
+    "mipro_v2": "dspy_search",
+    "simba": "dspy_search",
+    "gepa": "dspy_search",
+    "infer_rules": "dspy_search",
+    "copro": "dspy_search",
+}
+"""Files of the methods that aren't named after their file."""
+
+_KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
+"""Methods that have a result when their budget ends them early."""
+
+
+def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
+    """Return the program that a method makes of the task's, and tell the events of it.
+
+    Raises:
+        ConfigError: the budget, the data or an extra package don't suffice; the hint says what would do.
+        BudgetExhaustedError: the budget ended it before it had a result.
+        PromptGradError: a person stopped the run, or the model failed.
+    """
+    method = cast(Method, getattr(import_module(f"engine.learning.methods.{_HOMES.get(name, name)}"), name))
+    meter = Meter(task.calls)
+    lm = MeteredLM.of(task.lm, meter, task.seed)
+    reflection = lm if task.reflection_lm is task.lm else MeteredLM.of(task.reflection_lm, meter, task.seed)
+    task.emit(MethodStarted(id=f"method/{name}/started", method=name, calls=task.calls))
+    with _quiet(), dspy.context(lm=lm, adapter=task.adapter):
+        try:
+            program = method(replace(task, lm=lm, reflection_lm=reflection))
+        except Exception as error:
+            raise meter.ended or cause_of(error) or error from error
+    if meter.ended is not None and name not in _KEEPS_ITS_BEST:
+        # DSPy's classes count an error as a wrong answer: what they chose by then was chosen blindly.
+        raise meter.ended
+    found = program.deepcopy()
+    for step in found.predictors():
+        step.lm = None
+    task.emit(
+        MethodFinished(
+            id=f"method/{name}/finished",
+            method=name,
+            calls=meter.used,
+            instructions={step: one.signature.instructions for step, one in found.named_predictors()},
+            demonstrations={step: len(one.demos) for step, one in found.named_predictors()},
+        )
+    )
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what DSPy logs, prints and draws from the terminal: the events say what happens."""
+    from dspy.teleprompt import random_search
+
+    logger = logging.getLogger("dspy")
+    level, draw = logger.level, tqdm.__init__
+    logger.setLevel(logging.CRITICAL)
+    random_search.print = lambda *_words: None
+    tqdm.__init__ = partialmethod(draw, disable=True)
+    try:
+        yield
+    finally:
+        tqdm.__init__ = draw
+        del random_search.print
+        logger.setLevel(level)

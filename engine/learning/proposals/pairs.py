@@ -1,0 +1,120 @@
+"""Confused pairs: what parts the inputs of an answer from those of the one that it is taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from engine.ground.seeds import generator
+from engine.learning.answers import AnswerSpace
+from engine.learning.proposals.questions import Question, Questioner
+from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
+from engine.learning.proposals.topics import read_topics
+from engine.learning.proposals.wording import input_noun, input_text, pair_rule
+from engine.learning.rollouts import Item
+from engine.programs.formatting import as_text
+from engine.programs.rules import Rule
+
+_SYSTEM = (
+    "You say how one group of texts differs from another. Answer with one line: what only the texts of group "
+    "A are about, in plain words, separated by commas."
+)
+_WORKED_EXAMPLES = (
+    (
+        "Group A:\n- Where is my package?\n- The courier says it was delivered, but it wasn't.\n- My "
+        "parcel is "
+        "two days late.\n\nGroup B:\n- Can you send my parcel to another address?\n- Please deliver "
+        "after six.\n- "
+        "I'd like to pick the package up myself.\n\nOnly in group A:",
+        "late parcels, missing parcels, where a parcel is now",
+    ),
+    (
+        "Group A:\n- How do I change my seat?\n- Can I move to a window seat?\n\nGroup B:\n- How do I "
+        "change my "
+        "flight?\n- I need to fly a day later.\n\nOnly in group A:",
+        "seats on the plane, window or aisle",
+    ),
+)
+_TEXTS_SHOWN = 5
+_MOST_PAIRS = 4
+_WARM = 0.6
+
+
+class PairSource:
+    """Proposes a rule for each of the most confused pairs of answers."""
+
+    name = "pairs"
+
+    def __init__(self, questioner: Questioner, *, seed: int, samples: int = 1) -> None:
+        self._questioner = questioner
+        self._seed = seed
+        self._samples = samples
+
+    def cost(self, findings: Findings) -> SourceCost:
+        """Return the questions of as many pairs as are looked at."""
+        space = findings.space
+        most = min(_MOST_PAIRS, len(space.values) * (len(space.values) - 1)) if space else 0
+        return SourceCost(questions=self._samples * most)
+
+    def propose(self, findings: Findings) -> Sequence[RuleProposal]:
+        """Return single rules, those for the most frequent confusion first."""
+        space = findings.space
+        if space is None or not space.is_closed:
+            return []
+        pairs = findings.confusions[:_MOST_PAIRS]
+        asked = [(pair, number) for pair in pairs for number in range(self._samples)]
+        groups = space.by_value(findings.train)
+        replies = self._questioner.ask(
+            [
+                self._question(
+                    pair, groups[pair.right], groups.get(pair.favoured, []), number, findings.place
+                )
+                for pair, number in asked
+            ],
+            findings.epoch,
+            findings.batch,
+        )
+        proposals = []
+        for (pair, _), reply in zip(asked, replies, strict=True):
+            topics = ", ".join(read_topics(reply))
+            if topics:
+                rule = self._rule(topics, pair, space, findings)
+                proposals.append(RuleProposal(self.name, (rule,), (pair.right,)))
+        return proposals
+
+    def _question(
+        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], number: int, place: str
+    ) -> Question:
+        about = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
+        rng = generator(self._seed, "pairs", place, about, number)
+        confused = list(pair.examples)
+        rest = [item for item in own if item not in confused]
+        ours = [*rng.sample(confused, min(3, len(confused))), *_drawn(rest, rng)][:_TEXTS_SHOWN]
+        return Question(
+            source=self.name,
+            about=about,
+            system=_SYSTEM,
+            examples=_WORKED_EXAMPLES,
+            text=f"Group A:\n{_listed(ours)}\n\nGroup B:\n{_listed(_drawn(others, rng))}\n\nOnly in group A:",
+            number=number,
+            temperature=_WARM if number else 0.0,
+        )
+
+    def _rule(self, topics: str, pair: Confusion, space: AnswerSpace, findings: Findings) -> Rule:
+        return Rule(
+            text=pair_rule(topics, pair.right, pair.favoured, space, input_noun(findings.train[0])),
+            trigger=topics,
+            predictor=space.predictor,
+            source=self.name,
+            epoch=findings.epoch,
+            batch=findings.batch,
+            suggested_by=tuple(item.key for item in pair.examples),
+        )
+
+
+def _drawn(items: Sequence[Item], rng: Random) -> list[Item]:
+    return rng.sample(list(items), min(_TEXTS_SHOWN, len(items)))
+
+
+def _listed(items: Sequence[Item]) -> str:
+    return "\n".join(f"- {input_text(item)}" for item in items)

@@ -1,0 +1,111 @@
+"""What proposes additions: the protocol that every source keeps, and what it gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.learning.answers import AnswerSpace
+from engine.learning.rollouts import Item
+from engine.programs.rules import ParsedRule, Rule
+from engine.programs.state import LearnedState
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Two answers of which the second is favoured where the first is right, and the examples that show it."""
+
+    right: Any
+    favoured: Any
+    examples: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known when additions are proposed: the state, the training examples, and what goes wrong.
+
+    `given` holds wrong answers by the key of the example, `confusions` the most frequent ones first.
+    """
+
+    state: LearnedState
+    train: Sequence[Item]
+    space: AnswerSpace | None
+    epoch: int
+    batch: int
+    given: Mapping[str, Any] = field(default_factory=dict)
+    confusions: Sequence[Confusion] = ()
+
+    @property
+    def place(self) -> str:
+        """Where in the run this is."""
+        return f"epoch{self.epoch}/batch{self.batch}"
+
+
+@dataclass(frozen=True)
+class RuleProposal:
+    """Rules that one source suggests together; most often one, or one for each answer.
+
+    `stands_for` names the answer that each rule argues for, in the rules' order; None where there is none.
+    A rule that is said better than before comes in the place of those that it `replaces`.
+    """
+
+    source: str
+    rules: tuple[Rule, ...]
+    stands_for: tuple[Any, ...] = ()
+    replaces: tuple[Rule, ...] = ()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether these are rules that compete and belong together."""
+        return len(self.rules) > 1
+
+    def applied_to(self, state: LearnedState) -> LearnedState:
+        """Return a state with these rules."""
+        if self.replaces and len(self.rules) == 1:
+            return state.with_rules(state.rules.replacing(self.replaces, self.rules[0]))
+        return state.adding(*self.rules)
+
+    def alternatives(self) -> Mapping[Any, Rule]:
+        """Return each rule by the answer that it argues for."""
+        return {
+            answer: rule
+            for answer, rule in zip(self.stands_for, self.rules, strict=False)
+            if answer is not None
+        }
+
+
+@dataclass(frozen=True)
+class SourceCost:
+    """What a source asks for at most: questions of the reflection model, rollouts of the program."""
+
+    questions: int = 0
+    rollouts: int = 0
+
+
+class ProposalSource(Protocol):
+    """Something that suggests rules from what is known; it tests nothing."""
+
+    @property
+    def name(self) -> str:
+        """What `[optimizer] sources` calls it."""
+        ...
+
+    def cost(self, findings: Findings) -> SourceCost:
+        """Return what `propose` will ask for at most."""
+        ...
+
+    def propose(self, findings: Findings) -> Sequence[RuleProposal]:
+        """Return what it suggests, the best first where it knows."""
+        ...
+
+
+def as_proposal(rule: Rule) -> ParsedRule:
+    """Return a rule as the acceptor of a project sees it."""
+    return ParsedRule(
+        action="add",
+        text=rule.text,
+        trigger=rule.trigger,
+        predictor=rule.predictor or None,
+        source=rule.source,
+    )

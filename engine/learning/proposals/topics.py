@@ -1,0 +1,123 @@
+"""Topics by answer: what the inputs that ask for one answer have in common, as one rule for each answer.
+
+Instruction induction (Honovich et al. 2022, arXiv 2205.10782), made small enough for small models: they
+see the inputs of one answer, no other answer's name, and write topics. The sentence is put together here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from engine.ground.seeds import generator
+from engine.learning.answers import AnswerSpace
+from engine.learning.proposals.questions import Question, Questioner
+from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
+from engine.learning.proposals.wording import input_noun, input_text, topic_rule
+from engine.learning.rollouts import Item
+from engine.programs.formatting import as_text
+from engine.programs.rules import Rule
+
+SYSTEM = (
+    "You name what a group of texts has in common. Answer with one line: the topics, in plain words, "
+    "separated by commas."
+)
+WORKED_EXAMPLES = (
+    (
+        "Texts:\n- My parcel should have come on Monday.\n- Where is my package?\n- The tracking page hasn't "
+        "changed for a week.\n- The courier says it was delivered, but it wasn't.\n\nTopics:",
+        "late or missing parcels, delivery dates, tracking, the courier",
+    ),
+    (
+        "Texts:\n- Why is this invoice higher than last month's?\n- I was billed twice.\n- There's a "
+        "fee on my "
+        "bill that I don't know.\n\nTopics:",
+        "invoices, double billing, unexpected fees",
+    ),
+)
+SETS = ("topics", "contrast", "refinement")
+"""Sources whose rules stand for one answer each."""
+_TEXTS_SHOWN = 7
+_WARM = 0.6
+_MOST_TOPICS = 8
+_LONGEST_TOPIC = 60
+"""Characters."""
+
+
+class TopicSource:
+    """Proposes sets of rules, one rule for each answer, from what a model says its inputs have in common."""
+
+    name = "topics"
+
+    def __init__(self, questioner: Questioner, *, seed: int, samples: int) -> None:
+        self._questioner = questioner
+        self._seed = seed
+        self._samples = samples
+
+    def cost(self, findings: Findings) -> SourceCost:
+        """Return one question for each answer and sample."""
+        space = findings.space
+        return SourceCost(questions=self._samples * len(space.values) if space and space.is_closed else 0)
+
+    def propose(self, findings: Findings) -> Sequence[RuleProposal]:
+        """Return one set for each sample; answers for which nothing was said have no rule in it."""
+        space = findings.space
+        if space is None or not space.is_closed or not findings.train:
+            return []
+        if any(rule.source in SETS for rule in findings.state.rules):
+            return []  # a second set beside the first would say everything twice
+        groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
+        asked = [(number, answer) for number in range(self._samples) for answer in groups]
+        questions = [
+            self._question(answer, groups[answer], number, findings.place) for number, answer in asked
+        ]
+        replies = self._questioner.ask(questions, findings.epoch, findings.batch)
+        told = dict(zip(asked, map(read_topics, replies), strict=True))
+        noun = input_noun(findings.train[0])
+        sets = []
+        for number in range(self._samples):
+            topics = {answer: told[number, answer] for answer in groups if told[number, answer]}
+            rules = tuple(
+                self._rule(", ".join(topics[answer]), answer, space, noun, findings) for answer in topics
+            )
+            if rules:
+                sets.append(RuleProposal(self.name, rules, tuple(topics)))
+        return sets
+
+    def _question(self, answer: Any, items: Sequence[Item], number: int, place: str) -> Question:
+        rng = generator(self._seed, "topics", place, as_text(answer), number)
+        return topic_question(self.name, as_text(answer), items, number, rng)
+
+    def _rule(self, topics: str, answer: Any, space: AnswerSpace, noun: str, findings: Findings) -> Rule:
+        return Rule(
+            text=topic_rule(topics, answer, space, noun),
+            trigger=topics,
+            predictor=space.predictor,
+            source=self.name,
+            epoch=findings.epoch,
+            batch=findings.batch,
+        )
+
+
+def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:
+    """Return the question what some of the inputs have in common; the first sample's temperature is 0."""
+    shown = rng.sample(list(items), min(_TEXTS_SHOWN, len(items)))
+    texts = "\n".join(f"- {input_text(item)}" for item in shown)
+    return Question(
+        source=source,
+        about=about,
+        system=SYSTEM,
+        examples=WORKED_EXAMPLES,
+        text=f"Texts:\n{texts}\n\nTopics:",
+        number=number,
+        temperature=_WARM if number else 0.0,
+    )
+
+
+def read_topics(line: str) -> list[str]:
+    """Return the topics of an answer, without repetitions and what is too long to be one."""
+    found = re.sub(r"^\W*(?:topics?\s*:)?\s*", "", line, flags=re.IGNORECASE).strip().rstrip(".")
+    topics = dict.fromkeys(" ".join(part.split()).strip(" .\"'") for part in re.split(r"[,;]", found))
+    return [topic for topic in topics if topic and len(topic) <= _LONGEST_TOPIC][:_MOST_TOPICS]

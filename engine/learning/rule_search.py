@@ -1,0 +1,284 @@
+"""The search for rules: every source asked, what it proposes screened, the best put to a paired test.
+
+Sets of rules that compete are ranked as sets, single rules one by one on top of what won. Screening looks
+at training examples alone, so that a test on validation keeps its level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine.ground.seeds import generator
+from engine.journal.events import Emit
+from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
+from engine.learning.answers import AnswerSpace
+from engine.learning.demonstration_draws import balanced_draw
+from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
+from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
+from engine.learning.rollouts import Item
+from engine.learning.screening.race import race, standing
+from engine.learning.screening.set_search import SetSearch, SetStanding
+from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
+
+_SCREENED_ON = 24
+_SHOWN_WHILE_SCREENING = 12
+"""Demonstrations in the prompt while rules are ranked: more cost time and leave fewer examples to look at."""
+_MOST_SINGLES = 8
+_MOST_KEPT = 3
+
+IsSound = Callable[[Rule], bool]
+"""Whether a proposed rule may be tested at all."""
+
+
+class RuleSearch:
+    """Finds rules to add to a state, as one set that goes to the test, and says what became of the others."""
+
+    def __init__(
+        self,
+        sources: Sequence[ProposalSource],
+        signal: Signal,
+        tester: LayerTester,
+        is_sound: IsSound,
+        *,
+        most: int,
+        seed: int,
+        emit: Emit,
+    ) -> None:
+        self._sources = sources
+        self._signal = signal
+        self._tester = tester
+        self._is_sound = is_sound
+        self._most = most
+        self._seed = seed
+        self._emit = emit
+
+    def propose(self, findings: Findings) -> list[LayerResult]:
+        """Return the tests of what screening found best; the second is what is left of a set that failed."""
+        proposals = self._proposals(findings)
+        if not proposals:
+            return []
+        items = self._items(findings)
+        short = _shortened(findings.state)
+        sets = [proposal for proposal in proposals if proposal.is_set]
+        singles = [proposal for proposal in proposals if not proposal.is_set][:_MOST_SINGLES]
+        rows: list[Screened] = []
+        chosen: list[RuleProposal] = []
+        ranked = self._ranked_sets(sets, short, items)
+        if ranked and ranked[0].standing.gain > 0:
+            chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
+        chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
+        rows = [*_set_rows(ranked), *rows]
+        self._report(findings, rows)
+        if not chosen:
+            return []
+        return self._tested(findings, chosen, ranked)
+
+    def confusions(
+        self, state: LearnedState, space: AnswerSpace | None, train: Sequence[Item]
+    ) -> list[Confusion]:
+        """Return which answers a state takes for which others, by likelihood; empty without it."""
+        if space is None or not space.is_closed or not isinstance(self._signal, LikelihoodSignal):
+            return []
+        short = _shortened(state)
+        items = [
+            item for item in self._order(train, space, 0, 0) if item.key not in short.demonstrations.examples
+        ]
+        shown = items[:_SCREENED_ON]
+        pairs: dict[tuple[object, object], list[Item]] = {}
+        for item, found in zip(shown, self._signal.likelihood.of(short, shown), strict=True):
+            if found.favourite != found.right:
+                pairs.setdefault((found.right, found.favourite), []).append(item)
+        return [
+            Confusion(right, favoured, tuple(examples))
+            for (right, favoured), examples in sorted(pairs.items(), key=lambda pair: -len(pair[1]))
+        ]
+
+    def _proposals(self, findings: Findings) -> list[RuleProposal]:
+        """Return what the sources propose, without rules that aren't sound or are held already."""
+        found: list[RuleProposal] = []
+        for source in self._sources:
+            cost = source.cost(findings)
+            sound = [
+                kept
+                for proposal in source.propose(findings)
+                if (kept := self._sound(proposal, findings.state)).rules
+            ]
+            found += sound
+            self._emit(
+                CandidatesProposed(
+                    id=f"{findings.place}/candidates/{source.name}",
+                    epoch=findings.epoch,
+                    batch=findings.batch,
+                    source=source.name,
+                    questions=cost.questions,
+                    candidates=tuple(
+                        Candidate(
+                            id=RuleSet(proposal.rules).digest,
+                            source=source.name,
+                            title=_title(proposal, number),
+                            rules=proposal.rules,
+                        )
+                        for number, proposal in enumerate(sound, 1)
+                    ),
+                )
+            )
+        return list({RuleSet(proposal.rules).digest: proposal for proposal in found}.values())
+
+    def _sound(self, proposal: RuleProposal, state: LearnedState) -> RuleProposal:
+        stands_for = proposal.stands_for or (None,) * len(proposal.rules)
+        kept = [
+            (rule, answer)
+            for rule, answer in zip(proposal.rules, stands_for, strict=True)
+            if rule not in state.rules and self._is_sound(rule)
+        ]
+        rules, answers = tuple(rule for rule, _ in kept), tuple(answer for _, answer in kept)
+        return RuleProposal(proposal.source, rules, answers, proposal.replaces)
+
+    def _items(self, findings: Findings) -> list[Item]:
+        """Return the training examples to look at: the batch's failures are among them, all answers alike."""
+        order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
+        shown = _shortened(findings.state).demonstrations.examples
+        fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
+        return fair[:_SCREENED_ON]
+
+    def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
+        rng = generator(self._seed, "screening", epoch, batch)
+        if space is None:
+            order = list(train)
+            rng.shuffle(order)
+            return order
+        return balanced_draw(train, space, len(train), rng)
+
+    def _ranked_sets(
+        self, sets: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
+    ) -> list[SetStanding]:
+        if not sets:
+            return []
+        if isinstance(self._signal, LikelihoodSignal):
+            return SetSearch(self._signal).find(sets, reference, items)
+        standings = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
+        ranked = [
+            SetStanding(one.source, _title(one, number), one.rules, found)
+            for number, (one, found) in enumerate(zip(sets, standings, strict=True), 1)
+        ]
+        return sorted(ranked, key=lambda one: (-one.standing.is_finalist, -one.standing.gain))
+
+    def _ranked_singles(
+        self,
+        singles: Sequence[RuleProposal],
+        reference: LearnedState,
+        items: Sequence[Item],
+        rows: list[Screened],
+    ) -> list[RuleProposal]:
+        """Return the single rules that gain something, each on top of those before it."""
+        standings = race([one.applied_to(reference) for one in singles], reference, items, self._signal)
+        ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
+        state, kept = reference, list[RuleProposal]()
+        for number, (proposal, alone) in enumerate(ranked, 1):
+            found, reason = alone, "it gains nothing"
+            if alone.is_promising and len(kept) < _MOST_KEPT:
+                after = proposal.applied_to(state)
+                found = standing(after, state, items, self._signal) if kept else alone
+                if found.gain > 0:
+                    state, reason = after, "it gains beside the others"
+                    kept.append(proposal)
+                else:
+                    reason = "it gains nothing beside the others"
+            elif not alone.is_finalist:
+                reason = "others did better"
+            rows.append(
+                Screened(
+                    candidate=RuleSet(proposal.rules).digest,
+                    title=_title(proposal, number),
+                    source=proposal.source,
+                    gain=found.gain,
+                    error=found.error,
+                    n=found.n,
+                    is_tested=proposal in kept,
+                    reason=reason,
+                )
+            )
+        return kept
+
+    def _tested(
+        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
+    ) -> list[LayerResult]:
+        """Test what was chosen; if it fails, the second likeliest set has its turn."""
+        results = [self._test(findings, chosen, "the rules that screening chose")]
+        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
+        if not results[0].is_accepted and others:
+            results.append(self._test(findings, others[:1], "the second likeliest set"))
+        return results
+
+    def _test(self, findings: Findings, chosen: Sequence[RuleProposal], title: str) -> LayerResult:
+        after = _applied(findings.state, chosen)
+        after = after.with_rules(RuleSet(after.rules.rules[: self._most]))
+        names = list(dict.fromkeys(rule.source for one in chosen for rule in one.rules))
+        return self._tester.test(
+            LayerChange(
+                "rules",
+                "add",
+                " and ".join(names),
+                title,
+                findings.state,
+                after,
+                findings.epoch,
+                findings.batch,
+            )
+        )
+
+    def _report(self, findings: Findings, rows: Sequence[Screened]) -> None:
+        self._emit(
+            ScreeningFinished(
+                id=f"{findings.place}/screening/rules",
+                epoch=findings.epoch,
+                batch=findings.batch,
+                layer="rules",
+                signal=self._signal.name,
+                rows=tuple(rows),
+                asked=self._signal.asked,
+            )
+        )
+
+
+def _shortened(state: LearnedState) -> LearnedState:
+    """Return a state with its first demonstrations alone."""
+    first = state.demonstrations.demonstrations[:_SHOWN_WHILE_SCREENING]
+    return state.with_demonstrations(DemonstrationSet(first))
+
+
+def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedState:
+    for proposal in proposals:
+        state = proposal.applied_to(state)
+    return state
+
+
+def _title(proposal: RuleProposal, number: int) -> str:
+    if proposal.is_set:
+        return f"set {number} of {proposal.source}: {len(proposal.rules)} rules"
+    return proposal.rules[0].text
+
+
+def _set_rows(ranked: Sequence[SetStanding]) -> list[Screened]:
+    return [
+        Screened(
+            candidate=RuleSet(one.rules).digest,
+            title=one.title,
+            source=one.source,
+            gain=one.standing.gain,
+            error=one.standing.error,
+            n=one.standing.n,
+            is_tested=place == 0 and one.standing.gain > 0,
+            reason=(
+                "it gains nothing"
+                if one.standing.gain <= 0
+                else "the likeliest set"
+                if place == 0
+                else "another set did better"
+            ),
+        )
+        for place, one in enumerate(ranked)
+    ]

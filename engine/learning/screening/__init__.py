@@ -1,0 +1,1 @@
+"""Screening: candidates ranked on training examples before any is tested."""

@@ -1,0 +1,21 @@
+"""The event that says what a program has learned from here on."""
+
+from __future__ import annotations
+
+from engine.journal.events import RulesChanged
+from engine.programs.state import LearnedState
+
+
+def state_changed(state: LearnedState, place: str, epoch: int, batch: int, reason: str) -> RulesChanged:
+    """Return the event that the learned state is `state`, for a reason that `RulesChanged` knows."""
+    return RulesChanged.model_validate(
+        {
+            "id": place,
+            "epoch": epoch,
+            "batch": batch,
+            "reason": reason,
+            "digest": state.digest,
+            "rules": state.rules.rules,
+            "demonstrations": state.demonstrations.demonstrations,
+        }
+    )

@@ -1,0 +1,129 @@
+"""Both layers are learned: rules and demonstrations, screened by likelihood, proved by paired tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import PromptGradConfig, PromptGradOptimizer
+from engine.journal.events import RolloutFinished, RulesChanged
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    QuestionAnswered,
+    ScreeningFinished,
+)
+from engine.learning.optimizer import OptimizationSession
+from tests.engine.desk import exact, replayed
+from tests.engine.learning.clerk import Clerk, clerk_model, clerk_program, clerk_tickets
+
+OPEN: list[OptimizationSession] = []
+
+
+def learn(clerk=None, *, scores=True, **config):
+    clerk = clerk or Clerk()
+    usual = {"seed": 1, "verbose": False, "epochs": 1, "batches_per_epoch": 1, "sources": ("auto",)}
+    events = []
+    session = OptimizationSession(
+        PromptGradOptimizer(exact, PromptGradConfig(**{**usual, **config})),
+        clerk_program(),
+        clerk_tickets(48, 1),
+        clerk_tickets(24, 2),
+        task_lm=replayed(clerk_model(clerk)),
+        scorer=clerk if scores else None,
+        emit=events.append,
+    )
+    OPEN.append(session)
+    return events, session.run(), session
+
+
+@pytest.fixture(autouse=True)
+def _closed_sessions():
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("scores", [True, False])
+def test_a_set_of_rules_is_found_by_asking_for_topics_and_is_tested_as_a_set(scores):
+    events, found, _ = learn(scores=scores)
+    assert found.best.score == (1.0 if scores else 0.75)  # answer by answer, the likelihood mixes the sets
+    assert found.baseline.score == 0.0
+    assert len(found.rules) == 4
+    tested = of(LayerTested, events)
+    assert [(test.layer, test.action, test.verdict) for test in tested] == [("rules", "add", "accepted")]
+    assert len(tested[0].rules) == 4
+    assert tested[0].evidence.delta == found.best.score
+    assert all(rule.evidence is not None for rule in found.rules)
+    assert {question.source for question in of(QuestionAnswered, events)} >= {"topics"}
+    assert {made.source for made in of(CandidatesProposed, events)} == {
+        "topics",
+        "contrast",
+        "shapes",
+        "pairs",
+    }
+    (screening,) = of(ScreeningFinished, events)
+    assert screening.signal == ("likelihood" if scores else "score")
+    assert any(row.is_tested for row in screening.rows)
+
+
+def test_demonstrations_are_one_layer_beside_the_rules():
+    events, found, session = learn(max_demonstrations=30, sources=("failure_analysis",))
+    shown = found.state.demonstrations
+    assert len(shown) == 30
+    assert len(found.rules) == 0
+    assert found.best.score > 0.8
+    assert {test.layer for test in of(LayerTested, events)} == {"demonstrations"}
+    module = session.program_with(found.state)
+    assert [demo["queue"] for demo in module.demos] == [one.outputs["queue"] for one in shown]
+    assert of(RulesChanged, events)[-1].demonstrations == shown.demonstrations
+
+
+def test_screening_and_demonstrations_use_train_alone():
+    events, found, session = learn(max_demonstrations=12)
+    train = {item.key for item in session.train}
+    assert {one.example for one in found.state.demonstrations} <= train
+    assert {key for test in of(LayerTested, events) for key in test.evidence.deltas}.isdisjoint(train)
+
+
+def test_a_training_example_never_meets_itself_as_a_demonstration():
+    _, found, session = learn(max_demonstrations=12, sources=("failure_analysis",))
+    own = session.train[0]
+    shown = found.state.demonstrations.adding(
+        found.state.demonstrations.demonstrations[0].model_copy(
+            update={"example": own.key, "inputs": own.inputs, "outputs": {"queue": "nonsense"}}
+        )
+    )
+    (rollout,) = session.runner.run(found.state.with_demonstrations(shown), [own])
+    assert rollout.prediction["queue"] != "nonsense"
+
+
+def test_what_each_layer_brings_is_measured_at_the_end():
+    events, found, _ = learn(max_demonstrations=4)
+    (layers,) = of(LayersCompared, events)
+    assert found.layers == layers
+    assert layers.base.score == found.baseline.score
+    assert layers.both.score == found.best.score
+
+
+def test_rules_that_mislead_are_screened_out_and_not_tested():
+    wrong = {"music": "kayak, visa", "sports": "piano, train", "legal": "piano", "travel": "kayak"}
+    events, found, _ = learn(Clerk(topics=wrong), sources=("topics",))
+    assert of(LayerTested, events) == []
+    assert len(found.rules) == 0
+    (screening,) = of(ScreeningFinished, events)
+    assert all(not row.is_tested and row.gain <= 0 for row in screening.rows)
+
+
+def test_equal_seeds_give_equal_runs():
+    runs = [learn(max_demonstrations=6)[0] for _ in range(2)]
+    first, second = (
+        [event.model_dump(exclude={"time", "seconds"}) for event in sorted(events, key=lambda e: e.id)]
+        for events in runs
+    )
+    assert first == second
+    assert of(RolloutFinished, runs[0])

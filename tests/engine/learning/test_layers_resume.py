@@ -1,0 +1,75 @@
+"""A run that learns both layers can be ended anywhere: it goes on from what was paid for, to the same end."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import PromptGradConfig, PromptGradOptimizer
+from engine.ground.errors import BudgetExhaustedError
+from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.scoring import recorded_scorer
+from engine.learning.optimizer import OptimizationSession
+from engine.testing import ScriptedModel
+from tests.engine.desk import exact
+from tests.engine.learning.clerk import Clerk, clerk_model, clerk_program, clerk_tickets
+
+CONFIG = PromptGradConfig(
+    seed=1, verbose=False, epochs=1, sources=("auto",), max_demonstrations=6, rule_selection_mode="greedy"
+)
+
+
+def scoring_clerk(clerk: Clerk) -> ScriptedModel:
+    model = clerk_model(clerk)
+    model.score = clerk.score
+    return model
+
+
+def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None):
+    model = scoring_clerk(clerk)
+    replay = Replay(store, "run", max_calls=max_calls)
+    events = []
+    session = OptimizationSession(
+        PromptGradOptimizer(exact, CONFIG),
+        clerk_program(),
+        clerk_tickets(36, 1),
+        clerk_tickets(12, 2),
+        task_lm=replay.lm(model),
+        scorer=recorded_scorer(replay, model),
+        emit=events.append,
+    )
+    try:
+        found = session.run()
+    finally:
+        session.close()
+    told = sorted((e.model_dump(exclude={"time", "seconds"}) for e in events), key=lambda event: event["id"])
+    return found, told, replay.usage()
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return run(MemoryCompletions(), Clerk())
+
+
+def test_scorings_are_asked_for_once(whole):
+    store, clerk = MemoryCompletions(), Clerk()
+    run(store, clerk)
+    scored = clerk.scored
+    assert scored > 0
+    run(store, clerk)
+    assert clerk.scored == scored
+
+
+@pytest.mark.parametrize("share", [number / 21 for number in range(1, 21)])
+def test_a_run_ended_anywhere_comes_to_the_same_end(whole, share):
+    found, events, usage = whole
+    store, clerk = MemoryCompletions(), Clerk()
+    try:
+        first, _, _ = run(store, clerk, max_calls=round(share * usage.calls))
+        assert first.exhausted
+    except BudgetExhaustedError:
+        pass
+    again, told, _ = run(store, clerk)
+    assert again.state == found.state
+    assert again.best == found.best
+    assert told == events
+    assert store.completions_paid("run") == usage.calls
