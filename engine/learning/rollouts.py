@@ -322,9 +322,8 @@ def _with_feedback(trace: str, score: Score) -> str:
     said = score.metadata.get("steps")
     if not trace or not isinstance(said, Mapping):
         return trace
-    return "\n".join(
-        (trace, *(f"feedback on step {name.removesuffix('.predict')}: {text}" for name, text in said.items()))
-    )
+    steps = {name.removesuffix(".predict"): text for name, text in said.items()}
+    return "\n".join((trace, *(f"feedback on step {name}: {text}" for name, text in steps.items())))
 
 
 def _answer_of(error: AdapterParseError) -> str:

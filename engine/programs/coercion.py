@@ -104,6 +104,10 @@ class CoercedMetric:
         told = {name: text for name, text in of_steps.items() if text and text != score.feedback}
         return score.model_copy(update={"metadata": {**score.metadata, "steps": told}}) if told else score
 
+    def untimed(self, example: Example, prediction: Any) -> Score:
+        """Return the score of a prediction in this thread, however long it takes."""
+        return CoercedMetric(self._metric, self._success_from, self._scale, None)(example, prediction)
+
     def _score(
         self, example: Example, prediction: Any, steps: Sequence[Step] | None, name: str | None = None
     ) -> Score:
@@ -117,7 +121,7 @@ class CoercedMetric:
         try:
             returned = self._called(MetricExample(example), prediction, *positional, **by_name)
         except TimeLimitError:
-            return Score(0.0, False, f"The metric took longer than {self._time_limit:g} s.", TIMED_OUT)
+            return Score(0.0, False, _too_long(self._time_limit), TIMED_OUT)
         except SystemExit as error:
             return Score(0.0, False, f"The metric called sys.exit({error.code!r}).", EXITED)
         except MetricError as error:
@@ -148,6 +152,10 @@ class CoercedMetric:
             return asyncio.run(_awaited(returned)) if inspect.isawaitable(returned) else returned
 
         return call() if self._time_limit is None else within(self._time_limit, call)
+
+
+def _too_long(limit: float | None) -> str:
+    return "The metric took too long." if limit is None else f"The metric took longer than {limit:g} s."
 
 
 async def _awaited(returned: Awaitable[Any]) -> Any:

@@ -226,6 +226,22 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, {name: _plain(value, (path, number), name) for name, value in row.items()}
 
 
+def class_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the names that Hugging Face's metadata gives to the numbers in columns of a Parquet file."""
+    try:
+        from pyarrow import parquet
+
+        kept = parquet.read_schema(path).metadata or {}
+        features = json.loads(kept.get(b"huggingface", b"{}"))["info"]["features"]
+    except (ImportError, OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {
+        column: tuple(map(str, feature["names"]))
+        for column, feature in features.items()
+        if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+    }
+
+
 def _plain(value: Any, at: FileLine, field: str) -> Any:
     """Return a Parquet value as JSON would hold it."""
     if isinstance(value, dict):
