@@ -70,6 +70,7 @@ class RunStarted(BaseEvent):
     data: dict[str, DataUsed]
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
+    judge: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):

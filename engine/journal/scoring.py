@@ -10,6 +10,7 @@ from typing import Any
 from engine.ground.model import Messages, Model
 from engine.journal.event_base import Tokens
 from engine.journal.replay import Replay
+from engine.programs.judge import Judge
 
 
 class RecordedScorer:
@@ -39,6 +40,11 @@ class RecordedScorer:
 def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
     """Return the model's scorer, or None if it doesn't tell log-probabilities."""
     return RecordedScorer(replay, model) if callable(getattr(model, "score", None)) else None
+
+
+def recorded_judge(replay: Replay, model: Model) -> Judge:
+    """Return a model as a judge whose every answer and log-probability goes through a replay."""
+    return Judge(replay.lm(model), recorded_scorer(replay, model))
 
 
 def _brief(asked: dict[str, Any]) -> str:

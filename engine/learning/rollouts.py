@@ -14,14 +14,15 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel
 
-from engine.ground.errors import ContextOverflowError, ProjectError, PromptGradError
+from engine.ground.errors import ContextOverflowError, MetricError, ProjectError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import Emit, Notice, RolloutFinished
+from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
 from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.conditional import RuleSelection
+from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.state import LearnedState
 from engine.programs.steps import Step, trace_steps
@@ -100,7 +101,7 @@ class RolloutRunner:
         emit: Emit,
     ) -> None:
         self.program = program
-        self._metric = as_metric(metric)
+        self._metric = as_metric(metric).judged_by(Judge(lm), is_default=True)
         self._lm = lm
         self._adapter = adapter or dspy.JSONAdapter()
         self._seed = seed
@@ -209,10 +210,13 @@ class RolloutRunner:
         started = time.monotonic()
         with recording() as used:
             answer = self._answer(module, item, repeat)
+        completions = list(used.completions)
         if answer.prediction is None:
             score = Score(0.0, False, answer.problem, answer.error_type)
         else:
-            score = self._metric(item.values, answer.prediction, answer.steps)
+            with recording() as judged:
+                score = self._scored(item, answer)
+            completions += judged.completions
             self._tell_unfinished(score, item)
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
@@ -228,14 +232,24 @@ class RolloutRunner:
                 error_type=score.error_type,
                 metadata=score.plain_metadata,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
-                completions=tuple(used.keys),
-                tokens=used.tokens,
+                completions=tuple(completion.key for completion in completions),
+                tokens=sum((completion.tokens for completion in completions), Tokens()),
                 seconds=time.monotonic() - started,
             )
         )
-        prompt_tokens, calls = used.tokens.prompt, len(used.completions)
+        prompt_tokens, calls = used.tokens.prompt, len(completions)
         trace = _with_feedback(answer.trace, score)
         return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
+
+    def _scored(self, item: Item, answer: _Answer) -> Score:
+        """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""
+        try:
+            return self._metric(item.values, answer.prediction, answer.steps)
+        except MetricError as error:
+            cause = cause_of(error.__cause__) if error.__cause__ is not None else None
+            if cause is None or isinstance(cause, MetricError):
+                raise
+            raise cause from error
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
         trace: list[Any] = []

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from engine.ground.errors import MetricError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Score
+from engine.programs.judge import Judge, judging
 from engine.programs.steps import Step, steps_called
 from engine.programs.time_limit import TimeLimitError, within
 from engine.programs.user_calls import place_of, raised_at
@@ -78,8 +79,10 @@ class CoercedMetric:
         success_from: float,
         scale: tuple[float, float] | None,
         time_limit: float | None,
+        judge: Judge | None = None,
     ) -> None:
         self._metric = metric
+        self._judge = judge
         self._success_from = success_from
         self._scale = scale
         self._time_limit = time_limit
@@ -104,9 +107,16 @@ class CoercedMetric:
         told = {name: text for name, text in of_steps.items() if text and text != score.feedback}
         return score.model_copy(update={"metadata": {**score.metadata, "steps": told}}) if told else score
 
+    def judged_by(self, judge: Judge, *, is_default: bool = False) -> CoercedMetric:
+        """Return this metric with a judge for what it asks; a default one doesn't replace another."""
+        if is_default and self._judge is not None:
+            return self
+        return CoercedMetric(self._metric, self._success_from, self._scale, self._time_limit, judge)
+
     def untimed(self, example: Example, prediction: Any) -> Score:
         """Return the score of a prediction in this thread, however long it takes."""
-        return CoercedMetric(self._metric, self._success_from, self._scale, None)(example, prediction)
+        untimed = CoercedMetric(self._metric, self._success_from, self._scale, None, self._judge)
+        return untimed(example, prediction)
 
     def _score(
         self, example: Example, prediction: Any, steps: Sequence[Step] | None, name: str | None = None
@@ -119,7 +129,8 @@ class CoercedMetric:
         positional = [known[asked] for asked, is_keyword in self._asked.items() if not is_keyword]
         by_name = {asked: known[asked] for asked, is_keyword in self._asked.items() if is_keyword}
         try:
-            returned = self._called(MetricExample(example), prediction, *positional, **by_name)
+            with judging(self._judge):
+                returned = self._called(MetricExample(example), prediction, *positional, **by_name)
         except TimeLimitError:
             return Score(0.0, False, _too_long(self._time_limit), TIMED_OUT)
         except SystemExit as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.ground.errors import (
@@ -37,10 +37,11 @@ from engine.journal.events import (
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.replay import Replay
-from engine.journal.scoring import recorded_scorer
+from engine.journal.scoring import recorded_judge, recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, reviewed_state
+from engine.programs.coercion import as_metric
 from engine.programs.program import base_instructions, refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
@@ -177,6 +178,9 @@ class _Run:
         ) as control:
             self._control = control
             self._replay = Replay(self._journal, self._plan.run, checkpoint=control.checkpoint)
+            metric = as_metric(self._plan.metric, success_from=self._plan.config.failure_threshold)
+            judge = recorded_judge(self._replay, self._plan.models.judging)
+            self._plan = replace(self._plan, metric=metric.judged_by(judge))
             yield
 
     def _session(self) -> OptimizationSession:
@@ -222,7 +226,12 @@ class _Run:
             ProjectError: a model's name means other weights, or another template, by now.
         """
         models = self._plan.models
-        for began, now in ((self._began.model, models.task), (self._began.reflection, models.reflection)):
+        began_judge = self._began.judge or self._began.model
+        for began, now in (
+            (self._began.model, models.task),
+            (self._began.reflection, models.reflection),
+            (began_judge, models.judging),
+        ):
             if ModelUsed.of(now).is_other_than(began):
                 raise ProjectError(
                     f"Since run {self._plan.run} began, {began.uri} has moved: it was {began.short} and is "
@@ -284,6 +293,7 @@ class _Run:
             program=program_digest(plan.program),
             model=ModelUsed.of(plan.models.task),
             reflection=ModelUsed.of(plan.models.reflection),
+            judge=None if plan.models.judging is plan.models.task else ModelUsed.of(plan.models.judging),
             base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
             config=asdict(plan.config),
             seed=plan.config.seed or 0,
@@ -297,8 +307,8 @@ class _Run:
         self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=done + remaining))
 
     def _cancel_models(self) -> None:
-        self._plan.models.task.cancel()
-        self._plan.models.reflection.cancel()
+        for model in self._plan.models.all:
+            model.cancel()
 
     def _report_pause(self, is_paused: bool) -> None:
         if is_paused:

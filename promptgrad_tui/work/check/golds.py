@@ -30,6 +30,7 @@ def impossible_golds(parts: ProjectParts) -> Iterator[Finding]:
         told = [example for example in parts.splits.examples if example.values.get(name) is not None]
         if named := _numbers_of_names(name, annotation, told):
             yield named
+        if named or annotation in (str, Any):
             continue
         wrong = [example for example in told if not _can_be(parts, example, name, annotation)]
         if wrong:
@@ -46,17 +47,13 @@ def impossible_golds(parts: ProjectParts) -> Iterator[Finding]:
 
 
 def _types(parts: ProjectParts) -> dict[str, Any]:
-    """Return the types of the outputs that aren't text; those of a program with several steps, too."""
+    """Return the types of the outputs, by their names."""
     fields = {
         name: field.annotation
         for _, step in parts.program.named_predictors()
         for name, field in step.signature.output_fields.items()
     }
-    return {
-        name: fields[name]
-        for name in parts.fields.outputs
-        if name in fields and fields[name] is not str and fields[name] is not Any
-    }
+    return {name: fields[name] for name in parts.fields.outputs if name in fields}
 
 
 def _can_be(parts: ProjectParts, example: LoadedExample, name: str, annotation: Any) -> bool:
@@ -98,7 +95,7 @@ def _nearest(adapter: TypeAdapter[Any], gold: Any, annotation: Any) -> list[Any]
 
 
 def _numbers_of_names(name: str, annotation: Any, told: list[LoadedExample]) -> Finding | None:
-    """Tell of class numbers whose names stand in the Parquet file's metadata, where the program gives names."""
+    """Tell of class numbers whose names stand in the Parquet file, where the program answers with names."""
     if annotation in (int, float):
         return None
     for example in told:

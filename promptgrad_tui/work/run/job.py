@@ -170,7 +170,7 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
         project.rule_acceptor,
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
-    data = (project.data.train, project.data.validation, project.data.test)
+    data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
     for path in (*code, *(project.path(file) for file in data if file)):
         if path.is_file():
             yield os.path.relpath(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()

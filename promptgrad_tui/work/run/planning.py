@@ -10,6 +10,7 @@ import dspy
 
 from engine.ground.model import RunModels
 from engine.ground.score import Metric
+from engine.journal.events import ModelUsed
 from engine.programs.formatting import FieldFormatter
 from engine.project.carving import CARVED
 from engine.project.fingerprint import project_fingerprint
@@ -20,6 +21,7 @@ from engine.release.run_plan import RunPlan
 from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
 from promptgrad_tui.work.code.program import (
     ProgramFields,
+    asks_judge,
     build_acceptor,
     build_formatter,
     build_metric,
@@ -28,6 +30,9 @@ from promptgrad_tui.work.code.program import (
     program_fields,
 )
 from promptgrad_tui.work.run.budget import Budget
+
+JUDGE = "judge"
+"""The detail of an artifact that names the model by whose judgement it was proved."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,10 @@ def load_parts(project: Project) -> ProjectParts:
     fields = program_fields(program)
     check_metric_field(project, fields)
     return ProjectParts(
-        program, fields, build_metric(project), load_splits(project, fields.inputs, fields.outputs)
+        program,
+        fields,
+        build_metric(project, fields.inputs),
+        load_splits(project, fields.inputs, fields.outputs),
     )
 
 
@@ -75,11 +83,13 @@ def open_models(
             )
         )
 
-    is_same = project.model.reflection in ("same", project.model.task)
-    if not is_same:
-        check_models_fit([project.model.task, project.model.reflection], settings, project.root)
-    task = opened(project.model.task)
-    return RunModels(task=task, reflection=task if is_same else opened(project.model.reflection))
+    named = (project.model.reflection, project.model.judge)
+    reflection, judge = (project.model.task if uri == "same" else uri for uri in named)
+    uris = list(dict.fromkeys((project.model.task, reflection, judge)))
+    if len(uris) > 1:
+        check_models_fit(uris, settings, project.root)
+    models = {uri: opened(uri) for uri in uris}
+    return RunModels(task=models[project.model.task], reflection=models[reflection], judge=models[judge])
 
 
 def make_plan(
@@ -102,6 +112,7 @@ def make_plan(
     carving = parts.splits.carving
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
+    models = open_models(project, log_file, on_progress, stack)
     return RunPlan(
         run=run,
         project=project.root,
@@ -113,7 +124,7 @@ def make_plan(
         train=parts.splits.train,
         validation=parts.splits.validation or (),
         test=parts.splits.test,
-        models=open_models(project, log_file, on_progress, stack),
+        models=models,
         artifacts=project.root / "artifacts",
         base=project.base,
         formatter=formatter,
@@ -127,6 +138,7 @@ def make_plan(
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": project_fingerprint(project),
+            **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
     )
@@ -134,4 +146,6 @@ def make_plan(
 
 def _metric_name(project: Project) -> str:
     metric = project.metric
+    if metric.kind == "rubric":
+        return f"rubric({metric.field})"
     return metric.python or f"{metric.kind}({metric.field})"
