@@ -21,6 +21,7 @@ from engine.journal.events import (
     Event,
     KeptRule,
     ModelUsed,
+    Notice,
     Phase,
     PhaseStarted,
     ProgressEstimated,
@@ -128,6 +129,8 @@ class _Run:
 
     def execute(self) -> RunSummary:
         self._emit(self._opening())
+        if self._plan.judge_caution:
+            self._emit(Notice(id="judge", level="warning", text=self._plan.judge_caution))
         if self._attempt == 1 and self._plan.carving is not None:
             self._plan.carving.report(self._emit)
         with self._controlled():

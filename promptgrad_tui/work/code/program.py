@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import dspy
@@ -120,6 +122,15 @@ def rubric_criteria(project: Project) -> tuple[Criterion, ...]:
             hint="It is a text file with a list of criteria, one in each line that begins with a dash.",
             field="metric.rubric",
         ) from error
+
+
+def rubric_digest(project: Project) -> str:
+    """Return a hash of all by which a project's metric judges: its criteria and scale, or its code."""
+    section = project.metric.model_dump(mode="json", exclude={"threshold"}, exclude_unset=True)
+    criteria = (
+        [item.model_dump() for item in rubric_criteria(project)] if section.get("kind") == "rubric" else []
+    )
+    return sha256(json.dumps([section, criteria], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def asks_judge(project: Project) -> bool:

@@ -11,6 +11,7 @@ from engine.ground.errors import ProjectError
 from engine.journal.events import GateResult
 from engine.project import PROJECT_FILE
 from engine.project.gates import GateReport, Gates
+from engine.release.judged import agreement_of
 from engine.release.manifest import ArtifactManifest, load_manifest, load_measurement
 from engine.release.power import opening_text
 from engine.release.release_gate import evaluate_gates
@@ -47,7 +48,7 @@ def judge(artifact: Path, folder: Path) -> Judged:
     return Judged(
         path=artifact,
         manifest=manifest,
-        report=evaluate_gates(_gates(manifest, artifact, folder), measured),
+        report=evaluate_gates(_gates(manifest, artifact, folder), measured, agreement_of(manifest)),
         opening=opening_text(manifest.test_opening, measured.optimized),
     )
 

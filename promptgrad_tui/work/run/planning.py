@@ -8,15 +8,17 @@ from pathlib import Path
 
 import dspy
 
-from engine.ground.model import RunModels
+from engine.ground.model import Model, RunModels
 from engine.ground.score import Metric
 from engine.journal.events import ModelUsed
 from engine.programs.formatting import FieldFormatter
 from engine.project.carving import CARVED
 from engine.project.fingerprint import project_fingerprint
+from engine.project.judge_labels import Agreement, caution_text, load_agreement
 from engine.project.settings import Project
 from engine.project.splits import Splits, load_splits
 from engine.release.gate_checks import refuse_unmeasurable
+from engine.release.judged import AGREEMENT, JUDGE
 from engine.release.run_plan import RunPlan
 from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
 from promptgrad_tui.work.code.program import (
@@ -28,11 +30,9 @@ from promptgrad_tui.work.code.program import (
     build_program,
     check_metric_field,
     program_fields,
+    rubric_digest,
 )
 from promptgrad_tui.work.run.budget import Budget
-
-JUDGE = "judge"
-"""The detail of an artifact that names the model by whose judgement it was proved."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def make_plan(
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
     models = open_models(project, log_file, on_progress, stack)
+    agreement = known_agreement(project, models.judging) if asks_judge(project) else None
     return RunPlan(
         run=run,
         project=project.root,
@@ -135,13 +136,21 @@ def make_plan(
         gates=project.gates,
         slice_field=project.data.slice,
         review=project.review,
+        judge_agreement=agreement,
+        judge_caution=caution_text(agreement) if project.metric.kind == "rubric" else "",
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": project_fingerprint(project),
             **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
+            **({AGREEMENT: agreement.model_dump()} if agreement else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
     )
+
+
+def known_agreement(project: Project, judge: Model) -> Agreement | None:
+    """Return how well a project's judge agrees with its labels, if that was measured for this very judge."""
+    return load_agreement(project.root, judge.revision.digest, rubric_digest(project))
 
 
 def _metric_name(project: Project) -> str:

@@ -10,7 +10,7 @@ from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import ProjectError
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.metrics import built_in_metric
-from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.testing import scripted_model
 from tests.engine.desk import desk_model, desk_program, exact, learned, tickets
 
@@ -176,7 +176,7 @@ def test_an_output_may_have_a_name_that_a_prediction_uses_itself(name):
     session = OptimizationSession(
         optimizer, dspy.Predict(f"text -> {name}"), examples[:2], examples[2:], task_lm=model.lm
     )
-    assert session.validate(RuleSet()).score == 1.0
+    assert session.validate(LearnedState()).score == 1.0
     session.close()
 
 
