@@ -31,8 +31,8 @@ from benchmarks.real.tasks import Task, load_tasks
 if TYPE_CHECKING:
     import dspy
 
-PEERS = tuple(method for method in ORDER if method != "base" and method not in VARIANTS)
 SEEDLESS = "base"
+PEERS = tuple(method for method in ORDER if method != SEEDLESS and method not in VARIANTS)
 CALLS_WITHOUT_PRODUCT = 500
 
 
@@ -45,13 +45,19 @@ def main() -> None:
         for variant in options.product:
             for task in tasks:
                 _run_product(records, task, model, variant, options)
-        methods = ["base", *options.against]
+        methods = ["base", *_by_demonstrations(options.against, options.k)]
         if any(_missing(records, task, model, m, options) for task in tasks for m in methods):
             with _opened(model) as lm:
                 for method in methods:
                     for task in tasks:
                         _run_peer(records, task, model, lm, method, options)
     write_report(records.find(limit=options.limit), options.out)
+
+
+def _by_demonstrations(methods: list[str], numbers: list[int]) -> list[str]:
+    """Return the methods with LabeledFewShot once for each number of demonstrations."""
+    labeled = [f"labeled-{number}" for number in numbers]
+    return [name for method in methods for name in (labeled if method == "labeled" else [method])]
 
 
 def _run_product(
@@ -67,11 +73,12 @@ def _run_product(
 def _run_peer(
     records: Records, task: Task, model: Path, lm: dspy.LM, method: str, options: argparse.Namespace
 ) -> None:
-    from benchmarks.real.peers import WITHOUT_BUDGET, Bench
+    from benchmarks.real.peers import PEERS, WITHOUT_BUDGET, Bench
 
-    bench = Bench(task, lm, demonstrations=options.k)
+    bench = Bench(task, lm, options.reflection_tokens)
+    is_free = PEERS[method.partition("-")[0]] in WITHOUT_BUDGET
     for seed in _missing(records, task, model, method, options):
-        runs = 0 if method in WITHOUT_BUDGET else options.calls or _product_runs(records, task, model)
+        runs = 0 if is_free else options.calls or _product_runs(records, task, model)
         record = bench.measure(method, seed, runs)
         _add(records, _key(task, model, method, seed, options), {"budget": runs, **record})
 
@@ -170,7 +177,8 @@ def _options() -> argparse.Namespace:
     add("--against", type=_peers, default=["labeled"], help=f"of {','.join(PEERS)}; or none")
     add("--product", type=_variants, default=list(VARIANTS), help=f"of {','.join(VARIANTS)}; or none")
     add("--calls", type=int, help="program runs for each optimizer; by default as many as PromptGrad needed")
-    add("--k", type=int, default=12, help="demonstrations of LabeledFewShot")
+    add("--reflection-tokens", type=int, help="tokens that each may use to write rules; by default unbounded")
+    add("--k", type=_numbers, default=[12, 36], help="demonstrations of LabeledFewShot, as in 12,36")
     add("--limit", type=int, help="examples of each split, for trying it out")
     add("--retry", action="store_true", help="measure again what failed")
     add("--out", type=Path, default=Path("real-tasks"), help="where results and projects are written")

@@ -81,9 +81,9 @@ def coverage(draw: Draw, mean: float, n: int) -> float:
 
 
 LEVELS: dict[str, Effect] = {
-    "0/1, with and without drawn anew": everywhere(right_or_wrong),
+    "0/1, with and without drawn again": everywhere(right_or_wrong),
     "0/1, one in ten changes": everywhere(changes(0.1)),
-    "graded, with and without drawn anew": everywhere(graded),
+    "graded, with and without drawn again": everywhere(graded),
 }
 POWERS: dict[str, Effect] = {
     "nothing else changes": repairs(changes(0.0)),
@@ -101,62 +101,61 @@ SCORES: dict[str, tuple[Draw, float]] = {
 TEMPLATE = """\
 # How a rule is tested
 
-Written by `python -m benchmarks.validation_power`; every figure below was measured by it, through the
-functions that a run uses.
+`python -m benchmarks.validation_power` writes this page and measures every figure below, with the functions
+that a run uses.
 
 A rule is tested on `rule_validation_examples` examples, each scored with the rule and without it. The
-examples are drawn in two strata: those on which the rule's trigger fires, and the rest. Those that fire
-come first, up to four fifths of the seats; each stratum is weighted by its true share, so the estimate is
-unbiased. The interval comes from flipping the signs of the differences (`engine/statistics.py` names the
-sources). In mode `"auto"` a rule is accepted if its 95 % interval lies above 0, which is a one-sided test
-at 2.5 %.
+examples are drawn in two strata: those on which the rule's trigger fires, and the rest. The first stratum
+fills up to four fifths of the sample. Each stratum is weighted by its true share, so the estimate is
+unbiased. The interval comes from flipping the signs of the differences (`engine/ground/statistics.py` names
+the sources). In mode `"auto"` a rule is accepted if its 95 % interval lies above 0, which is a one-sided
+test at 2.5 %.
 
 ## Rules without an effect
 
 Accepted of {simulations:,} simulated tests each, of {population} validation examples. The test promises at
-most 2.5 % (a simulated 2.5 % strays by 0.7 either way); the bar is 5 %.
+most 2.5 % (a simulated 2.5 % varies by 0.7 either way); the limit is 5 %.
 
 {levels}
 
-That the level holds isn't a matter of simulation: where with and without can be swapped in each example, it
-follows from the test's construction, for every n, for graded scores, and for unequal weights.
+The level doesn't depend on simulation: if the scores with and without the rule are exchangeable for each
+example, it follows from the test's construction, for every n, for graded scores, and for unequal weights.
 
 ## Power
 
-A rule repairs 10 % of all examples (6 of {population}). Accepted, with a plain random subset of n and with
-the subset in strata, where the trigger fires on exactly these examples, and where it fires on as many
-others besides.
+A rule fixes 10 % of all examples (6 of {population}). Accepted, with a plain random subset of n, and with a
+stratified subset if the trigger fires on exactly these examples, or on the same number of others as well.
 
 {powers}
 
-With n = 15 a plain random subset sees one or two of the six. Fewer than six changes, all for the better,
-can't reach 2.5 % in any test that counts signs: 2^-5 is 3.1 %. So a rule whose trigger fires on fewer than
+With n = 15 a plain random subset contains one or two of the six. Fewer than six changes, all of them
+improvements, can't reach 2.5 % in any sign test: 2^-5 is 3.1 %. So a rule whose trigger fires on fewer than
 six validation examples can be accepted in mode `"delta"` or by a person's review, but not in mode `"auto"`.
 
 ## What the test can't see
 
-A rule without an effect in sum whose damage is rare and lies where few examples are drawn. Accepted:
+A rule that has no effect overall, but whose damage is rare and where few examples are drawn. Accepted:
 
 {blind}
 
-With n = 15 no test can see it: six examples that fire and nine of the other 54 are drawn; where six of the
-54 break, none of them is among the nine in {missed} of all draws, and the sample is then exactly that of a
-rule which only repairs. A test that accepts this sample with chance a accepts the bad rule with
-{missed_share:.2f} a: to keep it at 2.5 %, a test would have to refuse {refused} of the good rules as well.
-Such a rule meets the epoch's validation on the whole split, which rolls it back, and the release gate on
-the test split. A larger `rule_validation_examples` sees most of it, too.
+With n = 15 no test can see it. Six examples on which the trigger fires and nine of the other 54 are drawn. If
+six of the 54 break, none of them is among the nine in {missed} of all draws, and the sample is then exactly
+that of a rule which only fixes examples. A test that accepts this sample with probability a accepts the bad
+rule with {missed_share:.2f} a: to keep that at 2.5 %, a test would have to reject {refused} of the good rules
+as well. Such a rule still meets the validation of the epoch on the whole split, which rolls it back, and the
+release gate on the test split. A larger `rule_validation_examples` also detects most of it.
 
 ## Intervals of mean scores
 
-How often the 95 % interval holds the true mean, of {simulations:,} samples each. It is Wilson's, with the
-effective sample size of graded scores.
+How often the 95 % interval contains the true mean, of {simulations:,} samples each. It is Wilson's
+interval, with the effective sample size of graded scores.
 
 {coverages}
 """
 
 
 def page() -> str:
-    """Return docs/validation.md, measured anew (about a minute)."""
+    """Return docs/validation.md, measured again (about a minute)."""
     missed = _chance_of_missing(broken=6, drawn=9, of=54)
     return TEMPLATE.format(
         simulations=SIMULATIONS,
@@ -192,7 +191,7 @@ def _powers() -> str:
 
 def _blind_spot() -> str:
     cases = {
-        "repairs 6 on which the trigger fires, breaks 6 of the others": (repairs_and_breaks, NARROW),
+        "fixes 6 on which the trigger fires, breaks 6 of the others": (repairs_and_breaks, NARROW),
         "the same, and the trigger fires on 6 more": (repairs_and_breaks, WIDER),
         "graded, no trigger: 90 % gain 0.1, 10 % lose 0.9": (everywhere(skewed), NOWHERE),
     }

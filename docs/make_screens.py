@@ -48,7 +48,7 @@ OF_A_RUN = (
         leave=("escape",),
     ),
     Picture("try", ((("t",), "ready"), ((*TICKET, "ctrl+r"), "fit this input")), leave=("escape",)),
-    Picture("review", ((("v",), "undecided"), (("a", "r"), "1 drop"))),
+    Picture("review", ((("v",), "open"), (("a", "d"), "1 drop"))),
 )
 OF_A_PROJECT = (
     Picture(
@@ -56,7 +56,7 @@ OF_A_PROJECT = (
         (((), "Runs"), (("p",), " calls"), (("]", "]", "]", "down"), "exact_match")),
         leave=("escape",),
     ),
-    Picture("models", ((("M",), "1 model"), (("t",), "requests at a time"))),
+    Picture("models", ((("M",), "1 model"), (("b",), "requests at a time"))),
 )
 
 

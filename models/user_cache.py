@@ -34,6 +34,7 @@ def file_key(*files: Path) -> list[tuple[str, int, int, int, int]]:
     Raises:
         OSError: one of them is missing or can't be read.
     """
+    # The inode catches a file that was replaced by one of the same size and time.
     stats = [(str(file.resolve()), file.stat()) for file in files]
     return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev) for name, stat in stats]
 

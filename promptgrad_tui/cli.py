@@ -1,4 +1,4 @@
-"""The `promptgrad` command: what stands before every subcommand, and how errors reach a person."""
+"""The `promptgrad` command: the options before a subcommand, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ import click
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui import __version__
+from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
-from promptgrad_tui.commands.context import CommandContext
+from promptgrad_tui.commands.demo import demo_command
+from promptgrad_tui.commands.doctor import doctor_command
+from promptgrad_tui.commands.events import events_command
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
-from promptgrad_tui.commands.history import events_command, runs_command, show_command
-from promptgrad_tui.commands.machine import doctor_command
-from promptgrad_tui.commands.measure import recheck_command, transfer_command
-from promptgrad_tui.commands.models import models_command
+from promptgrad_tui.commands.history import history_command
+from promptgrad_tui.commands.init import init_command
+from promptgrad_tui.commands.matrix import matrix_command
+from promptgrad_tui.commands.models.group import models_command
 from promptgrad_tui.commands.predict import predict_command
-from promptgrad_tui.commands.project import check_command, init_command
-from promptgrad_tui.commands.release import (
-    history_command,
-    matrix_command,
-    promote_command,
-    rollback_command,
-)
+from promptgrad_tui.commands.promote import promote_command
+from promptgrad_tui.commands.recheck import recheck_command
 from promptgrad_tui.commands.report import report_command
-from promptgrad_tui.commands.run import demo_command, resume_command, run_command
+from promptgrad_tui.commands.resume import resume_command
+from promptgrad_tui.commands.rollback import rollback_command
+from promptgrad_tui.commands.run import run_command
+from promptgrad_tui.commands.runs import runs_command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.show import show_command
+from promptgrad_tui.commands.transfer import transfer_command
 from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.run.interrupts import EXIT_CODE
@@ -43,7 +47,7 @@ First steps:
   promptgrad               open the full screen: runs, rules to review, the demo
   promptgrad demo          watch a whole run on the embedded model
   promptgrad init mine     write a commented project to start from
-  promptgrad check mine    look at everything before the first call
+  promptgrad check mine    check everything before the first model call
   promptgrad run mine      learn rules
 
 \b
@@ -75,7 +79,7 @@ class Commands(click.Group):
             ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order in which a person meets them."""
+        """Return the commands in the order in which a person needs them."""
         return list(self.commands)
 
 
@@ -93,18 +97,20 @@ class Commands(click.Group):
     metavar="DIR",
     help="Work in the project in DIR instead of the current folder.",
 )
-@click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
+@click.option("--debug", is_flag=True, help="Show a traceback if something goes wrong.")
 @click.version_option(__version__, "--version", prog_name="promptgrad")
 @click.pass_context
 def promptgrad(ctx: click.Context, project: Path, debug: bool) -> None:
-    """Hold what comes before a subcommand."""
+    """Take the options that come before a subcommand, or open the full screen."""
     ctx.obj = CommandContext(project, debug)
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.commands.full_screen import has_screen, open_screen
+    from promptgrad_tui.commands.shared.full_screen import has_screen, open_screen, why_no_screen
 
     if has_screen():
         ctx.exit(open_screen(project, debug=debug))
+    if reason := why_no_screen():
+        click.echo(f"{reason}\n", err=True)
     click.echo(ctx.get_help())
 
 
@@ -142,7 +148,7 @@ def main() -> NoReturn:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that can't show a character gets its code: that is no reason to fail.
+        # A terminal that can't show a character gets its code instead of an error.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     promptgrad(prog_name="promptgrad")
     sys.exit(0)
@@ -153,8 +159,7 @@ def show_error(error: PromptGradError) -> None:
     terminal = Terminal.stderr()
     head, *rest = wrap(error.message, terminal.columns, "  ", "error: ")
     terminal.line(head.replace("error:", terminal.style("error:", fg="red", bold=True), 1))
-    for line in rest:
-        terminal.line(line)
+    terminal.lines(rest)
     if error.hint:
         for line in wrap(error.hint, terminal.columns, "       ", " hint: "):
             terminal.line(terminal.style(line, fg="cyan"))
@@ -164,9 +169,9 @@ def _unexpected(error: Exception) -> PromptGradError:
     if isinstance(error, OSError) and error.strerror:
         return PromptGradError(
             f"{error.filename or 'The output'} can't be used: {error.strerror}.",
-            hint="Correct that and try again; `promptgrad --debug ...` shows where it happened.",
+            hint="Fix that and try again; `promptgrad --debug ...` shows where it happened.",
         )
     return PromptGradError(
-        f"Something went wrong that should not: {type(error).__name__}: {error}",
-        hint="Run it again as `promptgrad --debug ...` and report what that shows.",
+        f"Unexpected error: {type(error).__name__}: {error}",
+        hint="Run it again as `promptgrad --debug ...` and report the output.",
     )

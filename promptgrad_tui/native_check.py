@@ -1,6 +1,6 @@
 """`python -m promptgrad_tui.native_check`: loads llama.cpp and answers one question with the demo model.
 
-It runs in a process of its own, because a llama.cpp that was built for another CPU ends its process.
+It runs in a separate process, because a llama.cpp that was built for another CPU crashes.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class TryWorker:
-    """Answers requests in their order; a cancellation and the end of the input are heard at once."""
+    """Answers requests in order; a cancellation and the end of the input take effect immediately."""
 
     def __init__(self, requests: IO[bytes], replies: IO[bytes], log_file: Path) -> None:
         self._requests = requests
@@ -75,9 +75,9 @@ class TryWorker:
             self._send(Failed(place=request.kind, id=number, message=error.message, hint=error.hint))
         except Exception as error:
             traceback.print_exc()
-            told = f"Something went wrong that should not: {type(error).__name__}: {error}"
+            text = f"Unexpected error: {type(error).__name__}: {error}"
             self._send(
-                Failed(place=request.kind, id=number, message=told, hint=f"More is in {self._log_file}.")
+                Failed(place=request.kind, id=number, message=text, hint=f"See {self._log_file} for details.")
             )
 
     def _carry_out(self, request: Request, stack: ExitStack) -> None:

@@ -7,7 +7,6 @@ for a log file only.
 from __future__ import annotations
 
 import threading
-import traceback
 from pathlib import Path
 
 import click
@@ -49,7 +48,7 @@ def worker(
                     ctx.exit(0)
                 summary = run_job(journal, record, budget, heard=heard, on_progress=status.show)
         except PromptGradError as error:
-            traceback.print_exc()
+            click.echo(str(error), err=True)
             ctx.exit(error.exit_code)
     ctx.exit(exit_code_of(summary))
 

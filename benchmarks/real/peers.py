@@ -130,6 +130,7 @@ def infer_rules(work: Work) -> tuple[dspy.Module, Settings]:
 
 
 PEERS: dict[str, Callable[[Work], tuple[dspy.Module, Settings]]] = {
+    "base": base,
     "labeled": labeled,
     "bootstrap_rs": bootstrap_rs,
     "mipro_v2": mipro_v2,
@@ -137,7 +138,7 @@ PEERS: dict[str, Callable[[Work], tuple[dspy.Module, Settings]]] = {
     "simba": simba,
     "infer_rules": infer_rules,
 }
-WITHOUT_BUDGET = ("base", "labeled")
+WITHOUT_BUDGET = (base, labeled)
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,20 @@ class Bench:
 
     task: Task
     lm: dspy.LM
-    demonstrations: int
+    reflection_tokens: int | None = None
 
     def measure(self, method: str, seed: int, runs: int) -> dict[str, Any]:
-        """Return a record of one method: its scores, what it used, and its settings; or what went wrong."""
-        engine = CountingEngine(self.lm.engine, self.task.inputs, seed)
+        """Return a record of one method: its scores, what it used, and its settings; or what went wrong.
+
+        "labeled-12" is LabeledFewShot with 12 demonstrations.
+        """
+        name, _, demonstrations = method.partition("-")
+        engine = CountingEngine(self.lm.engine, self.task.inputs, seed, self.reflection_tokens)
         lm = self.lm.copy(engine=engine)
         began = time.monotonic()
         with dspy.context(lm=lm, adapter=dspy.JSONAdapter(), max_errors=_NO_LIMIT, num_threads=THREADS):
             try:
-                optimize = base if method == "base" else PEERS[method]
-                program, settings = optimize(self._work(lm, seed, runs))
+                program, settings = PEERS[name](self._work(lm, seed, runs, int(demonstrations or 0)))
                 learned = {"seconds": time.monotonic() - began, "usage": engine.reset().as_record()}
                 scores = self._score(program)
             except Exception as error:
@@ -180,7 +184,7 @@ class Bench:
             ],
         }
 
-    def _work(self, lm: dspy.LM, seed: int, runs: int) -> Work:
+    def _work(self, lm: dspy.LM, seed: int, runs: int, demonstrations: int) -> Work:
         return Work(
             program=_program(self.task),
             train=_shuffled([self._example(e) for e in self.task.train], seed),
@@ -190,7 +194,7 @@ class Bench:
             reflection=lm.copy(temperature=1.0),
             runs=runs,
             seed=seed,
-            demonstrations=self.demonstrations,
+            demonstrations=demonstrations,
         )
 
     def _example(self, example: Example) -> dspy.Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from benchmarks.real.table import TITLES, Row
+from benchmarks.real.table import Row, title
 
 _WIDTH, _LEFT, _RIGHT = 780, 280, 60
 _LINE, _HEAD, _FOOT, _GAP = 24, 34, 26, 18
@@ -26,10 +26,10 @@ def plot(table: Sequence[Row]) -> str:
     return "\n".join([head, f'<rect width="{_WIDTH}" height="{top}" fill="white"/>', *panels, "</svg>", ""])
 
 
-def _panel(title: str, rows: Sequence[Row], top: int) -> str:
+def _panel(heading: str, rows: Sequence[Row], top: int) -> str:
     first, bottom = top + _HEAD, top + _HEAD + _LINE * len(rows)
     n = max(row.n for row in rows)
-    parts = [_text(12, top + 18, f"{title}: test score (n = {n}), 95 % interval", weight="600")]
+    parts = [_text(12, top + 18, f"{heading}: test score (n = {n}), 95 % interval", weight="600")]
     for tenth in range(0, 11, 2):
         x = _x(tenth / 10)
         parts.append(f'<line x1="{x}" y1="{first}" x2="{x}" y2="{bottom}" stroke="{_GRID}"/>')
@@ -49,7 +49,7 @@ def _row(row: Row, y: int) -> list[str]:
     is_ours = row.method.startswith("promptgrad")
     colour = _OURS if is_ours else _PEER
     weight = "600" if is_ours else "400"
-    parts = [_text(_LEFT - 12, y + 4, TITLES[row.method], anchor="end", weight=weight)]
+    parts = [_text(_LEFT - 12, y + 4, title(row.method), anchor="end", weight=weight)]
     if not row.scores:
         return [*parts, _text(_LEFT + 6, y + 4, "failed", fill=_FAINT)]
     low, middle, high = _x(row.low), _x(row.score), _x(row.high)

@@ -110,7 +110,9 @@ def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
                 "answer_tokens": max(0, summary["tokens"]["completion"] - everything["answer_tokens"]),
             },
         },
-        "scored_prompts": sum(event["asked"] for event in events if event["kind"] == "screening"),
+        "scored_prompts": max(
+            [event["asked"] for event in events if event["kind"] == "screening"], default=0
+        ),
         "outcome": summary["status"],
         "reason": summary["reason"],
         "released": summary.get("artifact") is not None,

@@ -66,8 +66,21 @@ def rows(records: Iterable[Record]) -> list[Row]:
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in latest.values():
         groups.setdefault((record["task"], record["model"], record["method"]), []).append(record)
-    keys = sorted(groups, key=lambda key: (key[1], key[0], ORDER.index(key[2])))
+    keys = sorted(groups, key=lambda key: (key[1], key[0], _place(key[2])))
     return [_row(key, groups[key], groups.get((key[0], key[1], "base"), [])) for key in keys]
+
+
+def title(method: str) -> str:
+    """Return what a method is called in the table and in the plot."""
+    name, _, demonstrations = method.partition("-")
+    return f"{TITLES[name]}({demonstrations})" if demonstrations.isdecimal() else TITLES[method]
+
+
+def _place(method: str) -> tuple[int, int]:
+    name, _, demonstrations = method.partition("-")
+    if demonstrations.isdecimal():
+        return ORDER.index(name), int(demonstrations)
+    return ORDER.index(method), 0
 
 
 def _row(key: tuple[str, str, str], group: Sequence[Record], base: Sequence[Record]) -> Row:
@@ -141,9 +154,9 @@ _HEAD = (
 
 
 def _line(row: Row) -> str:
-    title = TITLES[row.method]
+    name = title(row.method)
     if not row.scores:
-        return f"| {title} | failed | | | {_cell(row.problem)} | | | | | |"
+        return f"| {name} | failed | | | {_cell(row.problem)} | | | | | |"
     gain = "" if row.gain is None else f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]"
     by_seed = ", ".join(f"{score:.3f}" for score in row.scores) if len(row.scores) > 1 else ""
     if row.problem:
@@ -151,7 +164,7 @@ def _line(row: Row) -> str:
     scored = f"{row.scored_prompts:,.0f}" if row.scored_prompts else ""
     reflection = f"{row.reflection_calls:,.0f}, {row.reflection_tokens:,.0f}" if row.reflection_calls else ""
     return (
-        f"| {title} | {row.score:.3f} | [{row.low:.3f}, {row.high:.3f}] | {gain} | {by_seed} "
+        f"| {name} | {row.score:.3f} | [{row.low:.3f}, {row.high:.3f}] | {gain} | {by_seed} "
         f"| {row.runs:,.0f} | {scored} | {reflection} | {row.tokens:,.0f} | {row.seconds / 60:.1f} |"
     )
 

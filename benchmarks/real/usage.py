@@ -49,14 +49,18 @@ class CountingEngine:
     """An opened model's engine that counts calls and gives each sampled answer a seed of its own.
 
     DSPy's optimizers expect another answer each time they ask at a temperature above 0; the models here
-    repeat theirs as long as the seed is the same.
+    repeat theirs as long as the seed is the same. With `reflection_tokens` whatever isn't a program run is
+    refused once it has used so many.
     """
 
-    def __init__(self, engine: Any, inputs: Iterable[str], seed: int) -> None:
+    def __init__(
+        self, engine: Any, inputs: Iterable[str], seed: int, reflection_tokens: int | None = None
+    ) -> None:
         self.usage = UsageByPurpose()
         self._engine = engine
         self._inputs = set(inputs)
         self._seed = seed
+        self._reflection_tokens = reflection_tokens
         self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -67,10 +71,18 @@ class CountingEngine:
         return self  # programs are copied together with their model
 
     def complete(self, request: lm15.Request) -> lm15.Response:
-        """Answer a request and count it."""
+        """Answer a request and count it.
+
+        Raises:
+            InvalidRequestError: it is no program run, and the budget for those is used up.
+        """
+        is_task = self._is_task()
+        limit = self._reflection_tokens
+        if not is_task and limit is not None and self.usage.reflection.tokens >= limit:
+            raise lm15.InvalidRequestError(f"The budget of {limit} reflection tokens is used up.")
         response = self._engine.complete(self._with_seed(request))
         with self._lock:
-            (self.usage.task if self._is_task() else self.usage.reflection).add(response.usage)
+            (self.usage.task if is_task else self.usage.reflection).add(response.usage)
         return response
 
     def reset(self) -> UsageByPurpose:

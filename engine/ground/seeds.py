@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def derive_seed(seed: int, *place: object) -> int:
     """Return a seed in 0..2**31-1 that depends on the run's seed and the place, and on nothing else."""
     text = "/".join(str(part) for part in (seed, *place))
+    # 31 bits, so that it fits into a signed 32-bit integer wherever it is sent.
     return int.from_bytes(sha256(text.encode()).digest()[:4], "big") >> 1
 
 

@@ -11,13 +11,14 @@ from typing import Self
 from engine.ground.errors import BudgetExhaustedError, RunStoppedError
 from engine.journal.journal import Journal
 
+# A person would notice a longer delay.
 _POLL_SECONDS = 0.1
 
 
 class RunControl:
     """Watches a run's commands while the context lasts, and pauses or stops the run accordingly.
 
-    Commands up to number `heard` are ignored; if it is None, so are all commands sent before now.
+    Commands up to number `after_command` are ignored; if it is None, so are all commands sent before now.
     `checkpoint()` is called before each model call. `on_stop` cancels the calls under way and is called
     repeatedly: a call may have passed its checkpoint and begin only after the stop. `on_pause` gets True when
     the run pauses and False when it continues. `reserve` returns how many seconds of `max_minutes` are kept
@@ -29,7 +30,7 @@ class RunControl:
         journal: Journal,
         run: str,
         *,
-        heard: int | None,
+        after_command: int | None,
         max_minutes: float | None,
         on_stop: Callable[[], None],
         on_pause: Callable[[bool], None],
@@ -40,7 +41,7 @@ class RunControl:
         self._max_minutes = max_minutes
         self._on_stop = on_stop
         self._on_pause = on_pause
-        self._seen = journal.last_command(run) if heard is None else heard
+        self._seen = journal.last_command(run) if after_command is None else after_command
         self.reserve: Callable[[], float] = lambda: 0.0
         self._may_run = threading.Event()
         self._may_run.set()
@@ -66,6 +67,7 @@ class RunControl:
             RunStoppedError: the run was stopped.
             BudgetExhaustedError: its minutes are used up.
         """
+        # A stop also sets this event, so that a paused run can be stopped.
         self._may_run.wait()
         if self._stopped.is_set():
             raise RunStoppedError("The run was stopped.", hint=f"Go on with: promptgrad resume {self._run}")

@@ -6,12 +6,14 @@ review during a run; each review after it has the next number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from engine.programs.rules import Rule
+
+DecisionKind: TypeAlias = Literal["keep", "drop", "edit", "merge"]
 
 
 class Decision(BaseModel):
@@ -27,6 +29,18 @@ class Decision(BaseModel):
     trigger: str = ""
     note: str = ""
     merged: tuple[str, ...] = ()
+
+    @classmethod
+    def merging(cls, text: str, trigger: str, merged: tuple[str, ...]) -> dict[str, Decision]:
+        """Return the decisions that make one rule of several, by the ids of these."""
+        first, *others = merged
+        edit = cls(choice="edit", text=text, trigger=trigger, merged=merged)
+        return {first: edit, **dict.fromkeys(others, edit.model_copy(update={"choice": "drop"}))}
+
+    @property
+    def kind(self) -> DecisionKind:
+        """What a person did: the parts of a merge are edited or dropped as one."""
+        return "merge" if self.merged else self.choice
 
     def of(self, rule: Rule, known: Mapping[str, Rule]) -> Rule:
         """Return `rule` as decided: with the edit if there is one, and with the new note or else its own.
@@ -47,3 +61,9 @@ class Decision(BaseModel):
 def decision_key(rule_id: str, number: int = 0) -> str:
     """Return the journal's key of a decision on a rule in a review."""
     return f"review/{number}/{rule_id}"
+
+
+def written_decisions(written: Mapping[str, Any], rules: Iterable[str], number: int) -> dict[str, Decision]:
+    """Return the decisions that a journal holds on `rules` in the review with that number."""
+    keys = {rule: decision_key(rule, number) for rule in rules}
+    return {rule: Decision.model_validate(written[key]) for rule, key in keys.items() if key in written}

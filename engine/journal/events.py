@@ -92,7 +92,10 @@ class PhaseStarted(BaseEvent):
 
 
 class ProgressEstimated(BaseEvent):
-    """How much of the run is done: rollouts finished and expected, by the current plan."""
+    """How much of the run is done: model calls finished and expected, by the plan as it stands now.
+
+    Runs of earlier versions counted a rollout as one call, and analyses only among those expected.
+    """
 
     kind: Literal["progress"] = "progress"
     done: int

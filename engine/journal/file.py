@@ -12,7 +12,9 @@ from pathlib import Path
 from engine.ground.errors import JournalError, NoRunError
 
 SCHEMA_VERSION = 1
-APPLICATION_ID = 0x50475544
+APPLICATION_ID = (
+    0x50475544  # "PGUD": SQLite keeps it in the header, so that we never write to another program's file
+)
 BUSY_SECONDS = 10.0
 
 _SCHEMA = """

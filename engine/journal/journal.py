@@ -165,6 +165,7 @@ class Journal:
         """Record the start of a new run and return it; its id sorts by time (UTC)."""
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+        # Two runs may start within a second: the random digits tell them apart, and a clash is tried again.
         while True:
             record = RunRecord(f"{stamp}-{secrets.token_hex(2)}", str(project), now, dict(options or {}))
             row = (record.id, record.project, record.created, json.dumps(record.options))
@@ -173,6 +174,8 @@ class Journal:
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the oldest first."""
+        # One query however many runs there are: the run list is read again and again while it is on screen.
+        # '0' follows '/' in ASCII, so the range holds exactly the ids that begin with "review/".
         rows = self._read(
             "SELECT r.id, r.project, r.created, r.options, e.kind, l.time, e.json, v.json FROM runs r"
             " LEFT JOIN events l ON l.seq = (SELECT max(seq) FROM events WHERE run = r.id)"

@@ -15,7 +15,7 @@ LayerAction = Literal["add", "remove"]
 
 
 class QuestionAnswered(BaseEvent):
-    """A source asked the reflection model a short question; `about` names what it asked about."""
+    """A source asked the reflection model a short question; `about` names the subject."""
 
     kind: Literal["question"] = "question"
     epoch: int
@@ -29,9 +29,9 @@ class QuestionAnswered(BaseEvent):
 
 
 class Candidate(Part):
-    """What might be added together: rules of one set, one rule, or a set of demonstrations.
+    """What might be added together: a set of rules, one rule, or a set of demonstrations.
 
-    `id` names it within its batch; `title` says for a person what it is.
+    `id` is unique within its batch; `title` describes it for a person.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Candidate(Part):
 
 
 class CandidatesProposed(BaseEvent):
-    """A source proposed candidates, for the price of `questions`."""
+    """A source proposed candidates, at the cost of `questions`."""
 
     kind: Literal["candidates"] = "candidates"
     epoch: int
@@ -53,10 +53,10 @@ class CandidatesProposed(BaseEvent):
 
 
 class Screened(Part):
-    """What screening said of a candidate: mean gain on `n` training examples, its error, what follows.
+    """The result of screening a candidate: mean gain on `n` training examples, its error, and the decision.
 
-    The gain is one of log-probability of the right answers where the signal is the likelihood, and one of the
-    metric's score otherwise.
+    If the signal is the likelihood, the gain is in log-probability of the right answers; otherwise it is in
+    the metric's score.
     """
 
     candidate: str
@@ -70,7 +70,7 @@ class Screened(Part):
 
 
 class ScreeningFinished(BaseEvent):
-    """Candidates were ranked on training examples; `asked` counts what the model was asked for it."""
+    """Candidates were ranked on training examples; `asked` counts the model calls for it."""
 
     kind: Literal["screening"] = "screening"
     epoch: int
@@ -82,7 +82,7 @@ class ScreeningFinished(BaseEvent):
 
 
 class LayerTestStarted(BaseEvent):
-    """The paired test of a set begins: what is added to a layer or taken out of it."""
+    """The paired test of a set begins, which is added to a layer or taken out of it."""
 
     kind: Literal["layer_test_started"] = "layer_test_started"
     epoch: int
@@ -99,7 +99,7 @@ class LayerTestStarted(BaseEvent):
 
 
 class LayerTested(BaseEvent):
-    """The paired test of a set is over; `before` and `after` are the digests of the states compared."""
+    """The paired test of a set is finished; `before` and `after` are the digests of the states compared."""
 
     kind: Literal["layer_test"] = "layer_test"
     epoch: int
@@ -120,7 +120,7 @@ class LayerTested(BaseEvent):
 
 
 class LayersCompared(BaseEvent):
-    """What each layer of the best state brings, on the whole validation split (an ablation).
+    """What each layer of the best state contributes on the whole validation split (an ablation).
 
     A layer that the state doesn't have has no score of its own.
     """

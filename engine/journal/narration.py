@@ -1,8 +1,10 @@
-"""A run's main events, each as one line of text."""
+"""A run's main events, each as one sentence: what logs, the terminal and the screen say of it."""
 
 from __future__ import annotations
 
-from engine.ground.interval import Interval
+from collections import Counter
+
+from engine.ground.figures import count_text, gain_text, score_text
 from engine.journal.events import (
     ArtifactSaved,
     BatchScored,
@@ -10,52 +12,151 @@ from engine.journal.events import (
     EpochFinished,
     Event,
     Notice,
+    ReviewApplied,
+    ReviewAwaited,
     RulesChanged,
+    RunContinued,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    RunSummary,
     TestFinished,
     ValidationFinished,
 )
+from engine.journal.learning_events import (
+    CandidatesProposed,
+    LayersCompared,
+    LayerTested,
+    ScreeningFinished,
+)
+
+_CHANGES = {
+    "merged": "similar rules merged",
+    "pruned": "too many rules, pruned",
+    "rolled_back": "rolled back to the best state",
+    "reviewed": "rules reviewed",
+}
+EPOCH_OUTCOMES = {
+    "improved": "the best so far",
+    "no_better": "no better than before",
+    "rolled_back": "fell below the baseline",
+}
+"""What became of an epoch, in words."""
+_HEADLINES = {
+    "improved": "Improved",
+    "no_improvement": "No improvement",
+    "budget": "Budget used up",
+    "stopped": "Stopped",
+    "error": "Ended by an error",
+}
 
 
-def narrate(event: Event) -> str:
-    """Return one line that tells what happened, or "" for events that only a screen cares for."""
+def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 - a case for each kind
+    """Return a sentence about what happened, or "" for events that only move a progress bar.
+
+    `baseline` is the baseline's validation score, where it is known: an epoch's gain is given over it.
+    """
     match event:
-        case EpochFinished(epoch=0):
-            return f"baseline: {interval_text(event.validation)} on validation"
+        case RunStarted():
+            return f"Run {event.run}, seed {event.seed}, on {event.model.uri}"
+        case RunResumed():
+            return "Resumed: answers that were paid for before are not asked for again."
         case EpochFinished():
-            score = interval_text(event.validation)
-            rules, outcome = _count(event.n_rules, "rule"), event.outcome.replace("_", " ")
-            return f"epoch {event.epoch}: {score} with {rules}, {outcome}"
+            return _epoch(event, baseline)
         case BatchScored():
-            place = f"epoch {event.epoch}, batch {event.batch}"
-            return f"{place}: {event.score:.2f}, {_count(len(event.failures), 'failure')}"
+            return _batch(event)
         case ConsensusReached():
-            agreed = _count(len(event.kept), "proposal")
-            return f"{event.passes} analyses agree on {agreed}, {len(event.dropped)} dropped"
+            passes = count_text(event.passes, "analysis", "analyses")
+            return f"consensus of {passes}: {proposals_text(event)}"
         case ValidationFinished():
-            return f"{event.verdict}: {event.action} {event.rule.text!r} ({_gain(event)}; {event.reason})"
-        case RulesChanged(reason="merged" | "pruned" | "rolled_back"):
-            return f"rules {event.reason.replace('_', ' ')}: {len(event.rules)} left"
+            return f"{event.verdict.replace('_', ' ')}: {change_text(event)} ({finding_text(event)})"
+        case RulesChanged(reason="merged" | "pruned" | "rolled_back" | "reviewed"):
+            return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
+        case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
+            return _search(event)
         case TestFinished():
-            return f"test: {interval_text(event.baseline)} before, {interval_text(event.optimized)} after"
+            gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
+            scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
+            return f"Test: {scores}, gain {gain}"
         case ArtifactSaved():
-            return f"saved {event.path}"
+            return f"{'Saved' if event.passed else 'Withheld because a gate failed:'} {event.path}"
+        case ReviewAwaited():
+            return f"Waiting for a person to decide on {count_text(len(event.rules), 'rule')}."
+        case ReviewApplied():
+            return f"Review {event.number}: {count_text(len(event.rules), 'rule')} kept"
         case Notice():
             return event.text
+        case RunPaused():
+            return f"Paused: {event.reason}"
+        case RunContinued():
+            return "Continued."
+        case RunFinished():
+            return f"{headline(event.summary)}: {event.summary.reason}"
         case _:
             return ""
 
 
-def interval_text(interval: Interval) -> str:
-    """Return a score with its interval and the number of examples."""
-    return f"{interval.score:.3f} [{interval.low:.3f}, {interval.high:.3f}] (n = {interval.n})"
+def _search(event: CandidatesProposed | ScreeningFinished | LayerTested | LayersCompared) -> str:
+    """Return a sentence about the search for rules and demonstrations besides analyses."""
+    match event:
+        case CandidatesProposed():
+            asked = f" after {count_text(event.questions, 'question')}" if event.questions else ""
+            return f"{event.source}: {count_text(len(event.candidates), 'candidate')}{asked}"
+        case ScreeningFinished():
+            tested = sum(row.is_tested for row in event.rows)
+            ranked = count_text(len(event.rows), "candidate")
+            return f"{event.layer} screened by {event.signal}: {tested} of {ranked} to be tested"
+        case LayerTested():
+            evidence = event.evidence
+            gain = gain_text(evidence.delta, evidence.low, evidence.high)
+            change = " ".join(f"{event.action if event.action == 'remove' else ''} {event.title}".split())
+            found = f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
+            return f"{event.verdict.replace('_', ' ')}: {change} ({found})"
+        case LayersCompared():
+            alone = {"rules": event.rules_only, "demonstrations": event.demonstrations_only}
+            told = [f"{name} alone {score.score:.3f}" for name, score in alone.items() if score is not None]
+            return f"Layers: neither {event.base.score:.3f}, {', '.join(told)}, both {event.both.score:.3f}"
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def headline(summary: RunSummary) -> str:
+    """Return how a run ended, in a word or two."""
+    return "Failed its gates" if summary.is_held_back else _HEADLINES[summary.status]
 
 
-def _gain(event: ValidationFinished) -> str:
+def proposals_text(event: ConsensusReached) -> str:
+    """Return what came of the proposals of several passes: 2 proposals kept, 1 dropped."""
+    return f"{count_text(len(event.kept), 'proposal')} kept, {len(event.dropped)} dropped"
+
+
+def change_text(event: ValidationFinished) -> str:
+    """Return what was tested: the text of a rule to add, or what is done to another one."""
+    text = " ".join(event.rule.text.split())
+    return text if event.action == "add" else f"{event.action}: {text}"
+
+
+def finding_text(event: ValidationFinished) -> str:
+    """Return what a test measured, and why its verdict is what it is."""
     evidence = event.evidence
     if evidence is None:
-        return "not tested"
-    return f"{evidence.delta:+.3f} [{evidence.low:+.3f}, {evidence.high:+.3f}], n = {evidence.n}"
+        return event.reason
+    gain = gain_text(evidence.delta, evidence.low, evidence.high)
+    return f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
+
+
+def _batch(event: BatchScored) -> str:
+    n, failed = len(event.examples), len(event.failures)
+    kinds = ", ".join(
+        f"{' '.join(kind.split())} ({many})" for kind, many in Counter(event.error_types).most_common()
+    )
+    place = f"Epoch {event.epoch}, batch {event.batch}: {n - failed} of {n} right"
+    return f"{place}. Wrong: {kinds}" if kinds else place
+
+
+def _epoch(event: EpochFinished, baseline: float | None) -> str:
+    score = f"{score_text(event.validation)} on {event.validation.n} validation examples"
+    if event.epoch == 0:
+        return f"Baseline: {score}"
+    gain = f", {gain_text(event.validation.score - baseline)} on the baseline" if baseline is not None else ""
+    outcome = EPOCH_OUTCOMES.get(event.outcome, event.outcome)
+    return f"Epoch {event.epoch}: {score}{gain}, {count_text(event.n_rules, 'rule')}; {outcome}"

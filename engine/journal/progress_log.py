@@ -18,7 +18,7 @@ def logged(emit: Emit) -> Emit:
     def logging_too(event: Event) -> None:
         line = narrate(event)
         if line:
-            _log.info(line)
+            _log.info(_printable(line))
         emit(event)
 
     return logging_too
@@ -39,3 +39,11 @@ def shown_on_stderr() -> Iterator[None]:
     finally:
         _log.setLevel(level)
         _log.removeHandler(handler)
+
+
+def _printable(text: str) -> str:
+    """Return text of models and data as something that can't act on a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

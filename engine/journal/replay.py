@@ -200,6 +200,7 @@ class Replay:
             self._checkpoint()
             raise
         finally:
+            # A failed call costs nothing; neither does an answer that another run had stored first.
             if not kept:
                 with self._lock:
                     self._spent -= 1
@@ -221,6 +222,7 @@ class Replay:
                     f"The budget of {self.max_calls} calls is used up.",
                     hint="Resume it with a larger budget: nothing is paid for twice.",
                 )
+            # Counted before the call: threads that ask at the same time must not overspend together.
             self._spent += 1
 
     def _count(self, completion: Completion) -> None:

@@ -1,4 +1,4 @@
-"""Log-probabilities that are paid for once, recorded and replayed as completions are."""
+"""Log-probabilities that are paid for once, and recorded and replayed like completions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.programs.judge import Judge
 
 
 class RecordedScorer:
-    """A model's `score` with a `Replay` before it."""
+    """A model's `score` behind a `Replay`."""
 
     def __init__(self, replay: Replay, model: Model) -> None:
         self._replay = replay
@@ -32,13 +32,13 @@ class RecordedScorer:
         return [float(value) for value in json.loads(kept.response)]
 
     def _key(self, asked: dict[str, Any]) -> str:
-        """Return the hash of all that the numbers depend on: weights, template, prompt, continuations."""
+        """Return the hash of everything the numbers depend on: weights, template, prompt, continuations."""
         identity = ["score", self._revision.digest, self._revision.template_digest, asked]
         return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
 def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
-    """Return the model's scorer, or None if it doesn't tell log-probabilities."""
+    """Return the model's scorer, or None if it has no log-probabilities."""
     return RecordedScorer(replay, model) if callable(getattr(model, "score", None)) else None
 
 
@@ -48,6 +48,6 @@ def recorded_judge(replay: Replay, model: Model) -> Judge:
 
 
 def _brief(asked: dict[str, Any]) -> str:
-    """Return what a person wants to see of a scoring: the last message and what could follow it."""
+    """Return what a person may want to see of a scoring: the last message and its continuations."""
     last = asked["messages"][-1:] if asked["messages"] else []
     return json.dumps({"score": last, "continuations": asked["continuations"]})

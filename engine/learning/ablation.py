@@ -1,4 +1,4 @@
-"""What each layer of a state brings: the program with one of them alone, on the validation split."""
+"""What each layer of a state contributes: the program with only one layer, on the validation split."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from engine.programs.state import LearnedState
 def compare_layers(
     runner: RolloutRunner, state: LearnedState, validation: Sequence[Item], emit: Emit
 ) -> LayersCompared | None:
-    """Return the scores of the base, of each layer alone, and of both; None where nothing was learned.
+    """Return the scores of the base, of each layer alone, and of both; None if nothing was learned.
 
-    Only a state with both layers costs anything: all others were scored before.
+    Only a state with both layers costs anything: all others have been scored before.
     """
     if not state:
         return None

@@ -1,4 +1,4 @@
-"""The answers that a program may give, where these are few."""
+"""The answers that a program may give, if there are only a few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.programs.program import FrozenProgram
 
 _MOST_ANSWERS = 24
 _FEWEST_EXAMPLES = 2.0
-"""Training examples of each answer, on average, from which answers count as labels."""
+"""Answers count as labels from this mean number of training examples per answer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AnswerSpace:
     is_closed: bool
 
     def expected(self, item: Item) -> Any:
-        """Return what should be answered on an example."""
+        """Return the expected answer of an example."""
         return item.values.get(self.field)
 
     def by_value(self, items: Iterable[Item]) -> dict[Any, list[Item]]:
@@ -40,9 +40,9 @@ class AnswerSpace:
 
 
 def answer_space(program: FrozenProgram, train: Sequence[Item]) -> AnswerSpace | None:
-    """Return the answers that the training examples ask for; None where no output field is labelled.
+    """Return the expected answers in the training examples; None if no output field is labelled.
 
-    Where several outputs are, the last predictor's last one counts: the others lead to it.
+    If several outputs are, the last predictor's last one counts: the others lead to it.
     """
     for name in reversed(program.predictors):
         for field, info in reversed(list(program.signature(name).output_fields.items())):

@@ -1,12 +1,13 @@
-"""Backward elimination: whatever is held is tested by leaving it out, and goes if it isn't missed.
+"""Backward elimination: everything held is tested by leaving it out, and removed if it isn't missed.
 
-Forward selection keeps what helped when it came; what came later may have made it superfluous (Efroymson
-1960, stepwise regression). Rules go one at a time; of the demonstrations the later half goes at once.
+Forward selection keeps what helped when it was added; later additions may have made it superfluous
+(Efroymson 1960, stepwise regression). Rules are removed one at a time, demonstrations by their later half.
 """
 
 from __future__ import annotations
 
 from engine.journal.events import Emit
+from engine.journal.learning_events import Layer
 from engine.learning.layer_tests import LayerChange, LayerTester
 from engine.learning.state_events import state_changed
 from engine.programs.demonstrations import DemonstrationSet
@@ -23,7 +24,7 @@ class Elimination:
         self._emit = emit
 
     def thin(self, state: LearnedState, epoch: int) -> LearnedState:
-        """Return `state` without what it scores no worse without."""
+        """Return `state` without the parts whose removal costs no score."""
         for rule in sorted(state.rules, key=lambda rule: rule.evidence.delta if rule.evidence else 0.0):
             state = self._without(state, state.removing(rule), rule.source, f"without: {rule.text}", epoch)
         while len(state.demonstrations) >= 2 * _FEWEST_DEMONSTRATIONS:
@@ -38,7 +39,7 @@ class Elimination:
     def _without(
         self, before: LearnedState, after: LearnedState, source: str, title: str, epoch: int
     ) -> LearnedState:
-        layer = "rules" if after.rules != before.rules else "demonstrations"
+        layer: Layer = "rules" if after.rules != before.rules else "demonstrations"
         change = LayerChange(layer, "remove", source, title, before, after, epoch, 0)
         result = self._tester.test(change)
         if not result.is_accepted:

@@ -1,4 +1,4 @@
-"""The paired test of a set: rules that belong together, or demonstrations, against the state without them."""
+"""The paired test of a set: rules that belong together, or demonstrations, against the state without."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LayerChange:
 
     @property
     def place(self) -> str:
-        """Where in the run this is tested; no two tests share it."""
+        """The place of the test in the run; it is unique."""
         states = f"{self.before.digest}/{self.after.digest}"
         return f"epoch{self.epoch}/batch{self.batch}/layer/{self.layer}/{self.action}/{states}"
 
@@ -53,7 +53,7 @@ class LayerChange:
 
 @dataclass(frozen=True)
 class LayerResult:
-    """A change of a layer with what its test said."""
+    """A change of a layer with the result of its test."""
 
     change: LayerChange
     verdict: Verdict
@@ -82,11 +82,11 @@ class LayerResult:
 
 
 class LayerTester:
-    """Tests changes of a layer on the validation examples, all of them up to a bound.
+    """Tests changes of a layer on the validation examples, all of them up to a limit.
 
-    A set touches all examples, so the sample has no strata; what the state before answered is known from the
-    last validation and costs nothing. What is added must pass as a rule must (`rule_validation_mode`); what
-    is removed must not be missed.
+    A set affects all examples, so the sample has no strata; the answers of the state before are known from
+    the last validation and cost nothing. An addition must pass the test of a rule (`rule_validation_mode`);
+    a removal must not cost anything.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How the parts that learn sets of rules and demonstrations are put together for one program and its data."""
+"""Assembles the parts that learn sets of rules and demonstrations, for one program and its data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dspy
 from engine.ground.model import Messages
 from engine.journal.events import Emit
 from engine.learning.answers import AnswerSpace, answer_space
-from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layers import LayerLearner
 from engine.learning.leakage import QuotationIndex
@@ -37,12 +37,12 @@ _MOST_CHARACTERS = 10_000
 
 
 def room_by_characters(messages: Messages) -> bool:
-    """Return whether messages are short enough for any model: where nobody can count tokens."""
+    """Return whether messages are short enough for any model, if tokens can't be counted."""
     return sum(len(str(message["content"])) for message in messages) <= _MOST_CHARACTERS
 
 
 class LayerWiring:
-    """The choice of sources and of the evidence by which they are screened, and the parts made for it.
+    """The chosen sources and screening signal, and the parts built for them.
 
     `sources` are the names of all that propose rules, the analysis of failures among them.
     """
@@ -82,7 +82,7 @@ class LayerWiring:
         acceptor: RuleAcceptor,
         reviewer: Reviewer | None,
     ) -> LayerLearner | None:
-        """Return what learns sets of rules and demonstrations; None if only failures are to be analysed."""
+        """Return the learner of rule sets and demonstrations; None if only failures are analysed."""
         config, seed, emit = self._config, self._seed, self._emit
         proposing = made_sources(
             self.sources,
@@ -124,7 +124,7 @@ class LayerWiring:
         )
 
     def _signal(self) -> Signal:
-        """Return the likelihood where the model tells it and the program answers at once, else the score."""
+        """Return the likelihood if the model has it and the program answers directly, otherwise the score."""
         space = self._space
         if self._scorer is None or space is None or not self._answers_at_once(space):
             return ScoreSignal(self._runner)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.journal.events import Emit, Phase
+from engine.learning.analysis.batches import Batch
 from engine.learning.answers import AnswerSpace
-from engine.learning.batches import Batch
-from engine.learning.demonstration_search import DemonstrationSearch
+from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerResult
 from engine.learning.proposals.source import Findings
 from engine.learning.review import Reviewer
@@ -20,7 +21,7 @@ from engine.learning.state_events import state_changed
 from engine.programs.state import LearnedState
 
 Enter = Callable[[Phase, int, int, str], None]
-"""Called with a phase, the epoch, the batch and a detail when the work turns to something else."""
+"""Called with a phase, the epoch, the batch and a detail when a phase begins."""
 
 Keep = Callable[[LearnedState], None]
 """Called with each state that passed its test, before anything else is tried."""
@@ -51,7 +52,7 @@ class LayerLearner:
         self._emit = emit
 
     def learn(self, state: LearnedState, batch: Batch, enter: Enter, keep: Keep) -> LearnedState:
-        """Return `state` with what passed; demonstrations are tried once an epoch while there are none."""
+        """Return `state` with what passed; demonstrations are tried once an epoch until there are some."""
         epoch, number = batch.epoch, batch.number
         given = self._given(batch)
         if isinstance(self._signal, LikelihoodSignal):
@@ -70,8 +71,8 @@ class LayerLearner:
                 epoch=epoch,
                 batch=number,
                 given=given,
-                confusions=self._rules.confusions(state, self._space, self._train),
             )
+            findings = replace(findings, confusions=self._rules.confusions(findings))
             for result in self._rules.propose(findings):
                 if self._reviewer is not None:
                     state = self._reviewer.settle(state, _by_rule(result))
@@ -99,7 +100,7 @@ class LayerLearner:
 
 
 def _by_rule(result: LayerResult) -> list[Tested]:
-    """Return the test of a set as the test of each rule in it, for a person to decide on one by one."""
+    """Return the test of a set as one test per rule, so that a person can decide on each."""
     change = result.change
     return [
         Tested(

@@ -20,9 +20,9 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import LayersCompared
 from engine.learning.ablation import compare_layers
-from engine.learning.batches import Batch
+from engine.learning.analysis.batches import Batch
+from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.elimination import Elimination
-from engine.learning.gradients import GradientWriter
 from engine.learning.layers import LayerLearner
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast

@@ -10,10 +10,10 @@ from dspy.utils.exceptions import AdapterParseError
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice, RulesChanged
 from engine.journal.replay import cause_of
+from engine.learning.analysis.prompts import merge_inputs
+from engine.learning.analysis.signatures import MergeRules
 from engine.learning.consensus import means_same, telling_words
-from engine.learning.prompts import merge_inputs
 from engine.learning.rule_tests import Change, RuleTester
-from engine.learning.signatures import MergeRules
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, trigger_overlap

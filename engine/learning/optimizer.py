@@ -20,14 +20,14 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
+from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.elimination import Elimination
-from engine.learning.gradients import GradientWriter
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
 from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
 from engine.learning.merging import RuleMerger
-from engine.learning.progress import Forecast
+from engine.learning.progress import Forecast, ReflectionCount
 from engine.learning.proposals.choice import FAILURE_ANALYSIS
 from engine.learning.review import Decisions, Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
@@ -115,6 +115,7 @@ class PromptGradOptimizer(Teleprompter):
             task_lm=_configured_lm(),
             adapter=dspy.settings.adapter or dspy.ChatAdapter(),
             declared=declared,
+            scorer=getattr(getattr(_configured_lm(), "engine", None), "scorer", None),
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
@@ -180,7 +181,8 @@ class OptimizationSession:
         config = optimizer.config
         self.config = config
         self.seed = config.seed if config.seed is not None else random.randrange(2**31)
-        self.emit = logged(emit) if config.verbose else emit
+        self._reflections = ReflectionCount(logged(emit) if config.verbose else emit)
+        self.emit: Emit = self._reflections
         self.program = FrozenProgram(module, config.base_prompt_source, declared)
         self._optimizer = optimizer
         self._reflection_lm = reflection_lm or task_lm
@@ -214,6 +216,11 @@ class OptimizationSession:
         """Return the mean score of the program with a learned state on the validation examples."""
         rollouts = self.runner.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
+
+    @property
+    def calls(self) -> int:
+        """How many calls of models were made, or answered by the journal, so far."""
+        return self.runner.calls + self._reflections.calls
 
     def program_with(self, state: LearnedState) -> dspy.Module:
         """Return the module with a learned state; its rules are conditional if the configuration says so."""
@@ -314,7 +321,8 @@ class OptimizationSession:
                 reviewer,
             ),
         )
-        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.runner.performed)
+        predictors = len(self.program.predictors)
+        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.calls, predictors)
         return OptimizationLoop(
             parts,
             config,

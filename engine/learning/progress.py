@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.journal.events import Phase
+from engine.journal.events import AnalysisFinished, Emit, Event, Phase
+from engine.journal.learning_events import QuestionAnswered
 from engine.project.config import PromptGradConfig
 
 _PROPOSALS_PER_BATCH = 2.0
+_REFERENCE = {"failure_analysis"}
 _LEFT_TO_CORRECT = 0.9
-"""What a batch's tests cost, as a share of the batch before: rules that are kept leave fewer failures."""
+"""The cost of a batch's tests relative to the batch before: kept rules leave fewer failures."""
 _ORDER: tuple[Phase, ...] = (
     "rollouts",
     "screening",
@@ -25,8 +27,9 @@ _ORDER: tuple[Phase, ...] = (
 class Workload:
     """Calls of each part of a run, for splits of given sizes.
 
-    A rollout counts as one call. `tests` is the expected number of rules tested in a batch; each
-    test costs the new side of its pairs, and half of the old side, since the rest is known already.
+    A rollout counts as one call for each of `predictors`. `tests` is the expected number of rules tested
+    in a batch; each test costs the new side of its pairs, and half of the old side, since the rest is known.
+    `layers` are the tests of demonstrations and of sets of rules, and the scores of each layer alone.
     """
 
     baseline: int
@@ -35,6 +38,7 @@ class Workload:
     validation: int
     epoch: int
     test: int
+    layers: int = 0
 
     @classmethod
     def of(
@@ -43,27 +47,31 @@ class Workload:
         validation: int,
         test: int,
         tests: float = _PROPOSALS_PER_BATCH,
+        predictors: int = 1,
     ) -> Workload:
         """Return the workload of `config` for splits of `validation` and `test` examples."""
         subset = min(config.rule_validation_examples, validation) if config.validate_rules else 0
         return cls(
-            baseline=validation * config.num_val_runs,
-            rollouts=config.batch_size,
+            baseline=validation * config.num_val_runs * predictors,
+            rollouts=config.batch_size * predictors,
             gradients=config.gradient_samples if config.gradient_consensus else 1,
-            validation=round(tests * subset * 1.5),
-            epoch=validation * config.num_val_runs,
-            test=2 * test,
+            validation=round(tests * subset * 1.5) * predictors,
+            epoch=validation * config.num_val_runs * predictors,
+            test=2 * test * predictors,
+            layers=validation
+            * predictors
+            * ((config.max_demonstrations > 0) + 2 * (set(config.sources) != _REFERENCE)),
         )
 
     def batches(self, count: int, *, ahead: int = 0) -> int:
-        """Calls of so many batches, the first of which comes `ahead` batches after this one."""
+        """Calls of `count` batches, the first of which comes `ahead` batches after this one."""
         tests = self.validation * sum(_LEFT_TO_CORRECT**number for number in range(ahead, ahead + count))
         return count * (self.rollouts + self.gradients) + round(tests)
 
     def total(self, config: PromptGradConfig) -> int:
         """Calls of a whole run that doesn't stop early."""
         batches = self.batches(config.epochs * config.batches_per_epoch)
-        return self.baseline + batches + config.epochs * self.epoch + self.test
+        return self.baseline + batches + self.layers + config.epochs * self.epoch + self.test
 
     def remaining(self, config: PromptGradConfig, phase: Phase, epoch: int, batch: int) -> int:
         """Calls still to come at the beginning of `phase`, if the run doesn't stop early."""
@@ -78,21 +86,27 @@ class Workload:
             return rest + self.batches(later_batches)
         parts = {"rollouts": self.rollouts, "gradients": self.gradients, "validation": self.validation}
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])
+        here += self.layers if (epoch, batch) == (1, 1) else 0
         return rest + here + self.batches(later_batches + config.batches_per_epoch - batch, ahead=1)
 
 
 class Forecast:
-    """Calls done, and calls expected in all, at each turn of a run.
+    """Calls done, and calls expected in total, at each phase of a run.
 
-    What the tests of a batch cost is learned from the batches of the run itself. The last batch counts for
+    The cost of a batch's tests is estimated from the run's own batches. The last batch counts for
     half, the one before for a quarter, and so on.
     """
 
     def __init__(
-        self, config: PromptGradConfig, validation: int, test: int, done: Callable[[], int] = lambda: 0
+        self,
+        config: PromptGradConfig,
+        validation: int,
+        test: int,
+        done: Callable[[], int] = lambda: 0,
+        predictors: int = 1,
     ) -> None:
         self._config = config
-        self._workload = Workload.of(config, validation, test)
+        self._workload = Workload.of(config, validation, test, predictors=predictors)
         self._done = done
         self._tests = float(self._workload.validation)
         self._batch: tuple[int, int] | None = None
@@ -100,7 +114,7 @@ class Forecast:
         self._tested = 0
 
     def at(self, phase: Phase, epoch: int, batch: int) -> tuple[int, int]:
-        """Return (calls done, calls expected in all) at the beginning of `phase`."""
+        """Return (calls done, calls expected in total) at the beginning of `phase`."""
         done = self._done()
         self._learn(phase, (epoch, batch), done)
         workload = replace(self._workload, validation=round(self._tests))
@@ -116,3 +130,17 @@ class Forecast:
             if self._batch is not None:
                 self._tests = _LEFT_TO_CORRECT * (self._tests + self._tested) / 2
             self._batch, self._tested = (batch if phase == "rollouts" else None), 0
+
+
+class ReflectionCount:
+    """Passes events on, and counts the reflection model's calls in them."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.calls = 0
+
+    def __call__(self, event: Event) -> None:
+        """Count an event's calls and pass it on."""
+        if isinstance(event, AnalysisFinished | QuestionAnswered):
+            self.calls += len(event.completions) or 1
+        self._emit(event)

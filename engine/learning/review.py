@@ -19,8 +19,9 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.journal.journal import Journal
+from engine.journal.learning_events import LayerTested
 from engine.learning.rule_tests import Change, RuleTester, Tested
-from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 
@@ -130,16 +131,17 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     Raises:
         JournalError: nothing was decided since the last review was applied.
     """
-    kinds = ["review_applied", "rules", "run_finished", "validation"]
+    kinds = ["review_applied", "rules", "run_finished", "validation", "layer_test"]
     events = [event for _, event in journal.events(run, kinds=kinds)]
     number = 1 + sum(isinstance(event, ReviewApplied) for event in events)
-    known = _known_rules(events)
-    decisions = {
-        rule_id: Decision.model_validate(found)
-        for rule_id in known
-        if (found := journal.decision(run, decision_key(rule_id, number))) is not None
+    known, shown = _known_rules(events), _known_demonstrations(events)
+    decided = {
+        part: Decision.model_validate(found)
+        for part in (*known, *shown)
+        if (found := journal.decision(run, decision_key(part, number))) is not None
     }
-    if not decisions:
+    decisions = {rule: decision for rule, decision in decided.items() if rule in known}
+    if not decided:
         raise JournalError(
             f"Nothing was decided on the rules of {run}.", hint="Review its rules first: promptgrad, then v."
         )
@@ -154,12 +156,32 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
         for key, choice in choices.items()
         if choice == "keep"
     )
-    state = LearnedState(rules, DemonstrationSet(left.demonstrations))
+    state = LearnedState(rules, _reviewed_demonstrations(left.demonstrations, shown, decided))
     for key, decision in decisions.items():
         if decision.choice == "edit":
             edited = decision.of(known[key], known)
             state = add_edited(edited, state, (known[key].epoch, number), tester, emit)
     return state, number
+
+
+def _reviewed_demonstrations(
+    left: Sequence[Demonstration], known: Mapping[str, Demonstration], decided: Mapping[str, Decision]
+) -> DemonstrationSet:
+    """Return the demonstrations that were left, without those dropped, and with those a person keeps."""
+    kept = {one.id: one for one in left} | {part: known[part] for part in decided if part in known}
+    return DemonstrationSet(
+        one.model_copy(update={"note": (decided[part].note if part in decided else "") or one.note})
+        for part, one in kept.items()
+        if part not in decided or decided[part].choice != "drop"
+    )
+
+
+def _known_demonstrations(events: Sequence[Event]) -> dict[str, Demonstration]:
+    """Every demonstration that a run showed or tested, by its id; as its state had it, where it did."""
+    tests = [e.demonstrations for e in events if isinstance(e, LayerTested) and e.action == "add"]
+    sets = [e.demonstrations for e in events if isinstance(e, RulesChanged | ReviewApplied)]
+    ends = [e.summary.demonstrations for e in events if isinstance(e, RunFinished)]
+    return {one.id: one for some in (*tests, *sets, *ends) for one in some}
 
 
 def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:
@@ -173,7 +195,13 @@ def _known_rules(events: Sequence[Event]) -> dict[str, Rule]:
     tests = [e for e in events if isinstance(e, ValidationFinished) and e.action != "remove"]
     ordered = sorted(tests, key=lambda event: event.verdict == "accepted")
     tested = {e.rule.id: e.rule.model_copy(update={"evidence": e.evidence}) for e in ordered}
+    in_sets = {
+        rule.id: rule.model_copy(update={"evidence": e.evidence})
+        for e in events
+        if isinstance(e, LayerTested) and e.action == "add"
+        for rule in e.rules
+    }
     return {
         key: rule.model_copy(update={"note": notes.get(key, rule.note)})
-        for key, rule in (had | tested).items()
+        for key, rule in (in_sets | had | tested).items()
     }

@@ -157,6 +157,7 @@ class RolloutRunner:
             found.append(used.seconds)
             with self._lock:
                 self.performed += 1
+                self.calls += len(used.completions)
         return found
 
     def is_known(self, state: LearnedState, item: Item, repeat: int = 0) -> bool:

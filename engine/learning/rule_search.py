@@ -1,18 +1,19 @@
-"""The search for rules: every source asked, what it proposes screened, the best put to a paired test.
+"""The search for rules: every source proposes, proposals are screened, and the best go to a paired test.
 
-Sets of rules that compete are ranked as sets, single rules one by one on top of what won. Screening looks
-at training examples alone, so that a test on validation keeps its level.
+Sets of competing rules are ranked as sets, single rules one by one on top of the winning set. Screening
+uses only training examples, so that a test on validation keeps its level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
 from engine.learning.answers import AnswerSpace
-from engine.learning.demonstration_draws import balanced_draw
+from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
 from engine.learning.rollouts import Item
@@ -23,10 +24,12 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 
-_SCREENED_ON = 24
+_SCREENED_ON = (18, 24)
+"""Training examples that rules are ranked on: two of each answer, but within these bounds."""
 _SHOWN_WHILE_SCREENING = 12
-"""Demonstrations in the prompt while rules are ranked: more cost time and leave fewer examples to look at."""
-_MOST_SINGLES = 8
+"""Demonstrations in the prompt while rules are ranked: more would cost time and leave fewer examples."""
+_MOST_SINGLES = 6
+_FIRST_RUNG = 9
 _MOST_KEPT = 3
 
 IsSound = Callable[[Rule], bool]
@@ -34,7 +37,7 @@ IsSound = Callable[[Rule], bool]
 
 
 class RuleSearch:
-    """Finds rules to add to a state, as one set that goes to the test, and says what became of the others."""
+    """Finds rules to add to a state, as one set for the test, and reports what happened to the others."""
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class RuleSearch:
         self._emit = emit
 
     def propose(self, findings: Findings) -> list[LayerResult]:
-        """Return the tests of what screening found best; the second is what is left of a set that failed."""
+        """Return the tests of the best candidates; the second is the rest of a set that failed."""
         proposals = self._proposals(findings)
         if not proposals:
             return []
@@ -76,19 +79,16 @@ class RuleSearch:
             return []
         return self._tested(findings, chosen, ranked)
 
-    def confusions(
-        self, state: LearnedState, space: AnswerSpace | None, train: Sequence[Item]
-    ) -> list[Confusion]:
-        """Return which answers a state takes for which others, by likelihood; empty without it."""
+    def confusions(self, findings: Findings) -> list[Confusion]:
+        """Return which answers a state confuses, by likelihood; empty without likelihoods."""
+        space = findings.space
         if space is None or not space.is_closed or not isinstance(self._signal, LikelihoodSignal):
             return []
-        short = _shortened(state)
-        items = [
-            item for item in self._order(train, space, 0, 0) if item.key not in short.demonstrations.examples
-        ]
-        shown = items[:_SCREENED_ON]
-        pairs: dict[tuple[object, object], list[Item]] = {}
-        for item, found in zip(shown, self._signal.likelihood.of(short, shown), strict=True):
+        items = self._items(findings)
+        pairs: dict[tuple[Any, Any], list[Item]] = {}
+        for item, found in zip(
+            items, self._signal.likelihood.of(_shortened(findings.state), items), strict=True
+        ):
             if found.favourite != found.right:
                 pairs.setdefault((found.right, found.favourite), []).append(item)
         return [
@@ -97,7 +97,7 @@ class RuleSearch:
         ]
 
     def _proposals(self, findings: Findings) -> list[RuleProposal]:
-        """Return what the sources propose, without rules that aren't sound or are held already."""
+        """Return the sources' proposals, without rules that aren't valid or are already held."""
         found: list[RuleProposal] = []
         for source in self._sources:
             cost = source.cost(findings)
@@ -138,11 +138,13 @@ class RuleSearch:
         return RuleProposal(proposal.source, rules, answers, proposal.replaces)
 
     def _items(self, findings: Findings) -> list[Item]:
-        """Return the training examples to look at: the batch's failures are among them, all answers alike."""
+        """Return the training examples for screening: the batch's failures, and all answers equally."""
         order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
-        return fair[:_SCREENED_ON]
+        answers = len(findings.space.values) if findings.space else 0
+        fewest, most = _SCREENED_ON
+        return fair[: min(max(fewest, 2 * answers), most)]
 
     def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
         rng = generator(self._seed, "screening", epoch, batch)
@@ -174,7 +176,8 @@ class RuleSearch:
         rows: list[Screened],
     ) -> list[RuleProposal]:
         """Return the single rules that gain something, each on top of those before it."""
-        standings = race([one.applied_to(reference) for one in singles], reference, items, self._signal)
+        candidates = [one.applied_to(reference) for one in singles]
+        standings = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
         ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
         state, kept = reference, list[RuleProposal]()
         for number, (proposal, alone) in enumerate(ranked, 1):
@@ -206,7 +209,7 @@ class RuleSearch:
     def _tested(
         self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
     ) -> list[LayerResult]:
-        """Test what was chosen; if it fails, the second likeliest set has its turn."""
+        """Test the chosen set; if it fails, test the second likeliest."""
         results = [self._test(findings, chosen, "the rules that screening chose")]
         others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
         if not results[0].is_accepted and others:
@@ -245,7 +248,7 @@ class RuleSearch:
 
 
 def _shortened(state: LearnedState) -> LearnedState:
-    """Return a state with its first demonstrations alone."""
+    """Return a state with only its first demonstrations."""
     first = state.demonstrations.demonstrations[:_SHOWN_WHILE_SCREENING]
     return state.with_demonstrations(DemonstrationSet(first))
 

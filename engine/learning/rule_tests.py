@@ -32,12 +32,12 @@ class Change:
 
     @property
     def place(self) -> str:
-        """Where in the run this change is tested; no two tests share it."""
+        """The place of the test in the run; it is unique."""
         return f"epoch{self.epoch}/batch{self.batch}/{self.action}/{self.rule.id}/{self.before.digest}"
 
     @property
     def touched(self) -> list[Rule]:
-        """The rules that only one side has: those that a merged rule replaces, too."""
+        """The rules that only one side has, including those that a merged rule replaces."""
         return [
             *(rule for rule in self.after.rules if rule not in self.before.rules),
             *(rule for rule in self.before.rules if rule not in self.after.rules),
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Tested:
-    """A change with what its test said."""
+    """A change with the result of its test."""
 
     change: Change
     verdict: Verdict
@@ -63,8 +63,8 @@ class RuleTester:
     """Tests changes of the rules on a subset of the validation examples.
 
     Both sides of a test see the same examples, drawn in strata: those on which the trigger of a rule fires
-    that only one side has, and the rest (see `engine.learning.subsets`). Rollouts that are known already
-    cost nothing.
+    that only one side has, and the rest (see `engine.learning.subsets`). Known rollouts cost
+    nothing.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Scores told apart by slice, the value that an example has in the project's slice field."""
+"""Scores by slice, the value of an example's slice field."""
 
 from __future__ import annotations
 

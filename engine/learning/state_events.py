@@ -7,7 +7,7 @@ from engine.programs.state import LearnedState
 
 
 def state_changed(state: LearnedState, place: str, epoch: int, batch: int, reason: str) -> RulesChanged:
-    """Return the event that the learned state is `state`, for a reason that `RulesChanged` knows."""
+    """Return the event that `state` is the learned state from now on, with the reason for it."""
     return RulesChanged.model_validate(
         {
             "id": place,

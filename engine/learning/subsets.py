@@ -21,7 +21,7 @@ class SampledStratum:
 
 @dataclass(frozen=True)
 class ValidationDesign:
-    """A sample of examples with what it takes to speak of all of them."""
+    """A sample of examples with the weights that generalize it to all of them."""
 
     strata: tuple[SampledStratum, ...]
 
@@ -41,7 +41,7 @@ def validation_subset(fires: Sequence[bool], n: int, rng: Random) -> ValidationD
     """Return `n` of the examples, drawn in two strata: where the rule's trigger fires, and the rest.
 
     A rule acts where its trigger fires, so these examples come first: all of them, up to four fifths of
-    `n`. The rest is there to show what the rule breaks elsewhere. Each stratum is a simple random sample
+    `n`. The rest shows what the rule breaks elsewhere. Each stratum is a simple random sample
     of its part and is weighted by the part's true share, so the estimate of the overall effect is
     unbiased however the sample is divided (Cochran 1977, Sampling Techniques, chapter 5). A trigger that
     fires everywhere or nowhere leaves one stratum, a plain random sample; `n` at or above the number of

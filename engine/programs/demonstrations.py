@@ -15,8 +15,8 @@ from engine.programs.rules import Evidence
 class Demonstration(BaseModel):
     """A training example as one predictor shows it: what it was given, and what it should answer.
 
-    `example` is the key of the training example, `source` how it was chosen. `evidence` is what the test of
-    its set said.
+    `example` is the key of the training example, `source` says how it was chosen, and `evidence` is the
+    result of the test of its set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ class Demonstration(BaseModel):
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits made of what it shows and to whom."""
+        """Twelve hexadecimal digits of a hash of its content and predictor."""
         content = json.dumps([self.predictor, self.inputs, self.outputs], ensure_ascii=False, default=str)
         return sha256(content.encode()).hexdigest()[:12]
 
@@ -46,7 +46,7 @@ class Demonstration(BaseModel):
 
 
 class DemonstrationSet:
-    """An immutable, ordered set of demonstrations; two that show the same have the same `digest`."""
+    """An immutable, ordered set of demonstrations; two sets with the same content have the same `digest`."""
 
     __slots__ = ("demonstrations",)
 
@@ -86,12 +86,12 @@ class DemonstrationSet:
         return DemonstrationSet((*self.demonstrations, *demonstrations))
 
     def without_examples(self, keys: Iterable[str]) -> DemonstrationSet:
-        """Return this set without what was made of these training examples."""
+        """Return this set without the demonstrations of these training examples."""
         gone = frozenset(keys)
         return DemonstrationSet(shown for shown in self.demonstrations if shown.example not in gone)
 
     def with_evidence(self, evidence: Evidence) -> DemonstrationSet:
-        """Return this set with what a test said of it attached to each."""
+        """Return this set with a test's evidence attached to each demonstration."""
         return DemonstrationSet(
             shown.model_copy(update={"evidence": evidence}) for shown in self.demonstrations
         )

@@ -22,13 +22,13 @@ _A_PROGRAM = "A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThou
 
 
 class FrozenProgram:
-    """A module whose base instructions never change, from which programs with rules are made.
+    """A module with fixed base instructions, from which programs with rules are made.
 
-    `inputs` are the fields the program takes from an example, `predictors` the names of its steps. Where
-    examples name their inputs themselves (`declared`), the program gets no others.
+    `inputs` are the fields the program takes from an example, `predictors` the names of its steps. If
+    examples declare their inputs (`declared`), the program gets no others.
 
     Raises:
-        ProjectError: it is no module, has no predictor, or an input has a reserved name.
+        ProjectError: it isn't a module, has no predictor, or an input has a reserved name.
         ConfigError: custom base instructions for a program with several predictors.
     """
 
@@ -86,7 +86,7 @@ class FrozenProgram:
         return "\n\n".join(f"Step {name}:\n{text}" for name, text in self.base.items())
 
     def resolve_predictor(self, name: str | None) -> str | None:
-        """Return the predictor that an analysis means by `name`, or None if there is none."""
+        """Return the predictor that an analysis calls `name`, or None if there is none."""
         if len(self.predictors) == 1:
             return self.predictors[0]
         wanted = (name or "").strip().removesuffix(".predict")
@@ -123,22 +123,22 @@ def base_instructions(module: dspy.Module, base_prompt_source: str) -> dict[str,
 
 
 def refuse_own_models(program: dspy.Module) -> None:
-    """Refuse a program whose steps ask an LM of their own: nobody could say which model was measured.
+    """Refuse a program whose steps have an LM of their own: the measured model would be unknown.
 
     Raises:
-        ProjectError: a step brings an LM.
+        ProjectError: a step has its own LM.
     """
     own = [name for name, step in program.named_predictors() if step.lm is not None]
     if own:
         raise ProjectError(
-            f"The program's step {own[0]!r} asks an LM of its own.",
+            f"The program's step {own[0]!r} has an LM of its own.",
             hint="Take it out of the program: [model] task in promptgrad.toml names the model that answers.",
             field="program.python",
         )
 
 
 def run_program(module: dspy.Module, inputs: Mapping[str, Any]) -> Any:
-    """Return what `module` answers, also if it is one that can only be awaited."""
+    """Return what `module` answers, even if it can only be awaited."""
     if hasattr(type(module), "forward"):
         return module(**inputs)
     return asyncio.run(module.acall(**inputs))
@@ -150,7 +150,7 @@ def forward_of(module: dspy.Module) -> Callable[..., Any]:
     Raises:
         ProjectError: it has neither.
     """
-    # Asked of the class: DSPy warns when an instance's forward is touched.
+    # Looked up on the class: DSPy warns if an instance's forward is accessed.
     forward = getattr(type(module), "forward", None) or getattr(type(module), "aforward", None)
     if forward is None:
         raise ProjectError(
@@ -161,10 +161,10 @@ def forward_of(module: dspy.Module) -> Callable[..., Any]:
 
 
 def fields_of_anything(module: dspy.Module) -> tuple[str, ...]:
-    """Return the fields of an example that are for a program which takes anything (`**inputs`), in order.
+    """Return the fields of an example that go to a program which takes anything (`**inputs`), in order.
 
-    Its signature names them, as in DSPy's own programs. Without one they are what its steps take and none of
-    them makes: a label must never reach the program.
+    Its signature names them, as in DSPy's own programs. Without a signature they are the inputs of its steps
+    that no step outputs: a label must never reach the program.
     """
     own = getattr(getattr(module, "signature", None), "input_fields", None)
     if own is not None:
@@ -176,7 +176,7 @@ def fields_of_anything(module: dspy.Module) -> tuple[str, ...]:
 
 
 def _input_fields(module: dspy.Module, declared: frozenset[str] | None) -> frozenset[str] | None:
-    """Names that the program takes; None if nothing says which."""
+    """The names that the program takes; None if they are unknown."""
     parameters = list(inspect.signature(forward_of(module)).parameters.values())[1:]
     named = frozenset(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -187,7 +187,7 @@ def _input_fields(module: dspy.Module, declared: frozenset[str] | None) -> froze
 
 
 def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:
-    """Return what each predictor of a program with several saw and said; "" for a single predictor."""
+    """Return what each of several predictors saw and answered; "" for a single predictor."""
     names = {id(step): name for name, step in program.named_predictors()}
     if len(names) == 1:
         return ""

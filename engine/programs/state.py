@@ -1,4 +1,4 @@
-"""The learned state: rules and demonstrations, the two layers beside the frozen base."""
+"""The learned state: rules and demonstrations, the two layers on top of the frozen base."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.programs.rules import Rule, RuleSet
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What a program has learned; two states that say the same are equal, whatever their evidence."""
+    """What a program has learned; two states with the same content are equal, whatever their evidence."""
 
     rules: RuleSet = field(default_factory=RuleSet)
     demonstrations: DemonstrationSet = field(default_factory=DemonstrationSet)
@@ -21,7 +21,7 @@ class LearnedState:
 
     @property
     def digest(self) -> str:
-        """Content hash of both layers; that of the rules where no demonstration was learned."""
+        """Content hash of both layers; without demonstrations it is the rules' hash."""
         if not len(self.demonstrations):
             return self.rules.digest
         return sha256(f"{self.rules.digest} {self.demonstrations.digest}".encode()).hexdigest()[:16]

@@ -162,6 +162,7 @@ def _places(groups: Mapping[str, list[LoadedExample]], record: CarvedTest) -> tu
     for content, examples in groups.items():
         recorded = [by_content.get(content, by_key.get(example.key)) for example in examples]
         known = [place for place in recorded if place is not None]
+        # A copy that was never recorded is in train, so its twins in the test split would be leaks.
         if len(known) < len(examples):
             mixed.update(known)
         else:

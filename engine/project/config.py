@@ -84,7 +84,7 @@ class _Fields:
     gradient_max_tokens: Count = Field(default=4000, description="Longest answer of an analysis, in tokens.")
     gradient_failure_display_limit: Count = Field(default=5, description="Failures shown to an analysis.")
     max_demonstrations: int = Field(
-        default=0, ge=0, description="Training examples shown in the prompt at most; 0 learns rules alone."
+        default=0, ge=0, description="The most training examples shown in the prompt; 0 learns only rules."
     )
     sources: tuple[SourceName, ...] = Field(
         default=("failure_analysis",),
@@ -114,5 +114,6 @@ def _readable(error: ValidationError) -> ConfigError:
         field = ".".join(str(part) for part in problem["loc"]) or "config"
         problems.append(f"{field} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
     return ConfigError(
-        "; ".join(problems), hint="Correct it in [optimizer] of promptgrad.toml, or where the config is made."
+        "; ".join(problems),
+        hint="Correct it in [optimizer] of promptgrad.toml, or where the config is built.",
     )

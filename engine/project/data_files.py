@@ -163,6 +163,7 @@ def _skip_space(text: str, position: int) -> int:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     text = _text(path)
+    # Spreadsheets of many countries write semicolons; the header shows which separator a file uses.
     delimiter = max(_DELIMITERS, key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None

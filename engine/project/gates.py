@@ -12,6 +12,7 @@ from engine.journal.events import GateResult
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 
+# Each timed call is made alone, so timing all of a large split would take long.
 _MOST_TIMED = 100
 
 
@@ -84,10 +85,20 @@ class GateReport:
         return "; ".join(failure_text(result) for result in self.failed)
 
 
+def measured_text(result: GateResult) -> str:
+    """Return what a gate measured."""
+    return "not measured" if result.value is None else f"{result.value:.4g}"
+
+
+def required_text(result: GateResult) -> str:
+    """Return what a gate requires: at least 0.88."""
+    return f"{result.comparison} {result.bound:.4g}"
+
+
 def failure_text(result: GateResult) -> str:
-    """Return a gate's value and bound as a part of a sentence: slices.refund is 0.830, at least 0.88 ..."""
+    """Return a gate's value and bound as part of a sentence: slices.a: 0.83, at least 0.88 required."""
     if result.gate.startswith("must_pass"):
         return f"{result.gate}: {result.detail}"
     if result.value is None:
         return f"{result.gate} was not measured: {result.detail}"
-    return f"{result.gate}: {result.value:.4g} where {result.comparison} {result.bound:g} is asked for"
+    return f"{result.gate}: {measured_text(result)}, {required_text(result)} required"

@@ -136,7 +136,7 @@ def caution_text(agreement: Agreement | None) -> str:
         )
     if agreement.kappa.score < FAIR:
         return (
-            f"The judge agrees badly with the labels: {agreement.text}. A rule that it prefers may be no better "
-            "for people. Take a larger judge, or write the criteria more plainly."
+            f"The judge agrees badly with the labels: {agreement.text}. A rule that it prefers may be no "
+            "better for people. Take a larger judge, or write the criteria more plainly."
         )
     return ""

@@ -295,7 +295,7 @@ def read_project_text(file: Path) -> str:
         ProjectError: there is none, or it can't be read as UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
     except FileNotFoundError:
         folder = file.parent
         raise ProjectError(

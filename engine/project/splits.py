@@ -66,6 +66,7 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
     warnings = _near_duplicates(splits, inputs, project.data.near_duplicate_threshold)
     for name, split in splits.items():
         warnings += _repeats(name, split, inputs, outputs)
+    # Carved only now: a leak between the files must not be hidden by drawing both copies into one split.
     carving = None if "test" in splits else carve_test(project, splits["train"], inputs, outputs)
     if carving is not None:
         splits["train"], splits["test"] = carving.train, carving.test
@@ -196,7 +197,7 @@ def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample
         warnings.append(Caution(text, "data.validation"))
     n = len(splits["test"])
     if n < _FEW:
-        margin = round(98 / math.sqrt(n))
+        margin = round(98 / math.sqrt(n))  # 1.96 standard errors of a share of 50 %, in percentage points
         text = f"test has {n} examples: a score of 50 % on it is known to within {margin} points only."
         warnings.append(Caution(text, "data.test"))
     return warnings

@@ -48,8 +48,8 @@ _JSON = "Demonstrations in the program must be made of text, numbers, lists and 
 class ArtifactContent:
     """What goes into an artifact: the optimized `module`, the `base` it was made of, and the proof.
 
-    `instructions` are each predictor's whole instructions. `adapter` is what rendered the prompts that
-    were measured; by default DSPy's configured one, or JSONAdapter.
+    `instructions` are each predictor's whole instructions. `adapter` rendered the prompts that were measured;
+    by default it is DSPy's configured one, or JSONAdapter.
     """
 
     name: str
@@ -79,11 +79,11 @@ class ArtifactContent:
 def save_artifact(root: Path, content: ArtifactContent) -> Path:
     """Save an artifact as the next free version under `root`/name/revision and return its folder.
 
-    The folder appears complete or not at all, and no version is ever overwritten. A run that was killed
-    between saving and noting it finds its artifact again instead of saving a second one.
+    The folder appears complete or not at all, and no version is ever overwritten. A run that was killed after
+    saving and before recording it finds its artifact again instead of saving a second one.
 
     Raises:
-        ArtifactError: the folder can't be written, or the program's state is no JSON.
+        ArtifactError: the folder can't be written, or the program's state isn't JSON.
     """
     parent = Path(root).absolute() / _folder_name(content.name) / content.revision.short
     state = _state_json(content)
@@ -111,9 +111,10 @@ def save_artifact(root: Path, content: ArtifactContent) -> Path:
 
 
 def load_artifact(path: Path | str, module: dspy.Module, revision: ModelRevision) -> dspy.Module:
-    """Return `module` as the artifact in the folder `path` has it, for the model with `revision`.
+    """Return a copy of `module` with what the artifact in the folder `path` has learned.
 
-    `module` is the program that the artifact was made for, and stays as it is. Nothing is unpickled.
+    `module` is the program that the artifact was made for; `revision` is that of the model it will run on.
+    Nothing is unpickled.
 
     Raises:
         RevisionMismatchError: the artifact was proved on another revision.
@@ -134,7 +135,7 @@ def load_artifact(path: Path | str, module: dspy.Module, revision: ModelRevision
 def program_digest(module: dspy.Module) -> str:
     """Return the hash of a program's structure: modules, predictors, fields, types, base instructions.
 
-    Python's code isn't part of it, nor are a predictor's demonstrations and its LM.
+    Its Python code isn't included, nor are predictors' demonstrations and LMs.
     """
     return content_digest(_structure(module))
 
@@ -221,7 +222,7 @@ def _state_json(content: ArtifactContent) -> bytes:
     """Return what `module.save("program.json")` would write, without LMs: those belong to the machine."""
     module = _plain_module(content).deepcopy()
     for step in module.predictors():
-        step.lm = None
+        step.lm = None  # an LM may hold a key, and belongs to this machine
     versions = {"dependency_versions": dspy.utils.saving.get_dependency_versions()}
     try:
         text = to_json({**module.dump_state(), "metadata": versions}, indent=2)
@@ -229,8 +230,9 @@ def _state_json(content: ArtifactContent) -> bytes:
         loaded.load_state(json.loads(text))
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"The program's state can't be written as JSON: {error}.", hint=_JSON) from error
+    # What was measured must be what is served, even if DSPy loses something on the way through JSON.
     if _prompt_text(content, loaded) != _prompt_text(content, module):
-        raise ArtifactError("The program gives other prompts once it was saved and loaded.", hint=_JSON)
+        raise ArtifactError("The program renders other prompts after it was saved and loaded.", hint=_JSON)
     return text
 
 
@@ -252,7 +254,7 @@ def _prompt_text(content: ArtifactContent, module: dspy.Module) -> str:
         for message in _adapter(content).format(step.signature, step.demos, inputs):
             parts.append(f"--- {message['role']} ---\n{message['content']}")
     if isinstance(content.module, ConditionalProgram):
-        parts.append("=== rules, each added to the instructions where its trigger fits the input ===")
+        parts.append("=== rules, each added to the instructions if its trigger fits the input ===")
         parts += [f"[{rule.predictor}: {rule.trigger or 'always'}] {rule.text}" for rule in content.rules]
     return "\n\n".join(parts) + "\n"
 
@@ -336,10 +338,10 @@ def _short(value: Any) -> str:
 
 
 def check_revision(folder: Path, manifest: ArtifactManifest, revision: ModelRevision) -> None:
-    """Refuse a model that is not the very one that an artifact was proved on.
+    """Refuse a model that isn't exactly the one an artifact was proved on.
 
     Raises:
-        RevisionMismatchError: the weights or the chat template are others.
+        RevisionMismatchError: its weights or its chat template differ.
     """
     model = manifest.model
     if model.digest != revision.digest:

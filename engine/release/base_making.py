@@ -18,12 +18,12 @@ from engine.release.run_plan import RunPlan
 
 
 def made_base(plan: RunPlan, replay: Replay, emit: Emit) -> dspy.Module:
-    """Return the program that rules are learned on top of: the plan's own, or what its optimizer makes of it.
+    """Return the program that rules are learned on: the plan's own, or what the base optimizer makes of it.
 
-    Every call goes through the run's replay: a resumed run pays for none twice and gets the same base.
+    Every call goes through the run's replay: a resumed run pays for no call twice and gets the same base.
 
     Raises:
-        ConfigError: the optimizer needs more calls, more data or a package; the hint says what would do.
+        ConfigError: the optimizer needs more calls, more data or a package; the hint says which.
         BudgetExhaustedError: its calls ran out before it had a result.
     """
     if plan.base.optimizer is None:

@@ -25,7 +25,7 @@ def refuse_unmeasurable(gates: Gates, splits: Splits, slice_field: str | None) -
         raise ProjectError(
             "[gates] has bounds for slices, and [data] names no slice field.",
             hint='Add slice = "..." to [data], the field whose values are the slices.',
-            field="data.slice",
+            field="gates.slices",
         )
     sizes = _slices(splits.test, slice_field)
     unknown = [name for name in gates.slices if name not in sizes]

@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class ModelProved(_Part):
-    """The exact model that an artifact was proved on; `revision` holds all that is known of it."""
+    """The exact model that an artifact was proved on; `revision` holds everything known about it."""
 
     uri: str
     digest: str
@@ -53,7 +53,7 @@ class ConditionalSettings(_Part):
 
 
 class ForcedRelease(_Part):
-    """A person made an artifact current that had failed gates, and said why."""
+    """A person made an artifact current although it had failed gates, and gave a reason."""
 
     time: str
     reason: str
@@ -61,13 +61,13 @@ class ForcedRelease(_Part):
 
 
 class ArtifactManifest(_Part):
-    """All that an artifact claims, and the hashes that show whether its files are whole.
+    """Everything an artifact claims, and the hashes that show whether its files are intact.
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
     instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
-    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts when it
-    was saved, `test_opening` how often its test split had been opened by then. `files` maps each other
-    file to its SHA-256.
+    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts at
+    the time it was saved, `test_opening` is how many times its test split had been opened by that time.
+    `files` maps each other file to its SHA-256.
     """
 
     format: int = FORMAT
@@ -129,7 +129,7 @@ def load_manifest(path: Path | str) -> ArtifactManifest:
 
 
 def load_measurement(path: Path | str) -> Measurement:
-    """Return what the artifact in the folder `path` came to on its test split, example by example.
+    """Return the results of the artifact in the folder `path` on its test split, example by example.
 
     Raises:
         ArtifactError: the artifact is damaged, or was saved without a measurement.
@@ -144,11 +144,11 @@ def load_measurement(path: Path | str) -> Measurement:
     try:
         return Measurement.model_validate_json(files[MEASURED])
     except ValidationError as error:
-        raise _damaged(folder / MEASURED, f"is no measurement: {error.errors()[0]['msg']}") from error
+        raise _damaged(folder / MEASURED, f"isn't a measurement: {error.errors()[0]['msg']}") from error
 
 
 def record_forced(folder: Path, forced: ForcedRelease) -> None:
-    """Note in an artifact's manifest that it was released although it had failed gates."""
+    """Record in an artifact's manifest that it was released although it had failed gates."""
     manifest = load_manifest(folder)
     noted = manifest.model_copy(update={"forced": (*manifest.forced, forced)})
     try:
@@ -167,6 +167,7 @@ def read_artifact(folder: Path) -> tuple[ArtifactManifest, dict[str, bytes]]:
         raise _damaged(folder / MANIFEST, f"lists no {missing.pop()}")
     files = {}
     for name, digest in manifest.files.items():
+        # A manifest from elsewhere must not make us read files outside its folder.
         if not re.fullmatch(r"[\w-]+\.\w+", name):
             raise _damaged(folder / MANIFEST, f"lists a file with the name {name!r}")
         files[name] = _read(folder / name)
@@ -179,9 +180,9 @@ def _parse(path: Path, content: bytes) -> ArtifactManifest:
     try:
         fields = json.loads(content)
     except ValueError as error:
-        raise _damaged(path, f"is no JSON: {error}") from error
+        raise _damaged(path, f"isn't JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise _damaged(path, "is no JSON object")
+        raise _damaged(path, "isn't a JSON object")
     written = fields.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise ArtifactError(
@@ -218,5 +219,5 @@ def _read(path: Path) -> bytes:
 def _damaged(path: Path, problem: str) -> ArtifactError:
     return ArtifactError(
         f"{path} {problem}.",
-        hint="Take the artifact from where it was saved, or make it again: promptgrad run",
+        hint="Restore the artifact from its original, or make it again: promptgrad run",
     )

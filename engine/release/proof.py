@@ -1,15 +1,23 @@
-"""The end of a run: the test split opened for the rules that were found, gates asked, the artifact saved."""
+"""The end of a run: the test split is opened for what was learned, gates decide, the artifact is saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
 from engine.ground.errors import PromptGradError
 from engine.ground.interval import Interval
-from engine.journal.events import ArtifactSaved, Emit, GateResult, Notice, Phase, SplitScores
+from engine.journal.events import (
+    ArtifactSaved,
+    Emit,
+    GateResult,
+    Notice,
+    Phase,
+    PhaseStarted,
+    ProgressEstimated,
+    SplitScores,
+)
 from engine.journal.journal import Journal
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.state import LearnedState
@@ -20,15 +28,12 @@ from engine.release.release_gate import evaluate_gates
 from engine.release.run_plan import RunPlan, installed_versions
 from engine.release.sealed_test import measure_test_split
 
-EnterPhase = Callable[[str, Phase, int, int], None]
-"""Called with a place in the run, a phase, the program runs that it takes at the most, and those done."""
-
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of a learned state: scores, the test split's measurement, and the gates' verdicts.
+    """The evidence for a learned state: scores, the test split's measurement, and the gates' verdicts.
 
-    `reflection_moved` says what became of the model that wrote the rules, if it isn't what it was.
+    `reflection_moved` says what happened to a separate reflection model, if its name now means other weights.
     """
 
     baseline: SplitScores = field(default_factory=SplitScores)
@@ -45,7 +50,7 @@ class Proof:
 
     @property
     def has_gain(self) -> bool:
-        """Whether the rules gained something on the test split, where there is one."""
+        """Whether the rules gained something on the test split, if there is one."""
         return not self.measured.tested or self.measured.gain.score > 0
 
     @property
@@ -55,32 +60,29 @@ class Proof:
 
 
 class Prover:
-    """Measures learned states of one session on the sealed test split and saves them with what came of it."""
+    """Measures learned states of one session on the sealed test split and saves them with the results."""
 
-    def __init__(
-        self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit, enter: EnterPhase
-    ) -> None:
+    def __init__(self, plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:
         self._plan = plan
         self._journal = journal
         self._session = session
         self._emit = emit
-        self._enter = enter
 
     @property
     def calls(self) -> int:
-        """How many calls of the model a proof takes, as far as the rollouts so far tell."""
+        """How many model calls a proof takes, estimated from the rollouts so far."""
         per_rollout = max(len(self._session.program.predictors), self._session.runner.calls_per_rollout)
         return ceil(self._plan.test_split.rollouts * per_rollout)
 
     def prove(
         self, state: LearnedState, baseline: Interval, optimized: Interval | None, *, place: str = "test"
     ) -> Proof:
-        """Open the test split for a learned state and put what it shows to the gates.
+        """Open the test split for a learned state and evaluate the gates on the result.
 
         `baseline` and `optimized` are the scores on the validation split.
 
         Raises:
-            PromptGradError: the model's name has come to mean other weights meanwhile.
+            PromptGradError: the model's name now means other weights.
         """
         plan, session = self._plan, self._session
         if not plan.test:
@@ -91,7 +93,7 @@ class Prover:
                 reflection_moved=self._reflection_moved(place),
             )
         split = plan.test_split
-        self._enter(place, "test", split.rollouts, session.runner.performed)
+        self._enter(place, "test", self.calls)
         measured, opening = measure_test_split(
             self._journal,
             plan.run,
@@ -114,7 +116,7 @@ class Prover:
         )
 
     def _reflection_moved(self, place: str) -> str:
-        """Say it if another reflection model has come under the name; the task model alone is what counts."""
+        """Report a reflection model whose name now means other weights; only the task model counts."""
         models = self._plan.models
         if models.reflection is models.task:
             return ""
@@ -128,10 +130,16 @@ class Prover:
             return error.message
         return ""
 
+    def _enter(self, place: str, phase: Phase, calls: int) -> None:
+        """Report a phase that takes at most so many calls of the model."""
+        done = self._session.calls
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase))
+        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=done + calls))
+
     def save(self, state: LearnedState, proof: Proof, *, place: str = "artifact") -> str:
         """Save the program with a learned state and its proof as an artifact, and return its folder."""
         plan, session = self._plan, self._session
-        self._enter(place, "artifact", 0, session.runner.performed)
+        self._enter(place, "artifact", 0)
         path = save_artifact(
             plan.artifacts,
             ArtifactContent(

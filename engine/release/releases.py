@@ -192,6 +192,7 @@ def _write(root: Path, releases: Releases, switch: Switch) -> None:
 def _locked(root: Path) -> Iterator[None]:
     """Let one process at a time switch."""
     with ExitStack() as stack:
+        # Not beside releases.json: artifacts may be committed, locks must not be.
         path = root.parent / ".promptgrad" / "locks" / "releases.lock"
         try:
             stack.enter_context(run_lock.exclusive(path, "releases"))

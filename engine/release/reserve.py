@@ -48,4 +48,5 @@ class Reserve:
         self._calls = calls
         if self._max_calls is not None:
             self._replay.max_calls = max(self._max_calls - calls, 0)
+        # The pace changes as the run goes on, so the seconds are computed at each checkpoint.
         self._control.reserve = lambda: calls * self._replay.seconds_per_call

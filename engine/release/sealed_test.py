@@ -1,4 +1,4 @@
-"""The sealed test split: opened for a release only, each time noted in the journal and counted."""
+"""The sealed test split: opened only for a release, with every opening recorded and counted."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from engine.release.measurement import MeasuredExample, Measurement
 class TestSplit:
     """The test split, the field that slices it, and examples of other splits that are measured with it.
 
-    With `is_timed`, the optimized program is timed on its examples, one call at a time; on a large split on
-    the first 100. The call before the first one that counts warms the model up.
+    With `is_timed`, the optimized program is timed on its examples, one call at a time, on the first 100 of a
+    large split. One more call before those warms the model up.
     """
 
     __test__ = False
@@ -34,7 +34,7 @@ class TestSplit:
 
     @property
     def rollouts(self) -> int:
-        """How many runs of the program a measurement takes at the most."""
+        """The most program runs that a measurement takes."""
         also = sum(len(examples) for examples in self.also.values())
         timed = timed_examples(len(self.examples)) if self.is_timed else 0
         return 2 * (len(self.examples) + also) + timed
@@ -71,7 +71,7 @@ class TestSplit:
     def _latencies(
         self, runner: RolloutRunner, state: LearnedState, items: Sequence[Item]
     ) -> Sequence[float | None]:
-        """Return the seconds of each item; None where it wasn't timed, or only warmed the model up."""
+        """Return the seconds of each item; None if it wasn't timed, or only warmed the model up."""
         if not self.is_timed or not state:
             return [None] * len(items)
         timed = runner.latencies(state, items[: timed_examples(len(self.examples))])
@@ -93,10 +93,10 @@ def measure_test_split(
     emit: Emit,
     fingerprint: Mapping[str, str] | None = None,
 ) -> tuple[Measurement, int]:
-    """Open the test split at a `place` in a run and score it; return that, and how manieth opening it is.
+    """Open the test split at a `place` in a run and score it; return the scores and the number of openings.
 
     Raises:
-        PromptGradError: the model's name has come to mean other weights meanwhile: nothing is noted then.
+        PromptGradError: the model's name now means other weights; the scores aren't recorded.
     """
     opened = open_test_split(
         journal,
@@ -138,10 +138,10 @@ def open_test_split(
     emit: Emit,
     fingerprint: Mapping[str, str],
 ) -> TestOpened:
-    """Note that a run opens the test split at a `place` in it, and return the note.
+    """Record that a run opens the test split at a `place` in it, and return the record.
 
-    A run that is resumed opens it once, and to score the same rules on the same model again counts as no
-    further opening: it tells nothing new.
+    A resumed run opens it only once. Scoring the same rules on the same model again isn't counted as another
+    opening, because it reveals nothing new.
     """
     earlier = openings(journal, split.data.digest)
     for opened_by, event in earlier:
@@ -163,7 +163,7 @@ def open_test_split(
 
 
 def openings(journal: Journal, digest: str) -> list[tuple[str, TestOpened]]:
-    """Return each opening of the test split with that digest, and the run that opened it, in order."""
+    """Return each opening of the test split with this digest and the run that opened it, in order."""
     return [
         (run, event)
         for run, event in journal.events_of_kind("test_opened")

@@ -1,4 +1,4 @@
-"""Rules that were measured on another model than the one they were proved on: read from the journal."""
+"""Rules measured on another model than the one they were proved on, read from the journal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from engine.release.releases import cell_name
 
 @dataclass(frozen=True)
 class Transfer:
-    """A rule set on another model's test scores: measured here, proved there, and not loadable here.
+    """A rule set's test scores on a model that it wasn't proved on, and can't be loaded for.
 
-    `proved` are the artifacts that hold these rules, `stale` names what has changed in the project since.
+    `proved` are the artifacts that hold these rules; `stale` names what has changed in the project since.
     """
 
     opened: TestOpened
@@ -39,7 +39,7 @@ class Transfer:
 
     @property
     def measured(self) -> str:
-        """When, as ISO 8601 in UTC."""
+        """The time of the measurement, as ISO 8601 in UTC."""
         return datetime.fromtimestamp(self.test.time, UTC).isoformat(timespec="seconds")
 
     def as_dict(self) -> dict[str, Any]:

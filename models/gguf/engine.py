@@ -6,7 +6,7 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import dspy.lm15 as lm15
 from dspy.clients.engines.base import validate_request
@@ -24,9 +24,19 @@ _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
 
 
+class AnswerScorer(Protocol):
+    """A model that tells how probable answers are; nothing is generated."""
+
+    def score(self, prompt: str | Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation of a prompt."""
+        ...
+
+
 class GGUFEngine:
     """Turns DSPy's requests into tokens and answers into DSPy's responses; blocks the calling thread."""
 
+    scorer: AnswerScorer | None = None
+    """The model that tells log-probabilities of answers; whoever optimizes with this engine's LM asks it."""
     supports_response_schema = True
     supports_function_calling = False
     supports_reasoning = False

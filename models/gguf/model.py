@@ -88,6 +88,7 @@ class GGUFModel:
             self._model.close()
             raise
         self._engine = self._make_engine(settings)
+        self._engine.scorer = self
         self.lm = dspy.LM(
             model=f"gguf/{path.stem}",
             engine=self._engine,

@@ -35,6 +35,7 @@ class Endpoint:
     def rank(self) -> tuple[bool, int, float]:
         """What decides who is asked first: the smallest."""
         has_failed = time.monotonic() - self._failed_at < COOLDOWN_SECONDS
+        # The time breaks ties: a server that hangs without an error isn't asked twice in a row.
         return has_failed, self._under_way, self._last_asked
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""`promptgrad ci`: a run where something has changed, put to its gates and compared with what is current."""
+"""`promptgrad ci`: run if something has changed, test against the gates, compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new artifact beside the one that stood before: scores, rules that came and went, the prompt as a diff."""
+"""A new artifact compared with the previous one: scores, added and removed rules, the prompt as a diff."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from engine.programs.rules import Rule
 from engine.release.manifest import ArtifactManifest
 from promptgrad_tui.ci.standing import Standing
-from promptgrad_tui.views.event_lines import shown_path
+from promptgrad_tui.views.comparison.comparison import only_in
 from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
-from promptgrad_tui.work.compare.comparison import only_in
+from promptgrad_tui.views.run.event_lines import shown_path
 
 
 def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
@@ -30,7 +30,7 @@ def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
     )
     yield from _slices(old, now, kind)
     if _digest(old) != _digest(now):
-        yield "The test split has changed in between: the two test scores are not of the same examples."
+        yield "The test split has changed in between: the two test scores are of different examples."
     if old.model.digest != now.model.digest:
         yield "The two were proved on different models."
     yield from _rules(old, now)

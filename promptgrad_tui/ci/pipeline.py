@@ -1,4 +1,4 @@
-"""The steps of `promptgrad ci`: look what has changed, run, put to the gates, compare, write."""
+"""The steps of `promptgrad ci`: look for changes, run, test against the gates, compare, write."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from engine.release.manifest import load_manifest
 from promptgrad_tui.ci.comparison import comparison_blocks
 from promptgrad_tui.ci.standing import Standing, standing_artifact
 from promptgrad_tui.report import markdown_report, run_report
-from promptgrad_tui.views.event_lines import shown_path
 from promptgrad_tui.views.junit import junit_xml, skipped_junit_xml
 from promptgrad_tui.views.markdown import escaped
 from promptgrad_tui.views.output_file import refuse_unwritable, write_output
+from promptgrad_tui.views.run.event_lines import shown_path
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.release.moved_models import revision_now
@@ -32,7 +32,7 @@ class Files:
 
 
 def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
-    """Bring the project's artifact up to date, write what came of it, and return the exit code.
+    """Bring the project's artifact up to date, write the result, and return the exit code.
 
     Raises:
         PromptGradError: the project, its model or the run failed.

@@ -1,4 +1,4 @@
-"""Which artifact stands for a project now, and what has changed since it was proved."""
+"""The project's valid artifact, and what has changed since it was proved."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Standing:
 
 
 def standing_artifact(project: Project, revision: ModelRevision) -> Standing | None:
-    """Return the artifact that stands for the project: one that nothing has changed for, where there is one.
+    """Return the project's valid artifact: one for which nothing has changed, if there is one.
 
-    Else it is the current one of the same model, of any model, or the last one that passed its gates.
+    Otherwise the current one of the same model, of any model, or the last one that passed its gates.
 
     Raises:
         ArtifactError: the file of releases is damaged.

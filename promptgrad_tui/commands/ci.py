@@ -1,4 +1,4 @@
-"""`promptgrad ci`: the whole way from a change to a verdict, for a repository's checks."""
+"""`promptgrad ci`: from a change to a verdict, for a repository's checks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import OUTPUT_FILE
-from promptgrad_tui.commands.run import budget_options
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.options import budget_options
+from promptgrad_tui.commands.shared.paths import OUTPUT_FILE
+from promptgrad_tui.commands.shared.printing import end
 
 
 @click.command(
     "ci",
-    short_help="Run where something has changed, and put the result to the gates.",
+    short_help="Run if something has changed, and test the result against the gates.",
     cls=Command,
     examples=["promptgrad ci", "promptgrad ci prompts/desk --max-calls 3000 --max-minutes 30"],
 )
@@ -40,17 +41,17 @@ def ci_command(
     report: Path,
     junit: Path,
 ) -> None:
-    """Bring the PROJECT's artifact up to date (by default that of the current folder).
+    """Bring the PROJECT's artifact up to date (by default that of the project in the current folder).
 
-    Where program, data, metric, gates and model revision are those of the current artifact, or of
-    the last one that passed its gates, there is nothing to do. Otherwise the project is run, the
-    result is put to its gates and compared with that artifact. Nothing is promoted.
+    If program, data, metric, gates and model revision are those of the current artifact, or of the
+    last one that passed its gates, there is nothing to do. Otherwise the project is run, and the
+    result is tested against its gates and compared with that artifact. Nothing is promoted.
 
-    Ends with exit code 1 if a gate failed. A budget ends the run cleanly with what it has found.
+    The exit code is 1 if a gate failed. A budget ends the run cleanly with what it has found.
     """
     from promptgrad_tui.ci import Files, run_pipeline
     from promptgrad_tui.work.run.budget import Budget
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     files = Files(report, junit)
-    click.get_current_context().exit(run_pipeline(project or context.project, budget, files))
+    end(run_pipeline(project or context.project, budget, files))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.commands.shared.printing import print_result
 
 
 @click.command(
     "compare",
     short_help="Compare two runs or artifacts, example by example.",
-    epilog="BEFORE and AFTER are a run's id, a part of it, `last`, or an artifact's folder. "
+    epilog="BEFORE and AFTER are a run's id, part of it, `last`, or an artifact's folder. "
     "One of them may be `baseline`: the other's program without rules.",
     cls=Command,
     examples=[
@@ -28,28 +27,28 @@ from promptgrad_tui.views.terminal import Terminal
 @click.option(
     "--show",
     type=click.Choice(["all", "fixed", "broken", "failing", "same"]),
-    help="Which examples to show; by default, as lines the fixed and the broken ones, as JSON all.",
+    help="Which examples to show; by default the fixed and the broken ones, or all of them as JSON.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_obj
 def compare_command(
     context: CommandContext, before: str, after: str, show: str | None, as_json: bool
 ) -> None:
     """Compare the programs BEFORE and AFTER: scores, rules, prompts and answers.
 
-    It shows scores with their intervals, the paired gain on the examples that both answered, rules
-    that came and went, the prompt as a diff, and what became of each example. Everything is read
-    from the journal and the artifacts: nothing is run, and the test split stays closed.
+    It shows scores with their intervals, the paired gain on the examples that both answered, the
+    rules added and removed, the prompt as a diff, and what changed for each example. Everything is
+    read from the journal and the artifacts: nothing is run, and the test split stays closed.
     """
-    from promptgrad_tui.views.comparison import comparison_json, comparison_lines
-    from promptgrad_tui.work.compare.changes import CHANGED, CHANGES
+    from promptgrad_tui.views.comparison.changes import CHANGED, CHANGES
+    from promptgrad_tui.views.comparison.data import comparison_json
+    from promptgrad_tui.views.comparison.lines import comparison_lines
     from promptgrad_tui.work.compare.comparison import read_comparison
 
     found = read_comparison(context.project, before, after)
-    terminal = Terminal.stdout()
     wanted = [name for name in CHANGES if show in (name, "all")]
-    if as_json:
-        terminal.line(json.dumps(comparison_json(found, wanted or list(CHANGES)), indent=2))
-        return
-    for line in comparison_lines(found, wanted or CHANGED, terminal):
-        terminal.line(line)
+    print_result(
+        lambda: comparison_json(found, wanted or list(CHANGES)),
+        lambda terminal: comparison_lines(found, wanted or CHANGED, terminal),
+        as_json=as_json,
+    )

@@ -1,12 +1,13 @@
-"""`promptgrad compile`: the project's program for one model after another."""
+"""`promptgrad compile`: the project's program for several models in turn."""
 
 from __future__ import annotations
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.run import budget_options
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.options import budget_options
+from promptgrad_tui.commands.shared.printing import end
 
 
 def _uris(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -18,12 +19,17 @@ def _uris(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
 
 @click.command(
     "compile",
-    short_help="Learn rules for one model after another.",
+    short_help="Learn rules for several models in turn.",
     cls=Command,
     examples=["promptgrad compile --models demo,gguf:models/qwen3-4b.gguf,ollama:llama3.2:3b"],
 )
 @click.option(
-    "--models", "uris", required=True, callback=_uris, metavar="URI,URI,...", help="Models, with commas."
+    "--models",
+    "uris",
+    required=True,
+    callback=_uris,
+    metavar="URI,URI,...",
+    help="Models, separated by commas.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress, only the summaries.")
 @budget_options
@@ -35,10 +41,11 @@ def compile_command(
     max_calls: int | None,
     max_minutes: float | None,
 ) -> None:
-    """Fill the cells of the matrix: run the project on one model after another.
+    """Fill the cells of the matrix: run the project on several models in turn.
 
-    A cell with an artifact that passes its gates and isn't stale is left alone. Started again after
-    an interruption, it goes on and pays for nothing twice. The budget is that of each run.
+    A cell with an artifact that passes its gates and isn't stale is left alone. After an
+    interruption, start the command again: it continues and pays for nothing twice. The budget
+    applies to each run.
     """
     from promptgrad_tui.work.release.compiling import compile_cells
     from promptgrad_tui.work.run.budget import Budget
@@ -46,4 +53,4 @@ def compile_command(
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     code = compile_cells(context.project, uris, budget, Output(as_json=False, quiet=quiet))
-    click.get_current_context().exit(code)
+    end(code)

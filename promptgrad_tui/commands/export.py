@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import ARTIFACT, OUTPUT_FILE
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.paths import ARTIFACT, OUTPUT_FILE
 from promptgrad_tui.views.terminal import Terminal
 
 FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
@@ -23,7 +23,7 @@ HELP = """Write the prompt of a saved ARTIFACT for other tools.
   promptfoo  a promptfoo configuration with the test split as test cases
   python     one Python file that needs only dspy, conditional rules included
 
-An export renders to the very tokens that were measured; where it can't, its first line says where it
+An export renders to exactly the tokens that were measured. Where it can't, its first line says where it
 differs and why.
 """
 
@@ -55,7 +55,7 @@ def export_command(context: CommandContext, artifact: Path, to: str, out: Path |
 
     text = export_artifact(artifact, to, context.project)
     if out is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        Terminal.stdout().write(text if text.endswith("\n") else f"{text}\n")
         return
     write_output(out, text)
     Terminal.stderr().line(f"Wrote {out}")

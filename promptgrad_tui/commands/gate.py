@@ -1,4 +1,4 @@
-"""`promptgrad gate`: does an artifact pass the gates of its project?"""
+"""`promptgrad gate`: whether an artifact passes the gates of its project."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import ARTIFACT
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.paths import ARTIFACT
+from promptgrad_tui.commands.shared.printing import end
 from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
     "gate",
-    short_help="Put a saved artifact to the project's gates.",
+    short_help="Test a saved artifact against the project's gates.",
     cls=Command,
     examples=[
         "promptgrad gate artifacts/desk/1f0c5a2b77aa/v1",
@@ -28,23 +29,23 @@ from promptgrad_tui.views.terminal import Terminal
     type=click.Choice(("text", "json", "markdown", "junit")),
     default="text",
     show_default=True,
-    help="How the verdicts are told.",
+    help="The format of the verdicts.",
 )
 @click.pass_obj
 def gate_command(context: CommandContext, artifact: Path, form: str) -> None:
-    """Put a saved ARTIFACT to the [gates] of its project, as they are now.
+    """Test a saved ARTIFACT against the [gates] of its project, as they are now.
 
-    Nothing is measured anew: the artifact holds what it came to on the sealed test split, example by
-    example. Ends with exit code 1 if a gate fails.
+    Nothing is measured again: the artifact holds its results on the sealed test split, example by
+    example. The exit code is 1 if a gate fails.
     """
-    from promptgrad_tui.work.release import gating
+    from promptgrad_tui.views.gates import judged_json, judged_junit, judged_lines, judged_markdown
+    from promptgrad_tui.work.release.gating import judge
 
-    judged = gating.judge(artifact, context.project)
+    judged = judge(artifact, context.project)
     terminal = Terminal.stdout()
     if form == "text":
-        for line in gating.gate_lines(judged, terminal):
-            terminal.line(line)
+        terminal.lines(judged_lines(judged, terminal))
     else:
-        tell = {"json": gating.gate_json, "markdown": gating.gate_markdown, "junit": gating.gate_junit}[form]
-        terminal.line(tell(judged))
-    click.get_current_context().exit(0 if judged.report.passed else 1)
+        render = {"json": judged_json, "markdown": judged_markdown, "junit": judged_junit}[form]
+        terminal.line(render(judged))
+    end(0 if judged.report.passed else 1)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from promptgrad_tui.commands.assignments import assignments
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
+from promptgrad_tui.commands.shared.assignments import assignments
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.paths import ARTIFACT, INPUT_FILE, OUTPUT_FILE
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -46,10 +46,10 @@ from promptgrad_tui.views.terminal import Terminal
     "target",
     type=OUTPUT_FILE,
     metavar="OUT",
-    help="Where the answers go, a JSON line for each row, in order; an interrupted call goes on there.",
+    help="File for the answers, one JSON line per row, in order; an interrupted call continues it.",
 )
 @click.option(
-    "--base", "with_base", is_flag=True, help="Show the answer without the rules too; with --input."
+    "--base", "with_base", is_flag=True, help="Also show the answer without the rules; with --input."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.pass_obj
@@ -64,8 +64,8 @@ def predict_command(
 ) -> None:
     """Answer inputs with a saved ARTIFACT, on the exact model that it was proved on.
 
-    Its files, the program and the model's revision are verified first: where one has changed, nothing
-    is answered.
+    Its files, the program and the model's revision are verified first: if one of them has changed,
+    nothing is answered.
     """
     if (source is None) == (not inputs) or (source is None) != (target is None):
         raise click.UsageError("Give either --input FIELD=VALUE, or --file IN with --out OUT.")
@@ -79,15 +79,15 @@ def predict_command(
     terminal = Terminal.stdout()
     if not with_base:
         answer = predict(artifact, inputs, context.project)
-        _print(terminal, [json.dumps(answer, ensure_ascii=False)] if as_json else _lines(terminal, answer))
+        terminal.lines([json.dumps(answer, ensure_ascii=False)] if as_json else _lines(terminal, answer))
         return
     answer, base = predict_with_base(artifact, inputs, context.project)
     if as_json:
-        _print(terminal, [json.dumps({"optimized": answer, "base": base}, ensure_ascii=False)])
+        terminal.lines([json.dumps({"optimized": answer, "base": base}, ensure_ascii=False)])
         return
     with_rules = terminal.style("With the rules", bold=True)
     without = terminal.style("Base instructions", bold=True)
-    _print(terminal, [with_rules, *_lines(terminal, answer), "", without, *_lines(terminal, base)])
+    terminal.lines([with_rules, *_lines(terminal, answer), "", without, *_lines(terminal, base)])
 
 
 def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
@@ -98,11 +98,6 @@ def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
         for name, value in answer.items()
     }
     return [f"{terminal.style(name, bold=True)}: {visible(text)}" for name, text in texts.items()]
-
-
-def _print(terminal: Terminal, lines: list[str]) -> None:
-    for line in lines:
-        terminal.line(line)
 
 
 def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:

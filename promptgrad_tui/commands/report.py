@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.command import Command
-from promptgrad_tui.commands.context import CommandContext
-from promptgrad_tui.commands.history import RUN_HELP, reading
-from promptgrad_tui.commands.paths import OUTPUT_FILE
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.journal import reading
+from promptgrad_tui.commands.shared.options import RUN_HELP
+from promptgrad_tui.commands.shared.paths import OUTPUT_FILE
 from promptgrad_tui.views.terminal import Terminal
 
 
@@ -27,8 +28,8 @@ from promptgrad_tui.views.terminal import Terminal
 def report_command(context: CommandContext, run: str, html: Path | None, markdown: Path | None) -> None:
     """Write the report of a RUN: scores, rules with their evidence, slices, examples, prompt, cost.
 
-    The HTML file needs no network and no other file, reads well in print and in a screen reader,
-    and holds the examples and answers of the test split: mind whom you send it to.
+    The HTML file needs no network and no other file, and reads well in print and in a screen reader.
+    It contains the examples and answers of the test split: be careful whom you send it to.
     """
     from promptgrad_tui.report import html_report, markdown_report, run_report
     from promptgrad_tui.views.output_file import write_output

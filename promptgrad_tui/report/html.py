@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from promptgrad_tui.report import sections
-from promptgrad_tui.report.elements import Markup, element
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from engine.journal.narration import EPOCH_OUTCOMES, change_text
+from promptgrad_tui.report.figures import EffectBar, EpochPlot
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.diff import line_diff
+from promptgrad_tui.views.figures import (
+    count_text,
+    duration_text,
+    epoch_name,
+    gain_text,
+    score_text,
+    slice_text,
+)
+from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
 
@@ -17,25 +33,49 @@ _HERE = Path(__file__).parent
 def html_report(report: RunReport) -> str:
     """Return the whole file."""
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    shown = list(_sections(report))
-    links = [element("a", title, href=f"#{name}") for name, title, _ in shown]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        element("title", f"PromptGrad: {report.name}, run {report.record.id}"),
-        element("style", Markup(style)),
+    return _template().render(
+        report=report,
+        slice_field=report.examples.slice_field or "slice",
+        style=style,
+        script=script,
+        policy=_policy(style, script),
     )
-    body = element(
-        "body",
-        element("a", "Skip to the result", href="#result", class_="skip"),
-        _header(report, links),
-        element("main", *(_section(*section) for section in shown)),
-        element("script", Markup(script)),
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+    environment.filters |= {"score": score_text, "epoch_name": epoch_name}
+    environment.globals |= {
+        "bar": EffectBar,
+        "change": change_text,
+        "change_words": CHANGES,
+        "count": count_text,
+        "duration": duration_text,
+        "gain": gain_text,
+        "gate_cells": gate_cells,
+        "gate_columns": GATE_COLUMNS,
+        "line_diff": line_diff,
+        "outcomes": EPOCH_OUTCOMES,
+        "plot_of": EpochPlot,
+        "slice": slice_text,
+    }
+    return environment.get_template("report.html.jinja")
+
+
+def _shown(value: Any) -> Any:
+    """Show control and bidirectional characters of data; numbers are as short as they can be."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _policy(style: str, script: str) -> str:
@@ -48,34 +88,3 @@ def _policy(style: str, script: str) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}"
-
-
-def _sections(report: RunReport) -> Iterator[tuple[str, str, Iterable[Markup]]]:
-    """Yield name, title and content of each section that the run has something for."""
-    yield "result", "Result", sections.result(report)
-    if report.story.epochs:
-        yield "epochs", "Score by epoch", sections.epochs(report)
-    yield "rules", "Rules", sections.rules(report)
-    if report.slices:
-        yield "slices", "Slices", sections.slices(report)
-    if report.changes:
-        yield "examples", "Examples", sections.examples(report)
-    if report.prompts:
-        yield "prompt", "Prompt", sections.prompt(report)
-    yield "cost", "Cost", sections.cost(report)
-    if report.story.started:
-        yield "origin", "Origin", sections.origin(report)
-
-
-def _section(name: str, title: str, content: Iterable[Markup]) -> Markup:
-    return element("section", element("h2", title, id=name), *content, aria_labelledby=name)
-
-
-def _header(report: RunReport, links: Iterable[Markup]) -> Markup:
-    return element(
-        "header",
-        element("p", "PromptGrad report", class_="kind"),
-        element("h1", f"{report.name}: {report.headline[0].lower()}{report.headline[1:]}"),
-        element("p", report.reason, class_="lead"),
-        element("nav", *links, aria_label="Sections"),
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from promptgrad_tui.report.view import RunReport
-from promptgrad_tui.views.event_lines import model_text
+from promptgrad_tui.views.comparison.changes import CHANGES
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -17,8 +17,9 @@ from promptgrad_tui.views.figures import (
     slice_text,
     tokens_text,
 )
+from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
-from promptgrad_tui.work.compare.changes import CHANGES
+from promptgrad_tui.views.run.event_lines import model_text
 
 _MOST_CHANGES = 20
 
@@ -29,7 +30,7 @@ def markdown_report(report: RunReport, *compared: str) -> str:
 
 
 def _verdict(report: RunReport) -> Iterator[str]:
-    yield f"# {escaped(report.name)}: {report.headline.lower()}"
+    yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
     yield from _scores(report)
     yield from _gates(report)
@@ -49,7 +50,7 @@ def _details(report: RunReport) -> Iterator[str]:
     if summary and summary.artifact:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
-        yield f"Withheld, it failed its gates: {_place(report, summary.withheld)}"
+        yield f"Withheld because a gate failed: {_place(report, summary.withheld)}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:
@@ -67,25 +68,15 @@ def _scores(report: RunReport) -> Iterator[str]:
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
-    for told in filter(None, (report.opening, report.reviewed)):
-        yield escaped(told)
+    for text in filter(None, (report.opening, report.reviewed)):
+        yield escaped(text)
 
 
 def _gates(report: RunReport) -> Iterator[str]:
     if not report.gates:
         return
-    rows = [
-        [
-            escaped(gate.gate),
-            "not measured" if gate.value is None else f"{gate.value:.4g}",
-            f"{gate.comparison} {gate.bound:g}",
-            "passed" if gate.passed else "**failed**",
-            escaped(gate.detail),
-        ]
-        for gate in report.gates
-    ]
     yield "## Gates"
-    yield table(["gate", "measured", "asked for", "verdict", "evidence"], rows)
+    yield gate_table(report.gates)
 
 
 def _slices(report: RunReport) -> Iterator[str]:
@@ -155,7 +146,7 @@ def _rule_text(rule: KeptRule) -> str:
 def _changes(report: RunReport) -> Iterator[str]:
     if not report.changes:
         return
-    counts = Counter(change.change for change in report.changes)
+    counts = report.counts
     yield f"## Examples of the {report.split} split"
     yield table(
         ["", "examples"], [[f"{name}: {words}", str(counts[name])] for name, words in CHANGES.items()]
@@ -173,7 +164,7 @@ def _prompts(report: RunReport) -> Iterator[str]:
 
 
 def _place(report: RunReport, artifact: str) -> str:
-    """Return where an artifact lies, from its project's folder."""
+    """Return an artifact's path, relative to its project's folder."""
     path = Path(artifact)
     root = report.record.project
     return escaped(str(path.relative_to(root) if path.is_relative_to(root) else path))

@@ -1,7 +1,8 @@
-"""What a report shows of a run: its story, and what changed example by example."""
+"""What a report shows about a run: its story, and what changed example by example."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,23 +19,18 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.journal.journal import RunRecord
+from engine.journal.narration import headline
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
 from engine.release.power import opening_text
+from promptgrad_tui.report.figures import reach
+from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.views.story import RunStory
-from promptgrad_tui.views.summary import WITHHELD
-from promptgrad_tui.work.compare.changes import ExampleChange, HeldOut, example_changes, held_out_answers
+from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
-
-_HEADLINES = {
-    "improved": "Improved",
-    "no_improvement": "No improvement",
-    "budget": "The budget is used up",
-    "stopped": "Stopped",
-    "error": "Ended by an error",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class RunReport:
 
     @property
     def summary(self) -> RunSummary | None:
-        """What the run came to, if it ended."""
+        """The result of the run, if it has ended."""
         return self.record.summary or self.story.summary
 
     @property
@@ -61,20 +57,23 @@ class RunReport:
         """How it ended, in a word or two."""
         if self.summary is None:
             return "Still running" if self.record.status == "running" else "Interrupted"
-        if self.summary.is_held_back:
-            return WITHHELD
-        return _HEADLINES[self.summary.status]
+        return headline(self.summary)
+
+    @property
+    def title(self) -> str:
+        """The project and how the run ended."""
+        return f"{self.name}: {self.headline[0].lower()}{self.headline[1:]}"
 
     @property
     def reason(self) -> str:
         """Why it ended, as a sentence."""
         if self.summary is None:
-            return "The run hasn't ended: what it has found so far."
+            return "The run hasn't ended; this is what it has found so far."
         return f"{self.summary.reason[:1].upper()}{self.summary.reason[1:]}".rstrip(".") + "."
 
     @property
     def calls(self) -> int:
-        """How many completions were paid for."""
+        """The number of completions that were paid for."""
         return self.summary.calls if self.summary else self.story.calls
 
     @property
@@ -98,7 +97,7 @@ class RunReport:
 
     @property
     def acceptance(self) -> str:
-        """What its test had to show for a rule to be kept, in a sentence or two, or nothing."""
+        """What a test had to show for its rule to be kept, in a sentence or two, or nothing."""
         if self.story.started is None:
             return ""
         config = self.story.started.config
@@ -108,28 +107,28 @@ class RunReport:
             return "A rule was kept if the interval of its effect lay above 0."
         return (
             f"A rule was kept if it gained {config['rule_validation_min_delta']:g} or more in its test. "
-            "Where the interval includes 0, that test alone can't tell it from chance: the held-out splits "
+            "Where the interval includes 0, that test alone can't rule out chance: the held-out splits "
             "judge all rules together."
         )
 
     @property
     def opening(self) -> str:
-        """How often the test split was opened and what that means for its score, or nothing."""
+        """How many times the test split was opened and what that means for its score, or nothing."""
         test = self.story.test
         return opening_text(test.opening, test.optimized) if test else ""
 
     @property
     def reviewed(self) -> str:
-        """What the latest review made of the run after its end, as a sentence, or nothing."""
+        """The result of the latest review after the run, as a sentence, or nothing."""
         review = self.story.review
         if review is None:
             return ""
         scores = [("validation", review.validation), ("test", review.test)]
-        told = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        scored = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
         saved = f"; saved as {review.artifact}" if review.artifact else ""
         return (
-            f"This is what the run came to. Review {review.number}, after it, left "
-            f"{count_text(len(review.rules), 'rule')}: {told}{saved}."
+            f"This is the result of the run itself. Review {review.number}, after it, kept "
+            f"{count_text(len(review.rules), 'rule')}: {scored}{saved}."
         )
 
     @cached_property
@@ -150,8 +149,20 @@ class RunReport:
         return found[-1] if found else None
 
     @property
+    def effect_scale(self) -> float:
+        """The common scale of the bars of all tests."""
+        tests = [test.evidence for test in self.tests if test.evidence]
+        return reach([bound for test in tests for bound in (test.low, test.high, test.delta)])
+
+    @property
+    def slice_scale(self) -> float:
+        """The common scale of the bars of all slices."""
+        gains = [scores.gain for slices in self.slices.values() for scores in slices.values()]
+        return reach([bound for gain in gains for bound in (gain.low, gain.high)])
+
+    @property
     def not_kept(self) -> Sequence[ValidationFinished]:
-        """The tests of what is no rule of the final program."""
+        """The tests of what isn't a rule of the final program."""
         kept = {rule.id for rule in self.rules}
         return [test for test in self.tests if test.action != "add" or test.rule.id not in kept]
 
@@ -178,9 +189,37 @@ class RunReport:
         after = held_out_answers(self.rollouts, self.split, final, is_conditional=conditional)
         return example_changes(before, after, self.examples)
 
+    @cached_property
+    def counts(self) -> Counter[Change]:
+        """How many held-out examples were fixed, broken, failing or the same."""
+        return Counter(change.change for change in self.changes)
+
+    @property
+    def origin(self) -> Sequence[tuple[str, str]]:
+        """Everything that the run depends on, by name; and where its artifact is."""
+        started, summary = self.story.started, self.summary
+        if started is None:
+            return ()
+        rows = [
+            ("Run", self.record.id),
+            ("Program", started.program),
+            ("Model", model_text(started.model)),
+            ("Model's revision", started.model.revision),
+            ("Model that writes rules", model_text(started.reflection)),
+            ("Seed", str(started.seed)),
+        ]
+        for name, data in started.data.items():
+            rows.append((f"Data, {name}", f"{count_text(data.n, 'example')}, {data.digest}"))
+        rows += [(f"Version of {name}", value) for name, value in started.versions.items()]
+        if summary and summary.artifact:
+            rows.append(("Artifact", summary.artifact))
+        if summary and summary.withheld:
+            rows.append(("Artifact, withheld because a gate failed", summary.withheld))
+        return rows
+
 
 def run_report(record: RunRecord, events: Iterable[Event]) -> RunReport:
     """Return the report of a run; the project's examples are read again where they still are."""
-    told = list(events)
-    rollouts = [event for event in told if isinstance(event, RolloutFinished)]
-    return RunReport(record, RunStory.of(told), rollouts, ProjectExamples.of(Path(record.project)))
+    known = list(events)
+    rollouts = [event for event in known if isinstance(event, RolloutFinished)]
+    return RunReport(record, RunStory.of(known), rollouts, ProjectExamples.of(Path(record.project)))

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import subprocess
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from platformdirs import user_state_path
 from rich.text import Text
 from textual import work
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.screen import ModalScreen
+from textual.widgets import Input, TextArea
 
 from engine.ground.errors import PromptGradError
+from promptgrad_tui.screens.colourless import Colourless
+from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.palette import ActionsProvider, help_lines, valid_actions
+from promptgrad_tui.screens.leaving import LeaveQuestion, UnderWay, parting_words, runs_under_way, stop_runs
+from promptgrad_tui.screens.searching import Searching
 from promptgrad_tui.screens.start.screen import StartScreen
-from promptgrad_tui.screens.theme import THEME
+from promptgrad_tui.screens.theme import THEME, remember_theme, remembered_theme
 from promptgrad_tui.screens.widgets.dialogs import (
     Choice,
     InputScreen,
@@ -32,9 +37,8 @@ from promptgrad_tui.screens.widgets.dialogs import (
     QuestionScreen,
     error_panel,
 )
-from promptgrad_tui.screens.widgets.table import RowTable
-from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.machine.recent import RecentProjects
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from promptgrad_tui.screens.models.screen import ModelsScreen
 
 
-class PromptGradApp(App[int]):
+class PromptGradApp(Searching):
     """PromptGrad in a terminal: on `run` of the project in `folder`, or on the start page."""
 
     TITLE = "PromptGrad"
@@ -63,20 +67,21 @@ class PromptGradApp(App[int]):
     ) -> None:
         super().__init__()
         self._debug = debug
+        if self.no_color:
+            self._filters = [Colourless()]
         self.folder = folder.resolve()
         self._first_run = run
         self._first_worker = worker
         self._recent = recent or RecentProjects.of_user()
         self._keys = dict(keymap or {})
-        self._searched = ""
         self._journal: Journal | None = None
         self._models: ModelsScreen | None = None
         self._is_beginning = False
 
     def on_mount(self) -> None:
-        """Open the first screen."""
         self.register_theme(THEME)
-        self.theme = THEME.name
+        self.theme = remembered_theme(self.available_themes)
+        self.theme_changed_signal.subscribe(self, remember_theme)
         self.set_keymap(self._keys)
         self.push_screen(StartScreen(self.folder, self._recent))
         if self._first_run is not None:
@@ -117,18 +122,15 @@ class PromptGradApp(App[int]):
             self.folder, self._journal = folder, None
 
     def on_start_screen_chosen(self, message: StartScreen.Chosen) -> None:
-        """Open a run."""
         self.open_run(message.run)
 
     def on_start_screen_project_chosen(self, message: StartScreen.ProjectChosen) -> None:
-        """Open a project."""
         self.open_project(message.folder)
 
     def on_start_screen_wanted(self, message: StartScreen.Wanted) -> None:
-        """Begin what a person wants."""
         begin = {
-            "run": self._begin_run,
-            "demo": self._begin_demo,
+            "run": self._ask_to_run,
+            "demo": self._ask_for_demo,
             "project": self._begin_project,
             "settings": self._show_project,
         }
@@ -140,8 +142,17 @@ class PromptGradApp(App[int]):
         self.push_screen(ProjectScreen(self.folder))
 
     def on_project_screen_run_wanted(self) -> None:
-        """Start a run with the settings that were just saved."""
-        self._begin_run()
+        """Ask whether to start a run with the settings that were just saved."""
+        self._ask_to_run()
+
+    def _ask_to_run(self) -> None:
+        from promptgrad_tui.screens.start.run_question import RunQuestion
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._begin_run()
+
+        self.push_screen(RunQuestion(self.folder), answered)
 
     def _begin_run(self) -> None:
         if not self._is_beginning:
@@ -162,11 +173,26 @@ class PromptGradApp(App[int]):
         finally:
             self._is_beginning = False
 
-    def _begin_demo(self) -> None:
+    def _ask_for_demo(self) -> None:
+        from promptgrad_tui.screens.start.projects import free_folder
+
+        folder = free_folder(self.folder / "promptgrad-demo")
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._begin_demo(folder)
+
+        text = f"Writes {one_line(str(folder))}, a project with its own tiny model, and runs it: about "
+        text += "half a minute. Nothing leaves this machine."
+        self.push_screen(
+            QuestionScreen("Run the demo?", text, [Choice("S", "Start the demo", "start")]), answered
+        )
+
+    def _begin_demo(self, wanted: Path) -> None:
         from promptgrad_tui.work.run.demo_folder import write_demo
 
         try:
-            folder = write_demo(None, 0).resolve()
+            folder = write_demo(wanted, 0).resolve()
         except PromptGradError as error:
             self.show_error(error)
         else:
@@ -201,60 +227,21 @@ class PromptGradApp(App[int]):
             self._return_code = 1
             self.panic(Text(_last_words(error)))
 
-    @property
-    def _target(self) -> RowTable[Any] | TextView | None:
-        focused = self.screen.focused
-        if isinstance(focused, RowTable | TextView):
-            return focused
-        return next(iter(self.screen.query(TextView)), None) or next(iter(self.screen.query(RowTable)), None)
-
     def action_help(self) -> None:
-        """Show the keys that are valid now."""
+        """Show the keys that are valid now, and the words on the screen."""
         actions = list(valid_actions(self.screen))
         self.push_screen(PanelScreen("Keys that are valid here", lambda width: help_lines(actions, width)))
 
-    def action_search(self) -> None:
-        """Ask for a text and go to where it is."""
-
-        def search(text: str | None) -> None:
-            if text:
-                self._searched = text
-                self._find(backwards=False)
-
-        if self._target is not None:
-            self.push_screen(InputScreen("Search", self._searched, "text"), search)
-
-    def action_search_next(self) -> None:
-        """Go to the next match."""
-        self._find(backwards=False)
-
-    def action_search_previous(self) -> None:
-        """Go to the match before."""
-        self._find(backwards=True)
-
-    def _find(self, *, backwards: bool) -> None:
-        target = self._target
-        if target is not None and self._searched and not target.find(self._searched, backwards=backwards):
-            self.notify(f"Not found: {self._searched}", severity="warning", markup=False)
-
-    def action_copy_row(self) -> None:
-        """Copy the row under the cursor, or the text."""
-        target = self._target
-        if isinstance(target, TextView):
-            self._copy(target.text)
-        elif target is not None and target.current is not None:
-            self._copy(target.row_text(target.cursor))
-
-    def _copy(self, text: str) -> None:
-        self.copy_to_clipboard(text)
-        self.notify(f"Copied {len(text):,} characters.", timeout=2)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
+        if action in ("search_next", "search_previous"):
+            return bool(self._searched)
+        if action in ("search", "jump", "copy_row"):
+            # What is typed into a field is no key.
+            return not isinstance(self.screen.focused, Input | TextArea)
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
-        """Show the models of this machine; the screen is kept, so that a download goes on behind others."""
+        """Show the models of this machine; the screen is kept, so that a download continues."""
         from promptgrad_tui.screens.models.screen import NAME, ModelsScreen
 
         if self._models is None:
@@ -271,60 +258,71 @@ class PromptGradApp(App[int]):
             if isinstance(self.screen, StartScreen):
                 self._turn_to(self.screen.folder)
         else:
-            self.notify("This is the first screen: q leaves.", timeout=2)
+            self.notify("This is the first screen: q quits.", timeout=2)
 
     def action_leave(self) -> None:
-        """Leave; a run that is under way goes on or is stopped, as a person says; a download is ended."""
-        watched = self._watched()
-        session = watched if watched is not None and watched.is_running else None
+        """Leave; runs in progress continue or are stopped, as a person chooses; a download is ended."""
+        runs = runs_under_way(self._folders())
         work = self._models.work_lost_by_leaving if self._models is not None else ""
-        if session is None and not work:
+        if not runs and not work:
             self.exit(0)
             return
 
         def answered(value: str | None) -> None:
-            if value == "stop" and session is not None:
-                self.notify("Stopping the run ...")
-                self._stop_and_leave(session)
+            if value == "stop":
+                self.notify("Stopping \u2026")
+                self._stop_and_leave(runs)
             elif value:
                 self.exit(0)
 
-        text = f"{work}\n\n" if work else ""
-        choices = [Choice("g", "Leave, and end it", "go")]
-        if session is not None:
-            text += "The run goes on in its own process. To look at it again, type promptgrad in its folder:"
-            text += f"\n{one_line(str(session.project))}"
-            choices = [
-                Choice("g", "Leave; the run goes on", "go"),
-                Choice("s", "Leave, and stop the run", "stop"),
-            ]
-        self.push_screen(QuestionScreen("Leave?", text.rstrip(), choices), answered)
+        self.push_screen(LeaveQuestion(runs, work), answered)
+
+    def action_quit_anywhere(self) -> None:
+        """Copy what is selected; else leave as q does, also from a box or while something is typed."""
+        focused, screen = self.screen.focused, self.screen
+        selected = getattr(focused, "selected_text", "") or screen.get_selected_text()
+        if selected:
+            self._copy(selected)
+        elif not isinstance(screen, LeaveQuestion):
+            if isinstance(screen, ModalScreen):
+                screen.dismiss(None)
+            below = next(one for one in reversed(self.screen_stack) if not isinstance(one, ModalScreen))
+            leave: Callable[[], None] = getattr(below, "action_leave", self.action_leave)
+            self.call_later(leave)
+
+    async def action_quit(self) -> None:
+        """Leave as q does: the palette and a terminal that closes know no other name."""
+        self.action_quit_anywhere()
 
     @work(thread=True, group="journal", exit_on_error=False)
-    def _stop_and_leave(self, session: RunSession) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
+    def _stop_and_leave(self, runs: Sequence[UnderWay]) -> None:
+        # In a thread: where another program holds a journal, this waits for it.
         try:
-            session.send_command("stop")
+            stop_runs(runs)
         except PromptGradError as error:
             self.call_from_thread(self.show_error, error)
         else:
             self.call_from_thread(self.exit, 0)
 
-    def _watched(self) -> RunSession | None:
-        """Return the run that is on one of the screens, if one is."""
-        sessions = (getattr(screen, "session", None) for screen in self.screen_stack)
-        return next((session for session in sessions if session is not None), None)
+    def _folders(self) -> Iterator[Path]:
+        """Yield the projects that are looked at on one of the screens."""
+        for screen in self.screen_stack:
+            if isinstance(screen, StartScreen):
+                yield screen.folder
+            session: RunSession | None = getattr(screen, "session", None)
+            if session is not None:
+                yield session.project
 
 
 def _last_words(error: Exception) -> str:
     """Write the traceback of an error that should not happen to a file, and return what to tell a person."""
-    told = f"Something went wrong that should not: {type(error).__name__}: {error}"
+    text = f"Unexpected error: {type(error).__name__}: {error}"
     file = user_state_path("promptgrad", appauthor=False) / "last-error.txt"
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        told += f"\nPlease report it with {file}."
-    return f"{told}\nThe run, if one was under way, goes on."
+        text += f"\nPlease report it with {file}."
+    return f"{text}\nIf a run was in progress, it continues."
 
 
 def open_app(
@@ -339,6 +337,8 @@ def open_app(
     `worker` is the run's process where it has just been started, so that the app can tell if it dies;
     `debug` shows a traceback where something goes wrong that should not.
     """
+    paste.install()
     app = PromptGradApp(folder, run, worker=worker, keymap=read_keymap(), debug=debug)
     result = app.run()
+    Terminal.stdout().lines(parting_words(app.folder))
     return result if result is not None else app.return_code or 0

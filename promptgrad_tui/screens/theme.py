@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_state_path
 from textual.theme import Theme
 
 THEME = Theme(
@@ -19,3 +24,22 @@ THEME = Theme(
     dark=True,
     variables={"footer-key-foreground": "#4fc1c9"},
 )
+
+
+def remembered_theme(available: Container[str]) -> str:
+    """Return the theme that a person chose last, if it is among the available ones, else the app's own."""
+    with suppress(OSError, UnicodeDecodeError):
+        if (name := _file().read_text(encoding="utf-8").strip()) in available:
+            return name
+    return THEME.name
+
+
+def remember_theme(theme: Theme) -> None:
+    """Keep the theme for the next time; a file that can't be written hurts nobody."""
+    with suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        _file().write_text(theme.name, encoding="utf-8")
+
+
+def _file() -> Path:
+    return user_state_path("promptgrad", appauthor=False) / "theme"

@@ -1,4 +1,4 @@
-"""Two texts as one: which lines came and which went."""
+"""A diff of two texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Sign: TypeAlias = Literal["+", "-", " "]
 
 
 def line_diff(before: str, after: str) -> Iterator[tuple[Sign, str]]:
-    """Yield the lines of both texts in order: `-` before those that went, `+` before those that came."""
+    """Yield the lines of both texts in order: `-` before removed ones, `+` before added ones."""
     old, new = before.split("\n"), after.split("\n")
     for kind, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":

@@ -1,40 +1,68 @@
-"""What a run will cost, in sentences: always a range, and never more exact than it is known."""
+"""The cost of a run, in words: always a range, and no more precise than it is known."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from promptgrad_tui.views.figures import count_text, rough_duration_text
-from promptgrad_tui.work.check.estimate import Cost, Measured, PlannedCalls, expected_cost
+
+
+@dataclass(frozen=True)
+class PlannedCalls:
+    """Model calls of a run, and how many of them are analyses, by how much there is to learn.
+
+    `few`: the first batch brings one rule that corrects everything. `many`: every batch proposes three
+    rules to test, and no epoch ends early. No run takes fewer than `least`, a run with nothing to
+    correct, or more than `most` if analyses propose at most `proposals` rules for each batch.
+    """
+
+    least: int
+    few: int
+    few_analyses: int
+    many: int
+    many_analyses: int
+    most: int
+    proposals: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a few calls took: `seconds` for all of them, tokens per call on average."""
+
+    calls: int
+    seconds: float
+    prompt_tokens: float
+    completion_tokens: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Tokens and seconds that some calls are expected to take."""
+
+    tokens: int
+    seconds: float
 
 
 def calls_text(calls: PlannedCalls) -> str:
     """Return how many calls a run takes, and what that depends on."""
     return (
-        f"{range_text(calls.few, calls.many)} calls: the few if one rule is all that is missing, the many if "
-        f"every batch brings three to test; at least {calls.least:,} in any case, and at most {calls.most:,} "
-        f"with {count_text(calls.proposals, 'proposal')} a batch"
+        f"{range_text(calls.few, calls.many)} calls: {rough_text(calls.few)} if one rule suffices, "
+        f"{rough_text(calls.many)} if every batch proposes three; at least {calls.least:,}, "
+        f"and at most {calls.most:,} with {count_text(calls.proposals, 'proposal')} a batch"
     )
 
 
-def cost_text(calls: PlannedCalls, measured: Measured, analysis_tokens: int) -> str:
+def cost_text(few: Cost, many: Cost, measured: Measured) -> str:
     """Return how many tokens and minutes that is at a measured rate."""
-    few, many = costs(calls, measured, analysis_tokens)
     return (
         f"{range_text(few.tokens, many.tokens)} tokens and {duration_range_text(few, many)}, by "
-        f"{count_text(measured.calls, 'measured call')}; tokens that are shared make it less"
-    )
-
-
-def costs(calls: PlannedCalls, measured: Measured, analysis_tokens: int) -> tuple[Cost, Cost]:
-    """Return what the few calls cost and what the many do."""
-    return (
-        expected_cost(calls.few, calls.few_analyses, measured, analysis_tokens),
-        expected_cost(calls.many, calls.many_analyses, measured, analysis_tokens),
+        f"{count_text(measured.calls, 'measured call')}; fewer where prompts share tokens"
     )
 
 
 def range_text(few: float, many: float) -> str:
     """Return two estimated numbers as a range, as rough as they are known: 520 to 1,200."""
-    low, high = _rough(few), _rough(many)
+    low, high = rough_text(few), rough_text(many)
     return f"about {low}" if low == high else f"{low} to {high}"
 
 
@@ -44,5 +72,6 @@ def duration_range_text(few: Cost, many: Cost) -> str:
     return low if low == high else f"{low} to {high.removeprefix('about ')}"
 
 
-def _rough(number: float) -> str:
+def rough_text(number: float) -> str:
+    """Return an estimated number with the two digits that are known: 520."""
     return f"{float(f'{number:.2g}'):,.0f}"

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from engine.ground.interval import Interval
+from engine.ground.figures import count_text, gain_text, score_text
 from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
 
-EPOCH_OUTCOMES = {
-    "improved": "the best so far",
-    "no_better": "no better than before",
-    "rolled_back": "fell below the baseline",
-}
-"""What became of an epoch, in words."""
-
-
-def score_text(interval: Interval) -> str:
-    """Return a score with its 95 % interval."""
-    return f"{interval.score:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def gain_text(delta: float, low: float | None = None, high: float | None = None) -> str:
-    """Return a difference of scores, with its sign and its 95 % interval where there is one."""
-    if low is None or high is None:
-        return f"{delta:+.3f}"
-    return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
+__all__ = [
+    "count_text",
+    "duration_text",
+    "epoch_name",
+    "gain_text",
+    "rough_duration_text",
+    "score_text",
+    "size_text",
+    "slice_gain_text",
+    "slice_text",
+    "tokens_text",
+]
 
 
 def epoch_name(epoch: EpochFinished) -> str:
@@ -36,7 +30,7 @@ def slice_text(scores: SliceScore) -> str:
 
 
 def slice_gain_text(scores: SliceScores) -> str:
-    """Return a slice's scores before and after, the gain with its interval, and what is wrong still."""
+    """Return a slice's scores before and after, its gain, and how many answers are still wrong."""
     gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
     change = f"{scores.baseline.score:.3f} -> {scores.optimized.score:.3f}"
     return f"{change}, {gain}, {scores.failures} of {scores.gain.n} wrong"
@@ -54,6 +48,13 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def timer_text(seconds: float) -> str:
+    """Return a duration as a running clock: 0:07, 12:40, 1:02:09."""
+    whole = max(int(seconds), 0)
+    minutes = f"{whole // 60 % 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{minutes:0>5}" if whole >= 3600 else minutes
+
+
 def rough_duration_text(seconds: float) -> str:
     """Return a duration that is only estimated, as rough as it is known: a few seconds, about 4 min."""
     if seconds < 10:
@@ -63,11 +64,6 @@ def rough_duration_text(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"about {max(round(seconds / 60), 1)} min"
     return f"about {seconds / 3600:.1f} h"
-
-
-def count_text(number: int, one: str, several: str | None = None) -> str:
-    """Return a number with its noun: 1 rule, 2 rules, 12,345 tokens."""
-    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def tokens_text(tokens: Tokens) -> str:

@@ -1,17 +1,68 @@
-"""What an artifact came to on another model or on new data, as lines for a person or as JSON."""
+"""The scores of an artifact on another model or on new data, as lines or as JSON."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
-from promptgrad_tui.views.event_lines import model_text, shown_path
 from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.run.event_lines import model_text, shown_path
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
-    from promptgrad_tui.work.measure.measuring import Rechecked, Transferred
+    from pathlib import Path
+
+    from engine.ground.interval import Interval
+    from engine.journal.events import ModelUsed
+    from engine.project.gates import GateReport
+    from engine.release.manifest import ArtifactManifest
+    from engine.release.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """The scores of an artifact's rules on another model, and the gates' verdicts there."""
+
+    manifest: ArtifactManifest
+    model: ModelUsed
+    measured: Measurement
+    report: GateReport
+    opening: int
+
+
+@dataclass(frozen=True)
+class NewScore:
+    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
+
+    name: str
+    released: Interval
+    new: Interval
+    change: Interval
+
+    @property
+    def has_dropped(self) -> bool:
+        """Whether the new score is lower by more than chance explains."""
+        return self.change.high < 0
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """A released program on new data, as a whole and by slice.
+
+    `gain` is that of its rules on the new data; `seen` examples were already in the project's data.
+    """
+
+    artifact: Path
+    gain: Interval
+    comparisons: tuple[NewScore, ...]
+    seen: int
+
+    @property
+    def should_recompile(self) -> bool:
+        """Whether a score has dropped."""
+        return any(comparison.has_dropped for comparison in self.comparisons)
 
 
 def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
@@ -30,7 +81,8 @@ def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
     if released is not None:
         lines += ["", f"On {one_line(found.manifest.model.uri)}, its own  {score_text(released)}"]
     verdict = "It would pass the gates" if found.report.passed else f"It would fail: {found.report.reason}"
-    text = f"{verdict}. A measurement only: for this model, promptgrad compile --models {found.model.uri}"
+    compiling = f"promptgrad compile --models {found.model.uri}"
+    text = f"{verdict}. This is only a measurement; for this model, run: {compiling}"
     lines += ["", *wrap(text, terminal.columns, "", "")]
     return lines + wrap(opening_text(found.opening, measured.optimized), terminal.columns, "", "")
 
@@ -65,10 +117,10 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
     gain = found.gain
     lines += ["", f"Gain of the rules on the new data: {gain_text(gain.score, gain.low, gain.high)}"]
     if found.seen:
-        lines.append(f"{found.seen} of the new examples were in the project's data already.")
+        lines.append(f"{found.seen} of the new examples were already in the project's data.")
     if found.should_recompile:
         text = (
-            "Recompile: a score has dropped by more than chance explains. Add new examples to the data first."
+            "Recompile: a score has dropped by more than chance explains. First add new examples to the data."
         )
     else:
         whole = found.comparisons[0]

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import psutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.ground.revision import short_digest
-from models.catalog.discovery import find_models
 from models.catalog.found import FoundModel
-from models.errors import ModelUriError
-from promptgrad_tui.views.figures import size_text
+from promptgrad_tui.views.figures import count_text, size_text
 from promptgrad_tui.views.model_text import speed_text, value_text
 from promptgrad_tui.views.sanitize import one_line, visible, wrap
 from promptgrad_tui.views.terminal import Terminal
-from promptgrad_tui.work.machine.configured_models import configured_models
-from promptgrad_tui.work.machine.model_freeing import known_holders
-from promptgrad_tui.work.machine.model_holders import Holder, plain_uri
 
 if TYPE_CHECKING:
     from models.catalog.describing import Description
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A run that a process works on, and a model that it has open."""
+
+    project: str
+    run: str
+    model: str
+    """The model's URI with its path made plain, as `plain_uri` returns it."""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -42,24 +48,6 @@ class ListedModels:
         return {"models": entries, "memory": {"total": self.memory_total, "free": self.memory_free}}
 
 
-def list_models(project: Path) -> ListedModels:
-    """Look around on this machine; nothing is loaded."""
-    found = find_models(project, configured_models(project))
-    held: dict[str, list[Holder]] = {}
-    for holder in known_holders(project):
-        held.setdefault(holder.model, []).append(holder)
-    memory = psutil.virtual_memory()
-    entries = [(model, held.get(_plain(model.uri, project), [])) for model in found]
-    return ListedModels(entries, memory.total, memory.available)
-
-
-def _plain(uri: str, project: Path) -> str:
-    try:
-        return plain_uri(uri, project)
-    except ModelUriError:
-        return uri
-
-
 def model_lines(listed: ListedModels, terminal: Terminal) -> Iterator[str]:
     """Yield two lines for each model: the URI that opens it, and what it is."""
     for model, held in listed.models:
@@ -68,7 +56,7 @@ def model_lines(listed: ListedModels, terminal: Terminal) -> Iterator[str]:
     if not listed.models:
         yield "No model was found."
     yield ""
-    yield 'Write one of these into promptgrad.toml, as in: [model] task = "demo"'
+    yield 'Put one of these into promptgrad.toml, for example: [model] task = "demo"'
 
 
 def _facts(model: FoundModel, held: list[Holder]) -> str:
@@ -82,7 +70,7 @@ def _facts(model: FoundModel, held: list[Holder]) -> str:
         " ".join(filter(None, (model.architecture, model.parameters, model.quantization))),
         f"context {model.context_length:,}" if model.context_length else "",
         "no chat template" if model.has_template is False else "",
-        "may not fit into the memory that is free now" if model.fits is False else "",
+        "may not fit into the free memory" if model.fits is False else "",
         f"from {model.place}" if model.place != "demo" else "embedded",
         "in memory" if model.is_loaded else "",
         f"held by run {', '.join(holder.run for holder in held)}" if held else "",
@@ -103,3 +91,28 @@ def description_lines(description: Description, terminal: Terminal) -> Iterator[
         if rows:
             yield terminal.style(title, bold=True)
             yield from (f"  {visible(row)}" for row in rows)
+
+
+@dataclass(frozen=True)
+class Freed:
+    """The outcome of freeing a model: unloaded, never loaded, held by runs, or those runs asked to stop."""
+
+    uri: str
+    outcome: Literal["unloaded", "not loaded", "held", "stopping"]
+    runs: tuple[Holder, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+def freed_lines(freed: Freed) -> list[str]:
+    """Return the outcome of freeing a model."""
+    runs = count_text(len(freed.runs), "run")
+    outcome = {
+        "unloaded": "Unloaded; its files stay where they are.",
+        "not loaded": "Nothing holds it in memory.",
+        "held": f"{runs} in progress, here or in a project opened recently:",
+        "stopping": f"{runs} asked to stop; resume them to continue:",
+    }[freed.outcome]
+    return [outcome, *(f"  {holder.run} in {one_line(holder.project)}" for holder in freed.runs)]

@@ -1,4 +1,4 @@
-"""Files that a person asked for by name: reports, exports, answers."""
+"""Writing the files that a person names: reports, exports, answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_output(file: Path, text: str) -> None:
 
 
 def refuse_unwritable(*files: Path) -> None:
-    """Raise now what writing these files would raise after an hour of work; nothing in them is changed.
+    """Raise the error of writing these files before the work starts; their content stays.
 
     Raises:
         ProjectError: one of them can't be written.
@@ -35,10 +35,10 @@ def refuse_unwritable(*files: Path) -> None:
 
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Tell what the system says against writing a file."""
+    """Turn the system's error of writing a file into one with a hint."""
     try:
         yield
     except OSError as error:
         missing = not file.absolute().parent.is_dir()
-        hint = f"There is no folder {file.parent}; make it first." if missing else "Choose another path."
+        hint = f"There is no folder {file.parent}; create it first." if missing else "Choose another path."
         raise ProjectError(f"{file} can't be written: {error.strerror or error}.", hint=hint) from error

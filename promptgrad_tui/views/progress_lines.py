@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_LINES = 0.1
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """What is being done, and the share (0..1) of it that is done."""
+    """What is being done, and how much of it is done (0..1)."""
 
     text: str
     done: float = 0.0
@@ -33,7 +33,7 @@ class ErrorLine:
 
 
 def read_line(line: bytes) -> ProgressLine | ErrorLine | None:
-    """Return what a line says, or None if it is none of ours: a library may write to stderr too."""
+    """Return what a line says, or None if it isn't ours: a library may also write to stderr."""
     try:
         data: dict[str, Any] = json.loads(line)
         return ErrorLine(**data) if data["kind"] == "error" else ProgressLine(**data)
@@ -42,7 +42,7 @@ def read_line(line: bytes) -> ProgressLine | ErrorLine | None:
 
 
 class ProgressLines:
-    """Writes progress while the context lasts, and the error that ends it; the face is `StatusLine`'s."""
+    """Writes progress while the context lasts, and the error that ends it; used like `StatusLine`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -51,7 +51,7 @@ class ProgressLines:
         self._written_at = 0.0
 
     def show(self, text: str, done: float = 0.0) -> None:
-        """Write what is being done; of one sentence at most ten lines a second, and always its end."""
+        """Write what is being done: at most ten lines a second for the same text, and always its end."""
         now = time.monotonic()
         with self._lock:
             is_news = text != self._text or done >= 1

@@ -8,8 +8,8 @@ from engine.release.matrix import Cell, Entry, Matrix
 from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
-from promptgrad_tui.views.event_lines import shown_path
 from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.run.event_lines import shown_path
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -51,7 +51,9 @@ def _heading(cell: Cell, names: Mapping[str, str], terminal: Terminal) -> list[s
 
 
 def _transfer(transfer: Transfer, terminal: Terminal) -> list[str]:
-    where = ", ".join(shown_path(str(path)) for path in transfer.proved) or "an artifact that is gone"
+    where = (
+        ", ".join(shown_path(str(path)) for path in transfer.proved) or "an artifact that no longer exists"
+    )
     test, gain = transfer.test.optimized, transfer.test.gain
     figures = (
         f"test {score_text(test)} (n = {test.n})  gain {gain_text(gain.score, gain.low, gain.high)}  "
@@ -92,7 +94,7 @@ def _stale(names: Sequence[str], terminal: Terminal) -> list[str]:
 def switch_lines(switches: Sequence[Switch], terminal: Terminal) -> list[str]:
     """Return the switches, the oldest first."""
     if not switches:
-        return ["Nothing was ever made current: promptgrad promote ARTIFACT"]
+        return ["No artifact was ever made current: promptgrad promote ARTIFACT"]
     lines = []
     for switch in switches:
         lines.append(f"{switch.time}  {switch.action:<8}  {switch.artifact}  {switch.cell}")

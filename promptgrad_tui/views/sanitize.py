@@ -1,14 +1,19 @@
-"""Text of models and data made safe for a terminal: what would act on the screen is shown instead."""
+"""Text of models and data made safe for a terminal: control characters are shown, not obeyed."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
-"""Part of how Persian, Hindi and emoji are written; they can't reorder or hide anything."""
+"""Part of how Persian and Hindi are written; they can't reorder or hide anything."""
+_JOINED_EMOJI = re.compile(
+    "(?<=[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])\u200d|\ufe0f|[\U0001f3fb-\U0001f3ff](?<=[^\\s].)"
+)
+"""What joins emoji, makes a sign one, or gives it a skin."""
 
 
 def one_line(text: str) -> str:
@@ -20,7 +25,15 @@ def visible(text: str) -> str:
     """Return `text` with control, bidi and other invisible characters shown; line breaks stay."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_shown, text.replace("\r\n", "\n").expandtabs(4)))
+    return "".join(map(_shown, _apart(text.replace("\r\n", "\n").expandtabs(4))))
+
+
+def _apart(text: str) -> str:
+    """Return `text` with emoji that are joined from several shown one by one.
+
+    Terminals disagree on how wide a joined one is: lines that hold one would end at another column.
+    """
+    return _JOINED_EMOJI.sub("", text) if _JOINED_EMOJI.search(text) else text
 
 
 def _shown(character: str) -> str:

@@ -1,4 +1,4 @@
-"""One line that is rewritten in place: what is being done, and how much of it is done."""
+"""A line that is rewritten in place: what is being done, and how much of it is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_REDRAWS = 0.1
 
 
 class StatusLine:
-    """Shows the last of many messages while the context lasts; nothing at all without a terminal."""
+    """Shows the last of many messages while the context lasts; nothing without a terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -28,11 +28,16 @@ class StatusLine:
         line = fit(f"{text} {done:.0%}" if done else text, self._terminal.columns - 1)
         self._terminal.write(ERASE_LINE + self._terminal.style(line, dim=True))
 
+    def clear(self) -> None:
+        """Take the line away, before another is written in its place."""
+        if self._drawn_at:
+            self._terminal.write(ERASE_LINE)
+            self._drawn_at = 0.0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._drawn_at:
-            self._terminal.write(ERASE_LINE)
+        self.clear()

@@ -44,7 +44,7 @@ def joined(lines: Iterable[Line], gap: str = "  ") -> Line:
 
 
 def joined_within(lines: Iterable[Line], columns: int) -> Line:
-    """Return as many of the lines as fit into `columns` cells as one; where it is tight, nearer together."""
+    """Return as many of the lines as fit into `columns` cells as one, closer together if needed."""
     parts = [runs for runs in lines if plain(runs)]
     for gap in ("   ", "  "):
         whole = joined(parts, gap)
@@ -72,6 +72,22 @@ def tail(text: str, columns: int) -> str:
         cut -= 1
         width += cell_len(text[cut])
     return f"{ELLIPSIS if cut else ''}{text[cut:]}{WRITING}"
+
+
+def shortened(text: str, columns: int, keep: int) -> str:
+    """Return a text of one line in at most `columns` cells, cut in the middle: its last `keep` stay."""
+    if cell_len(text) <= columns or columns <= keep + 1:
+        return text
+    return set_cell_size(text, columns - keep - 1) + ELLIPSIS + text[-keep:]
+
+
+def score_bar(score: float, low: float, high: float, columns: int, tone: Tone = "accent") -> Line:
+    """Return a score from 0 to 1 on a line, with its interval: `━` the interval, `●` the score."""
+    first, mean, last = (round(min(max(value, 0.0), 1.0) * (columns - 1)) for value in (low, score, high))
+    cells = "".join(
+        "\u25cf" if n == mean else "\u2501" if first <= n <= last else "\u2500" for n in range(columns)
+    )
+    return ((cells[:first], "dim"), (cells[first : last + 1], tone), (cells[last + 1 :], "dim"))
 
 
 def _cut(runs: Iterable[tuple[str, Tone]], columns: int) -> Line:

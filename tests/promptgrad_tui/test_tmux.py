@@ -112,21 +112,21 @@ def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_pa
         terminal.wait(title, content)
 
     terminal.type("?")
-    terminal.wait("Keys that are valid here", "Judge the rules one by one.")
+    terminal.wait("Keys that are valid here", "Review the rules one by one.")
     # A key that follows escape at once would be read as alt and that key.
     terminal.type("Escape")
     terminal.wait_without("Keys that are valid here")
 
     terminal.type("v")
-    terminal.wait("Review [1/")
+    terminal.wait("Review 1/")
     terminal.type("a")
     terminal.wait("1 keep")
-    terminal.type("r")
-    terminal.wait("1 drop", "Review [3/", "✓ keep", "✗ drop")
+    terminal.type("d")
+    terminal.wait("1 drop", "Review 3/", "✓ keep", "✗ drop")
     terminal.type("A")
     terminal.wait("Apply the review?")
     terminal.type("A")
-    terminal.wait("2 decisions applied")
+    terminal.wait("2 decisions written")
     terminal.type("Escape")
     terminal.wait("review 1 applied")
 

@@ -1,4 +1,4 @@
-"""APE: instructions induced from inputs and outputs, the best of them varied and tried again.
+"""APE: instructions are induced from inputs and outputs, and the best are varied and tried again.
 
 Source: Zhou et al. 2023, Large Language Models Are Human-Level Prompt Engineers (arXiv 2211.01910).
 """
@@ -13,7 +13,7 @@ from engine.learning.methods.method import MethodTask
 
 _SHOWN = 5
 _SHARE_INDUCED = 0.6
-"""How much of the budget goes to instructions from examples; the rest varies the best."""
+"""The share of the budget for instructions from examples; the rest varies the best."""
 _INDUCE = (
     "Someone gave an instruction, and these are the inputs and outputs that came of it. Write that "
     "instruction in a few plain sentences: what to do, and which outputs there are. Write nothing else."

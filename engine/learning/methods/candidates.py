@@ -1,4 +1,4 @@
-"""Instructions that are tried: proposed by a model, scored on validation, the best of them kept."""
+"""Candidate instructions: proposed by a model and scored on validation; the best are kept."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.programs.formatting import as_text
 from engine.programs.program import run_program
 
 _LONGEST = 1500
-"""Characters of an instruction that a small model writes; what is longer has run away."""
+"""The most characters of a usable instruction; a small model that writes more has lost control."""
 _PROPOSAL_TOKENS = 300
 _UNREADABLE = Score(0.0, False, "The answer could not be read.", "unparseable")
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One example with what the program answered and its score."""
+    """One example with the program's answer and its score."""
 
     example: Example
     answer: str
@@ -35,7 +35,7 @@ class Answered:
 
 @dataclass
 class Candidate:
-    """One instruction of one step, with what it scored so far."""
+    """One instruction of one step, with its scores so far."""
 
     text: str
     program: dspy.Module
@@ -54,8 +54,7 @@ class Candidate:
 class InstructionSearch:
     """Proposes and scores instructions for one step after another of a program, within the task's budget.
 
-    Every candidate is scored on the same examples, at most `most` of them: what is compared was asked the
-    same.
+    Every candidate is scored on the same examples, at most `most` of them, so that scores are comparable.
     """
 
     def __init__(self, task: MethodTask, most: int = 40) -> None:
@@ -65,12 +64,12 @@ class InstructionSearch:
 
     @property
     def cost(self) -> int:
-        """How many calls a candidate takes: its proposal, and one run of the program for each example."""
+        """Calls per candidate: its proposal, and one run of the program for each example."""
         return len(self.examples) * self.task.steps + 1
 
     @property
     def rounds(self) -> int:
-        """How many candidates the budget pays for besides the program as it is."""
+        """How many candidates the budget allows besides the unchanged program."""
         return self.task.calls // self.cost - 1
 
     def steps(self) -> list[str]:
@@ -78,7 +77,7 @@ class InstructionSearch:
         return [name for name, _ in self.task.program.named_predictors()]
 
     def as_it_is(self, step: str, program: dspy.Module | None = None) -> Candidate:
-        """Return the program as it is, scored."""
+        """Return the unchanged program, scored."""
         program = program or self.task.program
         text = dict(program.named_predictors())[step].signature.instructions
         return self.scored(Candidate(text, program))
@@ -157,7 +156,7 @@ def step_by_step(
 
 
 def _instruction(said: str) -> str:
-    """Return the instruction in what a model said: without a heading, quotes and a code fence."""
+    """Return the instruction in a model's reply, without a heading, quotes or a code fence."""
     text = said.strip().strip("`").strip()
     for heading in ("Instruction:", "New instruction:", "Instructions:"):
         text = text.removeprefix(heading).strip()

@@ -1,6 +1,6 @@
 """DSPy's searches over instructions, rules and demonstrations: MIPROv2, SIMBA, GEPA, InferRules and COPRO.
 
-Each is sized to its budget beforehand, from what its source says that a candidate costs.
+Each is sized to its budget in advance, from the cost of a candidate in its source code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _extra(method: str) -> Iterator[None]:
 
 
 def mipro_v2(task: MethodTask) -> dspy.Module:
-    """Search instructions and demonstrations together, by a model of which combinations do well.
+    """Search instructions and demonstrations together, guided by a model of good combinations.
 
     Source: Opsahl-Ong et al. 2024 (arXiv 2406.11695).
     """

@@ -39,12 +39,12 @@ def success_metric(task: MethodTask) -> Any:
 
 
 def labeled_few_shot(task: MethodTask) -> dspy.Module:
-    """Show labelled examples; it asks nothing of the model."""
+    """Show labelled examples; this makes no model calls."""
     return LabeledFewShot(k=LABELED).compile(task.program, trainset=shuffled(task), sample=False)
 
 
 def bootstrap_few_shot(task: MethodTask) -> dspy.Module:
-    """Show examples that the program answers right, with the steps by which it does."""
+    """Show examples that the program answers right, with its steps."""
     task.need("bootstrap_few_shot", len(task.train) * task.steps)
     search = BootstrapFewShot(
         metric=success_metric(task),
@@ -57,7 +57,7 @@ def bootstrap_few_shot(task: MethodTask) -> dspy.Module:
 
 def bootstrap_random_search(task: MethodTask) -> dspy.Module:
     """Try several sets of bootstrapped and labelled examples, and keep the best on validation."""
-    # A set costs its bootstrapping, which stops at the last success that it wants, and one validation.
+    # A set costs its bootstrapping, which stops after enough successes, and one validation.
     per_set = (len(task.validation) + 2 * BOOTSTRAPPED) * task.steps
     sets = task.calls // per_set - _SETS_THAT_COME_FIRST
     task.need("bootstrap_random_search", (_SETS_THAT_COME_FIRST + 1) * per_set)

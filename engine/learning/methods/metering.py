@@ -1,4 +1,4 @@
-"""A model that counts what a method asks of it, and samples by the run's seed where DSPy asks for luck."""
+"""A model that counts a method's calls, and samples by the run's seed where DSPy would sample at random."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from engine.ground.seeds import derive_seed
 
 
 class Meter:
-    """Counts calls up to a limit; what once ended the method (a stop, the budget) ends all later calls too.
+    """Counts calls up to a limit; once something has ended the method (a stop, the budget), all calls fail.
 
-    DSPy's executors count errors as wrong answers and go on: `ended` tells the truth afterwards.
+    DSPy's executors count errors as wrong answers and go on, so `ended` says afterwards what happened.
     """
 
     def __init__(self, calls: int) -> None:
@@ -76,7 +76,7 @@ class MeteredEngine:
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
-        """Answer as a stream of events, all of them at the end."""
+        """Answer as a stream whose events all arrive at the end."""
         yield from response_to_events(self.complete(request))
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class MeteredLM(dspy.LM):  # type: ignore[misc]
         return made
 
     def copy(self, **kwargs: Any) -> dspy.LM:
-        """Return a copy; `rollout_id` becomes a seed where the model takes one."""
+        """Return a copy; `rollout_id` becomes a seed if the model takes one."""
         rollout = kwargs.pop("rollout_id", None)
         if rollout is not None and "seed" in self.supported_params:
             kwargs["seed"] = derive_seed(self.run_seed, "method", rollout)

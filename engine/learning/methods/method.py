@@ -1,4 +1,4 @@
-"""What every method gets and gives: a task with a budget of model calls in, a program out."""
+"""The interface of all methods: a task with a budget of model calls in, a program out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MethodTask:
     """What a method works on; `calls` bounds the model calls of the task and the reflection model together.
 
     `inputs` are the fields of an example that the program takes. Both models are the run's own, so that every
-    answer is recorded; `calls` counts remembered answers too, so that a resumed method does the same.
+    answer is recorded; `calls` counts stored answers too, so that a resumed method behaves the same.
     """
 
     program: dspy.Module
@@ -44,16 +44,16 @@ class MethodTask:
         return [dspy.Example(dict(example)).with_inputs(*sorted(self.inputs)) for example in examples]
 
     def score(self, example: Mapping[str, Any], prediction: Any) -> Score:
-        """Score what the program answered; an answer that holds nothing is wrong."""
+        """Score the program's answer; an empty answer is wrong."""
         if not hasattr(prediction, "items") or not dict(prediction.items()):
             return Score(0.0, False, "There was no answer that could be read.", "unparseable")
         return self.metric(dict(example), prediction)
 
     def need(self, method: str, calls: int) -> None:
-        """Refuse a budget that pays for less than one candidate.
+        """Refuse a budget for less than one candidate.
 
         Raises:
-            ConfigError: `calls` is below what the method takes at least.
+            ConfigError: `calls` is below the method's minimum.
         """
         if self.calls < calls:
             raise ConfigError(
@@ -70,6 +70,6 @@ class Method(Protocol):
         """Return the program that the method found within the task's budget.
 
         Raises:
-            ConfigError: the budget or the data are too small for it; the hint says what would do.
+            ConfigError: the budget or the data are too small for it; the hint says what is needed.
             BudgetExhaustedError: the budget ended it before it had a result.
         """

@@ -1,4 +1,4 @@
-"""OPRO: the instructions so far, with their scores, are the prompt that asks for a better one.
+"""OPRO: the prompt for a better instruction shows the previous ones with their scores.
 
 Source: Yang et al. 2023, Large Language Models as Optimizers (arXiv 2309.03409).
 """

@@ -1,4 +1,4 @@
-"""The methods by name, and how one is run: metered, quiet, and without DSPy's own ideas of an error."""
+"""The methods by name, and how one is run: metered, silent, and with our own handling of errors."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
 
 
 def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
-    """Return the program that a method makes of the task's, and tell the events of it.
+    """Return the program that a method makes from the task's, and emit its events.
 
     Raises:
-        ConfigError: the budget, the data or an extra package don't suffice; the hint says what would do.
+        ConfigError: the budget, the data or an extra package aren't enough; the hint says what is needed.
         BudgetExhaustedError: the budget ended it before it had a result.
         PromptGradError: a person stopped the run, or the model failed.
     """
@@ -56,7 +56,7 @@ def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
         except Exception as error:
             raise meter.ended or cause_of(error) or error from error
     if meter.ended is not None and name not in _KEEPS_ITS_BEST:
-        # DSPy's classes count an error as a wrong answer: what they chose by then was chosen blindly.
+        # DSPy's classes count an error as a wrong answer, so what they chose after one is meaningless.
         raise meter.ended
     found = program.deepcopy()
     for step in found.predictors():
@@ -75,7 +75,7 @@ def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what DSPy logs, prints and draws from the terminal: the events say what happens."""
+    """Keep DSPy's logs, prints and progress bars off the terminal: the events say what happens."""
     from dspy.teleprompt import random_search
 
     logger = logging.getLogger("dspy")

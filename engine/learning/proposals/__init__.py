@@ -1,1 +1,1 @@
-"""Proposal sources: each suggests rules from what is known of a batch, and tests nothing."""
+"""Proposal sources: each suggests rules from the findings of a batch and tests nothing."""

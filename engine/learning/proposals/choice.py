@@ -1,4 +1,4 @@
-"""Which sources propose: those that a project names, or those that fit the data."""
+"""The choice of sources: those that a project names, or those that fit the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.learning.proposals.source import ProposalSource
 from engine.learning.proposals.topics import TopicSource
 from engine.project.config import SourceName
 
-FAILURE_ANALYSIS = "failure_analysis"
+FAILURE_ANALYSIS: SourceName = "failure_analysis"
 
 
 def chosen_sources(
@@ -23,9 +23,9 @@ def chosen_sources(
 ) -> list[SourceName]:
     """Return the sources by name, "auto" replaced by those that fit.
 
-    Few possible answers: what the inputs of each have in common, what parts those that are confused, the
-    words that tell them apart. Open answers: their form, and one failure at a time. Where a program does
-    more than answer, reasons first or takes several steps, the analysis of whole failures comes first.
+    With few possible answers: what the inputs of each have in common, what distinguishes confused ones, and
+    the words that set them apart. With open answers: their form, and one failure at a time. If a program
+    does more than answer (it reasons first or has several steps), whole failures are analysed first.
     """
     found: list[SourceName] = []
     for name in names:
@@ -46,7 +46,7 @@ def chosen_sources(
 def made_sources(
     names: Sequence[SourceName], questioner: Questioner, task: str, *, seed: int, samples: int
 ) -> list[ProposalSource]:
-    """Return the sources that propose beside the analysis of failures."""
+    """Return the sources other than the analysis of failures."""
     made: dict[str, ProposalSource] = {
         "topics": TopicSource(questioner, seed=seed, samples=samples),
         "contrast": ContrastSource(),

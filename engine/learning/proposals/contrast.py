@@ -1,4 +1,4 @@
-"""Contrast: words that tell the answers apart in the training data; no model is asked.
+"""Contrast: words that distinguish the answers in the training data, without a model.
 
 Method: weighted log-odds with an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, "Fightin'
 Words", Political Analysis 16(4), section 3.5).
@@ -19,7 +19,7 @@ from engine.learning.proposals.wording import input_noun, input_text, word_rule
 from engine.programs.rules import Rule
 
 _TELLING = 1.28
-"""z-score from which a word counts: one in ten by chance, and screening decides."""
+"""The z-score from which a word counts: one in ten exceeds it by chance, and screening decides."""
 _MOST_WORDS = 6
 _FEWEST_TEXTS = 2
 
@@ -35,12 +35,12 @@ class ContrastSource:
         return SourceCost()
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
-        """Return one set with a rule for each answer that has telling words."""
+        """Return one set with a rule for each answer that has distinctive words."""
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
         if any(rule.source in SETS for rule in findings.state.rules):
-            return []  # a second set beside the first would say everything twice
+            return []  # a second set would repeat the first
         noun = input_noun(findings.train[0])
         groups = {
             answer: [input_text(item) for item in items]
@@ -65,9 +65,9 @@ class ContrastSource:
 
 
 def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
-    """Return for each group of texts the words and pairs of words that set it apart, the most telling first.
+    """Return the words and word pairs that set each group of texts apart, the most distinctive first.
 
-    A word counts once in a text, and only if two texts of the group have it.
+    A word counts once per text, and only if two texts of the group have it.
     """
     counts = {
         name: Counter(word for text in texts for word in _words(text)) for name, texts in groups.items()
@@ -84,7 +84,7 @@ def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
 
 
 def _z_score(word: str, own: Counter[str], whole: Counter[str]) -> float:
-    """How far a word's log-odds in a group lie from those in the rest, in standard errors.
+    """The distance of a word's log-odds in a group from those in the rest, in standard errors.
 
     The prior is the word's frequency in all groups together, scaled to weigh as much as one text.
     """
@@ -108,7 +108,7 @@ def _words(text: str) -> set[str]:
 
 
 def _without_parts(ranked: Iterable[str]) -> list[str]:
-    """Leave out a word that is part of a better one, or has one as a part."""
+    """Drop a word that is part of a better one, or contains one."""
     kept: list[str] = []
     for phrase in ranked:
         words = set(phrase.split())

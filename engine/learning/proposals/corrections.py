@@ -36,7 +36,7 @@ _LONGEST_RULE = 300
 
 
 class CorrectionSource:
-    """Proposes a rule for each of some failures, from what was expected and what was given."""
+    """Proposes a rule for each of a few failures, from the expected and the given answer."""
 
     name = "corrections"
 
@@ -46,7 +46,7 @@ class CorrectionSource:
         self._seed = seed
 
     def cost(self, findings: Findings) -> SourceCost:
-        """Return a question for each failure that is looked at."""
+        """Return one question per chosen failure."""
         return SourceCost(questions=min(_MOST_FAILURES, len(findings.given) or _MOST_FAILURES))
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:

@@ -1,4 +1,4 @@
-"""Confused pairs: what parts the inputs of an answer from those of the one that it is taken for."""
+"""Confused pairs: what distinguishes the inputs of an answer from those of the answer given instead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WORKED_EXAMPLES = (
     ),
 )
 _TEXTS_SHOWN = 5
-_MOST_PAIRS = 4
+_MOST_PAIRS = 3
 _WARM = 0.6
 
 
@@ -51,7 +51,7 @@ class PairSource:
         self._samples = samples
 
     def cost(self, findings: Findings) -> SourceCost:
-        """Return the questions of as many pairs as are looked at."""
+        """Return one question per chosen pair."""
         space = findings.space
         most = min(_MOST_PAIRS, len(space.values) * (len(space.values) - 1)) if space else 0
         return SourceCost(questions=self._samples * most)

@@ -10,7 +10,8 @@ from typing import Any
 import dspy
 
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import Emit, QuestionAnswered
+from engine.journal.events import Emit
+from engine.journal.learning_events import QuestionAnswered
 from engine.journal.replay import cause_of, recording
 
 _AT_ONCE = 6
@@ -22,7 +23,7 @@ _LONGEST_ANSWER = 60
 class Question:
     """A question in one line of instructions, with worked examples as chat turns before it.
 
-    `about` says for a person what it asks about; `number` tells samples of the same question apart.
+    `about` names its subject for a person; `number` distinguishes samples of the same question.
     """
 
     source: str
@@ -54,7 +55,7 @@ class Questioner:
         self._emit = emit
 
     def ask(self, questions: Sequence[Question], epoch: int, batch: int) -> list[str]:
-        """Return the first line of each answer, in the questions' order; "" where nothing was said.
+        """Return the first line of each answer, in the questions' order; "" if there was none.
 
         Raises:
             PromptGradError: the model failed, or the run ends here.

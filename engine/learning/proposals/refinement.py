@@ -1,6 +1,6 @@
-"""Refinement: a rule of topics made wider by the examples that it misses, or narrower by those it misleads.
+"""Refinement: a rule of topics is widened by the examples it misses, or narrowed by those it misleads.
 
-What OPRO (Yang et al. 2024, arXiv 2309.03409) and APE's resampling teach, for small models: they are asked
+This adapts OPRO (Yang et al. 2024, arXiv 2309.03409) and APE's resampling to small models: they are asked
 for topics again, never to rewrite a rule.
 """
 
@@ -25,7 +25,7 @@ _MOST_TOPICS = 10
 
 
 class RefinementSource:
-    """Proposes other wordings of held rules of topics, each in the place of the one that it refines."""
+    """Proposes new wordings of held rules of topics, each of which replaces the one it refines."""
 
     name = "refinement"
 
@@ -38,7 +38,7 @@ class RefinementSource:
         return SourceCost(questions=min(_MOST_REFINED, len(_missed(findings.confusions))))
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
-        """Return wider rules for the answers missed most, narrower ones for those that draw too much."""
+        """Return wider rules for the most missed answers, narrower ones for those that attract too much."""
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
@@ -74,7 +74,7 @@ class RefinementSource:
 
 
 def _narrower(findings: Findings, space: AnswerSpace, noun: str, held: dict[Any, Rule]) -> list[RuleProposal]:
-    """Leave out the topics of a rule whose words are found in the examples that it misleads."""
+    """Drop the topics whose words occur in the examples that the rule misleads."""
     proposals = []
     for answer, items in list(_misled(findings.confusions).items())[:_MOST_REFINED]:
         if answer not in held:
@@ -89,7 +89,7 @@ def _narrower(findings: Findings, space: AnswerSpace, noun: str, held: dict[Any,
 
 
 def _held(findings: Findings, space: AnswerSpace, noun: str) -> dict[Any, Rule]:
-    """Return the held rules of topics, by the answer that each argues for."""
+    """Return the held rules of topics, by the answer that each stands for."""
     texts = {
         topic_rule(rule.trigger, answer, space, noun): (answer, rule)
         for rule in findings.state.rules
@@ -120,7 +120,7 @@ def _worded(
 
 
 def _missed(confusions: Sequence[Confusion]) -> dict[Any, list[Item]]:
-    """Return the examples of each answer that go elsewhere, the answer missed most first."""
+    """Return the examples of each answer that get another one, the most missed answer first."""
     found: dict[Any, list[Item]] = {}
     for confusion in confusions:
         found.setdefault(confusion.right, []).extend(confusion.examples)
@@ -128,7 +128,7 @@ def _missed(confusions: Sequence[Confusion]) -> dict[Any, list[Item]]:
 
 
 def _misled(confusions: Sequence[Confusion]) -> dict[Any, list[Item]]:
-    """Return the examples that each answer draws though another is right, the one that draws most first."""
+    """Return the examples that each answer wrongly attracts, the most attractive answer first."""
     found: dict[Any, list[Item]] = {}
     for confusion in confusions:
         found.setdefault(confusion.favoured, []).extend(confusion.examples)

@@ -1,4 +1,4 @@
-"""Shapes: how expected answers are written, where given ones are written otherwise; no model is asked."""
+"""Shapes: how expected answers are written, if given answers are written differently; without a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.programs.rules import Rule
 
 _MOST_LISTED = 12
 _SHARE = 0.95
-"""Of the expected answers, that must have a property for it to count as their form."""
+"""The share of expected answers that must have a property for it to count as their form."""
 
 _PROPERTIES: Mapping[str, Callable[[str], bool]] = {
     "Write the {field} in brackets, as in {example}.": lambda text: bool(re.fullmatch(r"\(.*\)", text)),
@@ -85,7 +85,7 @@ class ShapeSource:
 
 
 def broken_forms(expected: Sequence[str], given: Sequence[str]) -> list[str]:
-    """Return the sentences of forms that expected answers have and wrong ones lack, the most broken first."""
+    """Return a sentence per form that expected answers have and wrong ones lack, the most broken first."""
     broken: dict[str, int] = {}
     for sentence, holds in _PROPERTIES.items():
         if expected and sum(map(holds, expected)) >= _SHARE * len(expected):

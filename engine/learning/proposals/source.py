@@ -1,4 +1,4 @@
-"""What proposes additions: the protocol that every source keeps, and what it gets to see."""
+"""The protocol of proposal sources, and what a source gets to see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.programs.state import LearnedState
 
 @dataclass(frozen=True)
 class Confusion:
-    """Two answers of which the second is favoured where the first is right, and the examples that show it."""
+    """Two answers: the second is favoured although the first is right; and the examples that show it."""
 
     right: Any
     favoured: Any
@@ -23,7 +23,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known when additions are proposed: the state, the training examples, and what goes wrong.
+    """What a source can work with: the state, the training examples, and the failures.
 
     `given` holds wrong answers by the key of the example, `confusions` the most frequent ones first.
     """
@@ -46,8 +46,8 @@ class Findings:
 class RuleProposal:
     """Rules that one source suggests together; most often one, or one for each answer.
 
-    `stands_for` names the answer that each rule argues for, in the rules' order; None where there is none.
-    A rule that is said better than before comes in the place of those that it `replaces`.
+    `stands_for` names the answer that each rule argues for, in the rules' order; None if there is none. A
+    refined rule takes the place of those that it `replaces`.
     """
 
     source: str
@@ -77,31 +77,31 @@ class RuleProposal:
 
 @dataclass(frozen=True)
 class SourceCost:
-    """What a source asks for at most: questions of the reflection model, rollouts of the program."""
+    """The most that a source asks for: questions to the reflection model, rollouts of the program."""
 
     questions: int = 0
     rollouts: int = 0
 
 
 class ProposalSource(Protocol):
-    """Something that suggests rules from what is known; it tests nothing."""
+    """Suggests rules from the findings; tests nothing."""
 
     @property
     def name(self) -> str:
-        """What `[optimizer] sources` calls it."""
+        """Its name in `[optimizer] sources`."""
         ...
 
     def cost(self, findings: Findings) -> SourceCost:
-        """Return what `propose` will ask for at most."""
+        """Return the most that `propose` will ask for."""
         ...
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
-        """Return what it suggests, the best first where it knows."""
+        """Return its proposals, the best first if it ranks them."""
         ...
 
 
 def as_proposal(rule: Rule) -> ParsedRule:
-    """Return a rule as the acceptor of a project sees it."""
+    """Return a rule as a project's acceptor sees it."""
     return ParsedRule(
         action="add",
         text=rule.text,

@@ -1,7 +1,7 @@
 """Topics by answer: what the inputs that ask for one answer have in common, as one rule for each answer.
 
 Instruction induction (Honovich et al. 2022, arXiv 2205.10782), made small enough for small models: they
-see the inputs of one answer, no other answer's name, and write topics. The sentence is put together here.
+see the inputs of one answer without the names of others, and write topics. The sentence is composed here.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class TopicSource:
         return SourceCost(questions=self._samples * len(space.values) if space and space.is_closed else 0)
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
-        """Return one set for each sample; answers for which nothing was said have no rule in it."""
+        """Return one set per sample; answers without topics have no rule in it."""
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
         if any(rule.source in SETS for rule in findings.state.rules):
-            return []  # a second set beside the first would say everything twice
+            return []  # a second set would repeat the first
         groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
         asked = [(number, answer) for number in range(self._samples) for answer in groups]
         questions = [
@@ -102,7 +102,7 @@ class TopicSource:
 
 
 def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:
-    """Return the question what some of the inputs have in common; the first sample's temperature is 0."""
+    """Return the question what several inputs have in common; the first sample has temperature 0."""
     shown = rng.sample(list(items), min(_TEXTS_SHOWN, len(items)))
     texts = "\n".join(f"- {input_text(item)}" for item in shown)
     return Question(
@@ -117,7 +117,7 @@ def topic_question(source: str, about: str, items: Sequence[Item], number: int, 
 
 
 def read_topics(line: str) -> list[str]:
-    """Return the topics of an answer, without repetitions and what is too long to be one."""
+    """Return the topics in a reply, without repetitions and without texts too long to be one."""
     found = re.sub(r"^\W*(?:topics?\s*:)?\s*", "", line, flags=re.IGNORECASE).strip().rstrip(".")
     topics = dict.fromkeys(" ".join(part.split()).strip(" .\"'") for part in re.split(r"[,;]", found))
     return [topic for topic in topics if topic and len(topic) <= _LONGEST_TOPIC][:_MOST_TOPICS]

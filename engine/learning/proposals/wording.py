@@ -1,4 +1,4 @@
-"""Sentences of rules that the program puts together itself: small models write topics, not rules."""
+"""Rule sentences that the program composes itself: small models write topics, not rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def word_rule(words: Sequence[str], answer: Any, space: AnswerSpace, noun: str) 
 
 
 def pair_rule(topics: str, answer: Any, other: Any, space: AnswerSpace, noun: str) -> str:
-    """Return the rule that parts an answer from the one that it is confused with."""
+    """Return the rule that distinguishes an answer from the one it is confused with."""
     return (
         f"If the {noun} is about {topics}, the {_spoken(space.field)} is {as_text(answer)}, "
         f"not {as_text(other)}."
@@ -32,7 +32,7 @@ def pair_rule(topics: str, answer: Any, other: Any, space: AnswerSpace, noun: st
 
 
 def values_rule(space: AnswerSpace) -> str:
-    """Return the rule that lists the possible answers as they have to be written."""
+    """Return the rule that lists the possible answers exactly as they are written."""
     values = ", ".join(as_text(value) for value in space.values)
     return f"The {_spoken(space.field)} is exactly one of: {values}. Write it just so."
 
@@ -44,7 +44,7 @@ def input_noun(item: Item) -> str:
 
 
 def input_text(item: Item) -> str:
-    """Return an example's inputs as one line, shortened in the middle where they are long."""
+    """Return an example's inputs as one line, shortened in the middle if they are long."""
     text = " ".join(" ".join(as_text(value) for value in item.inputs.values()).split())
     if len(text) <= _LONGEST_TEXT:
         return text

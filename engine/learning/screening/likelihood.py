@@ -1,8 +1,8 @@
 """Screening by likelihood: how probable a state makes the right answers, without decoding any.
 
-The probability of the right answer among the answers that compete with it tells good additions from
-useless ones on a few training examples (Zhou et al. 2023, APE, arXiv 2211.01910, section 3). The
-probability of the answer by itself is mostly that of its form.
+The probability of the right answer relative to competing answers separates good additions from useless
+ones on a few training examples (Zhou et al. 2023, APE, arXiv 2211.01910, section 3). Its absolute
+probability depends mostly on its form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AT_ONCE = 4
 
 
 class AnswerScorer(Protocol):
-    """A model that tells how probable answers are; nothing is generated."""
+    """A model that returns the probability of answers without generating any."""
 
     def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
         """Return the log-probability of each continuation of a rendered chat prompt."""
@@ -34,7 +34,7 @@ class AnswerScorer(Protocol):
 
 @dataclass(frozen=True)
 class AnswerLikelihood:
-    """What the model thinks of one example: log p of each competing answer, the right one among them."""
+    """The model's view of one example: log p of each competing answer, including the right one."""
 
     right: Any
     log_p: Mapping[Any, float]
@@ -51,10 +51,10 @@ class AnswerLikelihood:
 
 
 class Likelihood:
-    """The likelihood of right answers under a state, each asked at most once.
+    """The likelihood of right answers under a state, each computed at most once.
 
-    An example that a state shows as a demonstration is scored without that demonstration. Answers that
-    compete are the possible ones, and the wrong ones that were given (`compete`).
+    An example that a state shows as a demonstration is scored without that demonstration. The competing
+    answers are the possible ones, and wrong ones that were given (`compete`).
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Likelihood:
         self.asked = 0
 
     def compete(self, given: Mapping[str, Any]) -> None:
-        """Let wrong answers compete from now on: everywhere if answers are few, else where given."""
+        """Let wrong answers compete from now on: everywhere if answers are few, otherwise where given."""
         if self._space.is_closed:
             new = [answer for answer in dict.fromkeys(given.values()) if answer not in self._common]
             self._common += tuple(new[: max(0, len(self._space.values) - len(self._common) + _MOST_OTHERS)])
@@ -88,7 +88,7 @@ class Likelihood:
         )
 
     def of(self, state: LearnedState, items: Sequence[Item]) -> list[AnswerLikelihood]:
-        """Return what the model thinks of each example.
+        """Return the model's view of each example.
 
         Raises:
             PromptGradError: a prompt is too long, the model failed, or the run ends here.
@@ -96,7 +96,7 @@ class Likelihood:
         digest = state.digest
         new = list({item.key: item for item in items if (digest, item.key) not in self._known}.values())
         if new:
-            # The first fills the model's cache with what all prompts share.
+            # The first request fills the model's cache with the prefix that all prompts share.
             self._known[digest, new[0].key] = self._ask(state, new[0])
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="screening") as pool:
                 rest = new[1:]
@@ -136,4 +136,4 @@ class Likelihood:
 
 
 _MOST_OTHERS = 3
-"""Wrong answers outside the possible ones that compete."""
+"""Wrong answers that compete in addition to the possible ones."""

@@ -1,8 +1,8 @@
-"""A race between candidates: all on a few examples, the better half on twice as many, and so on.
+"""A race between candidates: all on a few examples, then the better half on twice as many, and so on.
 
 Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) over paired differences: a candidate is
 compared with the state it would change on the very same training examples, so that an example's own
-difficulty cancels. What is shown as a demonstration scores nothing for the candidate that shows it.
+difficulty cancels. An example that a candidate shows as a demonstration doesn't count for that candidate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.programs.state import LearnedState
 
 @dataclass(frozen=True)
 class Standing:
-    """How a candidate did: mean gain over the reference on `n` training examples, with its standard error."""
+    """A candidate's result: mean gain over the reference on `n` training examples, and its standard error."""
 
     state: LearnedState
     gain: float
@@ -28,7 +28,7 @@ class Standing:
 
     @property
     def is_promising(self) -> bool:
-        """Whether it went the whole way and gained something."""
+        """Whether it reached the final round and gained something."""
         return self.is_finalist and self.gain > 0
 
 
@@ -42,7 +42,7 @@ def race(
 ) -> list[Standing]:
     """Return every candidate's standing, in the candidates' order; finalists saw all of the examples.
 
-    `first` is how many examples all of them are tried on; each further rung takes twice as many.
+    All of them are tried on the `first` examples; each further round takes twice as many.
     """
     running = list(range(len(candidates)))
     found: dict[int, Standing] = {}

@@ -1,8 +1,8 @@
 """From several sets of competing rules to one: the best rule for each answer, by likelihood on train.
 
-A rule for one answer pulls a small model towards that answer everywhere, so rules that compete are judged
-together: the whole sets first, then a set mixed of the rule that serves each answer best, then that set
-without the rules that don't help. All of it decodes nothing.
+A rule for one answer pulls a small model towards that answer everywhere, so competing rules are judged
+together: first whole sets, then a set mixed from the best rule for each answer, then that set without the
+rules that don't help. Nothing is decoded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_DROPPED = 2
 
 @dataclass(frozen=True)
 class SetStanding:
-    """A set of rules with where it came from and how it did."""
+    """A set of rules with its source and its result."""
 
     source: str
     title: str
@@ -44,7 +44,7 @@ class SetSearch:
     def find(
         self, proposals: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
     ) -> list[SetStanding]:
-        """Return the sets that were tried, the best first; the proposed ones, a mixed one, a thinned one."""
+        """Return the sets that were tried, the best first: the proposed ones, a mixed one, a thinned one."""
         tried = [
             self._try(f"set {number} of {proposal.source}", proposal.source, proposal.rules, reference, items)
             for number, proposal in enumerate(proposals, 1)
@@ -76,7 +76,7 @@ class SetSearch:
     def _mixed(
         self, proposals: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
     ) -> tuple[Rule, ...]:
-        """Return for each answer the rule of the set that tells that answer from the others best."""
+        """Return the rule for each answer that separates it best from the others."""
         judged = [
             (proposal.alternatives(), self._likelihood.of(reference.adding(*proposal.rules), items))
             for proposal in proposals
@@ -102,7 +102,7 @@ class SetSearch:
         reference: LearnedState,
         items: Sequence[Item],
     ) -> tuple[Rule, ...]:
-        """Return the set without the rules that its answers do no better with, at most two of them."""
+        """Return the set without rules that don't help their answers; at most two are dropped."""
         argued = argued_answers(proposals)
         without = self._likelihood.of(reference, items)
         with_all = self._likelihood.of(reference.adding(*rules), items)
@@ -121,7 +121,7 @@ def argued_answers(proposals: Sequence[RuleProposal]) -> Mapping[str, Any]:
 
 
 def one_versus_rest(answer: Any, found: Sequence[AnswerLikelihood]) -> float:
-    """Return how well an answer is told from all others: the mean log-likelihood of "this one or not"."""
+    """Return how well an answer is separated from others: the mean log-likelihood of "this one or not"."""
     total = []
     for example in found:
         share = min(max(exp(example.log_p.get(answer, -100.0)), _LEAST_SHARE), 1 - _LEAST_SHARE)

@@ -1,4 +1,4 @@
-"""The graded evidence by which candidates are ranked before any is tested: always on training examples."""
+"""The graded evidence that ranks candidates before any is tested, always on training examples."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.programs.state import LearnedState
 SignalName = Literal["likelihood", "score"]
 
 _LEAST_LOG_P = -4.6
-"""log of 0.01: no single example shall outweigh all others."""
+"""The log of 0.01: no single example should outweigh all others."""
 
 
 class Signal(Protocol):
-    """What a state is worth on examples, one number each; higher is better."""
+    """The value of a state on examples, one number each; higher is better."""
 
     @property
     def name(self) -> SignalName:
-        """Which evidence it is."""
+        """The name of the evidence."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class Signal(Protocol):
         ...
 
     def covers(self, item: Item) -> bool:
-        """Return whether an example says anything."""
+        """Return whether an example is informative."""
         ...
 
 
@@ -60,7 +60,7 @@ class LikelihoodSignal:
 
 
 class ScoreSignal:
-    """The metric's score of decoded answers: for models that don't tell probabilities."""
+    """The metric's score of decoded answers, for models without log-probabilities."""
 
     name: SignalName = "score"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from engine.learning.prompts import ShownFailure, analysis_inputs, merge_inputs
+from engine.learning.analysis.prompts import ShownFailure, analysis_inputs, merge_inputs
 from engine.programs.formatting import FieldFormatter
 from engine.programs.metrics import built_in_metric
 from engine.programs.rules import Rule, render_instructions

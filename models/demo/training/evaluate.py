@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import dspy
 import gguf
 
-from engine.learning.prompts import analysis_inputs, merge_inputs
-from engine.learning.signatures import AnalyzeFailures, MergeRules
+from engine.learning.analysis.prompts import analysis_inputs, merge_inputs
+from engine.learning.analysis.signatures import AnalyzeFailures, MergeRules
 from engine.programs.formatting import FieldFormatter
 from engine.programs.metrics import built_in_metric
 from engine.programs.program import FrozenProgram

@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from engine.learning.signatures import AnalyzeFailures, MergeRules
+from engine.learning.analysis.signatures import AnalyzeFailures, MergeRules
 from engine.programs.rules import RULES_HEADING
 
 START, END = "<|im_start|>", "<|im_end|>"

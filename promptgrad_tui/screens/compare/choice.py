@@ -91,7 +91,6 @@ class ChoiceScreen(ModalScreen[Candidate]):
         self._choices = choices
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box box-large"):
             yield Static(self._title, markup=False, classes="box-title")
             yield RowTable(_COLUMNS, _paint, empty="", follow=False)
@@ -109,7 +108,6 @@ class ChoiceScreen(ModalScreen[Candidate]):
         self.set_class(event.size.height < _TINY_BELOW_ROWS, "tiny")
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Compare with the row."""
         event.stop()
         self.dismiss(event.row)
 

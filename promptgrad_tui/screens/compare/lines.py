@@ -1,57 +1,38 @@
-"""A comparison as lines for the screen: its title, an example side by side, scores, rules and prompts."""
+"""The lines above a comparison: its title and the filters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import zip_longest
+from collections.abc import Iterable
 
 from rich.cells import cell_len
 
-from engine.ground.interval import Interval
-from engine.journal.events import KeptRule
 from promptgrad_tui.screens.compare.state import FILTERS, CompareState, Filter
-from promptgrad_tui.screens.live.stories import diff_lines, success_mark
-from promptgrad_tui.screens.widgets.details import fact, heading, paragraph
-from promptgrad_tui.views.comparison import verdict_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text
-from promptgrad_tui.views.sanitize import one_line, wrap
-from promptgrad_tui.views.summary import evidence_text
-from promptgrad_tui.views.toned_lines import Line, Tone, fitted, interval_bar, joined, line, plain
-from promptgrad_tui.work.compare.changes import CHANGES, Answer, Change, ExampleChange, HeldOut
-from promptgrad_tui.work.compare.compared import SPLITS, ComparedProgram
-from promptgrad_tui.work.compare.comparison import Comparison, ScoreChange
-
-MARKS: Mapping[Change, tuple[str, Tone]] = {
-    "fixed": ("\u2713 fixed", "good"),
-    "broken": ("\u2717 broken", "bad"),
-    "failing": ("\u2717 failing", "warn"),
-    "same": ("\u2713 same", "dim"),
-}
-_SIDE_BY_SIDE_FROM = 56
-_VALUE_AT, _BAR_AT, _BAR = 16, 50, 24
-_GAP: tuple[str, Tone] = (" \u2502 ", "dim")
+from promptgrad_tui.views.comparison.lines import tone_of, verdict_text
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.toned_lines import Line, Tone, joined, line, plain
 
 
 def title_lines(state: CompareState) -> list[Line]:
     """Return what is compared, and what the paired gain says."""
     found = state.comparison
     scores = found.scores[state.split]
-    told = [line(f" {verdict_text(scores, state.split)}", _tone(scores.gain))]
+    parts = [line(f" {verdict_text(scores, state.split)}", tone_of(scores.gain))]
     if found.notes:
-        told.append(line(f"! {count_text(len(found.notes), 'note')} in Scores", "warn"))
+        parts.append(line(f"! {count_text(len(found.notes), 'note')} in Scores", "warn"))
     names: Line = (
         (" Compare  ", "strong"),
         (one_line(found.before.title), ""),
         (" \u2192 ", "dim"),
         (one_line(found.after.title), "accent"),
     )
-    return [names, joined(told)]
+    return [names, joined(parts)]
 
 
 def filter_line(state: CompareState, columns: int) -> Line:
     """Return the filters with how many examples each lets through; the one that is set in brackets.
 
-    Where there is no room for all of them, those that let nothing through are left out.
+    If there is no room for all of them, filters without examples are left out.
     """
     whole = _filters(state, FILTERS)
     if cell_len(plain(whole)) <= columns:
@@ -68,142 +49,3 @@ def _filters(state: CompareState, names: Iterable[Filter]) -> Line:
         is_set = name == state.filter
         runs.append((f"[{text}]" if is_set else f" {text} ", "strong" if is_set else "dim"))
     return tuple(runs)
-
-
-def example_lines(change: ExampleChange, columns: int) -> list[Line]:
-    """Return an example with both answers, side by side where there is room."""
-    word, tone = MARKS[change.change]
-    what = f"{word}: {CHANGES[change.change]}"
-    lines = fact(one_line(change.name), what, columns, tone)
-    if change.slice:
-        lines += fact("slice", change.slice, columns)
-    for name, value in change.inputs.items():
-        lines += fact(name, value, columns)
-    expected = change.expected
-    for name, value in expected.items():
-        lines += fact("expected", value if len(expected) == 1 else f"{name}: {value}", columns, "accent")
-    if not change.fields:
-        lines += fact("fields", "no longer in the project's files", columns, "dim")
-    return [*lines, (), *_answers(change, columns)]
-
-
-def _answers(change: ExampleChange, columns: int) -> list[Line]:
-    if columns < _SIDE_BY_SIDE_FROM:
-        width = columns - 2
-        sides = (_side(name, answer, change, width) for name, answer in _named(change))
-        return [((("  ", "")), *text) for side in sides for text in (*side, ())]
-    half = (columns - 2 - len(_GAP[0])) // 2
-    before, after = (_side(name, answer, change, half) for name, answer in _named(change))
-    return [
-        (("  ", ""), *fitted(left, half), _GAP, *fitted(right, half))
-        for left, right in zip_longest(before, after, fillvalue=())
-    ]
-
-
-def _named(change: ExampleChange) -> Iterable[tuple[str, Answer]]:
-    return (("before", change.before), ("after", change.after))
-
-
-def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> list[Line]:
-    sign, tone = success_mark(answer.is_success)
-    lines: list[Line] = [((f"{sign} {answer.score:.2f}", tone), (f"  {name}", "strong"))]
-    if answer.prediction is None:
-        lines += [line(part, "warn") for part in wrap(answer.text, columns)]
-    else:
-        for field, value in answer.shown.items():
-            judged: Tone = tone if field in change.expected else ""
-            lines += [line(part, judged) for part in wrap(f"{field}: {value}", columns, "  ", "")]
-    if answer.feedback:
-        lines += [line(part, "dim") for part in wrap(answer.feedback, columns, "  ", "! ")]
-    if answer.error_type:
-        lines += [line(part, "dim") for part in wrap(answer.error_type, columns, "  ", "error type: ")]
-    return lines
-
-
-def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
-    """Return all scores with their intervals, a split's slices, the rules that came and went, and notes."""
-    lines: list[Line] = []
-    for name, program in (("before", found.before), ("after", found.after)):
-        lines += fact(name, one_line(program.title), columns, "strong")
-        lines += fact("", _origin(program), columns, "dim")
-    for note in found.notes:
-        lines += fact("note", note, columns, "warn")
-    for name in SPLITS:
-        lines += _split_lines(found.scores[name], name.capitalize(), columns)
-    slices = found.slices.get(split, {})
-    lines += heading(f"Slices of the {split} split") if slices else []
-    for name, scores in slices.items():
-        text = f"{scores.baseline.score:.3f} \u2192 {scores.optimized.score:.3f}"
-        lines += fact(one_line(name), text, columns)
-        lines += _gain_lines("", scores.gain, columns)
-    lines += _rule_lines(f"Rules that came: {len(found.added)}", "+ ", "good", found.added, columns)
-    return lines + _rule_lines(f"Rules that went: {len(found.removed)}", "- ", "bad", found.removed, columns)
-
-
-def _origin(program: ComparedProgram) -> str:
-    rules = count_text(len(program.rules), "rule")
-    if not program.uri:
-        return rules
-    return f"{one_line(program.uri)} ({program.model.rpartition(':')[2][:12]}), {rules}"
-
-
-def _split_lines(scores: ScoreChange, name: str, columns: int) -> list[Line]:
-    if scores == ScoreChange(None, None, None):
-        return []
-    lines = heading(name)
-    for side, interval in (("before", scores.before), ("after", scores.after)):
-        if interval is None:
-            lines += fact(side, "not measured to the end", columns, "dim")
-            continue
-        text = f"{score_text(interval)}  n = {interval.n}"
-        lines += _with_bar(fact(side, text, columns), _score_bar(interval), columns)
-    if scores.gain is not None:
-        return lines + _gain_lines("gain, paired", scores.gain, columns)
-    return lines + fact("gain, paired", "no example was answered by both", columns, "dim")
-
-
-def _gain_lines(name: str, gain: Interval, columns: int) -> list[Line]:
-    text = f"{gain_text(gain.score, gain.low, gain.high)}  n = {gain.n}"
-    bar = interval_bar(gain.score, gain.low, gain.high, _BAR + 1)
-    return _with_bar(fact(name, text, columns, _tone(gain)), bar, columns)
-
-
-def _with_bar(lines: list[Line], bar: Line, columns: int) -> list[Line]:
-    """Return a fact with a bar beside it, or below it where there is less room, or without it."""
-    if columns > _BAR_AT + _BAR and len(lines) == 1:
-        return [(*fitted(lines[0], _BAR_AT), *bar)]
-    return [*lines, ((" " * _VALUE_AT, ""), *bar)] if columns > _VALUE_AT + _BAR else lines
-
-
-def _score_bar(interval: Interval) -> Line:
-    """Return a score with its interval on a line from 0 to 1."""
-    first, mean, last = (round(x * _BAR) for x in (interval.low, interval.score, interval.high))
-    drawn = "".join(
-        "\u25cf" if cell == mean else "\u2501" if first <= cell <= last else "\u2500"
-        for cell in range(_BAR + 1)
-    )
-    return ((drawn[:first], "dim"), (drawn[first : last + 1], "accent"), (drawn[last + 1 :], "dim"))
-
-
-def _rule_lines(title: str, sign: str, tone: Tone, rules: Iterable[KeptRule], columns: int) -> list[Line]:
-    lines = heading(title)
-    for rule in rules:
-        lines += [line(part, tone) for part in wrap(one_line(rule.text), columns, "    ", f"  {sign}")]
-        lines += [line(part, "dim") for part in wrap(evidence_text(rule), columns, "    ")]
-    return lines
-
-
-def prompt_lines(found: Comparison, columns: int) -> list[Line]:
-    """Return each predictor's instructions before and after, as a diff."""
-    lines: list[Line] = []
-    for name, (before, after) in found.prompts.items():
-        is_same = before == after
-        lines += heading(f"Instructions of {one_line(name)}{': the same' if is_same else ''}")
-        lines += diff_lines(before, after, columns)
-    return lines[1:] or paragraph("Neither has begun.", columns, "dim")
-
-
-def _tone(gain: Interval | None) -> Tone:
-    if gain is None:
-        return "dim"
-    return "good" if gain.low > 0 else "bad" if gain.high < 0 else ""

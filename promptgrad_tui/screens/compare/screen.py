@@ -18,26 +18,22 @@ from textual.widget import Widget
 from engine.ground.errors import PromptGradError
 from engine.journal.journal import Journal
 from promptgrad_tui.screens.compare.choice import Candidate, ChoiceScreen, candidates
-from promptgrad_tui.screens.compare.lines import (
-    MARKS,
-    example_lines,
-    filter_line,
-    prompt_lines,
-    score_lines,
-    title_lines,
-)
+from promptgrad_tui.screens.compare.lines import filter_line, title_lines
 from promptgrad_tui.screens.compare.state import CompareState
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.stories import completion_lines
-from promptgrad_tui.screens.widgets.details import Detail, heading, show_row
+from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.comparison.changes import ExampleChange
+from promptgrad_tui.views.comparison.comparison import Comparison
+from promptgrad_tui.views.comparison.lines import MARKS, example_lines, prompt_lines, score_lines
+from promptgrad_tui.views.run.details import completion_lines
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, line
-from promptgrad_tui.work.compare.changes import ExampleChange
-from promptgrad_tui.work.compare.comparison import BASELINE, Comparison, read_comparison
+from promptgrad_tui.work.compare.comparison import BASELINE, read_comparison
 
 _PANES = ("examples", "example", "scores", "prompt")
 _TITLES = {"examples": "Examples", "example": "Example", "scores": "Scores and rules", "prompt": "Prompt"}
@@ -73,7 +69,6 @@ class CompareScreen(Screen[None]):
         self._zoomed = False
 
     def compose(self) -> ComposeResult:
-        """Make the panes."""
         yield LinesView(lambda *_: self._title(), id="compare-title", classes="title two-lines")
         yield PaneTabs(list(_TITLES.values()), lambda: _PANES.index(self._front), id="compare-tabs")
         with Container(id="compare"):
@@ -95,7 +90,6 @@ class CompareScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read what was measured, without keeping the screen waiting."""
         for number, name in enumerate(_PANES, 1):
             self.query_one(f"#{name}").border_title = f"{number} {_TITLES[name]}"
         self.query_one(RowTable).focus()
@@ -110,7 +104,6 @@ class CompareScreen(Screen[None]):
         self.post_message(self.Read(names, found))
 
     def on_compare_screen_read(self, message: Read) -> None:
-        """Show what was read."""
         found = message.found
         if message.names != self._names:
             return
@@ -151,14 +144,13 @@ class CompareScreen(Screen[None]):
 
     def _title(self) -> list[Line]:
         if self._state is None:
-            return [line(" Compare", "strong"), line(" Reading what was measured \u2026", "dim")]
+            return [line(" Compare", "strong"), line(" Reading the measurements \u2026", "dim")]
         return title_lines(self._state)
 
     def _filters(self, columns: int) -> list[Line]:
         return [filter_line(self._state, columns)] if self._state else []
 
     def on_row_table_moved(self) -> None:
-        """Show the example under the cursor."""
         self._draw_example()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
@@ -186,7 +178,6 @@ class CompareScreen(Screen[None]):
         return lines
 
     def on_resize(self, event: events.Resize) -> None:
-        """Arrange the panes for the size of the terminal."""
         self._arrange(event.size.width, event.size.height)
 
     def _arrange(self, width: int, height: int) -> None:
@@ -207,13 +198,11 @@ class CompareScreen(Screen[None]):
         return {"examples", "example"} if has_pair and not self._zoomed else {self._front}
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Bring the focused pane to the front."""
         if event.widget.id in _PANES and event.widget.id != self._front:
             self._front = event.widget.id
             self._arrange(*self.size)
 
     def action_pane(self, number: int) -> None:
-        """Focus a pane by its number."""
         self._front = _PANES[number - 1]
         self._arrange(*self.size)
         pane: Widget = self.query_one(f"#{self._front}")
@@ -223,15 +212,12 @@ class CompareScreen(Screen[None]):
             pane.focus()
 
     def action_next_pane(self) -> None:
-        """Go to the next pane."""
         self.action_pane((_PANES.index(self._front) + 1) % len(_PANES) + 1)
 
     def action_previous_pane(self) -> None:
-        """Go to the pane before."""
         self.action_pane((_PANES.index(self._front) - 1) % len(_PANES) + 1)
 
     def action_zoom(self) -> None:
-        """Show the focused pane alone, or all of them."""
         self._zoomed = not self._zoomed
         self._arrange(*self.size)
 
@@ -242,28 +228,23 @@ class CompareScreen(Screen[None]):
             self._draw_examples()
 
     def action_split(self) -> None:
-        """Show the examples of the other split."""
         if self._state is not None:
             self._state.show_other_split()
             self._draw()
 
     def action_swap(self) -> None:
-        """Exchange before and after."""
         before, after = self._names
         self._names = (after, before)
         self.action_reload()
 
     def action_reload(self) -> None:
-        """Read again what was measured."""
         self.run_worker(partial(self._read, self._names), thread=True, exclusive=True)
 
     def action_another(self) -> None:
-        """Compare with another run or artifact."""
         name = next(name for name in reversed(self._names) if name != BASELINE)
         compare_with_another(self.app, self._project, name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         return self._state is not None and self._state.has_other_split if action == "split" else True
 
 
@@ -291,13 +272,13 @@ def compare_with_another(app: App[Any], project: Path, name: str) -> None:
 def _paint(row: ExampleChange, _widths: Sequence[int]) -> Sequence[Line]:
     expected = row.expected
     answers = [one_line(answer.judged(expected)) for answer in (row.before, row.after)]
-    told: Line = ((answers[0], "dim"),)
+    scores: Line = ((answers[0], "dim"),)
     if answers[0] != answers[1]:
-        told = ((f"{answers[0]} \u2192 ", "dim"), (answers[1], ""))
+        scores = ((f"{answers[0]} \u2192 ", "dim"), (answers[1], ""))
     return (
         (MARKS[row.change],),
         line(f"{row.before.score:.2f} \u2192 {row.after.score:.2f}"),
         line(one_line(row.name), "dim"),
         line(one_line("  ".join(row.inputs.values()))),
-        told,
+        scores,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from promptgrad_tui.work.compare.changes import CHANGES, Change, ExampleChange, HeldOut
-from promptgrad_tui.work.compare.comparison import Comparison
+from promptgrad_tui.views.comparison.changes import CHANGES, Change, ExampleChange, HeldOut
+from promptgrad_tui.views.comparison.comparison import Comparison
 
-Filter: TypeAlias = Change | Literal["all"]
+Filter: TypeAlias = Change | Literal["all", "changed"]
 
-FILTERS: tuple[Filter, ...] = ("all", *CHANGES)
+FILTERS: tuple[Filter, ...] = ("changed", *CHANGES, "all")
+_CHANGED: tuple[Change, ...] = ("broken", "fixed")
 
 
 class CompareState:
@@ -19,19 +20,24 @@ class CompareState:
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.split: HeldOut = comparison.split
-        self.filter: Filter = "all"
+        # What one wants to know is what has changed: where anything has, it is seen first.
+        self.filter: Filter = "changed"
+        self._keep_filter()
 
     def rows(self) -> Sequence[ExampleChange]:
         """Return the examples that the filter lets through."""
         changes = self.comparison.changes.get(self.split, ())
         if self.filter == "all":
             return changes
-        return [change for change in changes if change.change == self.filter]
+        wanted = _CHANGED if self.filter == "changed" else (self.filter,)
+        return [change for change in changes if change.change in wanted]
 
     def counts(self) -> dict[Filter, int]:
         """Return how many examples each filter lets through."""
         counts = self.comparison.counts(self.split)
-        return {name: counts.total() if name == "all" else counts[name] for name in FILTERS}
+        changed = sum(counts[name] for name in _CHANGED)
+        of_each: dict[Filter, int] = {name: counts[name] for name in CHANGES}
+        return {"changed": changed, **of_each, "all": counts.total()}
 
     def next_filter(self, step: int = 1) -> None:
         """Go to the next filter that lets an example through, or to the one before."""

@@ -50,7 +50,8 @@ class Action:
     """One action: `name` is Textual's action string, `keys` what is bound to it, `label` a word or two.
 
     `help` is a sentence for the help and the page of keys; `footer` whether its key is shown below
-    the screen; `keys_shown` how the keys are written where Textual's names don't read well.
+    the screen; `keys_shown` how the keys are written where Textual's names don't read well; `anywhere`
+    whether its key is heard before a box or a field that is typed into.
     """
 
     scope: Scope
@@ -60,6 +61,7 @@ class Action:
     help: str
     footer: bool = False
     keys_shown: str = ""
+    anywhere: bool = False
 
     @property
     def id(self) -> str:
@@ -92,10 +94,8 @@ def _panes(scope: Scope, *panes: tuple[str, str], one: str = "pane") -> Iterator
     """Yield the actions that go to each pane of a screen by its number, to the next and to the one before."""
     for number, (label, help_) in enumerate(panes, 1):
         yield Action(scope, f"pane({number})", str(number), label, help_)
-    yield Action(scope, "next_pane", "tab", f"Next {one}", f"Go to the next {one}.")
-    yield Action(
-        scope, "previous_pane", "shift+tab", f"{one.capitalize()} before", f"Go to the {one} before."
-    )
+    yield Action(scope, "next_pane", "tab,l", f"Next {one}", f"Go to the next {one}.")
+    yield Action(scope, "previous_pane", "shift+tab,h", f"Previous {one}", f"Go to the previous {one}.")
 
 
 def _moves(scope: Scope, verb: str) -> Iterator[Action]:
@@ -108,25 +108,48 @@ def _moves(scope: Scope, verb: str) -> Iterator[Action]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
-    Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("app", "search", "slash", "Search", "Search in the focused table or text.", keys_shown="/"),
+    Action(
+        "app",
+        "jump",
+        "colon",
+        "Jump",
+        "Go to a row by its number or beginning.",
+        keys_shown=":",
+    ),
     Action("app", "search_next", "n", "Next match", "Go to the next match."),
-    Action("app", "search_previous", "N", "Previous match", "Go to the match before."),
+    Action("app", "search_previous", "N", "Previous match", "Go to the previous match."),
     Action("app", "copy_row", "y", "Copy", "Copy the row or the text to the clipboard."),
     Action("app", "change_theme", "T", "Theme", "Choose other colours."),
-    Action("app", "leave_screen", "escape", "Back", "Go back to the screen before."),
-    Action("app", "leave", "q", "Quit", "Leave; asks first if a run or a download is under way.", True),
+    Action("app", "leave_screen", "escape", "Back", "Go back to the previous screen."),
+    Action("app", "leave", "q", "Quit", "Quit; asks first if a run or a download is in progress.", True),
+    Action(
+        "app",
+        "quit_anywhere",
+        "ctrl+q,ctrl+c",
+        "Quit",
+        "As q, also while you type; ctrl+c copies what is selected.",
+        anywhere=True,
+    ),
     Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
-    Action("start", "new_run", "r", "Run", "Start a new run of this project.", True),
+    Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
+    Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
         "start",
         "project",
         "p",
         "Project",
-        "Change the settings, look at the data, the model, the cost.",
+        "Change settings; see the data, the model and the cost.",
         True,
     ),
-    Action("start", "demo", "d", "Demo", "Write the demo project into a new folder and run it.", True),
+    Action(
+        "start",
+        "demo",
+        "D",
+        "Demo",
+        "Write the demo project into a new folder and run it; asks first.",
+        True,
+    ),
     Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
@@ -139,56 +162,66 @@ ACTIONS: tuple[Action, ...] = (
         ("Scores", "Show the chart of scores alone."),
     ),
     Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
-    Action("run", "pause", "space", "Pause", "Pause the run, or let it go on.", True),
-    Action("run", "stop", "x", "Stop", "Stop the run, after a question; it can be resumed.", True),
-    Action(
-        "run", "resume", "R", "Resume", "Go on with a run that ended early; nothing is paid for twice.", True
-    ),
-    Action("run", "review", "v", "Review", "Judge the rules one by one.", True),
+    Action("run", "pause", "space", "Pause", "Pause the run, or continue it.", True),
+    Action("run", "stop", "x", "Stop", "Stop the run; asks first. It can be resumed.", True),
+    Action("run", "resume", "R", "Resume", "Resume a run that ended early; asks first.", True),
+    Action("run", "review", "v", "Review", "Review the rules one by one.", True),
     Action("run", "prompt", "p", "Prompt", "Show the instructions with the rules, as a diff."),
     Action(
         "run", "scores", "s", "Slices", "Show the scores of the result and each epoch, with slices.", True
     ),
-    Action("run", "log", "L", "Log", "Show what happened, line by line."),
+    Action("run", "log", "L", "Log", "Show the events of the run, line by line."),
     Action("run", "try", "t", "Try", "Type inputs and see the answers with the rules.", True),
     Action(
         "run", "compare", "c", "Compare", "Compare the run, or the artifact under the cursor, with another."
     ),
     Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
-    Action("detail", "step(-1)", "K", "Before", "Show the row before.", True),
-    Action("log", "worker_output", "o", "Output", "Show what the run's process printed last.", True),
+    Action("detail", "step(-1)", "K", "Previous", "Show the previous row of the table.", True),
+    Action("log", "worker_output", "w", "Output", "Show the last output of the run's process.", True),
     Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
     Action("review", "keep", "a", "Keep", "Keep the rule.", True),
-    Action("review", "drop", "r", "Drop", "Drop the rule.", True),
+    Action("review", "drop", "d", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
-    Action("review", "apply", "A", "Apply", "Apply all decisions: before that nothing counts.", True),
-    Action("review", "merge", "m", "Merge", "Merge the rule with the next one.", True),
-    Action("review", "undo", "u", "Undo", "Take the last decision back.", True),
-    Action("review", "redo", "U", "Redo", "Do again what was undone."),
-    Action("review", "note", "n", "Note", "Write a note that travels with the rule.", True),
-    Action("review", "next_undecided", "j", "Next undecided", "Go to the next undecided rule."),
-    Action("review", "previous_undecided", "k", "Previous undecided", "Go to the undecided rule before."),
+    Action("review", "apply", "A", "Apply", "Apply all decisions; until then nothing changes.", True),
+    Action(
+        "review",
+        "mark",
+        "space",
+        "Mark",
+        "Mark the rule: keep, drop and merge then take all that are.",
+        True,
+    ),
+    Action("review", "mark_open", "asterisk", "Mark open", "Mark all open rules, or none.", keys_shown="*"),
+    Action("review", "merge", "m", "Merge", "Merge the marked rules, or the rule with the next one.", True),
+    Action("review", "open", "enter", "Open", "Show what it changed, with both prompts and answers.", True),
+    Action("review", "undo", "u", "Undo", "Undo the last decision.", True),
+    Action("review", "redo", "U", "Redo", "Redo the last undone decision."),
+    Action("review", "note", "i", "Note", "Write a note that stays with the rule.", True),
+    Action("review", "next_undecided", "j", "Next open", "Go to the next open rule."),
+    Action("review", "previous_undecided", "k", "Previous open", "Go to the open rule before."),
     Action("review", "next_rule", "J,down", "Next", "Go to the next rule."),
-    Action("review", "previous_rule", "K,up", "Previous", "Go to the rule before."),
-    Action("review", "sort", "s", "Sort", "Sort by order of arrival, gain, or state."),
-    Action("review", "filter", "slash", "Filter", "Show only the rules that hold a text."),
+    Action("review", "previous_rule", "K,up", "Previous", "Go to the previous rule."),
+    Action("review", "first_rule", "home,g", "First", "Go to the first rule."),
+    Action("review", "last_rule", "end,G", "Last", "Go to the last rule."),
+    Action("review", "sort", "o", "Sort", "Sort by order of arrival, gain, or state."),
+    Action("review", "filter", "slash", "Filter", "Show only the rules that contain a text."),
     Action("review", "try", "t", "Try", "Type inputs and see the answers with the rules as decided."),
     Action("review", "evidence_down", "pagedown,ctrl+f,ctrl+d", "Evidence down", "Scroll the evidence down."),
     Action("review", "evidence_up", "pageup,ctrl+b,ctrl+u", "Evidence up", "Scroll the evidence up."),
     Action(
         "try",
         "run",
-        "enter,ctrl+r,f5,ctrl+enter",
+        "enter,ctrl+r,ctrl+enter",
         "Answer",
-        "Answer the input with and without the rules; ctrl+j breaks a line.",
+        "Answer the input with and without the rules; ctrl+j inserts a line break.",
         True,
-        "enter ctrl+r f5",
+        "enter ctrl+r",
     ),
     Action("try", "save", "ctrl+s", "Save", "Save the input and the right answer for training.", True),
-    Action("try", "cancel", "escape", "Cancel", "End the answers under way.", True),
-    Action("try", "older", "up", "Older input", "Take the input that was tried before."),
-    Action("try", "newer", "down", "Newer input", "Take the input that was tried after this one."),
+    Action("try", "cancel", "escape", "Cancel", "Cancel the answers in progress.", True),
+    Action("try", "older", "up", "Older input", "Show the previous input."),
+    Action("try", "newer", "down", "Newer input", "Show the next input."),
     Action(
         "compare",
         "filter(1)",
@@ -197,11 +230,11 @@ ACTIONS: tuple[Action, ...] = (
         "Go through the filters: all, fixed, broken, failing, same.",
         True,
     ),
-    Action("compare", "filter(-1)", "F", "Filter back", "Go to the filter before."),
+    Action("compare", "filter(-1)", "F", "Filter back", "Go to the previous filter."),
     Action("compare", "split", "s", "Split", "Show the examples of the other held-out split.", True),
     Action("compare", "swap", "w", "Swap", "Exchange before and after.", True),
     Action("compare", "another", "c", "Another", "Compare with another run or artifact.", True),
-    Action("compare", "reload", "r", "Reload", "Read again what was measured."),
+    Action("compare", "reload", "f5", "Reload", "Read the measurements again."),
     *_panes(
         "compare",
         ("Examples", "Focus the list of examples."),
@@ -210,16 +243,20 @@ ACTIONS: tuple[Action, ...] = (
         ("Prompt", "Focus the prompt's diff."),
     ),
     Action("compare", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them."),
-    Action("models", "hash", "h", "Hash", "Compute the model's exact revision; remembered.", True),
-    Action("models", "measure", "t", "Throughput", "Measure its tokens per second; remembered.", True),
-    Action("models", "pull", "p", "Pull", "Download a model, after a question: this reaches out.", True),
-    Action("models", "free", "f", "Free", "Take the model out of memory; nothing is deleted.", True),
-    Action("models", "cancel", "x", "Cancel", "End the work under way; what waits begins then.", True),
-    Action("models", "reload", "r", "Reload", "Look around on this machine again."),
+    Action("models", "hash", "H", "Hash", "Compute the model's exact revision; it is remembered.", True),
+    Action(
+        "models", "measure", "b", "Benchmark", "Measure its tokens per second; they are remembered.", True
+    ),
+    Action(
+        "models", "pull", "P", "Pull", "Download a model; asks first, since this uses the internet.", True
+    ),
+    Action("models", "free", "X", "Free", "Take the model out of memory; nothing is deleted.", True),
+    Action("models", "cancel", "x", "Cancel", "Cancel the work in progress; queued work starts then.", True),
+    Action("models", "reload", "f5", "Reload", "Look for models again."),
     *_panes(
         "project",
         ("Settings", "Show the settings."),
-        ("Data", "Show splits, slices and what is wrong with them."),
+        ("Data", "Show splits, slices and problems in the data."),
         ("Model", "Choose a model."),
         ("Estimate", "Show how many calls, tokens and minutes a run takes."),
         one="page",
@@ -233,24 +270,27 @@ ACTIONS: tuple[Action, ...] = (
         True,
         "s ctrl+s",
     ),
-    Action("project", "run", "r", "Run", "Save the changes and start a run.", True),
+    Action("project", "run", "r", "Run", "Save the changes and start a run; asks first.", True),
     Action(
-        "project", "check", "c", "Measure", "Check everything and measure the model with a few calls.", True
+        "project", "check", "b", "Benchmark", "Check everything and measure the model with a few calls.", True
     ),
-    Action("project", "edit_outside", "e", "Editor", "Open the project file in $EDITOR.", True),
-    Action("project", "undo_all", "U", "Undo all", "Take all changes back."),
-    Action("project", "leave_screen", "escape", "Back", "Go back; asks about changes that aren't saved."),
-    Action("project", "leave", "q", "Quit", "Leave; asks about changes that aren't saved.", True),
+    Action("project", "edit_outside", "E", "Editor", "Open the project file in $EDITOR.", True),
+    Action("project", "undo_all", "U", "Undo all", "Undo all changes."),
+    Action("project", "leave_screen", "escape", "Back", "Go back; asks about unsaved changes."),
+    Action("project", "leave", "q", "Quit", "Quit; asks about unsaved changes.", True),
     Action(
-        "form", "next_choice", "space,right", "Next choice", "Take the next choice.", True, "space \u2192"
+        "form", "next_choice", "space,right", "Next choice", "Select the next choice.", True, "space \u2192"
     ),
     Action(
-        "form", "previous_choice", "left", "Choice before", "Take the choice before.", keys_shown="\u2190"
+        "form",
+        "previous_choice",
+        "left",
+        "Previous choice",
+        "Select the previous choice.",
+        keys_shown="\u2190",
     ),
-    Action("form", "undo", "u", "Undo", "Put the field back to what the file says.", True),
-    Action(
-        "form", "unset", "d,delete", "Default", "Take the field out of the file: its default holds.", True
-    ),
+    Action("form", "undo", "u", "Undo", "Reset the field to the value in the file.", True),
+    Action("form", "unset", "d,delete", "Drop", "Drop the field from the file: its default holds.", True),
     Action(
         "form",
         "section(1)",
@@ -263,19 +303,26 @@ ACTIONS: tuple[Action, ...] = (
         "form",
         "section(-1)",
         "left_square_bracket",
-        "Section before",
-        "Go to the section before.",
+        "Previous section",
+        "Go to the previous section.",
         keys_shown="[",
     ),
     Action(
-        "form", "accept", "ctrl+s,ctrl+j", "Take", "Take what is typed; on one line, enter does it too.", True
+        "form",
+        "accept",
+        "ctrl+s,ctrl+j",
+        "Take",
+        "Accept the typed value; on one line, enter does too.",
+        True,
     ),
-    Action("form", "cancel", "escape", "Cancel", "Leave the field as it was.", True),
-    Action("picker", "reflection", "w", "For gradients", "Let the model write the gradients.", True),
+    Action("form", "cancel", "escape", "Cancel", "Discard the typed value.", True),
+    Action("picker", "reflection", "w", "For gradients", "Use the model for gradients.", True),
     *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
     Action("table", "open", "enter", "Open", "Open the row.", True),
+    Action("table", "sort(1)", "o", "Sort", "Sort by the next column; after the last, not at all."),
+    Action("table", "sort(0)", "O", "Turn round", "Turn the order of the rows round."),
     *_moves("text", "Scroll"),
     Action("text", "first", "home,g", "Top", "Go to the top."),
     Action("text", "last", "end,G", "Bottom", "Go to the bottom."),
@@ -298,6 +345,7 @@ def bindings(*scopes: Scope) -> list[BindingType]:
             key_display=action.shown.split()[0],
             tooltip=action.help,
             id=action.id,
+            priority=action.anywhere,
         )
         for action in of_scope(*scopes)
     ]

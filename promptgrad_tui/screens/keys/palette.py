@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -10,6 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from promptgrad_tui.screens.keys.actions import ACTIONS, SCOPES, Action
+from promptgrad_tui.views.glossary import terms_of
 from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.toned_lines import Line, line
 
@@ -24,20 +25,24 @@ def valid_actions(screen: Screen[object]) -> Iterator[Action]:
     yield from (action for action in in_order if action.id in bound)
 
 
-def help_lines(actions: Iterable[Action], columns: int) -> list[Line]:
-    """Return actions as lines of a help: each with its keys, under the names of their places."""
+def help_lines(actions: Sequence[Action], columns: int) -> list[Line]:
+    """Return the help: each action with its keys, by place, then the words that stand there."""
     lines: list[Line] = []
     for scope, some in groupby(actions, key=lambda action: action.scope):
         lines += [(), line(SCOPES[scope], "strong")]
         for action in some:
-            lines += _help(action, columns)
+            lines += _entry(action.shown, action.help, columns)
+    terms = terms_of({action.scope for action in actions})
+    lines += [(), line("Words", "strong")] if terms else []
+    for term in terms:
+        lines += _entry(term.word, term.meaning, columns)
     return lines[1:]
 
 
-def _help(action: Action, columns: int) -> list[Line]:
+def _entry(name: str, text: str, columns: int) -> list[Line]:
     is_narrow = columns < _ALIGNED_FROM
-    head = f"  {action.shown}  " if is_narrow else f"  {action.shown:<{_KEYS}}  "
-    first, *rest = wrap(action.help, columns, "    " if is_narrow else " " * len(head), head)
+    head = f"  {name}  " if is_narrow else f"  {name:<{_KEYS}}  "
+    first, *rest = wrap(text, columns, "    " if is_narrow else " " * (_KEYS + 4), head)
     return [((head, "accent"), (first.removeprefix(head), "")), *map(line, rest)]
 
 

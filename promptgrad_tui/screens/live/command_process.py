@@ -40,7 +40,7 @@ class CommandProcess:
         """Return what the command printed; None if it was cancelled.
 
         Raises:
-            PromptGradError: what the command told, or how it ended without a word.
+            PromptGradError: what the command reported, or how it ended without a message.
         """
         try:
             # -P keeps a models.py in the current folder from being taken for ours.
@@ -69,15 +69,15 @@ class CommandProcess:
         if self.is_cancelled:
             process.terminate()
         assert process.stdout is not None
-        told, _ = await asyncio.gather(process.stdout.read(), self._read_progress(process))
+        output, _ = await asyncio.gather(process.stdout.read(), self._read_progress(process))
         code = await process.wait()
         if self.is_cancelled:
             return None
         if self._error is not None:
             raise self._error
         with suppress(ValueError):
-            return json.loads(told)
-        words = "\n".join(self._words[-_LAST_LINES:]) or "It ended without a word."
+            return json.loads(output)
+        words = "\n".join(self._words[-_LAST_LINES:]) or "It ended without a message."
         raise PromptGradError(f"The command ended with exit code {code}.", hint=words)
 
     async def _read_progress(self, process: Process) -> None:

@@ -16,7 +16,7 @@ from engine.journal.live_text import LivePass, live_file, read_live_text
 _POLL_SECONDS = 0.1
 _LIVENESS_SECONDS = 1.0
 _MOST_AT_ONCE = 2_000
-"""What a screen takes in between two keys: 2,000 events cost it some 15 ms."""
+"""Events that a screen takes in between two keys: 2,000 take about 15 ms."""
 
 
 @dataclass(frozen=True)

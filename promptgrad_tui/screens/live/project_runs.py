@@ -1,19 +1,16 @@
-"""A project's runs as rows of the start page."""
+"""Reading a project's runs for a screen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from engine.journal.events import SplitScores
 from engine.journal.journal import Journal, RunRecord, journal_path
-from promptgrad_tui.screens.live.status import ENDS, end_of
-from promptgrad_tui.views.figures import duration_text
-from promptgrad_tui.views.toned_lines import Line, Tone, line
+from promptgrad_tui.views.figures import rough_duration_text, timer_text
+from promptgrad_tui.views.run.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
-"""How long a screen waits for a journal that another program holds, before it says so and tries again."""
+"""How long a screen waits for a locked journal before it says so and tries again."""
 
 
 def read_runs(folder: Path) -> list[RunRecord]:
@@ -29,37 +26,46 @@ def read_runs(folder: Path) -> list[RunRecord]:
         return journal.runs()
 
 
-def paint(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
-    """Return a run's cells on the start page."""
-    summary = row.summary
-    baseline = summary.baseline if summary else SplitScores()
-    return (
-        line(row.id, "strong"),
-        (state(row),),
-        _change(baseline, row.optimized, "validation"),
-        _change(baseline, row.optimized, "test"),
-        line("" if row.n_rules is None else str(row.n_rules)),
-        line(f"{summary.calls:,}" if summary else "", "dim"),
-        line(duration_text(summary.seconds) if summary else "", "dim"),
-        line(
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(row.last_event)) if row.last_event else "", "dim"
-        ),
+class RunWatch:
+    """How far a run is that a process works on; each look reads only what has come since the one before."""
+
+    _KINDS = (
+        *("run_started", "run_resumed", "continued", "paused", "progress", "phase_started"),
+        *("validation_started", "review_awaited", "run_finished"),
     )
 
+    def __init__(self, folder: Path, run: str) -> None:
+        self._folder, self._run = folder, run
+        self._progress = Progress()
+        self._last = 0
+        self._began = 0.0
 
-def state(row: RunRecord) -> tuple[str, Tone]:
-    """Return how a run stands, in a sign and a word or two, with its tone."""
-    if row.status not in ENDS:
-        return ("\u25b6 reviewing" if row.summary else "\u25b6 running", "accent")
-    word, tone = end_of(row.status, row.summary)
-    return (f"{word}, reviewed" if row.review else word, tone)
+    def look(self) -> None:
+        """Take in what has come.
 
+        Raises:
+            JournalError: the journal is damaged, or another program holds it.
+        """
+        path = journal_path(self._folder)
+        with Journal.open(path, read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
+            for seq, event in journal.events(self._run, after=self._last, kinds=self._KINDS):
+                self._last = seq
+                self._progress.apply(event)
+                if event.kind in ("run_started", "run_resumed"):
+                    self._began = event.time
 
-def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
-    old, new = getattr(before, split), getattr(after, split)
-    if old is None:
-        return line("-", "dim")
-    if new is None:
-        return line(f"{old.score:.3f}")
-    gained = new.score > old.score
-    return ((f"{old.score:.3f} \u2192 ", "dim"), (f"{new.score:.3f}", "good" if gained else ""))
+    @property
+    def share(self) -> str:
+        """How much of it is done, in percent, or that it waits; empty while nothing is known."""
+        if self._progress.is_waiting:
+            return "\u2016 waits"
+        return f"{self._progress.fraction:.0%}" if self._progress.expected else ""
+
+    @property
+    def activity(self) -> str:
+        """What it is doing, how far it is, and for how long it has been going on."""
+        parts = [self._progress.phase, self.share]
+        left = self._progress.seconds_left(time.time())
+        parts.append(f"{rough_duration_text(left)} left" if left is not None else "")
+        parts.append(f"for {timer_text(time.time() - self._began)}" if self._began else "")
+        return ", ".join(part for part in parts if part)

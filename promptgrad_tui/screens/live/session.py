@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import JournalError
 from engine.journal.decisions import decision_key
-from engine.journal.events import RolloutFinished
+from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion, Journal, RunRecord
-from promptgrad_tui.screens.live.rows import RolloutRow
-from promptgrad_tui.screens.live.run import LiveRun
-from promptgrad_tui.screens.live.status import Status
 from promptgrad_tui.screens.live.worker_process import start_worker
+from promptgrad_tui.views.run.rows import RolloutRow
+from promptgrad_tui.views.run.status import Status
+from promptgrad_tui.views.run.story import RunStory
 
 if TYPE_CHECKING:
     from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -33,11 +33,13 @@ class RunSession:
         self.run = record.id
         self.project = Path(record.project)
         self.options = record.options
-        self.live = LiveRun()
+        self.live = RunStory()
         self.is_read = False
         self.is_running = False
         self.problem = ""
         self.worker = worker
+        self.is_pausing = False
+        self._started_at = time.time() if worker is not None else 0.0
         self._reviewing = 0
 
     @property
@@ -50,7 +52,7 @@ class RunSession:
         """Whether a process makes the rules of a run that is over what was decided on them."""
         if self.live.finished is None or not (self.is_running or self.is_starting):
             return False
-        # Told by who began it here, and by what is written where it was begun elsewhere.
+        # Known from who started it here; if it was started elsewhere, from the journal.
         return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
 
     @property
@@ -75,7 +77,7 @@ class RunSession:
         return len(self.live.awaited)
 
     def status(self) -> Status:
-        """Return how the run stands at this moment."""
+        """Return the current state of the run."""
         return Status(
             self.live,
             self.is_running,
@@ -86,6 +88,8 @@ class RunSession:
             self.is_applying,
             self.is_read,
             self.awaited,
+            self._started_at if self.is_starting or self.is_applying else 0.0,
+            self.is_pausing and not self.live.progress.is_paused,
         )
 
     @property
@@ -102,6 +106,8 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self._reviewing = 0
+        self.is_pausing = False
+        self._started_at = time.time()
         self.worker = start_worker(self.project, self.run)
 
     def send_command(self, name: str) -> None:
@@ -112,6 +118,7 @@ class RunSession:
         """
         with self._own_connection() as journal:
             journal.send_command(self.run, name)
+        self.is_pausing = name == "pause"
 
     def decide(self, decisions: Mapping[str, Mapping[str, Any]]) -> None:
         """Write a person's decisions by their keys; this waits where another program holds the journal.
@@ -134,6 +141,7 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self._reviewing = self.live.reviews_applied + 1
+        self._started_at = time.time()
         self.worker = start_worker(self.project, self.run, "--apply-review")
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:
@@ -142,10 +150,16 @@ class RunSession:
         Raises:
             JournalError: the journal can't be read.
         """
-        for _, event in self.journal.events(self.run, after=row.seq - 1, limit=1):
-            if isinstance(event, RolloutFinished):
-                return event
-        return None
+        event = self.event(row.seq)
+        return event if isinstance(event, RolloutFinished) else None
+
+    def event(self, seq: int) -> Event | None:
+        """Return the event with a number in the journal.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        return next((event for _, event in self.journal.events(self.run, after=seq - 1, limit=1)), None)
 
     def completions(self, keys: tuple[str, ...]) -> list[Completion]:
         """Return the model's answers with these keys, as far as they are known.

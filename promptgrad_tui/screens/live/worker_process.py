@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.ground.errors import PromptGradError
 from engine.journal.journal import Journal, journal_path
 
 _LAST_LINES = 12
+_TRACEBACK = "Traceback (most recent call last)"
+_BETWEEN_TRACEBACKS = ("During handling of the above", "The above exception was")
 
 
 def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[bytes]:
@@ -35,7 +38,7 @@ def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[byt
             )
     except OSError as error:
         raise PromptGradError(
-            f"The worker can't be started: {error}.", hint=f"Look at {log.parent}: is it writable?"
+            f"The worker can't be started: {error}.", hint=f"Check that {log.parent} is writable."
         ) from error
 
 
@@ -45,9 +48,23 @@ def worker_log(project: Path, run: str) -> Path:
 
 
 def last_words(project: Path, run: str) -> str:
-    """Return the last lines that a run's worker printed, or nothing."""
+    """Return the last lines that a run's worker printed, if any; of a traceback only what it ends with."""
+    log = worker_log(project, run)
     try:
-        text = worker_log(project, run).read_text(encoding="utf-8", errors="replace")
+        rows = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return "\n".join(text.strip().splitlines()[-_LAST_LINES:])
+    words = _without_tracebacks(rows)
+    if len(words) < len(rows):
+        words.append(f"See {log} for all of it.")
+    return "\n".join(words[-_LAST_LINES:])
+
+
+def _without_tracebacks(rows: Iterable[str]) -> list[str]:
+    kept: list[str] = []
+    is_inside = False
+    for row in rows:
+        is_inside = row.startswith(_TRACEBACK) or (is_inside and (not row or row[0].isspace()))
+        if not is_inside and not row.startswith(_BETWEEN_TRACEBACKS):
+            kept.append(row)
+    return kept

@@ -10,8 +10,9 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.live.command_process import CommandProcess
 from promptgrad_tui.screens.models.lines import description_lines, fact_lines
 from promptgrad_tui.screens.models.state import Inventory, ModelRow
-from promptgrad_tui.screens.widgets.details import DetailScreen, paragraph
+from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.toned import TextView
+from promptgrad_tui.views.text_blocks import paragraph
 from promptgrad_tui.views.toned_lines import Line, line
 
 
@@ -27,7 +28,6 @@ class ModelDetails(DetailScreen):
         self._problem: PromptGradError | None = None
 
     def on_mount(self) -> None:
-        """Begin to read."""
         self.run_worker(self._read(), exit_on_error=False)
 
     async def _read(self) -> None:

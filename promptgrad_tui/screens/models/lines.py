@@ -1,4 +1,4 @@
-"""How the Models screen tells what it knows: a row's cells, its facts, the work that goes on."""
+"""The lines of the Models screen: a row's cells, its facts, the work in progress."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from models.catalog.found import FoundModel
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow
-from promptgrad_tui.screens.widgets.details import fact, heading, verbatim
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, rough_duration_text, size_text
 from promptgrad_tui.views.model_text import rate_text, speed_text, value_text
 from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, progress_bar
+from promptgrad_tui.views.text_blocks import fact, heading, verbatim
+from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, progress_bar, shortened
 
 COLUMNS = (
     Column("Model", share=1),
@@ -26,6 +26,7 @@ COLUMNS = (
     Column("Revision", width=12, from_width=64),
 )
 _BAR = 24
+_END_OF_NAME = 14
 
 
 def inventory_line(inventory: Inventory) -> Line:
@@ -49,15 +50,15 @@ def inventory_line(inventory: Inventory) -> Line:
     )
 
 
-def paint(row: ModelRow, _widths: Sequence[int]) -> Sequence[Line]:
-    """Return a row's cells."""
+def paint(row: ModelRow, widths: Sequence[int]) -> Sequence[Line]:
+    """Return a row's cells; of a long name the end stays, where its size and quantisation are."""
     model = row.model
     if model.problem:
         name: Line = ((f"! {one_line(model.name)}", "bad"), (f"  {one_line(model.problem)}", "dim"))
         return (name, line(model.place, "dim"), *[line("")] * 6)
     mark: tuple[str, Tone] = ("\u25cf ", "accent") if row.can_be_freed else ("  ", "")
     return (
-        (mark, (one_line(model.name), "")),
+        (mark, (shortened(one_line(model.name), widths[0] - 2, _END_OF_NAME), "")),
         line(one_line(model.place), "dim"),
         line(size_text(model.size) if model.size else ""),
         line(one_line(model.quantization)),
@@ -80,9 +81,9 @@ def _speed(model: FoundModel) -> str:
 
 
 def revision_cell(model: FoundModel) -> Line:
-    """Return a revision as 12 digits, a mark where it isn't verified, or what to press to have it."""
+    """Return a revision as 12 digits, a mark where it isn't verified, or that it was not computed yet."""
     if model.revision is None:
-        return line("press h", "dim")
+        return line("not hashed", "dim")
     kind, _, digits = model.revision.rpartition(":")
     return line(digits[:12]) if kind == "sha256" else ((digits[:10], ""), (" ?", "warn"))
 
@@ -125,13 +126,13 @@ def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
         known = {True: "yes: f frees it", False: "no", None: ""}[row.model.is_loaded]
         return fact("in memory", known, columns) if known else []
     verdict = "fits" if needed <= free else "doesn't fit"
-    told = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} are free"
-    return fact("memory", told, columns, "good" if needed <= free else "warn")
+    text = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} free"
+    return fact("memory", text, columns, "good" if needed <= free else "warn")
 
 
 def _measured(model: FoundModel, columns: int) -> list[Line]:
     if model.throughput is None:
-        return fact("throughput", "not measured yet: t measures it", columns, "dim")
+        return fact("throughput", "not measured yet: b measures it", columns, "dim")
     day = time.strftime("%Y-%m-%d", time.localtime(model.throughput.measured))
     return fact("throughput", f"{speed_text(model.throughput)} (measured {day})", columns)
 
@@ -149,15 +150,15 @@ def job_lines(job: Job) -> list[Line]:
     return [joined(parts), line(one_line(job.text or str(job)), "accent")]
 
 
-def description_lines(told: Mapping[str, Any], columns: int) -> list[Line]:
+def description_lines(description: Mapping[str, Any], columns: int) -> list[Line]:
     """Return what `promptgrad models show --json` printed of a model: files, metadata, chat template."""
     lines: list[Line] = []
-    for file in told["files"]:
+    for file in description["files"]:
         lines += fact("file", file, columns)
-    per_token = told["memory"].get("kv_per_token")
+    per_token = description["memory"].get("kv_per_token")
     lines += fact("KV cache", f"{size_text(per_token)} for each token", columns) if per_token else []
-    lines += heading("Metadata") if told["metadata"] else []
-    for key, value in told["metadata"].items():
+    lines += heading("Metadata") if description["metadata"] else []
+    for key, value in description["metadata"].items():
         lines += verbatim(f"{one_line(key)} = {value_text(value)}", columns)
-    lines += [*heading("Chat template"), *verbatim(told["chat_template"] or "none", columns)]
+    lines += [*heading("Chat template"), *verbatim(description["chat_template"] or "none", columns)]
     return lines

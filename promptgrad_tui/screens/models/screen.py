@@ -1,7 +1,7 @@
 """The Models screen: what is here, its hash, its speed; more is pulled, memory is freed.
 
 All work is done by `promptgrad models ...` in child processes. The screen stays while another is shown, so
-that a download goes on; leaving the app ends it, and the next one resumes.
+that a download continues; leaving the app ends it, and the next one resumes.
 """
 
 from __future__ import annotations
@@ -58,22 +58,22 @@ class ModelsScreen(Screen[None]):
 
     @property
     def work_lost_by_leaving(self) -> str:
-        """What is under way and ends with the app, told to a person; empty if nothing is."""
+        """What is in progress and ends with the app, as a sentence; empty if nothing is."""
         job, waiting = self._queue.job, self._queue.waiting
         if job is None:
             return ""
         name = one_line(job.name)
         lost = f"{_WORK.get(job.work, '')} {name} ends before it is done."
         if job.work == "pull":
-            lost = f"The download of {name} ends; the next one goes on where it was."
-        return f"{lost}\nNot begun: {', '.join(map(str, waiting))}." if waiting else lost
+            lost = f"The download of {name} ends; the next one continues where it stopped."
+        return f"{lost}\nNot started: {', '.join(map(str, waiting))}." if waiting else lost
 
     def compose(self) -> ComposeResult:
         """Make the status, the table and the facts beside it."""
         yield LinesView(lambda width, _height: self._status(width), id="status")
         with Horizontal(id="models"):
             table: RowTable[ModelRow] = RowTable(
-                COLUMNS, paint, empty="Looking around \u2026", follow=False, classes="pane"
+                COLUMNS, paint, empty="Looking for models \u2026", follow=False, classes="pane"
             )
             table.border_title = "Models"
             yield table
@@ -81,16 +81,14 @@ class ModelsScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Keep the time left up to date."""
         self.query_one(RowTable).focus()
         self.set_interval(1.0, self._repaint)
 
     def on_screen_resume(self) -> None:
-        """Look around again: anything may have changed meanwhile."""
+        """Look for models again: anything may have changed."""
         self.action_reload()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show the facts where there is room for them."""
         self.set_class(event.size.width < _FACTS_FROM_COLUMNS, "narrow")
         self.set_class(event.size.height < 14, "tiny")
 
@@ -104,14 +102,13 @@ class ModelsScreen(Screen[None]):
         if not text and (row := self._current) is not None and row.model.problem:
             text, tone = f"! {row.model.problem}", "warn"
         elif not text and self._is_reading:
-            text, tone = "Looking around \u2026", "dim"
+            text, tone = "Looking for models \u2026", "dim"
         return [head, *(line(part, tone) for part in wrap(text, columns))]
 
     def _repaint(self) -> None:
         self.query_one("#status", LinesView).repaint()
 
     def action_reload(self) -> None:
-        """Look around on this machine again."""
         if not self._is_reading:
             self._is_reading = True
             self._repaint()
@@ -119,8 +116,8 @@ class ModelsScreen(Screen[None]):
 
     async def _read(self) -> None:
         try:
-            told = await CommandProcess(["models", "--json"], self._folder).run()
-            self._inventory = Inventory.from_json(told)
+            reply = await CommandProcess(["models", "--json"], self._folder).run()
+            self._inventory = Inventory.from_json(reply)
         except PromptGradError as error:
             self._told = (f"! {error.message} {error.hint}", "bad")
         finally:
@@ -137,7 +134,7 @@ class ModelsScreen(Screen[None]):
         self._show_facts()
 
     def on_row_table_moved(self) -> None:
-        """Show the facts of the model under the cursor instead of what was told of another."""
+        """Show the facts of the model under the cursor instead of the last message about another."""
         row = self._current
         if row is not None and row.model.uri != self._shown_uri:
             self._told = ("", "")
@@ -158,7 +155,6 @@ class ModelsScreen(Screen[None]):
         return row
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Show all that a model says about itself."""
         self.app.push_screen(ModelDetails(event.row, self._inventory, self._folder))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -174,16 +170,14 @@ class ModelsScreen(Screen[None]):
         return applies[action] and (not row.model.problem or action == "free")
 
     def action_hash(self) -> None:
-        """Compute the model's exact revision."""
         if (row := self._current) is not None:
             uri = row.model.uri
-            self._begin("hash", row, ["hash", uri], lambda told: f"{uri} is {told['revision']}")
+            self._begin("hash", row, ["hash", uri], lambda reply: f"{uri} is {reply['revision']}")
 
     def action_measure(self) -> None:
-        """Measure how fast the model is."""
         if (row := self._current) is not None:
             uri = row.model.uri
-            self._begin("measure", row, ["measure", uri], lambda told: _measured(uri, told))
+            self._begin("measure", row, ["measure", uri], lambda reply: _measured(uri, reply))
 
     def action_free(self) -> None:
         """Take the model out of memory; ask first where that stops a run."""
@@ -192,17 +186,20 @@ class ModelsScreen(Screen[None]):
             return
         arguments = ["free", row.model.uri]
         if not row.held_by:
-            self._begin("free", row, arguments, lambda told: f"{told['uri']}: {told['outcome']}")
+            self._begin("free", row, arguments, lambda reply: f"{reply['uri']}: {reply['outcome']}")
             return
 
         def answered(value: str | None) -> None:
             if value:
                 self._begin(
-                    "free", row, [*arguments, "--stop-runs"], lambda told: f"{told['uri']}: {told['outcome']}"
+                    "free",
+                    row,
+                    [*arguments, "--stop-runs"],
+                    lambda reply: f"{reply['uri']}: {reply['outcome']}",
                 )
 
         runs = "\n".join(one_line(f"run {run} in {project}") for run, project in row.held_by)
-        text = f"It is held by\n{runs}\nA run that was stopped can be resumed; nothing is paid for twice."
+        text = f"It is held by\n{runs}\nA stopped run can be resumed; nothing is paid for twice."
         choices = [Choice("s", "Stop it, and free the memory", "stop")]
         self.app.push_screen(QuestionScreen(f"Free {one_line(row.model.name)}?", text, choices), answered)
 
@@ -226,17 +223,18 @@ class ModelsScreen(Screen[None]):
         def answered(value: str | None) -> None:
             if value:
                 self._begin(
-                    "pull", None, ["pull", source], lambda told: f"Pulled: {told['uri']}", name=source
+                    "pull", None, ["pull", source], lambda reply: f"Pulled: {reply['uri']}", name=source
                 )
 
-        text = f"This is the only thing here that reaches out from this machine.\nIt asks {one_line(host)}"
-        text += f"\nfor {one_line(source)}\nWhat arrives is checked; an interrupted download goes on later."
+        text = f"This is the only action that connects to the internet.\nIt asks {one_line(host)}"
+        text += (
+            f"\nfor {one_line(source)}\nThe download is verified; if it is interrupted, it continues later."
+        )
         self.app.push_screen(
             QuestionScreen("Reach out?", text, [Choice("y", "Yes, download it", "yes")]), answered
         )
 
     def action_cancel(self) -> None:
-        """End the work under way."""
         self._queue.cancel()
 
     def _begin(
@@ -250,14 +248,14 @@ class ModelsScreen(Screen[None]):
     ) -> None:
         job = Job(work, name or (row.model.name if row else ""), row.model.size if row else 0)
         if self._queue.has(job):
-            self.notify(f"{job} is under way or waits already.", severity="warning", markup=False)
+            self.notify(f"{job} is already in progress or queued.", severity="warning", markup=False)
             return
         self._queue.add(Task(job, self._folder, arguments, tell))
         if self._queue.job is None:
             self._told = ("", "")
             self.run_worker(self._queue.run(), group="work", exit_on_error=False)
         else:
-            self.notify(f"{job} begins after {self._queue.job}.", markup=False)
+            self.notify(f"{job} starts after {self._queue.job}.", markup=False)
             self._repaint()
 
     def _progressed(self) -> None:
@@ -275,7 +273,7 @@ class ModelsScreen(Screen[None]):
         self.action_reload()
 
 
-def _measured(uri: str, told: dict[str, Any]) -> str:
+def _measured(uri: str, reply: dict[str, Any]) -> str:
     from models.speed.throughput import Throughput
 
-    return f"{uri}: {speed_text(Throughput.from_dict(told))}"
+    return f"{uri}: {speed_text(Throughput.from_dict(reply))}"

@@ -1,4 +1,4 @@
-"""What the Models screen knows: what is here, and the work that goes on."""
+"""The state of the Models screen: the models on this machine, and the work in progress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelRow:
 
     @property
     def can_be_freed(self) -> bool:
-        """Whether something holds it in memory that can be told to let go."""
+        """Whether something holds it in memory that can be asked to free it."""
         return bool(self.held_by) or (self.model.uri.startswith("ollama:") and bool(self.model.is_loaded))
 
 
@@ -42,21 +42,21 @@ class Inventory:
     memory_free: int = 0
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Inventory:
+    def from_json(cls, reply: Mapping[str, Any]) -> Inventory:
         """Return what `promptgrad models --json` printed."""
         rows = [
             ModelRow(
                 FoundModel.from_dict(entry),
                 tuple((holder["run"], holder["project"]) for holder in entry["held_by"]),
             )
-            for entry in told["models"]
+            for entry in reply["models"]
         ]
-        return cls(rows, told["memory"]["total"], told["memory"]["free"])
+        return cls(rows, reply["memory"]["total"], reply["memory"]["free"])
 
 
 @dataclass
 class Job:
-    """Work that goes on in a child process; `size` is the model's, in bytes, where known."""
+    """Work in a child process; `size` is the model's, in bytes, where known."""
 
     work: Work
     name: str

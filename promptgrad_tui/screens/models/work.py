@@ -18,7 +18,7 @@ from promptgrad_tui.views.sanitize import one_line
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work: its command for a project's folder, and what tells a person what came of it."""
+    """A piece of work: its command for a project's folder, and how its result is described."""
 
     job: Job
     folder: Path
@@ -36,7 +36,7 @@ class Outcome:
 
 
 class WorkQueue:
-    """Does one piece of work at a time: two at once would only measure and slow each other.
+    """Does one piece of work at a time: two would slow each other down.
 
     `on_progress` is called when something has changed, `on_end` after each piece.
     """
@@ -50,11 +50,11 @@ class WorkQueue:
 
     @property
     def waiting(self) -> Sequence[Job]:
-        """The work that begins later, in its order."""
+        """The queued work, in order."""
         return [task.job for task in self._waiting]
 
     def has(self, job: Job) -> bool:
-        """Whether that work is under way, or waits."""
+        """Whether that work is in progress or queued."""
         known = [*self.waiting, *([self.job] if self.job else [])]
         return any((job.work, job.name) == (other.work, other.name) for other in known)
 
@@ -63,7 +63,7 @@ class WorkQueue:
         self._waiting.append(task)
 
     async def run(self) -> None:
-        """Do all that waits, and what is added meanwhile."""
+        """Do all queued work, and what is added in the meantime."""
         while self._waiting:
             task = self._waiting.popleft()
             self.job = task.job
@@ -75,7 +75,7 @@ class WorkQueue:
             self._on_end(outcome)
 
     def cancel(self) -> None:
-        """End the work under way; what waits begins then."""
+        """End the current work; queued work starts then."""
         if self._process is not None:
             self._process.cancel()
 
@@ -88,10 +88,10 @@ class WorkQueue:
 async def _outcome(task: Task, process: CommandProcess) -> Outcome:
     job = task.job
     try:
-        told = await process.run()
+        reply = await process.run()
     except PromptGradError as error:
         return Outcome(f"! {error.message}", error=error)
     if process.is_cancelled:
-        ended = "cancelled; the next one goes on where it was" if job.work == "pull" else "cancelled"
+        ended = "cancelled; the next one continues where it stopped" if job.work == "pull" else "cancelled"
         return Outcome(f"{job}: {ended}")
-    return Outcome(one_line(task.tell(told)), is_done=True)
+    return Outcome(one_line(task.tell(reply)), is_done=True)

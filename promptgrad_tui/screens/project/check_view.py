@@ -11,8 +11,8 @@ from textual.containers import Container, Vertical
 from promptgrad_tui.screens.project.lines import FINDING_COLUMNS, finding_lines, paint_finding
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.toned_lines import Line
-from promptgrad_tui.work.check.findings import Finding
 
 
 class CheckView(Container):
@@ -24,7 +24,6 @@ class CheckView(Container):
         self._facts = facts
 
     def compose(self) -> ComposeResult:
-        """Make the three parts."""
         facts = TextView(classes="pane facts")
         facts.can_focus = False
         facts.border_title = self._title
@@ -32,7 +31,7 @@ class CheckView(Container):
         table: RowTable[Finding] = RowTable(
             FINDING_COLUMNS,
             lambda finding, _widths: paint_finding(finding),
-            empty="Nothing to tell yet.",
+            empty="Nothing to show yet.",
             follow=False,
             classes="pane findings",
         )
@@ -55,7 +54,6 @@ class CheckView(Container):
         self._show_finding()
 
     def on_row_table_moved(self) -> None:
-        """Show the finding under the cursor in full."""
         self._show_finding()
 
     def _show_finding(self) -> None:

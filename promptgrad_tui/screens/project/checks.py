@@ -10,11 +10,12 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.live.command_process import CommandProcess
 from promptgrad_tui.screens.project.draft import ProjectDraft
 from promptgrad_tui.screens.project.lines import estimate_lines, split_lines
-from promptgrad_tui.screens.widgets.details import fact, paragraph
+from promptgrad_tui.views.estimate import PlannedCalls
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.progress_lines import ProgressLine
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line
-from promptgrad_tui.work.check.estimate import PlannedCalls, planned_calls
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.work.check.estimate import planned_calls
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 Upto = Literal["data", "rate"]
@@ -24,7 +25,7 @@ _CHECKED = ("program", "data", "metric")
 
 
 class ProjectChecks:
-    """The last check of a project, and the one under way; `on_news` is called when something has changed."""
+    """The last check of a project, and the current one; `on_news` is called when something has changed."""
 
     def __init__(self, folder: Path, on_news: Callable[[], None]) -> None:
         self._folder = folder
@@ -38,8 +39,8 @@ class ProjectChecks:
         self._take(ProgressLine("Looking at the data …" if upto == "data" else "Measuring …"))
         arguments = ["check", "--json", "--json-progress", *(["--no-model"] if upto == "data" else [])]
         try:
-            told = await CommandProcess(arguments, self._folder, self._take).run()
-            self._report = CheckReport.model_validate(told)
+            reply = await CommandProcess(arguments, self._folder, self._take).run()
+            self._report = CheckReport.model_validate(reply)
         except PromptGradError as error:
             self._report = CheckReport(findings=(Finding.of("project", error),))
         self._rate = self._report.rate or self._rate
@@ -84,14 +85,14 @@ class ProjectChecks:
             return paragraph("Something is wrong with the settings: press s to go there.", columns, "bad")
         lines = estimate_lines(self.calls(draft), self._rate, columns)
         if not lines:
-            return paragraph(self.doing or "There is no estimate without the data.", columns, "dim")
+            return paragraph(self.doing or "There is no estimate without data.", columns, "dim")
         task = draft.project.model.task if draft is not None and draft.project is not None else ""
         if self._rate is not None and task and self._rate.uri != task:
-            lines += fact("", f"The model is {task} now: c measures again.", columns, "warn")
+            lines += fact("", f"The model is now {task}: b measures again.", columns, "warn")
         return [*lines, *_unsaved_note(draft, columns)]
 
 
 def _unsaved_note(draft: ProjectDraft | None, columns: int) -> list[Line]:
     if draft is None or not any(place[0] in _CHECKED for place in draft.edits):
         return []
-    return paragraph("These are the data of the saved file; s saves the changes.", columns, "warn")
+    return paragraph("This is the data of the saved file; s saves the changes.", columns, "warn")

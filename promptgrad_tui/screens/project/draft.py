@@ -146,12 +146,12 @@ class ProjectDraft:
         return self._project
 
     def line(self, row: FormRow) -> int:
-        """Return the line of the file (from 1) where a field or its section stands."""
+        """Return the line of the file (from 1) with a field or its section."""
         return TomlLines(self.file.text).find(row.place) or 1
 
 
 def typed_value(field: FormField, text: str) -> Any:
-    """Return the value that a typed text stands for; nothing typed is no value.
+    """Return the value of a typed text; an empty text has no value.
 
     Text that doesn't fit the kind of the field is returned as it is: the models say what is wrong with it.
     """

@@ -36,7 +36,7 @@ class FormSection:
 
     @property
     def place(self) -> Place:
-        """Where it stands in the file."""
+        """Its place in the file."""
         return (self.name,) if self.name else ()
 
     @property
@@ -68,7 +68,7 @@ class FormField:
 
     @property
     def section(self) -> str:
-        """The name of the section that it stands in."""
+        """The name of its section."""
         return self.place[0] if len(self.place) > 1 else ""
 
     @property
@@ -91,7 +91,7 @@ def form_rows() -> tuple[FormRow, ...]:
             sections[name] = schema["$defs"][field["$ref"].rpartition("/")[2]]
         else:
             top[name] = field
-    rows: list[FormRow] = [FormSection("", "What concerns the whole project.")]
+    rows: list[FormRow] = [FormSection("", "Settings of the whole project.")]
     rows += _fields((), top, ())
     for name, section in sections.items():
         rows.append(FormSection(name, section.get("description", "")))
@@ -104,7 +104,7 @@ def form_rows() -> tuple[FormRow, ...]:
 def unknown_field(place: Place, value: Any) -> FormField:
     """Return a field for a key that the file has and no model knows."""
     kind: Kind = "table" if isinstance(value, dict) else "list" if isinstance(value, list) else "text"
-    return FormField(place, kind, "No setting is called that.", is_known=False)
+    return FormField(place, kind, "There is no setting with this name.", is_known=False)
 
 
 def _fields(

@@ -74,8 +74,8 @@ class ProjectFile:
         """
         if not self.is_current():
             raise ProjectError(
-                f"{self.path.name} has changed on the disk since it was read here.",
-                hint="Nothing was overwritten. Read it again; your changes can be kept.",
+                f"{self.path.name} has changed on disk since it was read.",
+                hint="Nothing was overwritten. Read it again; you can keep your changes.",
             )
         text = edited(self.text, edits, self.path.name)
         content = (_BOM if self.content.startswith(_BOM) else b"") + text.encode()
@@ -118,8 +118,8 @@ def edited(text: str, edits: Edits, name: str = "promptgrad.toml") -> str:
         is_right = False
     if not is_right:
         raise ProjectError(
-            f"{name} is written so that {_names(edits)} can't be changed here.",
-            hint="Nothing was written. Change it in your editor: press e.",
+            f"{name} is written in a way that prevents changing {_names(edits)} here.",
+            hint="Nothing was written. Press E to change it in your editor.",
         )
     return result
 
@@ -272,5 +272,5 @@ def _replace(path: Path, content: bytes) -> None:
     except OSError as error:
         raise ProjectError(
             f"{path.name} can't be saved: {error.strerror}.",
-            hint="The file is as it was, and your changes are still here.",
+            hint="The file is unchanged, and your changes are still here.",
         ) from error

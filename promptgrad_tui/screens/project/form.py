@@ -49,6 +49,7 @@ class ProjectForm(Container):
             lambda row, widths: paint_row(self._shown_draft, row, widths),
             empty="",
             follow=False,
+            sortable=False,
             id="settings-table",
             classes="pane",
         )
@@ -82,7 +83,7 @@ class ProjectForm(Container):
         self._show_help()
 
     def go_to(self, place: Place) -> None:
-        """Put the cursor on a field, or on the section that it stands in."""
+        """Put the cursor on a field, or on its section."""
         rows = self._table.rows
         for end in range(len(place), 0, -1):
             for number, row in enumerate(rows):
@@ -106,7 +107,6 @@ class ProjectForm(Container):
         self.set_class(event.size.height < 14, "tiny")
 
     def on_row_table_moved(self, event: RowTable.Moved) -> None:
-        """Show the help of the row under the cursor."""
         event.stop()
         self._show_help()
 
@@ -135,7 +135,7 @@ class ProjectForm(Container):
     def _edit(self, field: FormField) -> None:
         text = text_of(self._shown_draft.value(field))
         if visible(text) != text.expandtabs(4):
-            self.notify("The value holds characters that can't be edited here: e opens your editor.")
+            self.notify("The value contains characters that can't be edited here: E opens your editor.")
             return
         self._edited = field
         self.add_class("editing")
@@ -160,12 +160,10 @@ class ProjectForm(Container):
         return typed_value(self._edited, text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Check what is typed."""
         event.stop()
         self._judge()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """Check what is typed."""
         event.stop()
         self._judge()
 
@@ -175,7 +173,6 @@ class ProjectForm(Container):
             self.query_one("#field-help", TextView).show(self._help)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take what is typed."""
         event.stop()
         self.action_accept()
 
@@ -186,7 +183,6 @@ class ProjectForm(Container):
             self.action_cancel()
 
     def action_cancel(self) -> None:
-        """Leave the editor."""
         self._edited = self._typed_problem = None
         self.remove_class("editing", "lines")
         self._table.focus()
@@ -210,15 +206,12 @@ class ProjectForm(Container):
             self._put(field, next_choice(field, self._shown_draft.value(field), step))
 
     def action_next_choice(self) -> None:
-        """Take the next choice."""
         self._step(1)
 
     def action_previous_choice(self) -> None:
-        """Take the choice before."""
         self._step(-1)
 
     def action_undo(self) -> None:
-        """Put the field back to what the file says."""
         if (field := self._field) is not None:
             self._shown_draft.undo(field)
             self._tell()
@@ -229,7 +222,6 @@ class ProjectForm(Container):
             self._put(field, UNSET)
 
     def action_section(self, step: int) -> None:
-        """Go to another section."""
         table = self._table
         starts = [number for number, row in enumerate(table.rows) if isinstance(row, FormSection)]
         beyond = [n for n in starts if (n > table.cursor if step > 0 else n < table.cursor)]

@@ -1,4 +1,4 @@
-"""How the Project screen tells what it knows: a field's row and its help, the splits, the estimate."""
+"""The lines of the Project screen: a field's row and its help, the splits, the estimate."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from promptgrad_tui.screens.project.draft import ProjectDraft, shown_value
 from promptgrad_tui.screens.project.fields import FormField, FormRow, FormSection
-from promptgrad_tui.screens.widgets.details import fact, paragraph
 from promptgrad_tui.screens.widgets.table import Column
-from promptgrad_tui.views.estimate import costs, duration_range_text, range_text
+from promptgrad_tui.views.estimate import PlannedCalls, duration_range_text, range_text, rough_text
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.findings import TONES, Finding
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line, Tone, joined, line
-from promptgrad_tui.work.check.estimate import PlannedCalls
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.work.check.estimate import costs
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 FORM_COLUMNS = (
@@ -28,13 +28,12 @@ FINDING_COLUMNS = (
     Column("Finding", share=1),
 )
 _NARROW = 12
-_LEVELS: dict[str, Tone] = {"ok": "good", "warn": "warn", "fail": "bad"}
 
 
 def paint_row(draft: ProjectDraft, row: FormRow, widths: Sequence[int]) -> Sequence[Line]:
     """Return a row's cells: `!` marks what is wrong, `*` what differs from the file.
 
-    Where a column of its own is too narrow for it, the value stands beside the name.
+    If the value's column is too narrow, the value is shown beside the name.
     """
     problem = draft.problem(row)
     if isinstance(row, FormSection):
@@ -77,9 +76,9 @@ def help_lines(
     if row.range:
         lines += fact("allowed", row.range, columns)
     if row.kind == "table":
-        lines += fact("written as", 'a line for each: name = value, text in "quotes"', columns)
+        lines += fact("written as", 'one per line: name = value, text in "quotes"', columns)
     if row.kind == "list":
-        lines += fact("written as", "a line for each", columns)
+        lines += fact("written as", "one per line", columns)
     default = "must be set" if row.is_required else _default(row)
     lines += fact("default", default, columns)
     if draft.is_field_changed(row):
@@ -99,7 +98,7 @@ def broken_lines(message: str, hint: str, text: str, number: int, columns: int) 
     for at in range(max(number - 4, 1), min(number + 3, len(rows)) + 1) if number else ():
         tone: Tone = "bad" if at == number else "dim"
         lines.append(((f"  {at:>5}  ", "dim"), (one_line(rows[at - 1]), tone)))
-    return [*lines, (), *paragraph("e opens it in your editor, at this line.", columns, "accent")]
+    return [*lines, (), *paragraph("E opens it in your editor, at this line.", columns, "accent")]
 
 
 def split_lines(report: CheckReport, columns: int) -> list[Line]:
@@ -121,8 +120,8 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         return []
     lines = fact("calls", range_text(calls.few, calls.many), columns, "strong")
     if rate is None:
-        told = "c measures: it opens the model and asks it a few times."
-        lines += fact("tokens, time", told, columns, "accent")
+        text = "b measures: it opens the model and sends it a few requests."
+        lines += fact("tokens, time", text, columns, "accent")
     else:
         few, many = costs(calls, rate.measured, rate.analysis_tokens)
         lines += fact("tokens", range_text(few.tokens, many.tokens), columns, "strong")
@@ -130,8 +129,9 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         lines += fact("measured", rate_text(rate), columns)
     proposals = count_text(calls.proposals, "proposal")
     limits = f"at least {calls.least:,} calls, at most {calls.most:,} with {proposals} a batch"
-    lines += fact("in any case", limits, columns)
-    why = "The few if one rule is all that is missing, the many if every batch brings three to test."
+    lines += fact("limits", limits, columns)
+    one_rule, three = rough_text(calls.few), rough_text(calls.many)
+    why = f"{one_rule} if one rule suffices, {three} if every batch proposes three."
     return [*lines, *fact("", why, columns, "dim")]
 
 
@@ -147,13 +147,13 @@ def rate_text(rate: RateMeasured) -> str:
 
 def paint_finding(finding: Finding) -> Sequence[Line]:
     """Return a finding's cells."""
-    tone = _LEVELS[finding.level]
+    tone = TONES[finding.level]
     return line(finding.level, tone), line(finding.subject), line(one_line(finding.text))
 
 
 def finding_lines(finding: Finding, columns: int) -> list[Line]:
     """Return a finding with what to do about it, and where enter leads."""
-    lines = paragraph(finding.text, columns, "" if finding.level == "ok" else _LEVELS[finding.level])
+    lines = paragraph(finding.text, columns, "" if finding.level == "ok" else TONES[finding.level])
     lines += paragraph(finding.advice, columns, "accent") if finding.advice else []
     if finding.field:
         lines += paragraph(f"enter goes to {finding.field}", columns, "dim")
@@ -161,7 +161,7 @@ def finding_lines(finding: Finding, columns: int) -> list[Line]:
 
 
 def standing_line(draft: ProjectDraft, *, has_moved: bool) -> Line:
-    """Return how the draft stands: what is not saved, what is wrong."""
+    """Return the state of the draft: unsaved changes and problems."""
     changes, problems = len(draft.edits), len(draft.problems)
     parts = [
         line(
@@ -169,6 +169,6 @@ def standing_line(draft: ProjectDraft, *, has_moved: bool) -> Line:
             "warn" if changes else "dim",
         ),
         line(f"! {count_text(problems, 'problem')}" if problems else "", "bad"),
-        line("! the file has changed on the disk" if has_moved else "", "bad"),
+        line("! the file has changed on disk" if has_moved else "", "bad"),
     ]
     return joined(parts, "   ")

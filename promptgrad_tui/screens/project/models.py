@@ -14,11 +14,11 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.models.lines import COLUMNS, paint
 from promptgrad_tui.screens.models.state import Inventory, ModelRow
 from promptgrad_tui.screens.project.lines import rate_text
-from promptgrad_tui.screens.widgets.details import fact, paragraph
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.figures import size_text
 from promptgrad_tui.views.model_text import speed_text
+from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line, line
 from promptgrad_tui.work.check.report import RateMeasured
 
@@ -28,7 +28,7 @@ Role = Literal["task", "reflection"]
 class ModelPicker(Container):
     """The models of this machine.
 
-    `role_of` tells what a draft uses a URI for, `rate_of` what a check has measured of it.
+    `role_of` returns what a draft uses a URI for, `rate_of` what a check has measured of it.
     """
 
     BINDINGS = bindings("picker")
@@ -54,11 +54,10 @@ class ModelPicker(Container):
         self._problem = ""
 
     def compose(self) -> ComposeResult:
-        """Make the table and the facts below it."""
         table: RowTable[ModelRow] = RowTable(
             (Column("Used for", width=10), *COLUMNS),
             self._paint,
-            empty="Looking around \u2026",
+            empty="Looking for models \u2026",
             follow=False,
             classes="pane findings",
         )
@@ -87,7 +86,6 @@ class ModelPicker(Container):
         return (line(f"\u25cf {role}" if role else "", "accent"), *paint(row, widths[1:]))
 
     def on_row_table_moved(self) -> None:
-        """Show the facts of the model under the cursor."""
         self._show_facts()
 
     def _show_facts(self) -> None:
@@ -101,15 +99,15 @@ class ModelPicker(Container):
             return []
         model, free = row.model, self._inventory.memory_free
         lines = fact("in the file", f'task = "{model.uri}"', columns, "accent")
-        lines += fact("revision", model.revision or "computed at the first use", columns)
+        lines += fact("revision", model.revision or "computed at first use", columns)
         if model.needed is not None:
             fits = "fits" if model.needed <= free else "doesn't fit"
-            told = f"{fits}: needs about {size_text(model.needed)}, {size_text(free)} are free"
-            lines += fact("memory", told, columns, "good" if model.needed <= free else "warn")
+            text = f"{fits}: needs about {size_text(model.needed)}, {size_text(free)} free"
+            lines += fact("memory", text, columns, "good" if model.needed <= free else "warn")
         if model.throughput:
             lines += fact("throughput", speed_text(model.throughput), columns)
         rate = self._rate_of(model.uri)
-        here = rate_text(rate) if rate else "not measured yet: c measures the project's model"
+        here = rate_text(rate) if rate else "not measured yet: b measures the project's model"
         return [*lines, *fact("measured", here, columns)]
 
     @property
@@ -118,12 +116,10 @@ class ModelPicker(Container):
         return row
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Take the model for the task."""
         event.stop()
         self._pick("task")
 
     def action_reflection(self) -> None:
-        """Take the model to write the gradients."""
         self._pick("reflection")
 
     def _pick(self, role: Role) -> None:

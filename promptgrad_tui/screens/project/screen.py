@@ -35,9 +35,9 @@ from promptgrad_tui.screens.widgets.pane_tabs import tabs_line
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.estimate import range_text
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, joined, line, plain
-from promptgrad_tui.work.check.findings import Finding
 
 _PANES = ("settings", "data", "model", "estimate")
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -62,14 +62,13 @@ class ProjectScreen(Screen[None]):
         self._has_looked_for_models = False
 
     def compose(self) -> ComposeResult:
-        """Make the title and a page for each part."""
         yield LinesView(lambda width, _: self._title(width), classes="title two-lines")
         with ContentSwitcher(initial="settings", id="project"):
             yield ProjectForm(id="settings")
             yield CheckView("Splits", lambda width: self._checks.data_lines(self._draft, width), id="data")
             yield ModelPicker(self._role_of, self._checks.rate_of, id="model")
             yield CheckView(
-                "What a run takes",
+                "What a run will take",
                 lambda width: self._checks.estimate_lines(self._draft, width),
                 id="estimate",
             )
@@ -82,7 +81,6 @@ class ProjectScreen(Screen[None]):
         self.set_interval(_SECONDS_BETWEEN_LOOKS, self._look)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Leave out what there is no room for."""
         self.set_class(event.size.height < 16, "tiny")
 
     def on_screen_resume(self) -> None:
@@ -106,7 +104,7 @@ class ProjectScreen(Screen[None]):
         return [joined([name, tabs]), joined(standing, "   ")]
 
     def _show(self) -> None:
-        """Draw everything anew."""
+        """Draw everything again."""
         if self._draft is not None:
             self.query_one(ProjectForm).show(self._draft)
         self._show_checked()
@@ -170,14 +168,12 @@ class ProjectScreen(Screen[None]):
                 self.query_one(LinesView).repaint()
             else:
                 self._read()
-                self.notify("The file has changed on the disk and was read again.")
+                self.notify("The file has changed on disk and was read again.")
 
     def action_save(self) -> None:
-        """Save the changes."""
         self._save(then_run=False)
 
     def action_run(self) -> None:
-        """Save the changes, and start a run."""
         self._save(then_run=True)
 
     def _save(self, *, then_run: bool) -> None:
@@ -215,9 +211,9 @@ class ProjectScreen(Screen[None]):
             if value:
                 self._read_or_tell()
 
-        text = f"{PROJECT_FILE} has changed on the disk since it was read here. Nothing was overwritten."
+        text = f"{PROJECT_FILE} has changed on disk since it was read. Nothing was overwritten."
         choices = [
-            Choice("k", "Read it again, and keep my changes to look at and save", "mine"),
+            Choice("k", "Read it again, and keep my changes to review and save", "mine"),
             Choice("f", "Read it again, and drop my changes", "file"),
         ]
         self.app.push_screen(QuestionScreen("The file has changed", text, choices), answered)
@@ -237,7 +233,7 @@ class ProjectScreen(Screen[None]):
         """Open the file in the person's own editor, at the field under the cursor."""
         draft, row = self._draft, self.query_one(ProjectForm).current
         if draft is not None and draft.is_changed:
-            self.notify("Save your changes first, or take them back with U.", severity="warning")
+            self.notify("Save your changes first, or undo them with U.", severity="warning")
             return
         number = self._broken[0].line if self._broken else 0
         if draft is not None and row is not None:
@@ -249,7 +245,6 @@ class ProjectScreen(Screen[None]):
         self._read()
 
     def action_undo_all(self) -> None:
-        """Take all changes back."""
         if self._draft is not None:
             self._draft.undo_all()
             self._show()
@@ -257,15 +252,12 @@ class ProjectScreen(Screen[None]):
     # Moving about
 
     def action_pane(self, number: int) -> None:
-        """Go to a page."""
         self._bring_to_front(_PANES[number - 1])
 
     def action_next_pane(self) -> None:
-        """Go to the next page."""
         self._bring_to_front(_PANES[(_PANES.index(self._pane) + 1) % len(_PANES)])
 
     def action_previous_pane(self) -> None:
-        """Go to the page before."""
         self._bring_to_front(_PANES[_PANES.index(self._pane) - 1])
 
     def _bring_to_front(self, name: str) -> None:
@@ -283,17 +275,14 @@ class ProjectScreen(Screen[None]):
         self.query_one(ProjectForm).go_to(place)
 
     def on_project_form_changed(self) -> None:
-        """Show what the change means for the estimate."""
         self._show_checked()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Go to the field that a finding is about."""
         finding = event.row
         if isinstance(finding, Finding) and finding.field and self._draft is not None:
             self._go_to(tuple(finding.field.split(".")))
 
     def on_model_picker_picked(self, message: ModelPicker.Picked) -> None:
-        """Write the model into the draft."""
         draft = self._draft
         if draft is None:
             return
@@ -304,7 +293,6 @@ class ProjectScreen(Screen[None]):
         self.notify(f"[model] {message.role} = {message.uri}; s saves it.", markup=False, timeout=3)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         if action in ("leave_screen", "leave"):
             return True
         if not self.is_mounted or self.query_one(ProjectForm).is_editing:
@@ -314,7 +302,6 @@ class ProjectScreen(Screen[None]):
         return self._draft.is_changed if action in ("save", "undo_all") else True
 
     def action_leave_screen(self) -> None:
-        """Go back, after a question where something isn't saved."""
         self._leave("leave_screen")
 
     def action_leave(self) -> None:
@@ -322,7 +309,9 @@ class ProjectScreen(Screen[None]):
         self._leave("leave")
 
     def _leave(self, action: str) -> None:
-        draft = self._draft
+        draft, form = self._draft, self.query_one(ProjectForm)
+        if form.is_editing:
+            form.action_accept()
 
         def answered(value: str | None) -> None:
             if value == "save":
@@ -341,7 +330,6 @@ class ProjectScreen(Screen[None]):
     # Child processes
 
     def action_check(self) -> None:
-        """Look at everything, and measure the model."""
         self._check("rate")
 
     def _check(self, upto: Upto) -> None:
@@ -354,8 +342,8 @@ class ProjectScreen(Screen[None]):
     async def _read_models(self) -> None:
         picker = self.query_one(ModelPicker)
         try:
-            told = await CommandProcess(["models", "--json"], self._file.parent).run()
+            reply = await CommandProcess(["models", "--json"], self._file.parent).run()
         except PromptGradError as error:
             picker.show(Inventory(), f"{error.message} {error.hint}")
         else:
-            picker.show(Inventory.from_json(told))
+            picker.show(Inventory.from_json(reply))

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.files import replace_file
-from promptgrad_tui.screens.live.decisions import RuleDecision
+from engine.journal.decisions import Decision
+
+T = TypeVar("T")
 
 
 class ReviewDraft(BaseModel):
@@ -18,8 +21,30 @@ class ReviewDraft(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    decisions: Mapping[str, RuleDecision] = {}
+    decisions: Mapping[str, Decision] = {}
     notes: Mapping[str, str] = {}
+
+
+def with_theirs(mine: ReviewDraft, known: ReviewDraft, theirs: ReviewDraft) -> ReviewDraft:
+    """Return `mine` with what another screen has changed in `theirs` since both were `known`.
+
+    Where both have changed the same rule, mine holds.
+    """
+    return ReviewDraft(
+        decisions=_merged(mine.decisions, known.decisions, theirs.decisions),
+        notes=_merged(mine.notes, known.notes, theirs.notes),
+    )
+
+
+def _merged(mine: Mapping[str, T], known: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
+    merged = dict(mine)
+    for rule in {*known, *theirs}:
+        if theirs.get(rule) != known.get(rule) and mine.get(rule) == known.get(rule):
+            if rule in theirs:
+                merged[rule] = theirs[rule]
+            else:
+                merged.pop(rule, None)
+    return merged
 
 
 @dataclass(frozen=True)

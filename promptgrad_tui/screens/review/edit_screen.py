@@ -27,7 +27,6 @@ class EditScreen(BoxScreen[str]):
         self._explanation = explanation
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box box-large"):
             yield Static(self._title, markup=False, classes="box-title")
             if self._explanation:
@@ -42,5 +41,4 @@ class EditScreen(BoxScreen[str]):
         area.move_cursor((0, len(area.document.get_line(0))))
 
     def action_save(self) -> None:
-        """Give the text back."""
         self.dismiss(self.query_one(TextArea).text.strip())

@@ -1,33 +1,34 @@
-"""The review as lines: what stands above, a rule in the queue, and the evidence for it."""
+"""The review as lines: the title, a rule in the queue, and the evidence for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from engine.journal.decisions import Decision, DecisionKind
 from engine.journal.events import ReviewApplied
-from engine.programs.rules import Rule, RuleSet, render_instructions
-from promptgrad_tui.screens.live.decisions import RuleChoice, RuleDecision
-from promptgrad_tui.screens.live.rows import TestRow
+from engine.programs.rules import Rule
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.shared_start import telling_part
-from promptgrad_tui.screens.live.stories import diff_lines, rule_test_lines
-from promptgrad_tui.screens.review.state import ReviewItem, ReviewState
-from promptgrad_tui.screens.widgets.details import fact, heading
+from promptgrad_tui.screens.review.state import ReviewItem, ReviewState, Settled
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.rows import TestRow
+from promptgrad_tui.views.run.shared_start import telling_part
 from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.views.toned_lines import Line, Tone, interval_bar, joined_within, line
+from promptgrad_tui.views.toned_lines import Line, Tone, interval_bar, joined, joined_within, line
 
 COLUMNS = (
+    Column("#", width=3, right=True),
     Column("Decision", width=12),
-    Column("Now", width=3, from_width=44),
-    Column("Gain", width=6, right=True),
-    Column("", width=15, from_width=75),
+    Column("Gain", width=8, right=True),
+    Column("-0.5   0   +0.5", width=15, from_width=100),
     Column("Rule", share=1),
 )
 _BAR, _RULE = 3, 4
-CHOICES: dict[RuleChoice | None, tuple[str, Tone]] = {
-    None: ("\u00b7 undecided", "dim"),
+_MARKED = "*"
+_DEMONSTRATION = "\u00ab\u00bb "
+"""Stands before a demonstration, which is shown in the prompt as it is."""
+CHOICES: dict[DecisionKind | None, tuple[str, Tone]] = {
+    None: ("\u00b7 open", "dim"),
     "keep": ("\u2713 keep", "good"),
     "drop": ("\u2717 drop", "bad"),
     "edit": ("\u270e edit", "accent"),
@@ -39,11 +40,17 @@ def title_line(session: RunSession, state: ReviewState, columns: int) -> Line:
     """Return where a person is in the queue, what was decided, and what the run makes of it now."""
     position, count = state.position
     counts = state.counts()
-    parts = [line(f" Review [{position}/{count}]", "strong")]
-    for choice in CHOICES:
-        if counts[choice]:
-            parts.append(line(f"{counts[choice]} {word(choice)}", CHOICES[choice][1]))
-    parts.append(_standing(session, state))
+    parts = [line(f" Review {position}/{count}", "strong")]
+    decided: list[Line] = [
+        line(f"{counts[choice]} {word(choice)}", CHOICES[choice][1])
+        for choice in (*(choice for choice in CHOICES if choice), None)
+        if counts[choice]
+    ]
+    if state.n_settled:
+        decided.append(line(f"{state.n_settled} settled", "dim"))
+    if state.marked:
+        parts.append(line(f"{len(state.marked)} marked", "accent"))
+    parts += [joined(decided, " \u00b7 "), _standing(session, state)]
     if state.filter:
         parts.append(line(f"filter: {one_line(state.filter)}", "warn"))
     if state.order != "arrival":
@@ -62,12 +69,12 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
 
 
 def can_be_applied(session: RunSession) -> bool:
-    """Whether decisions count for a run as it stands: it is done, or it asks for them while it runs."""
+    """Whether decisions can be applied now: the run has ended, or it asks for them while it runs."""
     live = session.live
     return live.is_done or (live.finished is None and live.has_asked)
 
 
-def word(choice: RuleChoice | None) -> str:
+def word(choice: DecisionKind | None) -> str:
     """Return a choice as a word."""
     return CHOICES[choice][0][2:]
 
@@ -80,21 +87,49 @@ def paint(
     `start` is what most rules begin with: where there is little room, it is left out.
     """
     decision = state.decision(item.id)
-    text, tone = CHOICES[decision.choice if decision else None]
-    mark = "\u25cf" if item.id in state.applied else ""
-    sign = "- " if item.action == "remove" else ""
+    sign = _DEMONSTRATION if item.demonstration is not None else "- " if item.action == "remove" else ""
     note = " \u270d" if state.note(item.id) else ""
     rule = one_line(decision.text if decision and decision.text else item.rule.text)
     rule = telling_part(rule, start, widths[_RULE], beside=len(sign) + len(note))
+    is_out = (decision.kind == "drop") if decision else not is_in
     return (
-        line(f"{text}{mark}", tone),
-        line("in" if is_in else "out", "" if is_in else "dim"),
-        line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn")
-        if item.rule.evidence
-        else line("-", "dim"),
-        _bar(item, widths[_BAR]),
-        line(f"{sign}{rule}{note}", "dim" if decision and decision.choice == "drop" else ""),
+        line(f"{_MARKED if item.id in state.marked else ''}{state.number_of(item.id)}", "dim"),
+        (_decided(state, item, is_in=is_in),),
+        _gain(item, is_edited=decision is not None and bool(decision.text)),
+        () if decision and decision.text else _bar(item, widths[_BAR]),
+        line(f"{sign}{rule}{note}", "dim" if is_out else ""),
     )
+
+
+def _decided(state: ReviewState, item: ReviewItem, *, is_in: bool) -> tuple[str, Tone]:
+    """Return what was decided on a rule, now or in an earlier review, in a sign and a word."""
+    decision = state.decision(item.id)
+    if decision is not None:
+        text, tone = CHOICES[decision.kind]
+        return f"{text}\u25cf" if item.id in state.applied else text, tone
+    settled = state.settled.get(item.id)
+    if settled is None:
+        return ("\u00b7  in", "accent") if is_in else ("\u00b7  out", "dim")
+    review = f" r{settled.number}" if settled.number else " run"
+    if settled.replacement:
+        number = state.number_of(settled.replacement)
+        failed = (f"\u2717 failed{review}", "bad")
+        replaced = (f"\u21b3 #{number}{review}" if number else f"\u21b3 edited{review}", "accent")
+        return failed if settled.has_failed else replaced  # type: ignore[return-value]
+    return (
+        (f"\u2713 kept{review}", "good")
+        if settled.decision.kind == "keep"
+        else (
+            f"\u2717 dropped{review}",
+            "bad",
+        )
+    )
+
+
+def _gain(item: ReviewItem, *, is_edited: bool) -> Line:
+    if is_edited or item.rule.evidence is None:
+        return line("untested", "dim")
+    return line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn")
 
 
 def _bar(item: ReviewItem, columns: int) -> Line:
@@ -104,43 +139,7 @@ def _bar(item: ReviewItem, columns: int) -> Line:
     return interval_bar(evidence.delta, evidence.low, evidence.high, columns, scale=0.5)
 
 
-def evidence_lines(
-    session: RunSession,
-    state: ReviewState,
-    row: TestRow,
-    earlier: Mapping[int, RuleDecision],
-    columns: int,
-) -> list[Line]:
-    """Return what was decided on a rule, here and in `earlier` reviews by number, then its evidence."""
-    decision = state.decision(row.rule.id)
-    lines: list[Line] = []
-    if decision is not None and decision.text:
-        lines += fact("your text", decision.text, columns, "accent")
-        lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
-    if decision is not None and (told := _edit_test(session, row.rule, decision)):
-        lines += fact("the edit", told, columns)
-    if note := state.note(row.rule.id):
-        lines += fact("your note", note, columns, "accent")
-    for number, before in earlier.items():
-        lines += _earlier_lines(session, row.rule, number, before, columns)
-    lines += rule_test_lines(session, row, columns)
-    return [*lines, *heading("The prompt with it"), *_prompt(session, row, decision, columns)]
-
-
-def _earlier_lines(
-    session: RunSession, rule: Rule, number: int, decision: RuleDecision, columns: int
-) -> list[Line]:
-    choice, note = word(decision.choice), decision.note
-    name = f"review {number}" if number else "in the run"
-    if not decision.text:
-        return fact(name, f"{choice}; {note}" if note else choice, columns)
-    lines = fact(name, f"{choice}: {decision.text}", columns)
-    for told in (_edit_test(session, rule, decision), note):
-        lines += fact("", told, columns) if told else []
-    return lines
-
-
-def _edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> str:
+def edit_test_text(session: RunSession, rule: Rule, decision: Decision) -> str:
     """Return what the test of an edit said, or nothing where it wasn't tested."""
     test = edit_test(session, rule, decision)
     if test is None or test.finished is None:
@@ -149,7 +148,7 @@ def _edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> str:
     return f"{counts}: {test.finished.reason}"
 
 
-def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRow | None:
+def edit_test(session: RunSession, rule: Rule, decision: Decision) -> TestRow | None:
     """Return the latest test of the rule that an edit or a merge made of `rule`."""
     if not decision.text:
         return None
@@ -158,23 +157,16 @@ def edit_test(session: RunSession, rule: Rule, decision: RuleDecision) -> TestRo
     return next((test for test in tests if test.rule.id == edited and test.finished), None)
 
 
-def _prompt(session: RunSession, row: TestRow, decision: RuleDecision | None, columns: int) -> list[Line]:
-    started = session.live.story.started
-    before = session.live.rules_of(row.before)
-    if row.state == "not_tested":
-        before = RuleSet(session.live.rules_now).removing(row.rule).rules
-    if started is None or before is None:
-        return [line("  not known", "dim")]
-    name = row.rule.predictor or next(iter(started.base_instructions))
-    base = started.base_instructions.get(name, "")
-    rules = RuleSet(before)
-    rule = decided_rule(row.rule, decision)
-    after = rules.removing(rule) if row.action == "remove" else rules.adding(rule)
-    old, new = (render_instructions(base, some.for_predictor(row.rule.predictor)) for some in (rules, after))
-    return diff_lines(old, new, columns)
+def settled_of(session: RunSession, rule: Rule, number: int, decision: Decision) -> Settled:
+    """Return what the review with that number decided on a rule, and what became of an edit of it."""
+    if not decision.text:
+        return Settled(number, decision)
+    test = edit_test(session, rule, decision)
+    has_failed = test is not None and test.finished is not None and test.finished.verdict == "rejected"
+    return Settled(number, decision, decided_rule(rule, decision).id, has_failed)
 
 
-def decided_rule(rule: Rule, decision: RuleDecision | None) -> Rule:
+def decided_rule(rule: Rule, decision: Decision | None) -> Rule:
     """Return a rule as it says after a decision."""
     if decision is None or not decision.text:
         return rule
@@ -185,12 +177,12 @@ def applied_text(
     session: RunSession,
     review: ReviewApplied,
     tests: Mapping[str, TestRow],
-    decisions: Mapping[str, RuleDecision],
+    decisions: Mapping[str, Decision],
 ) -> str:
     """Return what came of a review of a run that is over; `decisions` are those of it."""
     scores = [("validation", review.validation), ("test", review.test)]
-    told = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
-    text = f"Review {review.number} is applied: {', '.join(told)}."
+    parts = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
+    text = f"Review {review.number} is applied: {', '.join(parts)}."
     edited = [edit_test(session, tests[rule].rule, decision) for rule, decision in decisions.items()]
     failed = {
         test.rule.id for test in edited if test and test.finished and test.finished.verdict == "rejected"
@@ -203,15 +195,14 @@ def applied_text(
 def apply_text(state: ReviewState, *, is_over: bool) -> str:
     """Return what it means to apply the decisions; `is_over` says whether the run is."""
     counts = state.counts()
-    told = [f"{counts[choice]} {word(choice)}" for choice in CHOICES if choice and counts[choice]]
-    text = f"{', '.join(told)}."
+    parts = [f"{counts[choice]} {word(choice)}" for choice in CHOICES if choice and counts[choice]]
+    text = f"{', '.join(parts)}."
     if counts[None]:
         left = "they stay as the run left them" if is_over else "the run waits where it needs them"
         text += f"\n{count_text(counts[None], 'rule')} undecided: {left}."
     if counts["edit"] or counts["merge"]:
-        text += "\nEdits are tested first: one that fails doesn't count, and its old rule is out too."
+        text += "\nEdits are tested first. If an edit fails, neither it nor the old rule is kept."
     if is_over:
-        return (
-            f"{text}\nThe result is scored anew, and saved as another version. A later review may change it."
-        )
-    return f"{text}\nA decision that is applied stands."
+        scored = "The result is scored again and saved as another version."
+        return f"{text}\n{scored} You can change it in a later review."
+    return f"{text}\nApplied decisions are final."

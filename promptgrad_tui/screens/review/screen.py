@@ -8,25 +8,25 @@ from typing import Any
 from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import Screen
 
 from engine.ground.errors import PromptGradError
-from engine.journal.decisions import decision_key
+from engine.journal.decisions import Decision, decision_key, written_decisions
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.decisions import RuleDecision, written_decisions
-from promptgrad_tui.screens.live.rows import TestRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
+from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft, with_theirs
 from promptgrad_tui.screens.review.edit_screen import EditScreen
+from promptgrad_tui.screens.review.evidence import changed_in_full, evidence_lines, evidence_title
+from promptgrad_tui.screens.review.items import reviewed_items
 from promptgrad_tui.screens.review.lines import (
     COLUMNS,
     applied_text,
     apply_text,
     can_be_applied,
-    evidence_lines,
     paint,
+    settled_of,
     title_line,
 )
+from promptgrad_tui.screens.review.moves import ReviewMoves
 from promptgrad_tui.screens.review.state import (
     ReviewItem,
     ReviewState,
@@ -34,23 +34,25 @@ from promptgrad_tui.screens.review.state import (
     rule_as_text,
     rule_from_text,
 )
+from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.toned_lines import Line, line
 
 _EDITING = (
-    "One rule; its trigger on a line of its own, with commas between alternatives. "
+    "One rule, then its trigger on a separate line, with commas between alternatives. "
     "The edit is tested before it counts."
 )
-_NO_RULE = "Rules appear here once their tests are over."
+_NO_RULE = "Rules appear here when their tests have ended."
 _REFRESH_SECONDS = 1.0
 
 
-class ReviewScreen(Screen[None]):
+class ReviewScreen(ReviewMoves):
     """Judges the rules of a run, one by one; nothing applies until it is said."""
 
     BINDINGS = bindings("review")
@@ -60,17 +62,16 @@ class ReviewScreen(Screen[None]):
         self._session = session
         self._state = ReviewState()
         self._tests: dict[str, TestRow] = {}
-        self._earlier: Mapping[int, Mapping[str, RuleDecision]] = {}
+        self._earlier: Mapping[int, Mapping[str, Decision]] = {}
         self._rules_now: frozenset[str] = frozenset()
         self._n_judged = 0
-        self._shown: tuple[str, RuleDecision | None, str, int, int] | None = None
+        self._shown: tuple[str, Decision | None, str, int, int] | None = None
         self._file = DraftFile.of_run(session.journal.path, session.run)
         self._draft = self._file.read()
         self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
         self._applied = session.live.reviews_applied
 
     def compose(self) -> ComposeResult:
-        """Make the queue and the evidence."""
         yield LinesView(lambda width, _: [title_line(self._session, self._state, width)], classes="title")
         with Container(id="review"):
             queue = RowTable(COLUMNS, self._paint, empty="No rule.", id="queue", classes="pane")
@@ -79,12 +80,10 @@ class ReviewScreen(Screen[None]):
             yield queue
             evidence = TextView(id="evidence", classes="pane")
             evidence.can_focus = False
-            evidence.border_title = "Evidence"
             yield evidence
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Fill the queue, and look for what arrives."""
         self._look()
         self.set_interval(_REFRESH_SECONDS, self._look)
 
@@ -95,24 +94,26 @@ class ReviewScreen(Screen[None]):
 
     def _look(self) -> None:
         """Take in tests that are over, and decisions that the journal holds."""
-        tests = self._session.live.tests.values()
-        self._n_judged = sum(row.finished is not None for row in tests)
-        for row in tests:
-            if self._is_reviewed(row):
-                self._tests[row.rule.id] = row
-        for rule in self._session.live.rules_had().values():
-            # A run may keep rules without testing them.
-            self._tests.setdefault(rule.id, TestRow(rule.epoch, rule.batch, "add", rule, "not_tested"))
+        story = self._session.live
+        self._n_judged = sum(row.finished is not None for row in story.tests.values())
+        items = reviewed_items(story, during=self._number == 0)
+        self._tests |= {item.id: row for item, row in items}
         try:
             written = self._session.journal.decisions(self._session.run)
         except PromptGradError as error:
             self._session.problem = error.message
             written = {}
-        self._rules_now = frozenset(rule.id for rule in self._session.live.rules_now)
+        demonstrations = {part.id for part in story.demonstrations_now}
+        self._rules_now = frozenset({rule.id for rule in story.rules_now} | demonstrations)
         decided = [written_decisions(written, self._tests, number) for number in range(self._number + 1)]
         self._state.take_applied(decided.pop())
         self._earlier = dict(enumerate(decided))
-        self._state.add(_item(row) for row in self._tests.values())
+        self._state.settled = {
+            rule: settled_of(self._session, self._tests[rule].rule, number, decision)
+            for number, found in self._earlier.items()
+            for rule, decision in found.items()
+        }
+        self._state.add(item for item, _ in items)
         self._draw()
         self._tell_applied()
 
@@ -124,7 +125,6 @@ class ReviewScreen(Screen[None]):
             self.notify(applied_text(self._session, review, self._tests, decisions), timeout=10)
 
     def on_unmount(self) -> None:
-        """Say that what was decided isn't lost."""
         if self._state.is_changed and self.app.is_running:
             waiting = count_text(len(self._state.ready()), "decision")
             self.app.notify(f"Not applied yet: {waiting}, saved for the next time.", timeout=4)
@@ -147,15 +147,23 @@ class ReviewScreen(Screen[None]):
         if shown != self._shown:
             is_other_rule = self._shown is None or self._shown[0] != shown[0]
             self._shown = shown
+            title = evidence_title(self._tests[rule], state.number_of(rule)) if rule else "Evidence"
+            self.query_one("#evidence").border_title = title
             self.query_one("#evidence", TextView).show(self._evidence, keep_place=not is_other_rule)
         self.refresh_bindings()
 
     def _keep_draft(self) -> None:
-        draft = ReviewDraft(decisions=self._state.decisions, notes=self._state.notes)
+        mine = ReviewDraft(decisions=self._state.decisions, notes=self._state.notes)
+        # Another screen may review the same run.
+        draft = with_theirs(mine, self._draft, self._file.read())
+        if draft != mine:
+            self._state.take_drafted(draft.decisions, draft.notes)
+            self.notify("Another screen is also reviewing this run: its decisions are now here.", timeout=4)
         if draft != self._draft:
             self._draft = draft
             if not self._file.write(draft):
-                text = f"{self._file.file} can't be written: what isn't applied is lost with this screen."
+                lost = "decisions that you haven't applied are lost when you leave this screen."
+                text = f"{self._file.file} can't be written: {lost}"
                 self.notify(text, severity="warning", markup=False)
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
@@ -166,15 +174,10 @@ class ReviewScreen(Screen[None]):
         item = self._state.current
         if item is None:
             is_filtered = bool(self._state.items)
-            text = "No rule holds the text of the filter." if is_filtered else _NO_RULE
+            text = "No rule contains the text of the filter." if is_filtered else _NO_RULE
             return [line(f"  {text}", "dim")]
         earlier = {number: found[item.id] for number, found in self._earlier.items() if item.id in found}
-        return evidence_lines(self._session, self._state, self._tests[item.id], earlier, columns)
-
-    def _is_reviewed(self, row: TestRow) -> bool:
-        """Whether a test's change is put to a person: removals only while the run can still undo them."""
-        judged = row.finished is not None and row.finished.verdict != "rejected"
-        return judged and not (self._number and row.action == "remove")
+        return evidence_lines(self._session, self._state, item, self._tests[item.id], earlier, columns)
 
     @property
     def _number(self) -> int:
@@ -188,7 +191,6 @@ class ReviewScreen(Screen[None]):
         return self._number > 0 and bool(self._state.applied)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply now."""
         state = self._state
         current = state.current
         match action:
@@ -200,24 +202,26 @@ class ReviewScreen(Screen[None]):
                 is_possible = can_be_applied(self._session) and not self._session.is_applying
                 return is_possible and (state.is_changed or self._is_left)
             case "merge":
-                return state.merge_partner() is not None
-            case "keep" | "drop" | "edit" | "edit_outside" | "note":
+                return bool(state.merge_parts())
+            case "keep" | "drop":
+                return bool(state.chosen)
+            case "edit" | "edit_outside":
+                is_rule = current is not None and current.demonstration is None
+                return is_rule and current is not None and current.id not in state.applied
+            case "note":
                 return current is not None and current.id not in state.applied
             case _:
                 return True
 
     def action_keep(self) -> None:
-        """Keep the rule."""
         self._state.keep()
         self._draw()
 
     def action_drop(self) -> None:
-        """Drop the rule."""
         self._state.drop()
         self._draw()
 
     def action_edit(self) -> None:
-        """Edit the rule here."""
 
         def edited(text: str | None) -> None:
             if text:
@@ -229,7 +233,6 @@ class ReviewScreen(Screen[None]):
             self.app.push_screen(EditScreen("Edit the rule", text, _EDITING), edited)
 
     def action_edit_outside(self) -> None:
-        """Edit the rule in the person's own editor."""
         text = self._editable()
         if not text:
             return
@@ -244,7 +247,7 @@ class ReviewScreen(Screen[None]):
 
     def _editable(self) -> str:
         item = self._state.current
-        if item is None:
+        if item is None or item.demonstration is not None:
             return ""
         decision = self._state.decision(item.id)
         if decision is not None and decision.text:
@@ -252,9 +255,9 @@ class ReviewScreen(Screen[None]):
         return rule_as_text(item.rule.text, item.rule.trigger)
 
     def action_merge(self) -> None:
-        """Merge the rule with the next one."""
-        item, partner = self._state.current, self._state.merge_partner()
-        if item is None or partner is None:
+        """Merge the marked rules, or the rule with the next one."""
+        parts = self._state.merge_parts()
+        if not parts:
             return
 
         def merged(text: str | None) -> None:
@@ -262,72 +265,27 @@ class ReviewScreen(Screen[None]):
                 self._state.merge(*rule_from_text(text))
                 self._draw()
 
-        text = rule_as_text(*merged_text(item.rule, partner.rule))
-        self.app.push_screen(EditScreen("Merge two rules into one", text, _EDITING), merged)
+        text = rule_as_text(*merged_text(part.rule for part in parts))
+        self.app.push_screen(EditScreen(f"Merge {len(parts)} rules into one", text, _EDITING), merged)
+
+    def action_open(self) -> None:
+        """Show the examples that the rule changed, with the prompts and the answers of both sides."""
+        item = self._state.current
+        if item is not None:
+            row, title = self._tests[item.id], f"What rule {self._state.number_of(item.id)} changed"
+            self.app.push_screen(
+                DetailScreen(title, lambda width: changed_in_full(self._session, row, width))
+            )
 
     def action_note(self) -> None:
-        """Write a note on the rule."""
 
         def noted(note: str | None) -> None:
             if note is not None:
                 self._state.set_note(note.strip())
                 self._draw()
 
-        title = "Note that travels with the rule, once that is decided"
+        title = "A note that stays with the rule once you have decided on it"
         self.app.push_screen(InputScreen(title, self._state.note(self._state.current_id)), noted)
-
-    def action_undo(self) -> None:
-        """Take the last decision back."""
-        self._state.undo()
-        self._draw()
-
-    def action_redo(self) -> None:
-        """Make again what was undone."""
-        self._state.redo()
-        self._draw()
-
-    def action_next_undecided(self) -> None:
-        """Go to the next undecided rule."""
-        self._state.next(only_undecided=True)
-        self._draw()
-
-    def action_previous_undecided(self) -> None:
-        """Go to the undecided rule before."""
-        self._state.previous(only_undecided=True)
-        self._draw()
-
-    def action_next_rule(self) -> None:
-        """Go to the next rule."""
-        self._state.next()
-        self._draw()
-
-    def action_previous_rule(self) -> None:
-        """Go to the rule before."""
-        self._state.previous()
-        self._draw()
-
-    def action_sort(self) -> None:
-        """Sort in another order."""
-        self._state.sort()
-        self._draw()
-
-    def action_filter(self) -> None:
-        """Ask for a text and show only the rules that hold it."""
-
-        def filtered(text: str | None) -> None:
-            if text is not None:
-                self._state.set_filter(text.strip())
-                self._draw()
-
-        self.app.push_screen(InputScreen("Show rules that hold (empty: all)", self._state.filter), filtered)
-
-    def action_evidence_down(self) -> None:
-        """Scroll the evidence down."""
-        self.query_one("#evidence", TextView).action_page_down()
-
-    def action_evidence_up(self) -> None:
-        """Scroll the evidence up."""
-        self.query_one("#evidence", TextView).action_page_up()
 
     def action_try(self) -> None:
         """Try inputs with the rules as they would be, were the decisions applied."""
@@ -337,7 +295,6 @@ class ReviewScreen(Screen[None]):
         self.app.push_screen(TryScreen(source_of_session(self._session, self._state.ready())))
 
     def action_apply(self) -> None:
-        """Ask, then write all decisions to the journal."""
         decisions = self._state.ready()
 
         def answered(value: str | None) -> None:
@@ -349,13 +306,10 @@ class ReviewScreen(Screen[None]):
         choices = [Choice("A", f"Apply {count_text(count, 'decision')}", "apply")]
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 
-    def _write(self, decisions: Sequence[RuleDecision]) -> None:
+    def _write(self, decisions: Mapping[str, Decision]) -> None:
         number = self._number
         self._save(
-            {
-                decision_key(decision.rule, number): decision.for_engine().model_dump()
-                for decision in decisions
-            },
+            {decision_key(rule, number): decision.model_dump() for rule, decision in decisions.items()},
             is_to_be_applied=number > 0,
         )
 
@@ -374,13 +328,6 @@ class ReviewScreen(Screen[None]):
     def _saved(self, count: int, is_over: bool) -> None:
         if self.is_attached:
             self._look()
-        what_next = " The result is scored anew: see Artifacts." if is_over else ""
-        self.notify(f"{count_text(count, 'decision')} applied.{what_next}")
-
-
-def _item(row: TestRow) -> ReviewItem:
-    finished = row.finished
-    evidence = finished.evidence if finished else None
-    rule = row.rule.model_copy(update={"evidence": evidence})
-    verdict = finished.verdict if finished else "queued"
-    return ReviewItem(rule, row.action, verdict, (row.epoch, row.batch), evidence.delta if evidence else 0.0)
+        written = count_text(count, "decision")
+        text = f"{written} saved; the result is being scored again." if is_over else f"{written} applied."
+        self.notify(text)

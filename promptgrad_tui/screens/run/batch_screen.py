@@ -9,14 +9,14 @@ from textual.screen import Screen
 
 from engine.programs.formatting import as_text
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.rows import BatchRow, RolloutRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.stories import judged_text, rollout_lines, success_mark
 from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.details import judged_text, rollout_lines, success_mark
+from promptgrad_tui.views.run.rows import BatchStory, RolloutRow
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import BLANK, Line, error_bars, joined, line
 
@@ -37,7 +37,7 @@ class BatchScreen(Screen[None]):
 
     BINDINGS = bindings("batch")
 
-    def __init__(self, session: RunSession, batch: BatchRow) -> None:
+    def __init__(self, session: RunSession, batch: BatchStory) -> None:
         super().__init__()
         self._session = session
         self._batch = batch
@@ -46,15 +46,11 @@ class BatchScreen(Screen[None]):
         self._read()
 
     def compose(self) -> ComposeResult:
-        """Make the title and the table."""
         yield LinesView(lambda width, _: [self._title(), self._errors(width)], classes="title two-lines")
-        yield RowTable(
-            _COLUMNS, self._paint, empty="Nothing is rolled out yet.", follow=False, classes="pane"
-        )
+        yield RowTable(_COLUMNS, self._paint, empty="No rollouts yet.", follow=False, classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the rollouts."""
         self._show()
         self.query_one(RowTable).focus()
         if not self._is_whole:
@@ -72,16 +68,16 @@ class BatchScreen(Screen[None]):
         self._rows = self._session.live.rollouts_of(self._batch)
 
     def action_failures(self) -> None:
-        """Show only the failures, or all rollouts."""
         self._only_failures = not self._only_failures
         self._show()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open a rollout."""
         show_row(self.app, event.table, self._detail, grows=False)
 
     def _detail(self, row: RolloutRow) -> Detail:
-        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout of {row.example}"
+        shown = self.query_one(RowTable).rows
+        place = f"{shown.index(row) + 1} of {len(shown)}" if row in shown else ""
+        title = f"Batch {self._batch.epoch}.{self._batch.batch}, rollout {place}".rstrip()
         return title, lambda width: rollout_lines(self._session, row, width)
 
     def _show(self) -> None:
@@ -99,9 +95,8 @@ class BatchScreen(Screen[None]):
                 line(f"{len(scored.failures)} of {count_text(len(scored.examples), 'example')} failed")
             )
         if self._batch.kept:
-            parts.append(
-                line(f"{count_text(self._batch.kept, 'rule')} kept, gain {self._batch.gain:+.2f}", "good")
-            )
+            rules = count_text(len(self._batch.kept), "rule")
+            parts.append(line(f"{rules} kept, gain {self._batch.gain:+.2f}", "good"))
         return joined(parts, "   ")
 
     def _errors(self, width: int) -> Line:

@@ -10,13 +10,14 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 
-from promptgrad_tui.screens.live.rows import GradientRow, TestRow
-from promptgrad_tui.screens.live.run import LiveRun
+from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.run.panes import artifacts, batches, gradients, validations
 from promptgrad_tui.screens.widgets.chart import LEGEND, ChartData, score_chart
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.run.now import now_lines, tab_counts
+from promptgrad_tui.views.run.rows import GradientRow, TestRow
 from promptgrad_tui.views.toned_lines import Line
 
 _PANES = ("batches", "gradients", "validation", "artifacts", "chart")
@@ -28,17 +29,17 @@ _CHART_FROM_ROWS, _HIGH_CHART_FROM_ROWS = 34, 44
 class RunPanes(Container):
     """What is known of a run, by panes; the one in front has the focus."""
 
-    def __init__(self, live: LiveRun, run: str) -> None:
+    def __init__(self, session: RunSession) -> None:
         super().__init__()
-        self._live = live
-        self._run = run
+        self._session = session
+        self._live = session.live
+        self._run = session.run
         self._front = "batches"
         self._zoomed = False
         self._charted = (0, 0)
 
     def compose(self) -> ComposeResult:
-        """Make the panes."""
-        yield PaneTabs(_TABS, lambda: _PANES.index(self._front), id="tabs")
+        yield PaneTabs(self._tabs, lambda: _PANES.index(self._front), id="tabs")
         yield LinesView(self._chart, id="chart", classes="pane")
         with Container(id="panes"):
             with Horizontal():
@@ -46,11 +47,26 @@ class RunPanes(Container):
                 yield self._table("gradients", gradients, self._paint_gradient)
             with Horizontal():
                 yield self._table("validation", validations, self._paint_test)
-                yield self._table("artifacts", artifacts)
+                yield self._table("artifacts", artifacts, self._paint_artifact)
+        yield LinesView(self._now, id="now", classes="pane")
+
+    def _tabs(self) -> list[str]:
+        """Return the names of the panes, each with what there is in it."""
+        counts = tab_counts(self._live, len(self._pane("artifacts").rows))
+        return [f"{name} {count}" if count else name for name, count in zip(_TABS, counts, strict=True)]
+
+    def _now(self, columns: int, rows: int) -> list[Line]:
+        return now_lines(self._session.status(), columns)[:rows]
 
     def _table(self, name: str, pane: Any, paint: Any = None) -> RowTable[Any]:
         table: RowTable[Any] = RowTable(
-            pane.COLUMNS, paint or pane.paint, empty=pane.EMPTY, id=name, classes="pane"
+            pane.COLUMNS,
+            paint or pane.paint,
+            empty=pane.EMPTY,
+            # The passes of a batch stand below it.
+            sortable=name != "gradients",
+            id=name,
+            classes="pane",
         )
         table.border_title = f"{_PANES.index(name) + 1} {name.capitalize()}"
         return table
@@ -61,8 +77,16 @@ class RunPanes(Container):
     def _paint_test(self, row: TestRow, widths: Sequence[int]) -> Sequence[Line]:
         return validations.paint(row, widths, self._live.rule_start)
 
+    def _paint_artifact(self, row: artifacts.MatrixRow, widths: Sequence[int]) -> Sequence[Line]:
+        return artifacts.paint(row, widths, self._revision)
+
+    @property
+    def _revision(self) -> str:
+        """The model that the run is on, in short; empty before it has begun."""
+        started = self._live.started
+        return started.model.short if started else ""
+
     def on_mount(self) -> None:
-        """Name the chart, and begin in the first pane."""
         chart = self.query_one("#chart")
         chart.border_title = "5 Validation score by epoch, with its 95 % interval"
         chart.border_subtitle = LEGEND
@@ -71,17 +95,30 @@ class RunPanes(Container):
     def show(self) -> None:
         """Draw what has changed in the run."""
         live = self._live
-        self._pane("batches").show(list(live.batches.values()))
-        self._pane("gradients").show(live.gradient_rows())
+        self._pane("batches").show(live.batch_rows)
+        self._pane("gradients").show(gradients.folded(live.gradient_rows()))
         self._pane("validation").show(list(live.tests.values()))
-        charted = (len(live.story.epochs), live.rule_changes)
+        self.query_one("#tabs", LinesView).repaint()
+        self.repaint_now()
+        charted = (len(live.epochs), live.rule_changes + len(live.reviews))
         if charted != self._charted:
             self._charted = charted
             self.query_one("#chart", LinesView).repaint()
 
+    def repaint_now(self) -> None:
+        """Show what the run is doing at this moment, while it does anything."""
+        is_live = self._session.is_running and not self._session.is_applying
+        if is_live != self.has_class("live"):
+            self.set_class(is_live, "live")
+        if is_live:
+            now = self.query_one("#now", LinesView)
+            now.border_title = f"now: {self._live.progress.phase}"
+            now.repaint()
+
     def show_matrix(self, rows: Sequence[artifacts.MatrixRow]) -> None:
         """Draw the artifacts, with the cursor on what this run has saved once that is there."""
         table = self._pane("artifacts")
+        rows = artifacts.own_first(rows, self._revision)
         own = [
             number
             for number, row in enumerate(rows)
@@ -97,14 +134,15 @@ class RunPanes(Container):
         return row.artifact if row is not None else None
 
     def _chart(self, width: int, height: int) -> list[Line]:
-        story = self._live.story
+        story = self._live
         config = story.started.config if story.started else {}
         changes, before = [], 0
         for change in (change for batch in story.batches.values() for change in batch.changes):
             changes.append((change, len(change.rules) - before))
             before = len(change.rules)
         epochs, per_epoch = config.get("epochs", 1), config.get("batches_per_epoch", 1)
-        return score_chart(ChartData(story.epochs, changes, epochs, per_epoch), width, height)
+        reviews = [review.validation for review in story.reviews if review.validation is not None]
+        return score_chart(ChartData(story.epochs, changes, epochs, per_epoch, reviews), width, height)
 
     def _pane(self, name: str) -> RowTable[Any]:
         return self.query_one(f"#{name}", RowTable)
@@ -131,7 +169,6 @@ class RunPanes(Container):
         self.query_one("#tabs", LinesView).repaint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Bring the focused pane to the front."""
         if event.widget.id in _PANES and event.widget.id != self._front:
             self._front = event.widget.id
             self.lay_out()

@@ -8,15 +8,16 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.live.rows import LogRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.stories import clock_text, event_lines
 from promptgrad_tui.screens.live.worker_process import last_words
-from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row, verbatim
+from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.run.details import clock_text, event_lines
+from promptgrad_tui.views.run.rows import LogRow
 from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import verbatim
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 _COLUMNS = (
@@ -37,28 +38,24 @@ class LogScreen(Screen[None]):
         self._session = session
 
     def compose(self) -> ComposeResult:
-        """Make the title and the table."""
         title = line(f" Log of run {self._session.run}", "strong")
         yield LinesView(lambda *_: [title], classes="title")
         yield RowTable(_COLUMNS, _paint, empty="Nothing has happened yet.", classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Fill the table, and keep it up to date."""
         table = self.query_one(RowTable)
         table.focus()
         table.show(self._session.live.log)
         self.set_interval(_REFRESH_SECONDS, lambda: table.show(self._session.live.log))
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Show all that an event says."""
         show_row(self.app, event.table, self._detail, grows=False)
 
     def _detail(self, row: LogRow) -> Detail:
         return f"Event {row.seq}, {row.kind}", lambda width: event_lines(self._session, row.seq, width)
 
     def action_worker_output(self) -> None:
-        """Show what the worker printed last."""
         words = last_words(self._session.project, self._session.run) or "The worker has printed nothing."
         self.app.push_screen(DetailScreen("The worker's output", lambda width: verbatim(words, width)))
 

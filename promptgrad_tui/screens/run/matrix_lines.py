@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptgrad_tui.screens.run.panes.artifacts import MatrixRow
-from promptgrad_tui.screens.run.score_lines import slice_gain_lines
-from promptgrad_tui.screens.widgets.details import fact, heading, paragraph, verbatim
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import count_text, gain_text, score_text
+from promptgrad_tui.views.run.score_lines import slice_gain_lines
+from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
 from promptgrad_tui.views.toned_lines import Line
 
 if TYPE_CHECKING:
@@ -60,20 +60,20 @@ def _proved(manifest: ArtifactManifest, columns: int) -> list[Line]:
         lines += paragraph(f"- {rule.text}", columns)
         if rule.evidence:
             gain = gain_text(rule.evidence.delta, rule.evidence.low, rule.evidence.high)
-            lines += paragraph(f"  {gain} on {rule.evidence.n} examples", columns, "dim")
+            lines += paragraph(f"  {gain} on {count_text(rule.evidence.n, 'example')}", columns, "dim")
     return lines
 
 
 def _transfer_lines(transfer: Transfer, columns: int) -> list[Line]:
     test = transfer.test
-    told = "Measured here, proved there: an artifact belongs to the revision that it was proved on, so these"
-    lines = paragraph(f"{told} rules can't be loaded on this one.", columns, "warn")
+    text = "Measured here, proved there: an artifact belongs to the revision that it was proved on, so these"
+    lines = paragraph(f"{text} rules can't be loaded on this one.", columns, "warn")
     lines += [(), *fact("model", transfer.model.uri, columns)]
     lines += fact("revision", transfer.model.revision, columns)
     for path in transfer.proved:
         lines += fact("proved in", str(path), columns)
     if not transfer.proved:
-        lines += fact("proved in", "an artifact that is gone", columns, "dim")
+        lines += fact("proved in", "an artifact that no longer exists", columns, "dim")
     lines += fact("measured", transfer.measured, columns)
     lines += _stale_lines(transfer.stale, columns)
     for name, scores in (("baseline", test.baseline), ("optimized", test.optimized)):

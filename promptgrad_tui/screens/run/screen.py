@@ -1,4 +1,4 @@
-"""The run screen: how the run stands, its panes, what can be done with it, and where they lead."""
+"""The run screen: the state of the run, its panes, and its actions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from textual.screen import Screen
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.feed import News, RunFeed
-from promptgrad_tui.screens.live.rows import GradientRow, TestRow
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.live.status import status_lines
-from promptgrad_tui.screens.live.stories import gradient_lines, prompt_lines, rule_test_lines
 from promptgrad_tui.screens.live.worker_process import last_words
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
@@ -24,15 +21,22 @@ from promptgrad_tui.screens.run.board import RunPanes
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
-from promptgrad_tui.screens.run.score_lines import score_lines
+from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
+from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.run.details import gradient_lines, prompt_lines, rule_test_lines
+from promptgrad_tui.views.run.rows import GradientRow, TestRow
+from promptgrad_tui.views.run.score_lines import score_lines
+from promptgrad_tui.views.run.status import short_status_lines, status_lines
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line
 
+_STATUS_ROWS = 3
+_THREE_STATUS_FROM_ROWS = 30
 _SECONDS_BETWEEN_DRAWINGS = 0.25
 """While a long run is read in: reading it is what a person waits for."""
 
@@ -65,24 +69,31 @@ class RunScreen(Screen[None]):
         self._drawn_at = 0.0
         self._is_drawn = True
         self._matrix_of: object = None
+        self._called_for = ""
 
     def compose(self) -> ComposeResult:
-        """Make the panes."""
-        yield LinesView(lambda width, _height: status_lines(self.session.status(), width), id="status")
-        yield RunPanes(self.session.live, self.session.run)
+        yield LinesView(self._status, id="status")
+        yield RunPanes(self.session)
         yield KeyBar()
+
+    def _status(self, columns: int, rows: int) -> list[Line]:
+        status = self.session.status()
+        return short_status_lines(status, columns) if rows < _STATUS_ROWS else status_lines(status, columns)
 
     @property
     def _panes(self) -> RunPanes:
         return self.query_one(RunPanes)
 
     def on_mount(self) -> None:
-        """Begin to follow the run."""
         self._feed.start()
-        self.set_interval(1.0, self.query_one("#status", LinesView).repaint)
+        self.set_interval(1.0, self._tick)
+
+    def _tick(self) -> None:
+        """Let the clock go on while nothing comes in."""
+        self.query_one("#status", LinesView).repaint()
+        self._panes.repaint_now()
 
     def on_unmount(self) -> None:
-        """Stop following."""
         self._feed.close()
 
     def on_run_screen_arrived(self, message: Arrived) -> None:
@@ -93,6 +104,7 @@ class RunScreen(Screen[None]):
         has_news = bool(news.events) or news.passes != session.live.passes
         session.live.passes, session.live.waits_for = news.passes, news.waits_for
         before, session.is_running = session.is_running, news.is_running
+        self._call_for_attention(was_running=before)
         session.is_read = session.is_read or news.problem is None
         if news.is_all or time.monotonic() - self._drawn_at > _SECONDS_BETWEEN_DRAWINGS:
             self._draw(has_events=has_news or not self._is_drawn)
@@ -105,6 +117,19 @@ class RunScreen(Screen[None]):
             self._tell_lost_review()
         elif (before and not session.is_running) or session.has_failed_to_start:
             self._tell_end()
+
+    def _call_for_attention(self, *, was_running: bool) -> None:
+        """Ring once when a run that was watched has ended, or waits for a person."""
+        session = self.session
+        summary = session.live.summary
+        state = ""
+        if was_running and not session.is_running and summary is not None:
+            state = f"{summary.status.replace('_', ' ')}: {summary.reason}"
+        elif session.is_running and session.live.progress.is_awaiting_review:
+            state = "The run waits for your review."
+        if state and state != self._called_for:
+            call_for_attention(self.app, f"PromptGrad: {state}")
+        self._called_for = state or (self._called_for if not session.is_running else "")
 
     def _draw(self, *, has_events: bool) -> None:
         self._drawn_at = time.monotonic()
@@ -119,13 +144,13 @@ class RunScreen(Screen[None]):
         self._keep_matrix_up()
 
     def on_screen_resume(self) -> None:
-        """Read the matrix again: what changed in the project meanwhile makes artifacts stale."""
+        """Read the matrix again: changes in the project make artifacts stale."""
         if self._matrix_of is not None:
             self._read_matrix()
 
     def _keep_matrix_up(self) -> None:
         live = self.session.live
-        state = (live.story.artifact, live.reviews_applied)
+        state = (live.artifact, live.reviews_applied)
         if state != self._matrix_of:
             self._matrix_of = state
             self._read_matrix()
@@ -141,7 +166,6 @@ class RunScreen(Screen[None]):
             self.post_message(self.MatrixRead(rows))
 
     def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
-        """Show the matrix."""
         self._panes.show_matrix(message.rows)
 
     def _tell_end(self) -> None:
@@ -154,41 +178,37 @@ class RunScreen(Screen[None]):
             title, text = "The run ended by an error", finished.summary.reason
         else:
             words = last_words(self.session.project, self.session.run)
-            title = "The worker is gone"
-            text = f"Its last words:\n{words}" if words else "Its process ended without a word."
+            title = "The worker has died"
+            text = f"Its last output:\n{words}" if words else "Its process ended without a message."
         text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
         self._ask(title, text, [Choice("R", "Resume the run", "resume")])
 
     def on_resize(self, event: events.Resize) -> None:
-        """Arrange the panes for the size of the terminal."""
         self.set_class(event.size.height < 14, "tiny")
+        self.set_class(event.size.height < _THREE_STATUS_FROM_ROWS, "low")
         self._panes.lay_out()
         self.refresh_bindings()
 
     def action_pane(self, number: int) -> None:
-        """Focus a pane by its number."""
         self._panes.go_to(number)
 
     def action_next_pane(self) -> None:
-        """Go to the next pane."""
         self._panes.step(1)
 
     def action_previous_pane(self) -> None:
-        """Go to the pane before."""
         self._panes.step(-1)
 
     def action_zoom(self) -> None:
-        """Show the focused pane alone, or all of them."""
         self._panes.zoom()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open the row of a pane."""
         row, session = event.row, self.session
         match event.table.id:
             case "batches":
                 self.app.push_screen(BatchScreen(session, row))
             case "gradients":
-                show_row(self.app, event.table, self._gradient, grows=session.is_running)
+                is_written = row.live is not None
+                show_row(self.app, event.table, self._gradient, grows=session.is_running, follows=is_written)
             case "validation":
                 show_row(self.app, event.table, self._test, grows=session.is_running)
             case _:
@@ -206,7 +226,6 @@ class RunScreen(Screen[None]):
         self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
 
     def action_review(self) -> None:
-        """Judge the rules one by one."""
         self.app.push_screen(ReviewScreen(self.session))
 
     def action_try(self) -> None:
@@ -229,19 +248,16 @@ class RunScreen(Screen[None]):
         compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
 
     def action_log(self) -> None:
-        """Show what happened, line by line."""
         self.app.push_screen(LogScreen(self.session))
 
     def action_prompt(self) -> None:
-        """Show the instructions with the rules as they stand."""
         self._show_growing("Instructions with the rules", lambda width: prompt_lines(self.session, width))
 
     def action_scores(self) -> None:
         """Show the scores of the result and of each epoch, slice by slice."""
-        self._show_growing("Scores and slices", lambda width: score_lines(self.session, width))
+        self._show_growing("Scores and slices", lambda width: score_lines(self.session.live, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply now."""
         if action in ("pause", "stop"):
             return self.session.is_running
         if action == "resume":
@@ -249,11 +265,10 @@ class RunScreen(Screen[None]):
         return not (action == "zoom" and self.is_mounted and self._panes.is_small)
 
     def action_pause(self) -> None:
-        """Pause the run, or let it go on."""
-        self._command("continue" if self.session.live.progress.is_paused else "pause")
+        is_pausing = self.session.live.progress.is_paused or self.session.is_pausing
+        self._command("continue" if is_pausing else "pause")
 
     def action_stop(self) -> None:
-        """Ask, then stop the run."""
         self._ask(
             "Stop the run?",
             "It can be resumed later; nothing is paid for twice.",
@@ -261,7 +276,13 @@ class RunScreen(Screen[None]):
         )
 
     def action_resume(self) -> None:
-        """Start the run's worker again."""
+        progress = self.session.live.progress
+        left = max(progress.expected - progress.done, 0)
+        text = f"It had done {count_text(progress.done, 'call')}; about {left:,} are left. " if left else ""
+        text += "What was paid for is replayed first."
+        self._ask("Resume the run?", text, [Choice("R", "Resume the run", "resume")])
+
+    def _begin_again(self) -> None:
         if not self._is_resuming:
             self._is_resuming = True
             self._resume()
@@ -275,7 +296,7 @@ class RunScreen(Screen[None]):
             self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
         else:
             self._has_told_end = False
-            self.notify("The run goes on; what was paid for is replayed first.")
+            self.notify("The run continues; what was paid for is replayed first.")
         finally:
             self._is_resuming = False
 
@@ -283,8 +304,8 @@ class RunScreen(Screen[None]):
         if not self._has_told_review:
             self._has_told_review = True
             words = last_words(self.session.project, self.session.run)
-            text = f"Its process ended. Its last words:\n{words}\n\n" if words else "Its process ended.\n\n"
-            text += "What was decided is in the journal: v, then A tries again."
+            text = f"{words}\n\n" if words else "Its process ended without a message.\n\n"
+            text += "Your decisions are in the journal: press v, then A to try again."
             self._ask("The review could not be applied", text, [])
 
     def _ask(self, title: str, text: str, choices: list[Choice]) -> None:
@@ -292,7 +313,7 @@ class RunScreen(Screen[None]):
             if value == "stop":
                 self._command("stop")
             elif value == "resume":
-                self.action_resume()
+                self._begin_again()
 
         self.app.push_screen(QuestionScreen(title, text, choices), answered)
 

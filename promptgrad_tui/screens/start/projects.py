@@ -1,4 +1,4 @@
-"""What can be begun: a run, a run that goes on, a new project. A worker does the work.
+"""What can be started: a run, a resumed run, a new project. A worker does the work.
 
 Projects are imported late: the app must be on screen before half a second is spent on that.
 """

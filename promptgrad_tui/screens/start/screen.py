@@ -27,13 +27,14 @@ from promptgrad_tui.work.machine.recent import RecentProjects
 
 if TYPE_CHECKING:
     from engine.journal.journal import RunRecord
+    from promptgrad_tui.screens.live.project_runs import RunWatch
 
 _REFRESH_SECONDS = 2.0
 _TITLE_ROWS = 3
 _FACTS_FROM_ROWS = 20
-_NO_RUN = "No run yet: press r to start one."
-_NO_PROJECT = "Nothing here yet: d runs the demo, i writes a new project."
-_UNREAD = "The runs can't be read now."
+_NO_RUN = "No runs yet: press r to start one."
+_NO_PROJECT = "Nothing here yet: D runs the demo, i writes a new project."
+_UNREAD = "The runs can't be read at the moment."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
     Column("Status", width=20),
@@ -60,7 +61,7 @@ class ProjectRow:
 
 
 class StartScreen(Screen[None]):
-    """What can be looked at and what can be begun."""
+    """The project's runs, or recent projects, and what can be started."""
 
     BINDINGS = bindings("start")
 
@@ -87,7 +88,8 @@ class StartScreen(Screen[None]):
         self.folder = folder
         self._recent = recent
         self._problem = ""
-        self._told: RunRecord | None = None
+        self._told: tuple[RunRecord, str] | None = None
+        self._watches: dict[str, RunWatch] = {}
 
     @property
     def has_project(self) -> bool:
@@ -95,7 +97,6 @@ class StartScreen(Screen[None]):
         return (self.folder / PROJECT_FILE).is_file()
 
     def compose(self) -> ComposeResult:
-        """Make the title and one table."""
         yield LinesView(lambda width, _: self._title(width), id="status")
         yield self._runs_table() if self.has_project else self._projects_table()
         facts = TextView(id="run-facts", classes="pane")
@@ -104,7 +105,9 @@ class StartScreen(Screen[None]):
         yield KeyBar()
 
     def _runs_table(self) -> RowTable[RunRecord]:
-        table = RowTable(_RUN_COLUMNS, _paint_run, empty=_NO_RUN, follow=False, classes="pane")
+        table: RowTable[RunRecord] = RowTable(
+            _RUN_COLUMNS, self._paint_run, empty=_NO_RUN, follow=False, classes="pane"
+        )
         table.border_title = "Runs"
         return table
 
@@ -114,12 +117,10 @@ class StartScreen(Screen[None]):
         return table
 
     def on_mount(self) -> None:
-        """Fill the table, and keep it up to date."""
         self.query_one(RowTable).focus()
         self.set_interval(_REFRESH_SECONDS, self._keep_up)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Leave out what there is no room for."""
         self.set_class(event.size.height < _FACTS_FROM_ROWS, "low")
 
     def on_screen_resume(self) -> None:
@@ -138,7 +139,9 @@ class StartScreen(Screen[None]):
         rows: Sequence[RunRecord | ProjectRow]
         try:
             if self.has_project:
-                rows = read_runs(self.folder)[::-1]
+                runs = read_runs(self.folder)[::-1]
+                self._watch(runs)
+                rows = runs
             else:
                 rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
             self._problem = ""
@@ -148,25 +151,44 @@ class StartScreen(Screen[None]):
         table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
         table.show(rows)
         status = self.query_one(LinesView)
-        # A problem is told whole, however long the path in it is.
+        # A problem is shown in full, however long its paths are.
         lines = len(self._title(status.inner_size.width)) if self._problem else 0
         status.styles.height = min(lines, self.size.height // 2) if lines > _TITLE_ROWS else None
         status.repaint()
         self._show_facts()
 
+    def _watch(self, runs: Sequence[RunRecord]) -> None:
+        """Look how far the runs are that processes work on."""
+        from promptgrad_tui.screens.live.project_runs import RunWatch
+
+        running = [run.id for run in runs if run.status == "running"]
+        self._watches = {run: self._watches.get(run) or RunWatch(self.folder, run) for run in running}
+        for watch in self._watches.values():
+            watch.look()
+
+    def _paint_run(self, row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
+        name, state, *cells = _paint_run(row, widths)
+        watch = self._watches.get(row.id)
+        share = line(f" {watch.share}" if watch is not None else "", "accent")
+        return (name, (*state, *share), *cells)
+
     def _show_facts(self) -> None:
-        from promptgrad_tui.screens.start.run_facts import fact_lines
+        from promptgrad_tui.views.run.in_list import fact_lines
 
         row, view = self.query_one(RowTable).current, self.query_one(TextView)
         self.set_class(self.has_project and row is not None, "has-run")
-        if self.has_project and row is not None and row != self._told:
-            is_other = self._told is None or self._told.id != row.id
-            self._told = row
+        if not self.has_project or row is None:
+            return
+        watch = self._watches.get(row.id)
+        doing = watch.activity if watch is not None else ""
+        if (row, doing) != self._told:
+            is_other = self._told is None or self._told[0].id != row.id
+            self._told = (row, doing)
             view.border_title = one_line(row.id)
-            view.show(lambda width: fact_lines(row, width), keep_place=not is_other)
+            now = [line(f"  {doing}", "accent")] if doing else []
+            view.show(lambda width: [*now, *fact_lines(row, width)], keep_place=not is_other)
 
     def on_row_table_moved(self) -> None:
-        """Tell of the run under the cursor."""
         self._show_facts()
 
     def _title(self, columns: int) -> list[Line]:
@@ -187,20 +209,18 @@ class StartScreen(Screen[None]):
             joined(
                 [
                     line(f"{len(rows)} run{'' if len(rows) == 1 else 's'}"),
-                    line(f"{running} under way" if running else "", "accent"),
+                    line(f"{running} in progress" if running else "", "accent"),
                 ]
             ),
         ]
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        """Open a run or a project."""
         if isinstance(event.row, ProjectRow):
             self.post_message(self.ProjectChosen(event.row.folder))
         else:
             self.post_message(self.Chosen(event.row.id))
 
     def action_new_run(self) -> None:
-        """Start a run of the project."""
         self.post_message(self.Wanted("run"))
 
     def action_project(self) -> None:
@@ -208,11 +228,9 @@ class StartScreen(Screen[None]):
         self.post_message(self.Wanted("settings"))
 
     def action_demo(self) -> None:
-        """Write the demo project and run it."""
         self.post_message(self.Wanted("demo"))
 
     def action_new_project(self) -> None:
-        """Write a new project."""
         self.post_message(self.Wanted("project"))
 
     def action_try(self) -> None:
@@ -228,7 +246,6 @@ class StartScreen(Screen[None]):
             self.app.push_screen(TryScreen(source))
 
     def action_compare(self) -> None:
-        """Compare the run under the cursor with another."""
         from promptgrad_tui.screens.compare.screen import compare_with_another
 
         row = self.query_one(RowTable).current
@@ -236,14 +253,13 @@ class StartScreen(Screen[None]):
             compare_with_another(self.app, self.folder, row.id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 
-def _paint_run(row: RunRecord, widths: Sequence[int]) -> Sequence[Line]:
-    from promptgrad_tui.screens.live import project_runs
+def _paint_run(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
+    from promptgrad_tui.views.run.in_list import run_cells
 
-    return project_runs.paint(row, widths)
+    return run_cells(row)
 
 
 def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:

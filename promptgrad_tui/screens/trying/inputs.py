@@ -27,7 +27,7 @@ class FieldLine(Input):
 
 
 _BREAKS = ("ctrl+j", "shift+enter", "alt+enter")
-"""Keys that break a line, as far as a terminal can tell them from enter."""
+"""Keys that insert a line break, if the terminal can distinguish them from enter."""
 
 
 class FieldArea(TextArea):
@@ -39,7 +39,7 @@ class FieldArea(TextArea):
             event.prevent_default()
             self.insert("\n")
         elif event.key == "enter":
-            # What the class above makes of it, a line break, is not done; it goes on to the screen.
+            # Not a line break, as in the base class: the key is passed on to the screen.
             event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
@@ -47,13 +47,11 @@ class FieldArea(TextArea):
         await super()._on_paste(events.Paste(_shown(event.text)))
 
     def action_cursor_up(self, select: bool = False) -> None:
-        """Move up within the text."""
         if not select and self._row == 0:
             raise SkipAction
         super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        """Move down within the text."""
         if not select and self._row == self.wrapped_document.height - 1:
             raise SkipAction
         super().action_cursor_down(select)
@@ -67,10 +65,13 @@ class FieldArea(TextArea):
 FieldBox: TypeAlias = FieldArea | FieldLine
 
 
-def field_box(field: TryField, text: str = "") -> FieldBox:
-    """Return a box for a field; what would act on the terminal is shown in it, and is what it holds."""
+def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
+    """Return a box for a field; what would act on the terminal is shown in it, and is what it holds.
+
+    `hint` is shown in an empty box, by default what the field may contain.
+    """
     shown = _shown(text)
-    hint = _hint(field)
+    hint = one_line(hint) if hint else _hint(field)
     box: FieldBox
     if field.is_long or "\n" in shown:
         box = FieldArea(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from promptgrad_tui.screens.trying.state import Answer, Problem, TryState
-from promptgrad_tui.screens.widgets.details import heading, paragraph
 from promptgrad_tui.views.figures import count_text, tokens_text
 from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.text_blocks import heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, joined, line
 from promptgrad_tui.work.trying.messages import Answered, Side, TriedRule
 
-_WAITING: Line = line("  Type an input; enter answers it.", "dim")
+_WAITING: Line = line("  Type an input and press enter.", "dim")
 
 
 def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:
@@ -19,7 +19,7 @@ def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:
         return [_WAITING]
     lines: list[Line] = []
     differing = state.differing()
-    # What was asked for first: where there is little room, the reasoning is what may be out of sight.
+    # The requested fields first: where there is little room, the reasoning may be out of sight.
     for name, text in sorted(answer.fields().items(), key=lambda field: field[0] == "reasoning"):
         differs = name in differing
         lines += [((f"  {one_line(name)}", "dim"), ("  \u2260 differs" if differs else "", "warn"))]
@@ -37,13 +37,13 @@ def problem_lines(problem: Problem, columns: int) -> list[Line]:
 
 
 def title_lines(state: TryState, name: str, source: str) -> list[Line]:
-    """Return the two lines above: what is tried, and how the model stands."""
+    """Return the two lines above: what is tried, and the state of the model."""
     described, ready = state.described, state.ready
     rules = count_text(described.rules, "rule") if described else ""
     origin = f"of {one_line(source)}" if source and described and described.rules else ""
     parts = [line(" Try", "strong"), line(one_line(name), "accent")]
     if described:
-        parts += [line(rules if described.rules else "no rules yet: the base instructions alone")]
+        parts += [line(rules if described.rules else "no rules yet: only the base instructions")]
         parts += [line(origin, "dim")]
     if ready:
         second = [line(f" {one_line(ready.model)}"), line(one_line(ready.revision), "dim")]
@@ -83,7 +83,7 @@ def _figures(answered: Answered) -> str:
 
 def _rules(state: TryState, side: Side, answered: Answered, columns: int) -> list[Line]:
     if side == "base":
-        return [*heading("  No rules"), *paragraph("the base instructions alone", columns, "dim")]
+        return [*heading("  No rules"), *paragraph("only the base instructions", columns, "dim")]
     conditional = state.described is not None and state.described.is_conditional
     fired = [rule for rule in answered.rules if (rule.in_prompt if conditional else rule.fires)]
     others = [rule for rule in answered.rules if rule not in fired]
@@ -109,6 +109,6 @@ def _rule(rule: TriedRule, columns: int, *, has_fired: bool) -> list[Line]:
 
 def _why(rule: TriedRule) -> str:
     if not rule.trigger:
-        return "no trigger: it concerns every input"
+        return "no trigger: it applies to every input"
     share = "all" if rule.overlap >= 1 else f"{rule.overlap:.0%}"
     return f"trigger \u201c{one_line(rule.trigger)}\u201d: {share} of its words are in the input"

@@ -34,7 +34,7 @@ OnReply: TypeAlias = Callable[[Reply | Gone], object]
 
 
 class TryProcess:
-    """A worker of the Try screen; `on_reply` is called from a thread of its own."""
+    """A worker of the Try screen; `on_reply` is called from a separate thread."""
 
     def __init__(self, source: TrySource, on_reply: OnReply) -> None:
         """Start the process and let it open `source`.
@@ -55,7 +55,7 @@ class TryProcess:
         return self._process.pid
 
     def send(self, request: Request) -> None:
-        """Ask for something; a process that is gone is told by `on_reply`."""
+        """Send a request; if the process has died, `on_reply` says so."""
         assert self._process.stdin is not None
         with suppress(OSError, ValueError):
             self._process.stdin.write(request.line())
@@ -85,13 +85,13 @@ class TryProcess:
         except OSError as error:
             raise PromptGradError(
                 f"The process that holds the model can't be started: {error}.",
-                hint=f"Look at {log.parent}: is it writable?",
+                hint=f"Check that {log.parent} is writable.",
             ) from error
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            # A line that was cut off by a crash is no reply; that the process is gone is told below.
+            # A line that was cut off by a crash isn't a reply; the end of the process is reported below.
             with suppress(ValidationError):
                 reply = REPLIES.validate_json(line)
                 if not self._is_closed:
@@ -110,7 +110,7 @@ class TryProcess:
 
 def _how(code: int) -> str:
     if code >= 0:
-        return f"It ended by itself, with exit code {code}."
+        return f"It ended with exit code {code}."
     with suppress(ValueError):
         return f"It was ended by {signal.Signals(-code).name}."
     return f"It was ended by signal {-code}."

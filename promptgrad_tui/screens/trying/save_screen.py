@@ -47,9 +47,9 @@ class TrySaveScreen(ModalScreen[None]):
         self._warning = warning
         self._save = save
         self._problem: Problem | None = None
+        self._warned = ""
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box box-large try-save"):
             yield Static(
                 "Save as a training example, with the right answer", markup=False, classes="box-title"
@@ -57,8 +57,10 @@ class TrySaveScreen(ModalScreen[None]):
             yield LinesView(lambda width, _: self._given(width), id="try-given")
             with VerticalScroll(id="try-expected", can_focus=False):
                 for field in self._fields:
-                    yield field_box(field, self._answer.get(field.name, field.suggestion))
-            yield LinesView(lambda width, _: self._told(width), id="try-told")
+                    # The model's answer may be wrong: it is shown, but never used as the right answer.
+                    said = self._answer.get(field.name, "")
+                    yield field_box(field, field.suggestion, hint=f"the model said: {said}" if said else "")
+            yield LinesView(lambda width, _: self._notes(width), id="try-notes")
             yield Static(_FOOT, markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
@@ -79,18 +81,18 @@ class TrySaveScreen(ModalScreen[None]):
         self._show_told()
 
     def _show_told(self) -> None:
-        view = self.query_one("#try-told", LinesView)
+        view = self.query_one("#try-notes", LinesView)
         columns, rows = self.app.size
-        told = len(self._told(columns - 12 if columns < 90 else 76))
-        view.styles.height = told
-        # What is wrong is told whole, however long a path in it is; fields can be scrolled.
-        room = rows * 9 // 10 - _ROWS_OF_THE_REST - told
+        height = len(self._notes(columns - 12 if columns < 90 else 76))
+        view.styles.height = height
+        # A problem is shown in full, however long its paths are; fields can be scrolled.
+        room = rows * 9 // 10 - _ROWS_OF_THE_REST - height
         self.query_one("#try-expected").styles.max_height = (
             None if self.has_class("low") else max(min(room, _MOST_ROWS_OF_FIELDS), 3)
         )
         view.repaint()
 
-    def _told(self, columns: int) -> list[Line]:
+    def _notes(self, columns: int) -> list[Line]:
         if self._problem is not None:
             return problem_lines(self._problem, columns)
         return problem_lines(("", self._warning), columns)[1:] if self._warning else []
@@ -110,5 +112,20 @@ class TrySaveScreen(ModalScreen[None]):
         self.action_save()
 
     def action_save(self) -> None:
-        """Ask for the example to be kept."""
-        self._save({box.name or "": text_of(box) for box in boxes_in(self)})
+        """Ask for the example to be kept; a value that no example has is asked about once."""
+        expected = {box.name or "": text_of(box) for box in boxes_in(self)}
+        unknown = _unknown(self._fields, expected)
+        if unknown and unknown != self._warned:
+            self._warned = unknown
+            self.show_problem(unknown, "Press ctrl+s again to save it anyway.")
+            return
+        self._save(expected)
+
+
+def _unknown(fields: Sequence[TryField], expected: Mapping[str, str]) -> str:
+    """Return a sentence on the first value that no example has, where the values of examples are few."""
+    for field in fields:
+        value = expected.get(field.name, "").strip()
+        if field.choices and value and value not in field.choices:
+            return f"No example has {field.name} = {one_line(value)}. They have {', '.join(field.choices)}."
+    return ""

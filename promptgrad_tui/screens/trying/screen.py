@@ -18,10 +18,10 @@ from promptgrad_tui.screens.trying.lines import answer_lines, problem_lines, tit
 from promptgrad_tui.screens.trying.process import Gone, TryProcess
 from promptgrad_tui.screens.trying.save_screen import TrySaveScreen
 from promptgrad_tui.screens.trying.state import TryState
-from promptgrad_tui.screens.widgets.details import heading
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line
 from promptgrad_tui.work.trying.messages import (
     Cancel,
@@ -40,13 +40,11 @@ _SIDE_BY_SIDE_FROM = 70
 _DRAWINGS_PER_SECOND = 20
 _BASE = "Base instructions"
 _FIRST = "Input"
-_UNDER_WAY = (
-    "A run of this project is under way. If it is interrupted, it can't be resumed once its data has changed."
-)
+_UNDER_WAY = "The run in progress doesn't use this example; the next run will."
 
 
 class TryScreen(Screen[None]):
-    """Answers what a person types, with both programs at once; a worker of its own holds the model."""
+    """Answers what a person types with both programs; a separate worker holds the model."""
 
     BINDINGS = bindings("try")
 
@@ -75,7 +73,7 @@ class TryScreen(Screen[None]):
         """Make the title, room for the inputs, and both answers."""
         yield LinesView(lambda *_: self._title(), classes="title two-lines")
         with VerticalScroll(id="try-inputs", can_focus=False):
-            # Which fields there are isn't known before the program is built: a person may type meanwhile.
+            # The fields aren't known until the program is built, but a person can already type.
             yield field_box(TryField(name=_FIRST, is_long=True))
         yield TextView(id="try-problem", classes="pane")
         with Horizontal(id="try-answers"):
@@ -84,7 +82,6 @@ class TryScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start the worker."""
         self.query_one("#base").border_title = _BASE
         self.query_one("#try-problem").border_title = "That didn't work"
         self._boxes[0].focus()
@@ -92,7 +89,6 @@ class TryScreen(Screen[None]):
         self._start()
 
     def on_unmount(self) -> None:
-        """End the worker, and what it is doing."""
         if self._process is not None:
             self._process.close()
 
@@ -120,7 +116,6 @@ class TryScreen(Screen[None]):
         self._draw()
 
     async def on_try_screen_said(self, message: Said) -> None:
-        """Take in what the worker said."""
         if message.worker != self._workers:
             return
         reply = message.reply
@@ -238,16 +233,13 @@ class TryScreen(Screen[None]):
         self._draw()
 
     def action_cancel(self) -> None:
-        """End the answers under way."""
         if self._process is not None:
             self._process.send(Cancel(id=self._state.request))
 
     def action_older(self) -> None:
-        """Take the input that was tried before."""
         self._show_inputs(self._history.older(self._inputs))
 
     def action_newer(self) -> None:
-        """Take the input that was tried after this one."""
         self._show_inputs(self._history.newer(self._inputs))
 
     def _show_inputs(self, inputs: dict[str, str]) -> None:
@@ -282,11 +274,10 @@ class TryScreen(Screen[None]):
     def _close_form(self, saved: Saved) -> None:
         if self._form is not None and self._form.is_current:
             self._form.dismiss()
-        told = f"Saved as {saved.where}; {count_text(saved.n, 'training example')} now."
-        self.notify(told, markup=False)
+        text = f"Saved as {saved.where}; {count_text(saved.n, 'training example')} now."
+        self.notify(text, markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply now."""
         state = self._state
         match action:
             case "cancel":

@@ -1,8 +1,8 @@
-"""Which rules are tried: those of a run as it stands, as a review would leave them, or of an artifact."""
+"""Which rules are tried: the current ones of a run, as a review would leave them, or those of an artifact."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ from engine.journal.events import ReviewApplied, RunStarted
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.programs.rules import Rule, RuleSet
 from promptgrad_tui.screens.live.project_runs import SCREEN_WAITS_SECONDS
-from promptgrad_tui.views.story import RunStory
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.trying.messages import TrySource
 
 if TYPE_CHECKING:
-    from promptgrad_tui.screens.live.decisions import RuleDecision
+    from engine.journal.decisions import Decision
     from promptgrad_tui.screens.live.session import RunSession
 
 
@@ -23,18 +23,18 @@ def source_of_artifact(project: Path, artifact: Path) -> TrySource:
     return TrySource(project=project, artifact=artifact, title="/".join(artifact.parts[-3:]))
 
 
-def source_of_session(session: RunSession, decisions: Iterable[RuleDecision] = ()) -> TrySource:
+def source_of_session(session: RunSession, decisions: Mapping[str, Decision] | None = None) -> TrySource:
     """Try a run's rules as they stand; decisions that aren't applied count too."""
     live = session.live
     rules = RuleSet(live.rules_now)
     known = {row.rule.id: row.rule for row in live.tests.values()}
     titles = [f"run {session.run}"] + (["as reviewed"] if live.review else [])
-    for decision in decisions:
-        rule = known.get(decision.rule)
+    for name, decision in (decisions or {}).items():
+        rule = known.get(name)
         if rule is not None:
             rules = _decided(rules, rule, decision, known)
             titles[1:] = ["with your decisions"]
-    return _source(session.project, " ".join(titles), rules, session.options, live.story.started)
+    return _source(session.project, " ".join(titles), rules, session.options, live.started)
 
 
 def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
@@ -72,11 +72,10 @@ def _source(
     )
 
 
-def _decided(rules: RuleSet, rule: Rule, decision: RuleDecision, known: Mapping[str, Rule]) -> RuleSet:
-    said = decision.for_engine()
-    if said.choice == "drop":
+def _decided(rules: RuleSet, rule: Rule, decision: Decision, known: Mapping[str, Rule]) -> RuleSet:
+    if decision.choice == "drop":
         return rules.removing(rule)
-    if said.choice == "edit":
-        edited = said.of(rule, known)
+    if decision.choice == "edit":
+        edited = decision.of(rule, known)
         return rules.replacing([rule], edited) if rule in rules else rules.adding(edited)
     return rules if rule in rules else rules.adding(rule)

@@ -1,4 +1,4 @@
-"""What the Try screen knows: how the worker stands, and both answers as they come. Needs no screen."""
+"""The state of the Try screen: the worker, and both answers as they arrive. Needs no screen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Problem: TypeAlias = tuple[str, str]
 """What happened, and what to do about it."""
 
 _GONE_HINT = (
-    "ctrl+r starts it again; what you typed is kept. `promptgrad doctor` says whether llama.cpp works here."
+    "ctrl+r starts it again; your text is kept. `promptgrad doctor` says whether llama.cpp works here."
 )
 
 
@@ -122,7 +122,7 @@ class TryState:
     def _lose(self, gone: Gone) -> None:
         words = f" Its last words:\n{gone.words}" if gone.words else ""
         self.phase = "gone"
-        self.problem = (f"The process that held the model is gone. {gone.how}{words}", _GONE_HINT)
+        self.problem = (f"The model's process has died. {gone.how}{words}", _GONE_HINT)
         for answer in self.answers.values():
             if answer.state == "running":
                 answer.state = "cancelled"

@@ -7,32 +7,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, RulesChanged
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, line
 
 _AXIS = 6
 _COMING_AND_GOING = 1
 _TICKS = (5, 10, 20, 50)
-_ROWS_APART = 1.5
-LEGEND = "\u25cf epoch  \u25c6 best  \u2717 rolled back  \u00b7\u00b7 baseline"
+_SAME = 1e-6
+LEGEND = "\u25cf epoch  \u25c6 best  \u2717 rolled back  \u25c7 review  \u00b7\u00b7 baseline"
 _SPACE: tuple[str, Tone] = (" ", "")
 
 
 @dataclass(frozen=True)
 class ChartData:
-    """What the chart shows; `n_epochs` is how many the run plans, `changes` are in the order of the run."""
+    """What the chart shows; `n_epochs` is how many the run plans, `changes` are in the order of the run.
+
+    `reviews` are the scores that reviews after the run came to.
+    """
 
     epochs: Sequence[EpochFinished]
     changes: Sequence[tuple[RulesChanged, int]]
     n_epochs: int
     batches_per_epoch: int
+    reviews: Sequence[Interval] = ()
 
 
 def score_chart(data: ChartData, columns: int, rows: int) -> list[Line]:
     """Return `rows` lines of `columns` cells: epochs from left to right, scores from bottom to top.
 
     `●` is an epoch's validation score, `◆` the best, `✗` one that was rolled back, `│` their 95 % intervals,
-    the dotted line the baseline; the last but one line tells rules added (+) and gone (-) at the batch
+    the dotted line the baseline; the last line but one shows rules added (+) and gone (-) at the batch
     they came with.
     """
     height = rows - 1 - _COMING_AND_GOING
@@ -51,11 +56,25 @@ class _Canvas:
         self.width, self.height = width, height
         lows = [epoch.validation.low for epoch in data.epochs]
         highs = [epoch.validation.high for epoch in data.epochs]
-        self.low = max(min(lows) - 0.05, 0.0)
-        self.high = min(max(highs) + 0.05, 1.0)
+        lows += [review.low for review in data.reviews]
+        highs += [review.high for review in data.reviews]
+        self._scale(max(min(lows) - 0.05, 0.0), min(max(highs) + 0.05, 1.0))
         self._marks: dict[tuple[int, int], tuple[str, Tone]] = {}
-        last = max(data.n_epochs, data.epochs[-1].epoch, 1)
-        self._step = (width - 3) / last
+        self._last = max(data.n_epochs, data.epochs[-1].epoch, 1)
+        self._step = (width - 3) / (self._last + len(data.reviews))
+
+    def _scale(self, low: float, high: float) -> None:
+        """Choose round scores at rows that stand evenly apart, with as little above them as can be."""
+        rows = self.height - 1
+        found = []
+        for step in _TICKS:
+            for apart in range(2, max(rows, 2) + 1):
+                bottom = int(low * 100) // step * step
+                top = bottom + step * rows / apart
+                if top >= high * 100 - _SAME:
+                    found.append((top, step, apart, bottom))
+        top, self._tick, self._apart, bottom = min(found, default=(100, 50, max(rows, 1), 0))
+        self.low, self.high = bottom / 100, top / 100
 
     def draw(self) -> None:
         baseline = self._data.epochs[0].validation.score
@@ -67,6 +86,8 @@ class _Canvas:
         best = max(self._data.epochs, key=lambda epoch: epoch.validation.score)
         for epoch in self._data.epochs:
             self._point(epoch, is_best=epoch is best)
+        for number, review in enumerate(self._data.reviews, 1):
+            self._interval(self.column_of(self._last + number), review, "accent", "\u25c7")
         for epoch in self._data.epochs:
             self._label(epoch)
 
@@ -78,10 +99,13 @@ class _Canvas:
             self._marks[self.row_of(score), column] = ("\u00b7", "accent")
 
     def _point(self, epoch: EpochFinished, *, is_best: bool) -> None:
-        column, scores = self.column_of(epoch.epoch), epoch.validation
+        column = self.column_of(epoch.epoch)
         is_gone = epoch.outcome == "rolled_back"
         tone: Tone = "bad" if is_gone else "good" if is_best else "accent"
         mark = "\u2717" if is_gone else "\u25c6" if is_best else "\u25cf"
+        self._interval(column, epoch.validation, tone, mark)
+
+    def _interval(self, column: int, scores: Interval, tone: Tone, mark: str) -> None:
         for row in range(self.row_of(scores.high), self.row_of(scores.low) + 1):
             self._marks[row, column] = ("\u2502", tone)
         self._marks[self.row_of(scores.score), column] = (mark, tone)
@@ -108,11 +132,13 @@ class _Canvas:
         return round((1 - min(max(share, 0.0), 1.0)) * (self.height - 1))
 
     def ticks(self) -> dict[int, str]:
-        """Round scores at the rows nearest to them, as many as stand apart."""
-        rows_of_one = (self.height - 1) / ((self.high - self.low) or 1.0)
-        step = next((step for step in _TICKS if step / 100 * rows_of_one >= _ROWS_APART), _TICKS[-1])
-        scores = (count / 100 for count in range(0, 101, step))
-        return {self.row_of(score): f"{score:.2f}" for score in scores if self.low <= score <= self.high}
+        """Round scores at their rows, evenly apart; none above 1."""
+        found = {}
+        for row in range(self.height - 1, -1, -self._apart):
+            score = self.low + (self.height - 1 - row) / self._apart * self._tick / 100
+            if score <= 1.0 + _SAME:
+                found[row] = f"{score:.2f}"
+        return found
 
     def row(self, row: int) -> Line:
         marks = (self._marks.get((row, column), _SPACE) for column in range(self.width))
@@ -137,6 +163,9 @@ class _Canvas:
             name = "base" if epoch == 0 else f"{epoch}"
             column = min(max(self.column_of(epoch) - len(name) // 2, 0), self.width - len(name))
             names[column] = [(name, "" if epoch in known else "dim")]
+        for number in range(1, len(self._data.reviews) + 1):
+            column = min(self.column_of(self._last + number), self.width - 2)
+            names[column] = [(f"r{number}", "accent")]
         return (("epoch ".ljust(_AXIS), "dim"), *_placed(names, self.width - 1))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from rich.cells import cell_len, chop_cells
 from textual.app import App, ComposeResult
 from textual.screen import Screen
 
@@ -13,30 +12,39 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
-from promptgrad_tui.views.sanitize import one_line, visible, wrap
-from promptgrad_tui.views.toned_lines import Line, Tone, line
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.toned_lines import Line, line
 
 _REFRESH_SECONDS = 0.3
-_ALIGNED_FROM = 48
 
 
 Detail: TypeAlias = tuple[str, Callable[[int], list[Line]]]
 """A title, and what makes the lines of a text for a width in cells."""
 
 
-def show_row(app: App[Any], table: RowTable[Any], describe: Callable[[Any], Detail], *, grows: bool) -> None:
-    """Show everything about the row under a table's cursor; one may go on to the rows around it."""
+def show_row(
+    app: App[Any],
+    table: RowTable[Any],
+    describe: Callable[[Any], Detail],
+    *,
+    grows: bool,
+    follows: bool = False,
+) -> None:
+    """Show everything about the row under a table's cursor; one may go on to the rows around it.
+
+    One that `grows` and `follows` is opened at its end, and stays there.
+    """
 
     def step(rows: int) -> Detail | None:
         before = table.cursor
         table.move_to(before + rows)
         return describe(table.current) if table.cursor != before else None
 
-    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step))
+    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step, follows=follows))
 
 
 class DetailScreen(Screen[None]):
-    """Shows one text under a title; one that `grows` is made anew while it is on the screen.
+    """Shows one text under a title; one that `grows` is made again while it is on the screen.
 
     `step` gives another text that belongs so many rows further, or None where there is none.
     """
@@ -50,76 +58,35 @@ class DetailScreen(Screen[None]):
         *,
         grows: bool = False,
         step: Callable[[int], Detail | None] | None = None,
+        follows: bool = False,
     ) -> None:
         super().__init__()
         self._title = title
         self._make = make
         self._grows = grows
         self._step = step
+        self._follows = follows
 
     def compose(self) -> ComposeResult:
-        """Make the title and the text."""
         yield LinesView(lambda *_: [line(f" {one_line(self._title)}", "strong")], classes="title")
         yield TextView()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the text."""
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
+        if self._grows and self._follows:
+            view.call_after_refresh(view.scroll_end, animate=False)
         if self._grows:
             self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hide the keys that don't apply."""
         return action != "step" or self._step is not None
 
     def action_step(self, rows: int) -> None:
-        """Show another row."""
         found = self._step(rows) if self._step is not None else None
         if found is not None:
             self._title, self._make = found
             self.query_one(LinesView).repaint()
             self.query_one(TextView).show(self._make)
-
-
-def heading(text: str) -> list[Line]:
-    """Return a heading with the empty line before it."""
-    return [(), line(text, "strong")]
-
-
-def paragraph(text: str, columns: int, tone: Tone = "") -> list[Line]:
-    """Return a text for people, wrapped at words and indented by two."""
-    return [line(part, tone) for part in wrap(text, columns, "  ")]
-
-
-def verbatim(text: str, columns: int, tone: Tone = "") -> list[Line]:
-    """Return a text exactly as it is, spaces and all, with long lines broken."""
-    lines: list[Line] = []
-    width = max(columns - 2, 8)
-    for row in visible(text).split("\n"):
-        lines += [line(f"  {part}", tone) for part in broken(row, width)]
-    return lines
-
-
-def broken(text: str, columns: int) -> list[str]:
-    """Return a line as pieces of at most `columns` cells, cut after spaces where there are any."""
-    pieces: list[str] = []
-    while cell_len(text) > columns:
-        piece = chop_cells(text, columns)[0]
-        cut = piece.rfind(" ") + 1
-        piece = piece[:cut] if cut > columns // 2 else piece
-        pieces.append(piece)
-        text = text[len(piece) :]
-    return [*pieces, text]
-
-
-def fact(name: str, value: str, columns: int, tone: Tone = "") -> list[Line]:
-    """Return a name and a value beside it; where there is little room, the value goes on under its name."""
-    if columns < _ALIGNED_FROM:
-        head = f"  {name}  "
-        begin, *more = wrap(value, columns, "    ", head)
-        return [((head, "dim"), (begin.removeprefix(head), tone)), *(line(part, tone) for part in more)]
-    first, *rest = wrap(value, max(columns - 16, 10))
-    return [((f"  {name:<14}", "dim"), (first, tone)), *(line(" " * 16 + part, tone) for part in rest)]

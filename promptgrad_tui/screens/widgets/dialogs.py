@@ -10,6 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
 
@@ -19,8 +20,10 @@ from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 _TINY_BELOW_ROWS = 16
-_WIDEST, _BESIDE_LINES = 84, 7
-"""A large box in cells, and what of it is border, padding and scrollbar."""
+_WIDEST, _WIDE, _BESIDE_LINES = 84, 76, 7
+"""A large box and a usual one in cells, and what of them is border, padding and scrollbar."""
+_ROWS_BESIDE_TEXT = 8
+"""Border, padding, title, margins, and the line that cancels."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,41 @@ class QuestionScreen(BoxScreen[str]):
         self._choices = choices
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box"):
             yield Static(self._title, markup=False, classes="box-title")
             if self._text:
-                yield Static(self._text, markup=False, classes="box-text")
+                yield TextView(classes="box-text")
             for choice in (*self._choices, Choice("esc", "Cancel", "")):
                 yield Static(f" {choice.key:>5}  {choice.label}", markup=False, classes="choice")
 
+    def on_mount(self) -> None:
+        """Show the text; where it is longer than the box, it can be scrolled."""
+        self.tell(self._text)
+
+    def tell(self, text: str) -> None:
+        """Show another text instead."""
+        self._text = text
+        for view in self.query(TextView):
+            view.show(lambda width: [line(row) for row in wrap(self._text, width)])
+        self._give_room(self.app.size)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give the text as much room as it needs, if there is that much."""
+        self._give_room(event.size)
+
+    def _give_room(self, size: Size) -> None:
+        columns = min(_WIDE, size.width * 95 // 100) - _BESIDE_LINES
+        room = size.height * 9 // 10 - len(self._choices) - _ROWS_BESIDE_TEXT
+        for view in self.query(TextView):
+            view.styles.height = max(min(len(wrap(self._text, columns)), room), 2)
+
     def on_key(self, event: events.Key) -> None:
-        """Answer with the choice of that key."""
         for choice in self._choices:
             if event.key == choice.key or event.character == choice.key:
                 event.stop()
                 self.dismiss(choice.value)
 
     def on_click(self, event: events.Click) -> None:
-        """Answer with the choice under the mouse."""
         labels = list(self.query(".choice"))
         if event.widget in labels:
             number = labels.index(event.widget)
@@ -89,32 +110,27 @@ class PanelScreen(BoxScreen[None]):
         self._tone = tone
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes=f"box box-large {self._tone}"):
             yield Static(self._title, markup=False, classes="box-title")
             yield TextView()
             yield Static("esc  Close", markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
-        """Show the lines."""
         view = self.query_one(TextView)
         view.show(self._make)
         view.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make the box as high as its lines need."""
         columns = min(_WIDEST, event.size.width * 95 // 100) - _BESIDE_LINES
         self.query_one(".box").styles.height = len(self._make(columns)) + 8
 
 
 def error_panel(error: PromptGradError) -> PanelScreen:
-    """Return the panel that tells an error and what to do about it."""
+    """Return the panel that shows an error and what to do about it."""
 
     def lines(columns: int) -> list[Line]:
-        told = [line(text) for text in wrap(error.message, columns)]
-        return (
-            [*told, (), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else told
-        )
+        hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
+        return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
     return PanelScreen("That didn't work", lines, tone="bad")
 
@@ -124,19 +140,35 @@ class InputScreen(BoxScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, title: str, value: str = "", placeholder: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        placeholder: str = "",
+        *,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._value = value
         self._placeholder = placeholder
+        self._on_change = on_change
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="box box-low"):
             yield Static(self._title, markup=False, classes="box-title")
             yield Input(self._value, placeholder=self._placeholder)
 
+    def on_mount(self) -> None:
+        """Leave what is behind the box in sight where it follows what is typed."""
+        self.set_class(self._on_change is not None, "at-the-foot")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._on_change is not None and event.value != self._value:
+            self._value = event.value
+            self._on_change(event.value)
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Give the text back."""
         event.stop()
         self.dismiss(event.value)

@@ -15,7 +15,7 @@ from promptgrad_tui.screens.keys.actions import ACTIONS, Scope, key_text
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.toned_lines import Line, Tone
 
-_LAST: tuple[Scope, ...] = ("app", "table")
+_LAST: tuple[Scope, ...] = ("table", "app")
 _IN_BAR = [
     action.id
     for action in sorted(
@@ -23,7 +23,7 @@ _IN_BAR = [
     )
     if action.footer
 ]
-"""A screen's own actions first, those of all screens after them."""
+"""A screen's own actions first, then those of a table, then those of all screens."""
 
 _FIRST_SCREENS = 2
 """Textual's own, and the start page: there is nothing to go back to."""
@@ -40,7 +40,6 @@ class KeyBar(LinesView):
         self._places: list[tuple[int, int, Binding, DOMNode]] = []
 
     def on_mount(self) -> None:
-        """Keep up with what is valid."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
 
     def _bindings_updated(self, screen: Screen[object]) -> None:
@@ -81,7 +80,6 @@ class KeyBar(LinesView):
         return ("help", "leave") if is_first else ("leave_screen", "help", "leave")
 
     async def on_click(self, event: events.Click) -> None:
-        """Do what the key under the mouse would do."""
         for start, end, binding, node in self._places:
             if start <= event.x < end:
                 await self.app.run_action(binding.action, node)

@@ -1,4 +1,4 @@
-"""A file or a text in the person's own editor, with the terminal lent to it meanwhile."""
+"""A file or a text in the person's own editor, which borrows the terminal."""
 
 from __future__ import annotations
 

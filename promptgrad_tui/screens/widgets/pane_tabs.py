@@ -14,16 +14,27 @@ _BESIDE_NAME = 4
 
 
 class PaneTabs(LinesView):
-    """Names panes, and goes to the one that is clicked; `front` tells which is in front, from 0."""
+    """Names panes, and goes to the one that is clicked; `front` says which is in front, from 0.
 
-    def __init__(self, names: Sequence[str], front: Callable[[], int], *, id: str) -> None:  # noqa: A002
-        super().__init__(lambda width, _: [tabs_line(names, front(), width)], id=id)
+    `names` may be a function, for names that say how much there is in a pane.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] | Callable[[], Sequence[str]],
+        front: Callable[[], int],
+        *,
+        id: str,  # noqa: A002
+    ) -> None:
+        super().__init__(lambda width, _: [tabs_line(self._named(), front(), width)], id=id)
         self._names = names
         self._front = front
 
+    def _named(self) -> Sequence[str]:
+        return self._names() if callable(self._names) else self._names
+
     async def on_click(self, event: events.Click) -> None:
-        """Go to the pane under the mouse."""
-        shown = _shown(self._names, self._front(), self.inner_size.width)
+        shown = _shown(self._named(), self._front(), self.inner_size.width)
         ends = accumulate(_BESIDE_NAME - 1 + (len(name) + 1 if name else 0) for name in shown)
         number = next((number for number, end in enumerate(ends, 1) if event.x < end), None)
         if number is not None:
@@ -33,7 +44,7 @@ class PaneTabs(LinesView):
 def tabs_line(names: Sequence[str], front: int, columns: int) -> Line:
     """Return the panes' numbers and names; in front is the one with index `front`, from 0, or none by -1.
 
-    Where there is no room for all of the names, only that of the pane in front stands there.
+    If there is no room for all of the names, only that of the pane in front is shown.
     """
     runs: list[tuple[str, Tone]] = []
     for number, name in enumerate(_shown(names, front, columns)):

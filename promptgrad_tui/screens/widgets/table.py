@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from textual import events
@@ -20,6 +22,8 @@ _Drawn: TypeAlias = tuple[Line, int, str]
 """A line of the screen: its text, its width, and its kind."""
 
 _GAP = 2
+_MOST_SORTED = 5_000
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _MARKS = {"cursor": CURSOR, "cursor-blurred": "\u25b9"}
 
 
@@ -69,6 +73,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         *,
         empty: str,
         follow: bool = True,
+        sortable: bool = True,
         id: str | None = None,  # noqa: A002 - Textual's name
         classes: str | None = None,
     ) -> None:
@@ -77,7 +82,10 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self._paint = paint
         self.empty = empty
         self._follow = follow
+        self._sortable = sortable
         self._rows: Sequence[T] = ()
+        self._given: Sequence[T] = ()
+        self._sort: tuple[int, bool] | None = None
         self._count = 0
         self._cursor = 0
         self._widths: tuple[int, list[int]] = (-1, [])
@@ -88,6 +96,10 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         # The list may be the very one of before, grown in place: its length then was kept.
         before, self._count = self._count, len(rows)
         was_last = self._cursor >= before - 1
+        self._given = rows
+        if cursor is None and self._sort is not None:
+            self._show_sorted()
+            return
         self._rows = rows
         size = Size(self.size.width, len(rows) + 1)
         if self.virtual_size != size:
@@ -96,6 +108,59 @@ class RowTable(TonedView, Generic[T], can_focus=True):
             cursor = len(rows) - 1 if self._follow and was_last and len(rows) != before else self._cursor
         self._move(cursor)
         self._draw_changed()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Hide the keys that don't apply to rows whose order says something."""
+        return self._sortable if action == "sort" else True
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column that is shown, or by none again; a step of 0 turns the order round."""
+        if len(self._given) > _MOST_SORTED:
+            self.notify(f"More than {_MOST_SORTED:,} rows stay in their order.", severity="warning")
+            return
+        widths = self._column_widths(self.inner_size.width)
+        shown = [number for number, width in enumerate(widths) if width]
+        if step == 0:
+            self._sort = (self._sort[0], not self._sort[1]) if self._sort else (shown[0], True)
+        else:
+            place = shown.index(self._sort[0]) + 1 if self._sort and self._sort[0] in shown else 0
+            self._sort = (shown[place], False) if place < len(shown) else None
+        self._show_sorted()
+
+    def _show_sorted(self) -> None:
+        """Put the rows into the chosen order; the cursor stays on its record."""
+        current = self.current
+        if self._sort is None:
+            self._rows = self._given
+        else:
+            column, is_backwards = self._sort
+            self._rows = sorted(self._given, key=lambda row: self._key(row, column), reverse=is_backwards)
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        place = next((number for number, row in enumerate(self._rows) if row is current), self._cursor)
+        self._move(place)
+        self._draw_changed()
+
+    def _key(self, row: T, column: int) -> tuple[int, float, str]:
+        """Return what a row is sorted by: a number, else a text; of a change its end; what is empty last."""
+        text = plain(self._paint(row, [0] * len(self._columns))[column]).strip()
+        numbers = _NUMBER.findall(text)
+        if numbers and (text[0] in "+-." or text[0].isdigit()):
+            number = numbers[-1] if "\u2192" in text else numbers[0]
+            return 0, float(number.replace(",", "")), text
+        return (1 if text.strip("-") else 2), 0.0, text.casefold()
+
+    def jump(self, text: str) -> bool:
+        """Put the cursor on the row with that number, or the first one with a cell that begins so."""
+        if text.isdigit() and 1 <= int(text) <= len(self._rows):
+            self._move(int(text) - 1)
+            return True
+        wanted = text.casefold()
+        for number, row in enumerate(self._rows):
+            cells = self._paint(row, [0] * len(self._columns))
+            if any(plain(cell).strip().casefold().startswith(wanted) for cell in cells):
+                self._move(number)
+                return True
+        return False
 
     @property
     def rows(self) -> Sequence[T]:
@@ -115,6 +180,10 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     def move_to(self, row: int) -> None:
         """Put the cursor on a row."""
         self._move(row)
+
+    def way_back(self) -> Callable[[], None]:
+        """Return what goes back to where a person is now."""
+        return partial(self._move, self._cursor)
 
     def find(self, text: str, *, backwards: bool = False) -> bool:
         """Put the cursor on the next row that holds `text`, in any case; False if there is none."""
@@ -157,7 +226,6 @@ class RowTable(TonedView, Generic[T], can_focus=True):
             self.scroll_to(y=self._cursor - visible_rows + 1, animate=False, force=True)
 
     def on_resize(self) -> None:
-        """Keep the cursor in view."""
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
         self._reveal()
 
@@ -174,31 +242,24 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self._move(row)
 
     def action_up(self) -> None:
-        """Move the cursor up."""
         self._move(self._cursor - 1)
 
     def action_down(self) -> None:
-        """Move the cursor down."""
         self._move(self._cursor + 1)
 
     def action_page_up(self) -> None:
-        """Move the cursor up by a page."""
         self._move(self._cursor - max(self.size.height - 2, 1))
 
     def action_page_down(self) -> None:
-        """Move the cursor down by a page."""
         self._move(self._cursor + max(self.size.height - 2, 1))
 
     def action_first(self) -> None:
-        """Move the cursor to the first row."""
         self._move(0)
 
     def action_last(self) -> None:
-        """Move the cursor to the last row."""
         self._move(len(self._rows) - 1)
 
     def action_open(self) -> None:
-        """Open the row under the cursor."""
         if self.current is not None:
             self.post_message(self.Opened(self))
 
@@ -210,7 +271,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def _line(self, y: int, width: int) -> _Drawn:
         if y == 0:
-            titles = [line(column.title) for column in self._columns]
+            titles = [line(f"{column.title}{self._sign(n)}") for n, column in enumerate(self._columns)]
             return self._arranged(titles, width, " "), width, "heading"
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
@@ -218,6 +279,11 @@ class RowTable(TonedView, Generic[T], can_focus=True):
             kind = self._kind(row)
             return self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind
         return line(f" {self.empty}", "dim") if row == 0 else BLANK, width, ""
+
+    def _sign(self, column: int) -> str:
+        if self._sort is None or self._sort[0] != column:
+            return ""
+        return "\u25be" if self._sort[1] else "\u25b4"
 
     def _kind(self, row: int) -> str:
         if row != self._cursor:

@@ -61,7 +61,7 @@ class TonedView(ScrollView):
         return Style(color=foreground.rich_color, bgcolor=background.rich_color, bold=bold)
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """Let a scrollbar that appears stand where the view is: Textual tells it of later moves only."""
+        """Put a new scrollbar where the view is: Textual only informs it of later moves."""
         if shown:
             self.vertical_scrollbar.position = self.scroll_y
 
@@ -72,7 +72,7 @@ class TonedView(ScrollView):
 
 
 class LinesView(TonedView):
-    """Lines that fill the widget and are painted anew whenever it is refreshed."""
+    """Lines that fill the widget and are painted again whenever it is refreshed."""
 
     def __init__(self, paint: Painter, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -80,7 +80,7 @@ class LinesView(TonedView):
         self._painted: tuple[Size, Sequence[Line]] | None = None
 
     def repaint(self) -> None:
-        """Paint anew."""
+        """Paint again."""
         self._painted = None
         self.refresh()
 
@@ -123,6 +123,24 @@ class TextView(TonedView, can_focus=True):
         """All of the text."""
         return "\n".join(plain(runs).rstrip() for runs in self._lines)
 
+    def way_back(self) -> Callable[[], None]:
+        """Return what goes back to where a person is now."""
+        match, top = self._match, round(self.scroll_y)
+
+        def go_back() -> None:
+            self._match = match
+            self.scroll_to(y=top, animate=False, force=True)
+            self.refresh()
+
+        return go_back
+
+    def jump(self, text: str) -> bool:
+        """Scroll to the line with that number, from 1."""
+        if not text.isdigit() or not 1 <= int(text) <= len(self._lines):
+            return False
+        self.scroll_to(y=int(text) - 1, animate=False, force=True)
+        return True
+
     def find(self, text: str, *, backwards: bool = False) -> bool:
         """Scroll to the next line that holds `text`, in any case; False if there is none."""
         wanted, count = text.casefold(), len(self._lines)
@@ -137,7 +155,6 @@ class TextView(TonedView, can_focus=True):
         return False
 
     def on_resize(self) -> None:
-        """Wrap the text for the new width."""
         self._wrap()
 
     def _wrap(self) -> None:
@@ -154,25 +171,19 @@ class TextView(TonedView, can_focus=True):
         return self.strip(runs, self.inner_size.width, "match" if row == self._match else "")
 
     def action_up(self) -> None:
-        """Scroll up."""
         self.scroll_relative(y=-1, animate=False)
 
     def action_down(self) -> None:
-        """Scroll down."""
         self.scroll_relative(y=1, animate=False)
 
     def action_page_up(self) -> None:
-        """Scroll up by a page."""
         self.scroll_relative(y=2 - self.size.height, animate=False)
 
     def action_page_down(self) -> None:
-        """Scroll down by a page."""
         self.scroll_relative(y=self.size.height - 2, animate=False)
 
     def action_first(self) -> None:
-        """Go to the top."""
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
-        """Go to the bottom."""
         self.scroll_to(y=self.virtual_size.height, animate=False)

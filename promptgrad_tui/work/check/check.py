@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptgrad_tui.views.findings import Finding, exit_code_of, show_findings
 from promptgrad_tui.views.progress_lines import ProgressLines
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
-from promptgrad_tui.work.check.findings import Finding, exit_code_of, tell
-from promptgrad_tui.work.check.report import CheckReport, Told
+from promptgrad_tui.work.check.report import CheckItem, CheckReport
 from promptgrad_tui.work.code.offline import import_dspy_offline
 
 if TYPE_CHECKING:
@@ -23,22 +22,28 @@ if TYPE_CHECKING:
 def check_as_text(folder: Path, upto: Part) -> int:
     """Write the findings for a person as they come, and return the exit code."""
     with StatusLine(Terminal.stderr()) as status:
-        told = _told(folder, upto, status.show)
-        return tell((item for item in told if isinstance(item, Finding)), Terminal.stdout())
+        return show_findings(_findings(folder, upto, status), Terminal.stdout())
 
 
 def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
     """Write one JSON object, a `CheckReport`, and return the exit code."""
     terminal = Terminal.stdout()
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
-    # What the project's own Python prints is no JSON.
-    with progress as status, redirect_stdout(sys.stderr):
-        report = CheckReport.of(list(_told(folder, upto, status.show)))
+    with progress as status:
+        report = CheckReport.of(list(_items(folder, upto, status.show)))
     terminal.line(report.model_dump_json())
     return exit_code_of(report.findings)
 
 
-def _told(folder: Path, upto: Part, on_progress: Progress) -> Iterator[Told]:
+def _findings(folder: Path, upto: Part, status: StatusLine) -> Iterator[Finding]:
+    for item in _items(folder, upto, status.show):
+        if isinstance(item, Finding):
+            # It is written over the progress.
+            status.clear()
+            yield item
+
+
+def _items(folder: Path, upto: Part, on_progress: Progress) -> Iterator[CheckItem]:
     on_progress("Loading DSPy", 0.0)
     import_dspy_offline()
     from promptgrad_tui.work.check.preflight import inspect_project

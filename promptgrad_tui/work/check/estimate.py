@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from engine.learning.progress import Workload
 from engine.project.config import PromptGradConfig
 from engine.project.gates import timed_examples
+from promptgrad_tui.views.estimate import Cost, Measured, PlannedCalls
 
 _PROPOSALS = 3
-"""Rules that a batch is expected to bring."""
+"""Rules that a batch is expected to propose."""
 
 _ANALYSIS_ANSWER = 150
 """Tokens that an analysis is expected to write."""
 
 _DECODING = 4.0
-"""How many tokens of a prompt take as long as one of an answer; local models lie around this."""
+"""How many prompt tokens take as long as one generated token; typical of local models."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,6 @@ class Sizes:
     test: int
     predictors: int = 1
     also: int = 0
-
-
-@dataclass(frozen=True)
-class PlannedCalls:
-    """Model calls of a run, and the analyses among them, by how much there is to learn.
-
-    `few`: the first batch brings one rule, and nothing is left to correct. `many`: every batch brings three
-    rules to test, and no epoch stops early. No run takes less than `least`, which is one with nothing to
-    correct, nor more than `most` while analyses propose at most `proposals` rules for each batch.
-    """
-
-    least: int
-    few: int
-    few_analyses: int
-    many: int
-    many_analyses: int
-    most: int
-    proposals: int
 
 
 def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False) -> PlannedCalls:
@@ -92,29 +75,11 @@ def _tests(proposals: int, *, is_greedy: bool) -> int:
     return proposals * (proposals + 1) // 2 if is_greedy else proposals
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a few calls took: together in `seconds`, tokens for each on average."""
-
-    calls: int
-    seconds: float
-    prompt_tokens: float
-    completion_tokens: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Tokens and seconds that some calls are expected to take."""
-
-    tokens: int
-    seconds: float
-
-
 def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens: int) -> Cost:
     """Return the cost of `calls`, `analyses` among them, at the measured rate.
 
-    An analysis, whose prompt has `analysis_tokens`, takes as many times longer than a rollout's call as it
-    has more tokens, those of the answer counted by how much slower they come.
+    The time of a call grows with its tokens, where a generated token counts `_DECODING` times a prompt token.
+    An analysis has `analysis_tokens` in its prompt.
     """
     work = measured.prompt_tokens + _DECODING * measured.completion_tokens
     longer = (analysis_tokens + _DECODING * _ANALYSIS_ANSWER) / max(work, 1.0)
@@ -123,4 +88,12 @@ def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens
     return Cost(
         tokens=round(others * tokens_of_call + analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
         seconds=measured.seconds / measured.calls * (others + analyses * longer),
+    )
+
+
+def costs(calls: PlannedCalls, measured: Measured, analysis_tokens: int) -> tuple[Cost, Cost]:
+    """Return the cost of the few calls and that of the many."""
+    return (
+        expected_cost(calls.few, calls.few_analyses, measured, analysis_tokens),
+        expected_cost(calls.many, calls.many_analyses, measured, analysis_tokens),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.project.data import LoadedExample
 from engine.project.splits import Splits
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list"}
 
@@ -36,12 +36,12 @@ def mixed_fields(splits: Splits, names: Iterable[str]) -> Iterator[Finding]:
             if value is not None:
                 first.setdefault(_kind(value), example)
         if len(first) > 1:
-            told = ", and ".join(f"{kind} in {example.where}" for kind, example in first.items())
+            kinds = ", and ".join(f"{kind} in {example.where}" for kind, example in first.items())
             csv = any(example.file.suffix.lower() in (".csv", ".tsv") for example in first.values())
             yield Finding(
                 "warn",
                 "data",
-                f"The field {name!r} is {told}.",
+                f"The field {name!r} is {kinds}.",
                 "Write it alike everywhere." + (" What a CSV file holds is always text." if csv else ""),
                 field="data.train",
             )

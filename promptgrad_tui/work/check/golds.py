@@ -15,7 +15,7 @@ from engine.programs.formatting import as_text
 from engine.project.data import LoadedExample
 from engine.project.data_files import class_names
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.run.planning import ProjectParts
 
 

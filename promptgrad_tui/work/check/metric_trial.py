@@ -16,7 +16,7 @@ from engine.ground.score import Score
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.time_limit import TimeLimitError
 from engine.project.data import LoadedExample, placing_errors
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.run.planning import ProjectParts
 
 _TRIED = 12

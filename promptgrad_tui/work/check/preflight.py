@@ -18,16 +18,16 @@ from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
 from models import Progress
-from promptgrad_tui.views.estimate import calls_text, cost_text
+from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.work.check.estimate import PlannedCalls, Sizes, planned_calls
+from promptgrad_tui.views.findings import Finding
+from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
-from promptgrad_tui.work.check.findings import Finding
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.metric_trial import metric_trial
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
-from promptgrad_tui.work.check.report import ModelOpened, RateMeasured, SplitFound, Told
+from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
@@ -39,7 +39,7 @@ Part = Literal["data", "model", "rate"]
 """How far a check goes: the files alone, the models too, or some calls as well."""
 
 
-def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[Told]:
+def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[CheckItem]:
     """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
     subject, project = "project", None
     try:
@@ -73,7 +73,7 @@ def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = 
             subject = "estimate"
             yield _calls(calls)
             if upto == "rate":
-                yield from _measured(project, parts, models.task, calls, prompts)
+                yield from _measured(project, parts, models.task, calls, prompts, on_progress)
     except PromptGradError as error:
         subject = _subject_of(error, subject)
         yield Finding.of(subject, error, _field_of(subject, error, project))
@@ -195,7 +195,7 @@ def _model(subject: str, model: Model) -> Finding:
         "warn",
         subject,
         f"{text}; the server gives no hash of the model",
-        "An artifact will be marked as unverified: it can't be told whether the model stays the same.",
+        "An artifact will be marked as unverified: a change of the model may go unnoticed.",
     )
 
 
@@ -264,17 +264,23 @@ def _calls(calls: PlannedCalls) -> Finding:
 
 
 def _measured(
-    project: Project, parts: ProjectParts, model: Model, calls: PlannedCalls, prompts: PromptSizes
+    project: Project,
+    parts: ProjectParts,
+    model: Model,
+    calls: PlannedCalls,
+    prompts: PromptSizes,
+    on_progress: Progress | None,
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
-        found = probe(parts, model, project.optimizer, _PROBED)
+        found = probe(parts, model, project.optimizer, _PROBED, on_progress)
     yield RateMeasured(
         uri=model.uri,
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
     )
-    yield Finding("ok", "estimate", cost_text(calls, found.measured, prompts.analysis))
+    few, many = costs(calls, found.measured, prompts.analysis)
+    yield Finding("ok", "estimate", cost_text(few, many, found.measured))
     if found.unparseable:
         yield Finding(
             "warn",

@@ -1,11 +1,11 @@
-"""A few rollouts of a project's program, measured before a run. Nothing of it is kept."""
+"""A few rollouts of a project's program, measured before a run. Nothing is kept."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from engine.ground.model import Model
+from engine.ground.model import Model, Progress
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.replay import Replay
@@ -13,7 +13,7 @@ from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
-from promptgrad_tui.work.check.estimate import Measured
+from promptgrad_tui.views.estimate import Measured
 from promptgrad_tui.work.run.planning import ProjectParts
 
 
@@ -27,7 +27,13 @@ class Probed:
     unparseable: int
 
 
-def probe(parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts: int) -> Probed:
+def probe(
+    parts: ProjectParts,
+    model: Model,
+    config: PromptGradConfig,
+    rollouts: int,
+    on_progress: Progress | None = None,
+) -> Probed:
     """Run the program on the first training examples, as many at a time as a run would.
 
     Raises:
@@ -35,10 +41,16 @@ def probe(parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts:
         ContextOverflowError: a prompt is too long.
     """
     events: list[RolloutFinished] = []
+    asked = min(rollouts + 1, len(parts.splits.train)) or 1
 
     def keep(event: Event) -> None:
         if isinstance(event, RolloutFinished):
             events.append(event)
+            show()
+
+    def show() -> None:
+        if on_progress:
+            on_progress(f"Measuring: {len(events)} of {asked} answers,", len(events) / asked)
 
     replay = Replay(MemoryCompletions(), "probe")
     runner = RolloutRunner(
@@ -49,6 +61,7 @@ def probe(parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts:
         emit=keep,
     )
     try:
+        show()
         examples = [example.values for example in parts.splits.train[: rollouts + 1]]
         first, *items = runner.items(examples, "train")
         runner.run(LearnedState(), [first])  # what is loaded at the first call would be measured too

@@ -8,8 +8,8 @@ import dspy
 
 from engine.ground.model import RunModels
 from engine.ground.score import Score
-from engine.learning.prompts import analysis_inputs
-from engine.learning.signatures import AnalyzeFailures
+from engine.learning.analysis.prompts import analysis_inputs
+from engine.learning.analysis.signatures import AnalyzeFailures
 from engine.programs.formatting import FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
 from engine.project.settings import Project

@@ -6,8 +6,9 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from promptgrad_tui.work.check.estimate import Measured, Sizes
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.estimate import Measured
+from promptgrad_tui.views.findings import Finding
+from promptgrad_tui.work.check.estimate import Sizes
 
 
 class _Part(BaseModel):
@@ -51,7 +52,7 @@ class RateMeasured(_Part):
         return self.measured.calls * self.measured.completion_tokens / self.measured.seconds
 
 
-Told: TypeAlias = Finding | SplitFound | Sizes | ModelOpened | RateMeasured
+CheckItem: TypeAlias = Finding | SplitFound | Sizes | ModelOpened | RateMeasured
 
 
 class CheckReport(_Part):
@@ -64,12 +65,12 @@ class CheckReport(_Part):
     rate: RateMeasured | None = None
 
     @classmethod
-    def of(cls, told: list[Told]) -> Self:
-        """Return the report of what a check told."""
+    def of(cls, items: list[CheckItem]) -> Self:
+        """Return the report of a check."""
         return cls(
-            findings=tuple(item for item in told if isinstance(item, Finding)),
-            splits=tuple(item for item in told if isinstance(item, SplitFound)),
-            models=tuple(item for item in told if isinstance(item, ModelOpened)),
-            sizes=next((item for item in told if isinstance(item, Sizes)), None),
-            rate=next((item for item in told if isinstance(item, RateMeasured)), None),
+            findings=tuple(item for item in items if isinstance(item, Finding)),
+            splits=tuple(item for item in items if isinstance(item, SplitFound)),
+            models=tuple(item for item in items if isinstance(item, ModelOpened)),
+            sizes=next((item for item in items if isinstance(item, Sizes)), None),
+            rate=next((item for item in items if isinstance(item, RateMeasured)), None),
         )

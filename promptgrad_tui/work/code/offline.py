@@ -8,6 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+
+from promptgrad_tui.views.terminal import keeping_stdout
 
 _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or litellm fetches a price list when it is imported
@@ -19,6 +25,7 @@ _ENVIRONMENT = {
 
 
 _LOGGERS = ("dspy", "promptgrad")
+_KEEPS = "promptgrad.keeps_stdout"
 
 
 def import_dspy_offline() -> None:
@@ -28,12 +35,35 @@ def import_dspy_offline() -> None:
     warnings.filterwarnings("ignore", message=".*`ReadOnly` qualifier", category=UserWarning)
     import dspy
 
+    _keep_stdout()
+    _silence_bars()
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
     # What DSPy logs belongs into a run's log, never between the lines of a screen.
     logger = logging.getLogger("dspy")
     logger.handlers.clear()
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
+
+
+def _keep_stdout() -> None:
+    """From here on a project's own Python may run: what it prints is no answer of a command."""
+    context = click.get_current_context(silent=True)
+    if context is None or _KEEPS in context.meta:
+        return
+    context.meta[_KEEPS] = True
+    context.find_root().with_resource(keeping_stdout())
+
+
+def _silence_bars() -> None:
+    """Let `dspy.Parallel` draw no progress bar: it would stand between the lines of a run."""
+    import tqdm  # type: ignore[import-untyped]
+    from dspy.utils import parallelizer
+
+    def silent(**options: Any) -> Any:
+        return tqdm.tqdm(**options | {"disable": True})
+
+    silent._instances = tqdm.tqdm._instances  # type: ignore[attr-defined]
+    parallelizer.tqdm = SimpleNamespace(tqdm=silent)
 
 
 @contextmanager

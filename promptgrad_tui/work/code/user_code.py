@@ -80,7 +80,7 @@ def _import(root: Path, file: Path) -> ModuleType:
 def _import_file(name: str, file: Path) -> ModuleType:
     spec = spec_of(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file.name} is no Python file")
+        raise ImportError(f"{file.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

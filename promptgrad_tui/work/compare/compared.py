@@ -6,7 +6,6 @@ Everything comes from the journal and from artifacts: nothing is run, and no spl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.ground.errors import JournalError
@@ -17,34 +16,14 @@ from engine.programs.rules import RuleSet, render_instructions, rules_by_predict
 from engine.programs.state import LearnedState
 from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release.measurement import MeasuredExample
-from promptgrad_tui.views.story import RunStory
-from promptgrad_tui.work.compare.changes import Answer, HeldOut, held_out_answers
+from promptgrad_tui.views.answers import Answer
+from promptgrad_tui.views.comparison.changes import SPLITS, HeldOut
+from promptgrad_tui.views.comparison.comparison import ComparedProgram
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.work.compare.changes import held_out_answers
 
-SPLITS: tuple[HeldOut, ...] = ("validation", "test")
 _TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_applied", "run_finished")
 """The kinds of events that scores, rules and answers follow from."""
-
-
-@dataclass(frozen=True)
-class ComparedProgram:
-    """A program with its rules, its prompts, and its scores and answers on the held-out splits.
-
-    `model` is the exact revision and `uri` how it was opened; `program` and `data` are the digests of the
-    program and of each split. `answers` are told by split and by the example's key; `journal` holds the
-    completions that they name. `note` says what is not known.
-    """
-
-    title: str
-    uri: str = ""
-    model: str = ""
-    program: str = ""
-    data: Mapping[str, str] = field(default_factory=dict)
-    scores: SplitScores = field(default_factory=SplitScores)
-    rules: Sequence[KeptRule] = ()
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[HeldOut, Mapping[str, Answer]] = field(default_factory=dict)
-    journal: Path | None = None
-    note: str = ""
 
 
 def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = False) -> ComparedProgram:
@@ -88,9 +67,9 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
     manifest = load_manifest(folder)
     rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]
     measured = load_measurement(folder).tested if MEASURED in manifest.files else []
-    told = _events_of(manifest, project)
+    known = _events_of(manifest, project)
     shown = () if is_baseline else manifest.demonstrations
-    answers = _answers(told, rules, shown, RunStory.of(told)) if told else {}
+    answers = _answers(known, rules, shown, RunStory.of(known)) if known else {}
     note = ""
     if not answers.get("test") and measured:
         note = "The journal doesn't hold the answers of an artifact: its scores alone are known."
@@ -109,7 +88,7 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
         rules=rules,
         prompts=manifest.base_instructions if is_baseline else manifest.instructions,
         answers=answers,
-        journal=journal_path(project) if told else None,
+        journal=journal_path(project) if known else None,
         note=note,
     )
 

@@ -1,4 +1,4 @@
-"""Which models a project's file names, also where the rest of the file can't be used yet."""
+"""The models that a project's file names, even if the rest of the file isn't valid yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.project import PROJECT_FILE
 
 
 def configured_models(folder: Path) -> list[str]:
-    """Return the URIs under [model] of the project in a folder; none where there is no readable file."""
+    """Return the URIs under [model] of the project in a folder; none if its file can't be read."""
     with suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         section = tomllib.loads((folder / PROJECT_FILE).read_text(encoding="utf-8")).get("model")
         if isinstance(section, dict):

@@ -25,7 +25,7 @@ from models.errors import ModelError
 from models.gguf.memory import available_bytes
 from models.ollama.api import OllamaApi
 from promptgrad_tui.views.figures import count_text, duration_text, size_text
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.release.moved_models import examine_artifacts
 from promptgrad_tui.work.run.job import open_project
 
@@ -88,7 +88,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _native(part: str) -> dict[str, Any]:
-    """Return what `promptgrad_tui.native_check` tells, or its `problem`."""
+    """Return what `promptgrad_tui.native_check` reports, or its `problem`."""
     # -P keeps a models.py in the current folder from being taken for ours.
     command = [sys.executable, "-P", "-m", "promptgrad_tui.native_check", part]
     try:
@@ -101,23 +101,23 @@ def _native(part: str) -> dict[str, Any]:
         return {"problem": f"the process died of {signal.Signals(-done.returncode).name}"}
     if done.returncode:
         return {"problem": (done.stderr.strip().splitlines() or ["it failed without a word"])[-1]}
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
-def _llama_cpp(told: dict[str, Any]) -> Finding:
-    if "problem" in told:
+def _llama_cpp(report: dict[str, Any]) -> Finding:
+    if "problem" in report:
         return Finding(
             "fail",
             "llama.cpp",
-            told["problem"],
+            report["problem"],
             "Build it for this machine: "
             "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python",
         )
-    features = [name for name in _FEATURES if f" {name} = 1" in f" {told['features']}"]
-    gpu = "with a GPU" if told["gpu"] else "CPU only"
+    features = [name for name in _FEATURES if f" {name} = 1" in f" {report['features']}"]
+    gpu = "with a GPU" if report["gpu"] else "CPU only"
     text = f"{gpu}; {', '.join(features) or 'no vector instructions'}"
-    if told["amx_works"]:
+    if report["amx_works"]:
         return Finding("ok", "llama.cpp", text)
     return Finding(
         "warn",
@@ -130,14 +130,17 @@ def _llama_cpp(told: dict[str, Any]) -> Finding:
 
 
 def _demo_model() -> Finding:
-    told = _native("demo")
-    if "problem" in told:
+    report = _native("demo")
+    if "problem" in report:
         return Finding(
-            "fail", "demo model", told["problem"], f"Install {_OURS} again, or use another model in [model]."
+            "fail",
+            "demo model",
+            report["problem"],
+            f"Install {_OURS} again, or use another model in [model].",
         )
-    loading, answering = duration_text(told["load_seconds"]), duration_text(told["answer_seconds"])
+    loading, answering = duration_text(report["load_seconds"]), duration_text(report["answer_seconds"])
     return Finding(
-        "ok", "demo model", f"revision {told['revision']}, loads in {loading}, answers in {answering}"
+        "ok", "demo model", f"revision {report['revision']}, loads in {loading}, answers in {answering}"
     )
 
 
@@ -176,7 +179,7 @@ def _disk(folder: Path) -> Finding:
 
 def _terminal() -> Finding:
     if not sys.stdout.isatty():
-        return Finding("ok", "terminal", "none here: runs are told as plain lines")
+        return Finding("ok", "terminal", "none: runs are shown as plain lines")
     columns, lines = shutil.get_terminal_size()
     colours = "without colours (NO_COLOR)" if os.environ.get("NO_COLOR") else "with colours"
     text = f"{os.environ.get('TERM', 'unknown')}, {columns}x{lines}, {sys.stdout.encoding}, {colours}"

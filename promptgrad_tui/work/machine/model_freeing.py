@@ -1,57 +1,30 @@
-"""`promptgrad models free`: memory is given back; nothing is deleted."""
+"""`promptgrad models free`: takes models out of memory; deletes nothing."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from engine.ground.errors import PromptGradError
 from models.ollama.api import OllamaApi
 from models.uri import OllamaUri, OpenAIUri, parse_uri
-from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.work.machine.model_holders import Holder, holders, plain_uri, stop
+from promptgrad_tui.views.models import Freed, Holder
+from promptgrad_tui.work.machine.model_holders import holders, plain_uri, stop
 from promptgrad_tui.work.machine.recent import RecentProjects
 
 
-@dataclass(frozen=True)
-class Freed:
-    """What became of a model in memory: unloaded, not loaded at all, held by runs, or these told to stop."""
-
-    uri: str
-    outcome: Literal["unloaded", "not loaded", "held", "stopping"]
-    runs: tuple[Holder, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """Return it as lines for a person."""
-        told = {
-            "unloaded": "Unloaded; its files stay where they are.",
-            "not loaded": "Nothing holds it in memory.",
-            "held": f"{count_text(len(self.runs), 'run')} under way, here or in a project opened lately:",
-            "stopping": f"Told to stop, {count_text(len(self.runs), 'run')}; to go on, resume:",
-        }
-        named = [f"  {holder.run} in {one_line(holder.project)}" for holder in self.runs]
-        return [told[self.outcome], *named]
-
-
 def free_model(uri: str, project: Path, *, stops_runs: bool) -> Freed:
-    """Take a model out of memory, as far as that is ours to do.
+    """Take a model out of memory, as far as possible.
 
     Raises:
         ModelUriError: the URI can't be read.
         ServerError: the Ollama server can't be reached.
-        PromptGradError: the model belongs to a server that can't be told.
-        JournalError: a run can't be told to stop.
+        PromptGradError: the model belongs to a server that can't unload it.
+        JournalError: a run can't be asked to stop.
     """
     target = parse_uri(uri, project)
     if isinstance(target, OpenAIUri):
         raise PromptGradError(
-            f"{', '.join(target.endpoints)} can't be told to free a model.",
+            f"{', '.join(target.endpoints)} has no way to unload a model.",
             hint="Unload it in LM Studio, or stop the server.",
         )
     if isinstance(target, OllamaUri):
@@ -66,7 +39,7 @@ def free_model(uri: str, project: Path, *, stops_runs: bool) -> Freed:
 
 
 def known_holders(project: Path) -> list[Holder]:
-    """Return which runs hold models, in this project and in those that were opened lately."""
+    """Return which runs hold models, in this project and in projects opened recently."""
     return holders([project, *RecentProjects.of_user().folders()])
 
 

@@ -1,34 +1,20 @@
-"""Which runs hold a model right now, in the projects that this user has opened lately."""
+"""Which runs hold a model now, in the projects that this user has opened recently."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.ground.errors import PromptGradError
 from engine.journal.events import RunStarted
 from engine.journal.journal import Journal, journal_path
 from models.uri import GGUFUri, parse_uri
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A run that a process works on, and a model that it has open."""
-
-    project: str
-    run: str
-    model: str
-    """The model's URI with its path made plain, as `plain_uri` returns it."""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it as JSON-ready data."""
-        return asdict(self)
+from promptgrad_tui.views.models import Holder
 
 
 def holders(folders: Iterable[Path]) -> list[Holder]:
-    """Return the models of all runs under way in some projects; a journal that can't be read has none."""
+    """Return the models of all runs in progress in some projects; none of a journal that can't be read."""
     found: list[Holder] = []
     for folder in dict.fromkeys(path.resolve() for path in folders):
         if journal_path(folder).is_file():
@@ -38,7 +24,7 @@ def holders(folders: Iterable[Path]) -> list[Holder]:
 
 
 def plain_uri(uri: str, folder: Path) -> str:
-    """Return a URI under which a model is known from everywhere: a file's path is absolute, without links.
+    """Return a URI that names a model independently of the folder: a file's path is absolute, without links.
 
     Raises:
         ModelUriError: the URI can't be read.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def measure_model(uri: str, project: Path, sequences: int, on_progress: Progress) -> Throughput:
-    """Measure a model as it runs without settings of its own, and remember the figures.
+    """Measure a model with default settings, and remember the figures.
 
     Raises:
         ModelError: it can't be opened, or gives no answers.
@@ -25,7 +25,7 @@ def measure_model(uri: str, project: Path, sequences: int, on_progress: Progress
     from models.speed.probe import measure
 
     with tempfile.TemporaryDirectory(prefix="promptgrad-") as folder:
-        log = Path(folder) / "native.log"  # what llama.cpp prints is no business of a terminal
+        log = Path(folder) / "native.log"  # llama.cpp's output doesn't belong on a terminal
         with open_model(uri, project_dir=project, log_file=log, on_progress=on_progress) as model:
             measured = measure(model, sequences=sequences, on_progress=on_progress)
             remember(measured, model.revision.digest, runs_at(uri))

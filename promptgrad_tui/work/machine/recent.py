@@ -1,4 +1,4 @@
-"""The projects that were opened lately, for the start page: paths only, in the user's own state folder."""
+"""The projects that were opened recently, for the start page: only paths, in the user's state folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RecentProjects:
         return []
 
     def remember(self, folder: Path) -> None:
-        """Put a folder first; a state folder that can't be written is no reason to stop."""
+        """Put a folder first; if the state folder can't be written, nothing happens."""
         known: Sequence[Path] = [other for other in self.folders() if other != folder]
         with suppress(OSError):
             self.file.parent.mkdir(parents=True, exist_ok=True)

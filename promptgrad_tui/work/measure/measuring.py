@@ -1,9 +1,9 @@
-"""An artifact measured anew: on another model's revision, or on new data. It becomes no other artifact."""
+"""Measuring an artifact again: on another model's revision, or on new data. The artifact stays as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -16,82 +16,41 @@ from engine.ground.interval import Interval
 from engine.journal.events import Emit, Event, ModelUsed, RolloutFinished
 from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import RolloutRunner
+from engine.programs.coercion import as_metric
 from engine.programs.conditional import RuleSelection
+from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
-from engine.project.gates import GateReport
 from engine.project.settings import Project
 from engine.release.artifacts import check_revision, program_digest
+from engine.release.judged import agreement_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
-from engine.release.measurement import Measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
+from promptgrad_tui.views.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts
 
 
-@dataclass(frozen=True)
-class Transferred:
-    """What an artifact's rules come to on another model, and the verdicts that they would have there."""
-
-    manifest: ArtifactManifest
-    model: ModelUsed
-    measured: Measurement
-    report: GateReport
-    opening: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
-
-    name: str
-    released: Interval
-    new: Interval
-    change: Interval
-
-    @property
-    def has_dropped(self) -> bool:
-        """Whether the new score is lower by more than chance explains."""
-        return self.change.high < 0
-
-
-@dataclass(frozen=True)
-class Rechecked:
-    """A released program on new data, as a whole and by slice.
-
-    `gain` is that of its rules on the new data; `seen` of them were in the project's data already.
-    """
-
-    artifact: Path
-    gain: Interval
-    comparisons: tuple[Comparison, ...]
-    seen: int
-
-    @property
-    def should_recompile(self) -> bool:
-        """Whether a score has dropped."""
-        return any(comparison.has_dropped for comparison in self.comparisons)
-
-
 def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
-    """Score an artifact's rules on the test split with another model; an interrupted call goes on.
+    """Score an artifact's rules on the test split with another model; an interrupted call can be repeated.
 
     Raises:
-        ArtifactError: the artifact is damaged, was made for another program, or belongs to that very model.
+        ArtifactError: the artifact is damaged, was made for another program, or belongs to that same model.
         PromptGradError: something in the project or the model can't be used.
     """
     with _setting(artifact, folder, uri) as setting:
         manifest, model = setting.manifest, setting.model
         if model.revision.digest == manifest.model.digest:
-            raise ArtifactError(f"{artifact} was proved on that very model.", hint="See: promptgrad matrix")
+            raise ArtifactError(f"{artifact} was proved on that same model.", hint="See: promptgrad matrix")
         gates, fingerprint = setting.project.gates, project_fingerprint(setting.project)
         split = TestSplit(setting.parts.splits.test, setting.project.data.slice, is_timed=gates.ask_latency)
         measured, opening = measure_test_split(
@@ -107,7 +66,7 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
             emit=setting.emit,
             fingerprint=fingerprint,
         )
-        report = evaluate_gates(gates, measured)
+        report = evaluate_gates(gates, measured, agreement_of(manifest))
         return Transferred(manifest, ModelUsed.of(model), measured, report, opening)
 
 
@@ -116,8 +75,8 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
 
     Raises:
         ArtifactError: it is damaged, has no test score, or none is current.
-        RevisionMismatchError: the project's model is not the one it was proved on any more.
-        RevisionMovedError: it became another one while it was measured.
+        RevisionMismatchError: the project's model is no longer the one it was proved on.
+        RevisionMovedError: it changed while it was measured.
         DataError: the data can't be read, or lack a field.
     """
     chosen = artifact or _current(folder)
@@ -168,7 +127,7 @@ class _Setting:
 
 @contextmanager
 def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
-    """Open all that a measurement needs; without a URI the model is the artifact's own, and verified."""
+    """Open everything for a measurement; without a URI the model is the artifact's own, and verified."""
     manifest = load_manifest(artifact)
     project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
     parts = load_parts(project)
@@ -181,10 +140,17 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
     task = uri or project.model.task
     with (
         Journal.open(journal_path(project.root)) as journal,
+        ExitStack() as stack,
         open_model(task, settings=settings, project_dir=project.root) as model,
     ):
+        judge = model
+        if project.model.judge not in ("same", task):
+            judge = stack.enter_context(
+                open_model(project.model.judge, settings=settings, project_dir=project.root)
+            )
         if uri is None:
             check_revision(artifact, manifest, model.revision)
+            _refuse_other_judge(artifact, manifest, ModelUsed.of(judge))
         run = f"measured-{manifest.state.digest[:12]}-{model.revision.short}"
 
         def emit(event: Event) -> None:
@@ -192,21 +158,43 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
                 journal.append(run, event)
 
         with journal.lock_run(run):
-            runner = _runner(parts, manifest, artifact, Replay(journal, run).lm(model), emit)
+            replay = Replay(journal, run)
+            judge_used = recorded_judge(replay, judge)
+            runner = _runner(parts, manifest, artifact, replay.lm(model), judge_used, emit)
             try:
                 yield _Setting(project, parts, manifest, model, journal, run, runner, emit)
             finally:
                 runner.close()
 
 
+def _refuse_other_judge(artifact: Path, manifest: ArtifactManifest, now: ModelUsed) -> None:
+    """Refuse to compare scores of two judges.
+
+    Raises:
+        ArtifactError: the artifact was proved by another judge's scores.
+    """
+    before = judge_of(manifest)
+    if before is not None and now.is_other_than(before):
+        raise ArtifactError(
+            f"{artifact} was scored by the judge {before.uri} ({before.short}); the project's is {now.uri} "
+            f"({now.short}). Scores of two judges can't be compared.",
+            hint="Set [model] judge to that model, or make an artifact with this one: promptgrad run",
+        )
+
+
 def _runner(
-    parts: ProjectParts, manifest: ArtifactManifest, artifact: Path, lm: dspy.LM, emit: Emit
+    parts: ProjectParts,
+    manifest: ArtifactManifest,
+    artifact: Path,
+    lm: dspy.LM,
+    judge: Judge,
+    emit: Emit,
 ) -> RolloutRunner:
     config = PromptGradConfig(**manifest.config)
     conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
     return RolloutRunner(
         FrozenProgram(parts.program, config.base_prompt_source),
-        parts.metric,
+        as_metric(parts.metric).judged_by(judge),
         lm,
         adapter=adapter_of(artifact, manifest),
         max_workers=config.max_workers,
@@ -231,7 +219,7 @@ def _refuse_incomplete(examples: Sequence[LoadedExample], inputs: Sequence[str])
             if name not in example.values:
                 raise DataError(
                     f"{example.where}: the field {name!r} is missing; it is an input of the program.",
-                    hint="New data need the fields of the project's own.",
+                    hint="New data needs the same fields as the project's.",
                 )
 
 
@@ -241,5 +229,5 @@ def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
     return sum(example_key(example.values, inputs or example.values) in known for example in examples)
 
 
-def _compared(name: str, released: Interval, new: Interval) -> Comparison:
-    return Comparison(name, released, new, difference(released, new))
+def _compared(name: str, released: Interval, new: Interval) -> NewScore:
+    return NewScore(name, released, new, difference(released, new))

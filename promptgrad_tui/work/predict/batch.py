@@ -80,7 +80,7 @@ def _answer(module: dspy.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inputs(source: Path, line: int, row: Any, fields: Sequence[str]) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise DataError(f"{source}, line {line} is no object.", hint='Write {"field": "value", ...}.')
+        raise DataError(f"{source}, line {line} is not a JSON object.", hint='Write {"field": "value", ...}.')
     lacking = [name for name in fields if name not in row]
     if lacking:
         raise DataError(
@@ -128,7 +128,7 @@ def _begins(cut_off: bytes, head: Mapping[str, Any]) -> bool:
 
 def _other(target: Path, line: int) -> DataError:
     return DataError(
-        f"{target}, line {line} is no answer to the row of the input file in that place.",
+        f"{target}, line {line} is not an answer to the corresponding row of the input file.",
         hint="Write the answers to a new file.",
     )
 

@@ -102,7 +102,7 @@ def typed_inputs(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequen
     names = list(wanted) or list(dict.fromkeys(name for step in steps for name in step.input_fields))
     wrong = [name for name in inputs if name not in names] or [name for name in wanted if name not in inputs]
     if wrong:
-        what = "is no input of the program" if wrong[0] in inputs else "is missing"
+        what = "is not an input of the program" if wrong[0] in inputs else "is missing"
         raise DataError(
             f"The input {wrong[0]!r} {what}.",
             hint=f"Give {' '.join(f'--input {name}=...' for name in names)}",
@@ -111,7 +111,7 @@ def typed_inputs(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequen
 
 
 def typed_value(name: str, text: str, annotation: Any) -> Any:
-    """Return a text as a value of that type: what is no text is written as JSON, a choice also as it is.
+    """Return a text as a value of that type: other values than text are JSON; a choice needs no quotes.
 
     Raises:
         DataError: it is none.

@@ -1,4 +1,4 @@
-"""Which project an artifact belongs to: as it was when the artifact was made, and where it lies now."""
+"""The project that an artifact belongs to: as it was when the artifact was made, and its folder now."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Proj
 
 
 def folder_of(artifact: Path, folder: Path) -> Path:
-    """Return the folder of the project that an artifact lies in, else `folder`."""
+    """Return the folder of the project that contains an artifact, else `folder`."""
     around = (parent for parent in artifact.resolve().parents if (parent / PROJECT_FILE).is_file())
     return next(around, folder.resolve())

@@ -10,7 +10,7 @@ from engine.journal.events import RunStarted
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.settings import Project
 from engine.release.matrix import Entry
-from promptgrad_tui.views.event_lines import shown_path
+from promptgrad_tui.views.run.event_lines import shown_path
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.release.moved_models import is_proved_on, revision_now
 from promptgrad_tui.work.release.project_matrix import project_matrix
@@ -26,7 +26,7 @@ def compile_cells(folder: Path, uris: Sequence[str], budget: Budget, output: Out
     """Run the project on each model whose cell isn't filled, and return the worst exit code.
 
     A cell is filled by an artifact that passed its gates and isn't stale. Started again after it was
-    interrupted, a compilation goes on with the run that it was in.
+    interrupted, a compilation resumes the run that it was in.
     """
     terminal = Terminal.stderr()
     codes = [0]
@@ -54,7 +54,7 @@ def _run(project: Project, budget: Budget, output: Output, terminal: Terminal) -
         ]
     if not begun:
         return start(project.root, overrides, seed, budget, output)
-    terminal.line(f"  goes on with the run {begun[-1].id} ({begun[-1].status})")
+    terminal.line(f"  resuming run {begun[-1].id} ({begun[-1].status})")
     return resume(project.root, begun[-1].id, budget, output)
 
 

@@ -1,4 +1,4 @@
-"""From an artifact's folder to an export: program rebuilt, artifact verified, model's whereabouts told."""
+"""From an artifact's folder to an export: rebuilds the program, verifies the artifact, locates the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.release.exports import ExportSource, Serving
 
 LLAMA_SERVER = "http://127.0.0.1:8080/v1"
-"""Where llama.cpp's own server listens unless it is told otherwise."""
+"""The default address of llama.cpp's own server."""
 
 
 def export_artifact(artifact: Path, to: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the names of models stand for now, and which artifacts were proved on something else."""
+"""The revisions that models have now, and the artifacts that were proved on other revisions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from engine.project.settings import Project
 from engine.release.manifest import ArtifactManifest
 from engine.release.matrix import Entry, read_matrix
 from models import ModelRevision, ModelSettings, Progress, read_revision
-from promptgrad_tui.views.event_lines import shown_path
 from promptgrad_tui.views.figures import count_text
-from promptgrad_tui.work.check.findings import Finding
+from promptgrad_tui.views.findings import Finding
+from promptgrad_tui.views.run.event_lines import shown_path
 from promptgrad_tui.work.release.artifact_project import project_of
 
 
 def revision_now(project: Project, uri: str, on_progress: Progress | None = None) -> ModelRevision:
-    """Return the exact revision that a URI stands for in a project now; no model is loaded.
+    """Return the exact revision that a URI has now in a project; no model is loaded.
 
     Raises:
         ModelError: the model can't be found or reached.

@@ -41,10 +41,12 @@ def _of_state(file: Path, text: str) -> str:
     try:
         state = json.loads(text)
     except ValueError as error:
-        raise ProjectError(f"{file} is no JSON: {error}.", hint="Name a text file .txt or .md.") from None
+        raise ProjectError(f"{file} is not JSON: {error}.", hint="Name a text file .txt or .md.") from None
     steps = _steps(state)
     if not steps:
-        raise ProjectError(f"{file} is no state of a DSPy program.", hint="Save one with program.save(file).")
+        raise ProjectError(
+            f"{file} is not the state of a DSPy program.", hint="Save one with program.save(file)."
+        )
     if len(steps) > 1:
         names = ", ".join(steps)
         raise ProjectError(f"{file} holds the state of {len(steps)} predictors: {names}.", hint=_IN_PYTHON)

@@ -1,4 +1,4 @@
-"""A thread that reads a run's events from the journal and shows them as they come."""
+"""A thread that reads a run's events from the journal and shows them as they arrive."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Self
 
 from engine.journal.journal import Journal
-from promptgrad_tui.views.plain import PlainDisplay
+from promptgrad_tui.views.run.plain import PlainDisplay
 
 _POLL_SECONDS = 0.1
 _POLLS_BETWEEN_REQUESTS = 20
 
 
 class Follower:
-    """Shows a run's events for as long as the context lasts, and passes a wish to stop on to the run."""
+    """Shows a run's events while the context lasts, and passes a request to stop on to the run."""
 
     def __init__(
         self, journal: Journal, run: str, display: PlainDisplay, stop_requested: threading.Event
@@ -47,15 +47,15 @@ class Follower:
                 if self._is_over.wait(_POLL_SECONDS):
                     break
                 if self._stop_requested.is_set() and poll % _POLLS_BETWEEN_REQUESTS == 0:
-                    # Again and again: a run hears only what is said after it has begun.
+                    # Repeated, because a run reads only commands sent after it has started.
                     self._journal.send_command(self._run, "stop")
-                    self._display.status("stopping (Ctrl-C again ends at once)")
+                    self._display.status("stopping (press Ctrl-C again to end immediately)")
                 self._catch_up()
                 self._display.tick()
             self._catch_up()
             self._display.close()
         except OSError:
-            # Whoever read our lines has gone; the run goes on without an audience.
+            # The reader of our lines has gone; the run continues without it.
             return
 
     def _catch_up(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs without a screen: the job in this process, its events as lines, its result on stdout."""
+"""Runs without a screen: in this process, with events as lines and the result on stdout."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.ground.errors import PromptGradError, RunStoppedError
 from engine.journal.events import RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.live_status import LiveStatus
-from promptgrad_tui.views.plain import PlainDisplay
-from promptgrad_tui.views.story import RunStory
-from promptgrad_tui.views.summary import next_lines, summary_lines
+from promptgrad_tui.views.run.plain import PlainDisplay
+from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.run.summary import next_lines, summary_lines
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.follower import Follower
@@ -23,7 +23,7 @@ from promptgrad_tui.work.run.job import create_run, exit_code_of, open_project, 
 
 @dataclass(frozen=True)
 class Output:
-    """How a run is told: one JSON object at the end, and with or without progress on the way."""
+    """How a run is shown: with a JSON object at the end, and with or without progress before."""
 
     as_json: bool
     quiet: bool
@@ -44,12 +44,12 @@ def start(
 
 
 def resume(folder: Path, run: str, budget: Budget, output: Output) -> int:
-    """Go on with a run, and return the exit code."""
+    """Resume a run, and return the exit code."""
     try:
         with Journal.open(journal_path(folder), read_only=True) as journal:
             record = journal.run(run)
             if record.is_done and record.summary is not None:
-                Terminal.stderr().line(f"Run {record.id} is finished: nothing is left to do.")
+                Terminal.stderr().line(f"Run {record.id} has finished: there is nothing left to do.")
                 _print_summary(journal, record.summary, Path(record.project), output)
                 return exit_code_of(record.summary)
         with Journal.open(journal_path(folder)) as journal:
@@ -79,8 +79,7 @@ def _print_summary(journal: Journal, summary: RunSummary, project: Path, output:
     if output.as_json and output.quiet:
         return
     terminal = Terminal.stderr() if output.as_json else Terminal.stdout()
-    for line in (*summary_lines(summary, story, terminal), *next_lines(summary, project, terminal)):
-        terminal.line(line)
+    terminal.lines((*summary_lines(summary, story, terminal), *next_lines(summary, project, terminal)))
 
 
 def _print_failure(error: PromptGradError, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: the first asks for a clean stop, the second ends the process at once."""
+"""Ctrl-C and similar signals: the first asks for a clean stop, the second ends the process immediately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Self
 EXIT_CODE = 130
 
 _SAME_SIGNAL_SECONDS = 0.5
-"""`timeout` and some supervisors signal a process and then its group: that is one wish, told twice."""
+"""`timeout` and some supervisors signal a process and then its group: that is one request, sent twice."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 

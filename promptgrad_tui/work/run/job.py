@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.ground.errors import ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
-from engine.journal.events import ModelUsed, ReviewApplied, RunFinished, RunSummary
+from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinished, RunStarted, RunSummary
 from engine.journal.journal import Journal, RunRecord
 from engine.project.fingerprint import project_code
 from engine.project.settings import Project, load_project
@@ -102,7 +102,7 @@ def run_job(
             raise
         from engine.release.run import execute
 
-        return execute(plan, journal, heard=heard)
+        return execute(plan, journal, after_command=heard)
 
 
 def exit_code_of(summary: RunSummary) -> int:
@@ -128,10 +128,10 @@ def apply_review_job(
 
 
 def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
-    """Obey a stop that came while models were loading before anything else is begun."""
+    """Obey a stop that arrived while models were loading, before starting anything else."""
     if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
         raise RunStoppedError(
-            "The run was stopped before it began.", hint=f"Go on with: promptgrad resume {record.id}"
+            "The run was stopped before it started.", hint=f"Resume it with: promptgrad resume {record.id}"
         )
 
 
@@ -141,7 +141,10 @@ def _prepare(
     options = RunOptions.model_validate(record.options)
     folder = Path(record.project)
     project = open_project(folder, options.overrides)
-    _refuse_changes(options.contents, dict(_contents(project)), record.id)
+    changed = _changed(options.contents, dict(_contents(project)))
+    has_grown = changed == [_relative(project, project.path(project.data.train))]
+    if changed and not has_grown:
+        raise _changes_refused(changed, record.id)
     if on_progress:
         on_progress("Loading DSPy", 0.0)
     import_dspy_offline()
@@ -157,7 +160,14 @@ def _prepare(
         log_file=log_file,
         on_progress=on_progress,
         stack=stack,
+        train_before=_train_of(journal, record.id) if has_grown else None,
     )
+
+
+def _train_of(journal: Journal, run: str) -> DataUsed | None:
+    """Return what train was when a run began, or None while it has not."""
+    began = (event for _, event in journal.events(run, kinds=["run_started"]))
+    return next((event.data["train"] for event in began if isinstance(event, RunStarted)), None)
 
 
 def _contents(project: Project) -> Iterator[tuple[str, str]]:
@@ -173,7 +183,11 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
     for path in (*code, *(project.path(file) for file in data if file)):
         if path.is_file():
-            yield os.path.relpath(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
+            yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _relative(project: Project, path: Path) -> str:
+    return os.path.relpath(path, project.root)
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -184,17 +198,19 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, str(value)
 
 
-def _refuse_changes(before: Mapping[str, str], now: Mapping[str, str], run: str) -> None:
-    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    if before and changed:
-        raise ProjectError(
-            f"Since run {run} began, these have changed: {', '.join(changed)}.",
-            hint="Put them back, or start a new run: answers it needs again are taken from the journal.",
-        )
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return sorted(key for key in {*before, *now} if before.get(key) != now.get(key)) if before else []
+
+
+def _changes_refused(changed: Sequence[str], run: str) -> ProjectError:
+    return ProjectError(
+        f"Since run {run} began, these have changed: {', '.join(changed)}.",
+        hint="Put them back, or start a new run: answers it needs again are taken from the journal.",
+    )
 
 
 def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradError) -> None:
-    """Note in the journal that a run could not even begin, for whoever watches it."""
+    """Record in the journal that a run could not start, for those who watch it."""
     ends = sum(isinstance(event, RunFinished) for _, event in journal.events(record.id))
     summary = RunSummary(
         run=record.id,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dspy
 
+from engine.ground.errors import ProjectError
 from engine.ground.model import Model, RunModels
 from engine.ground.score import Metric
-from engine.journal.events import ModelUsed
+from engine.journal.events import DataUsed, ModelUsed
 from engine.programs.formatting import FieldFormatter
 from engine.project.carving import CARVED
+from engine.project.data import LoadedExample, dataset_digest
 from engine.project.fingerprint import project_fingerprint
 from engine.project.judge_labels import Agreement, caution_text, load_agreement
 from engine.project.settings import Project
@@ -101,8 +104,11 @@ def make_plan(
     log_file: Path,
     on_progress: Progress | None,
     stack: ExitStack,
+    train_before: DataUsed | None = None,
 ) -> RunPlan:
     """Return the plan of a run; `stack` closes the models that it opens.
+
+    `train_before` is what train was when the run began: examples appended since then are left out.
 
     Raises:
         PromptGradError: something in the project or one of its models can't be used.
@@ -110,6 +116,7 @@ def make_plan(
     parts = load_parts(project)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
     carving = parts.splits.carving
+    train = _as_begun(parts.splits.train, train_before, run)
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
     models = open_models(project, log_file, on_progress, stack)
@@ -122,7 +129,7 @@ def make_plan(
         metric=parts.metric,
         metric_name=_metric_name(project),
         config=replace(project.optimizer, seed=seed),
-        train=parts.splits.train,
+        train=train,
         validation=parts.splits.validation or (),
         test=parts.splits.test,
         models=models,
@@ -140,7 +147,7 @@ def make_plan(
         judge_caution=caution_text(agreement) if project.metric.kind == "rubric" else "",
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
-            "fingerprint": project_fingerprint(project),
+            "fingerprint": _fingerprint(project, train if train_before and not carving else None),
             **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
             **({AGREEMENT: agreement.model_dump()} if agreement else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
@@ -151,6 +158,24 @@ def make_plan(
 def known_agreement(project: Project, judge: Model) -> Agreement | None:
     """Return how well a project's judge agrees with its labels, if that was measured for this very judge."""
     return load_agreement(project.root, judge.revision.digest, rubric_digest(project))
+
+
+def _as_begun(train: Sequence[LoadedExample], before: DataUsed | None, run: str) -> Sequence[LoadedExample]:
+    if before is None:
+        return train
+    known = train[: before.n]
+    if dataset_digest(known) != before.digest:
+        raise ProjectError(
+            f"Since run {run} began, examples that it learns from were changed, removed or moved.",
+            hint="Put them back, or start a new run. Examples may be appended at any time.",
+        )
+    return known
+
+
+def _fingerprint(project: Project, train: Sequence[LoadedExample] | None) -> dict[str, str]:
+    """Return what the run's result depends on; `train` where it isn't all that the file holds now."""
+    now = project_fingerprint(project)
+    return now | {"data.train": dataset_digest(train)} if train is not None else now
 
 
 def _metric_name(project: Project) -> str:

@@ -25,7 +25,7 @@ def append_example(path: Path, values: Mapping[str, Any]) -> None:
     append = _APPENDERS.get(path.suffix.lower())
     if append is None:
         raise DataError(
-            f"{shown(path)} can't be appended to: a {path.suffix} file would have to be written anew.",
+            f"{shown(path)} can't be appended to: a {path.suffix} file would have to be rewritten.",
             hint="Keep training examples in a .jsonl file: [data] train.",
         )
     try:
@@ -42,7 +42,7 @@ def _append_line(path: Path, text: str, values: dict[str, Any]) -> None:
 
 
 def _append_element(path: Path, text: str, values: dict[str, Any]) -> None:
-    """Insert the example before the bracket that ends the list, and only if all else then reads as before."""
+    """Insert the example before the closing bracket, and only if the rest then reads as before."""
     before = [row for _, row in read_rows(path)]
     first = re.search(r"\[[ \t]*(\r?\n[ \t]*)", text)
     gap = first[1] if first else " "

@@ -158,7 +158,7 @@ def typed_json(name: str, text: str, annotation: Any) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise DataError(f"{name} is no value of an example.", hint="Write null, or a number.")
+    raise DataError(f"{name} is not a valid value of an example.", hint="Write null, or a number.")
 
 
 def _readable_rows(path: Path) -> list[dict[str, Any]]:

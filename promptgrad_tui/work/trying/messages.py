@@ -51,7 +51,7 @@ class Open(_Message):
 
 
 class Predict(_Message):
-    """Answer these inputs with both programs; what is no text is written as JSON."""
+    """Answer these inputs with both programs; values that aren't text are JSON."""
 
     kind: Literal["predict"] = "predict"
     id: int

@@ -97,7 +97,7 @@ class TrySession:
         return Ready(model=model.uri, revision=model.revision.short)
 
     def predict(self, request: Predict) -> None:
-        """Answer on both sides at once, and send what comes of it.
+        """Answer with both programs at the same time, and send the results.
 
         Raises:
             DataError: an input is missing or of another type.
@@ -112,7 +112,7 @@ class TrySession:
             future.result()
 
     def cancel(self, request: int) -> None:
-        """End a prediction, under way or still to come; callable from any thread."""
+        """End a prediction, current or queued; callable from any thread."""
         self._cancelled.add(request)
         if self._model is not None:
             self._model.cancel()

@@ -1,4 +1,4 @@
-"""A DSPy engine that tells an answer's text while it comes, and counts what it took."""
+"""A DSPy engine that passes on an answer's text as it arrives, and counts its tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OnText = Callable[[int, str], None]
 
 
 class StreamingEngine:
-    """Puts `on_text` before another engine; `is_cancelled` ends the call under way and all later ones."""
+    """Puts `on_text` before another engine; `is_cancelled` ends the current call and all later ones."""
 
     def __init__(self, inner: Any, on_text: OnText, is_cancelled: Callable[[], bool]) -> None:
         self._inner = inner
@@ -30,7 +30,7 @@ class StreamingEngine:
         self.supported_params: frozenset[str] = frozenset(getattr(inner, "supported_params", ()))
 
     def complete(self, request: Request) -> Response:
-        """Return the inner engine's answer once all of it was told.
+        """Return the inner engine's answer after all of it was passed on.
 
         Raises:
             RequestCancelledError: a person ended it.
@@ -73,7 +73,7 @@ class AsyncStreamingEngine:
         self._engine = engine
 
     async def complete(self, request: Request) -> Response:
-        """Return the inner engine's answer once all of it was told."""
+        """Return the inner engine's answer after all of it was passed on."""
         return await asyncio.to_thread(self._engine.complete, request)
 
     async def aclose(self) -> None:

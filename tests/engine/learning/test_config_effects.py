@@ -129,7 +129,7 @@ def test_verbose(caplog):
         run(steady(), epochs=1, verbose=False)
         assert caplog.messages == []
         run(steady(), epochs=1, verbose=True)
-    assert caplog.messages[0].startswith("baseline: ")
+    assert caplog.messages[0].startswith("Baseline: ")
 
 
 def test_seed():

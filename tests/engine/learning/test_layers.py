@@ -65,6 +65,7 @@ def test_a_set_of_rules_is_found_by_asking_for_topics_and_is_tested_as_a_set(sco
         "contrast",
         "shapes",
         "pairs",
+        "refinement",
     }
     (screening,) = of(ScreeningFinished, events)
     assert screening.signal == ("likelihood" if scores else "score")

@@ -6,7 +6,8 @@ import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import BudgetExhaustedError
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.completions import MemoryCompletions
+from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_scorer
 from engine.learning.optimizer import OptimizationSession
 from engine.testing import ScriptedModel

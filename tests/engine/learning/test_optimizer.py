@@ -7,7 +7,7 @@ from dspy.lm15 import ContextLengthError
 from engine import ParsedRule, PromptGradConfig, PromptGradOptimizer, Score
 from engine.ground.errors import ConfigError, DataError, ModelUnavailableError, ProjectError
 from engine.journal.events import AnalysisFinished, Notice, RulesChanged
-from engine.learning.gradients import Batch
+from engine.learning.analysis.gradients import Batch
 from engine.learning.optimizer import OptimizationSession
 from engine.learning.rollouts import Item, Rollout
 from engine.testing import scripted_model

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from engine.learning.progress import Forecast
 from engine.project.config import PromptGradConfig
 
@@ -21,6 +23,7 @@ def batch(found: Forecast, calls: Calls, epoch: int, number: int, tests: int) ->
     _, expected = found.at("rollouts", epoch, number)
     calls.done += 10
     found.at("gradients", epoch, number)
+    calls.done += CONFIG.gradient_samples
     found.at("validation", epoch, number)
     calls.done += tests
     found.at("merging", epoch, number)
@@ -44,8 +47,14 @@ def test_a_run_that_tests_as_much_as_planned_is_expected_to_take_what_was_planne
     _, planned = found.at("baseline", 0, 0)
     calls.done += 40
     expected = [batch(found, calls, 1, 1, tests=usual), batch(found, calls, 1, 2, tests=round(0.9 * usual))]
-    # The calls of the analyses are planned and not counted as done.
-    assert all(planned - 10 <= total <= planned for total in expected)
+    assert expected == [planned, planned]
+
+
+def test_a_rollout_is_a_call_for_each_predictor_and_an_analysis_is_one() -> None:
+    _, one = Forecast(CONFIG, 40, 30).at("baseline", 0, 0)
+    _, two = Forecast(CONFIG, 40, 30, predictors=2).at("baseline", 0, 0)
+    analyses = CONFIG.epochs * CONFIG.batches_per_epoch * CONFIG.gradient_samples
+    assert two - analyses == pytest.approx(2 * (one - analyses), abs=1)
 
 
 def test_a_run_whose_tests_never_get_fewer_is_expected_to_take_longer_and_longer() -> None:

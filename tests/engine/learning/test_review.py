@@ -14,6 +14,7 @@ from engine.journal.events import (
     ValidationStarted,
 )
 from engine.journal.journal import Journal, journal_path
+from engine.programs.demonstrations import Demonstration
 from engine.release.artifacts import load_manifest
 from engine.release.run import apply_review, execute
 from tests.engine.desk import POLICY
@@ -166,3 +167,31 @@ def test_nothing_decided_is_an_error(tmp_path, journal):
 def test_an_unfinished_run_has_nothing_to_review(tmp_path, journal):
     with pytest.raises(JournalError, match="isn't finished"):
         apply_review(plan(tmp_path, journal), journal)
+
+
+def test_a_demonstration_is_kept_by_a_review_and_dropped_by_the_next(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    execute(wanted, journal)
+    ((name, _),) = wanted.program.named_predictors()
+    first, second = (
+        Demonstration(inputs={"ticket": text}, outputs={"queue": "general"}, predictor=name)
+        for text in ("A question.", "A remark.")
+    )
+    state = RulesChanged(
+        id="shown",
+        epoch=1,
+        batch=1,
+        reason="demonstrated",
+        digest="d",
+        demonstrations=(first, second),
+        rules=(),
+    )
+    journal.append(wanted.run, state)
+    decide(journal, wanted.run, first.id, 1, choice="keep", note="Clear.")
+    applied = apply_review(wanted, journal)
+    assert [(one.id, one.note) for one in applied.demonstrations] == [(first.id, "Clear.")]
+    decide(journal, wanted.run, first.id, 2, choice="drop")
+    decide(journal, wanted.run, second.id, 2, choice="keep")
+    again = apply_review(wanted, journal)
+    assert [one.id for one in again.demonstrations] == [second.id]
+    assert again.rules == applied.rules

@@ -273,7 +273,7 @@ def change(name: str, old: str, new: str) -> Callable[[Path], None]:
         (change("manifest.json", "0.9", "0.99"), "manifest.json was changed"),
         (change("manifest.json", '"seed": 7', '"seed": 7, "extra": 1'), "no valid extra"),
         (change("manifest.json", '"seed": 7', '"sead": 7'), "no valid seed"),
-        (change("manifest.json", "{", "["), "manifest.json is no JSON"),
+        (change("manifest.json", "{", "["), "manifest.json isn't JSON"),
         (change("manifest.json", '"format": 1', '"format": 2'), "later version"),
         (change("manifest.json", '"program.json"', '"../program.json"'), "manifest.json"),
         (lambda folder: (folder / "program.json").unlink(), "program.json is missing"),

@@ -42,7 +42,7 @@ def test_a_better_mean_does_not_release_a_worse_critical_slice() -> None:
     report = evaluate_gates(gates, ARTICLE)
     assert ARTICLE.gain.score == pytest.approx(0.015)
     assert [result.gate for result in report.failed] == ["slices.refund"]
-    assert report.reason == "slices.refund: 0.83 where at least 0.88 is asked for"
+    assert report.reason == "slices.refund: 0.83, at least 0.88 required"
 
 
 def test_any_gain_is_asked_for_even_where_nothing_is_set() -> None:

@@ -114,7 +114,7 @@ def test_a_gain_that_is_gone_on_the_test_split_is_no_improvement(tmp_path, journ
     summary = execute(plan(tmp_path, journal, model=lucky, gates=Gates(min_test_gain=0.9)), journal)
     assert summary.status == "no_improvement"
     assert "failed the release gate on the test split: min_test_gain" in summary.reason
-    assert "at least 0.9 is asked for" in summary.reason
+    assert "at least 0.9 required" in summary.reason
     assert summary.artifact is None
 
 
@@ -339,10 +339,10 @@ def test_a_call_that_begins_just_after_a_stop_is_ended_too(tmp_path, journal):
 def test_commands_that_came_before_a_run_listens_are_obeyed_from_the_number_that_is_given(tmp_path, journal):
     wanted = plan(tmp_path, journal)
     journal.send_command(wanted.run, "stop")
-    heard = journal.last_command(wanted.run)
+    seen = journal.last_command(wanted.run)
     journal.send_command(wanted.run, "stop")
-    assert execute(wanted, journal, heard=heard).status == "stopped"
-    assert execute(wanted, journal, heard=journal.last_command(wanted.run)).status == "improved"
+    assert execute(wanted, journal, after_command=seen).status == "stopped"
+    assert execute(wanted, journal, after_command=journal.last_command(wanted.run)).status == "improved"
 
 
 def test_a_model_that_goes_down_ends_the_run_with_an_error_and_can_be_resumed(tmp_path, journal):

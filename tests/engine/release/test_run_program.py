@@ -19,7 +19,7 @@ def test_a_program_that_asks_an_lm_of_its_own_is_refused(tmp_path: Path) -> None
     with Journal.open(journal_path(tmp_path)) as journal:
         wanted = plan(tmp_path, journal)
         wanted.program.set_lm(own.lm)
-        with pytest.raises(ProjectError, match="'self' asks an LM of its own"):
+        with pytest.raises(ProjectError, match="'self' has an LM of its own"):
             execute(wanted, journal)
         (finished,) = events(journal, wanted.run, RunFinished)
     assert finished.summary.status == "error"

@@ -59,7 +59,7 @@ def test_an_error_of_ours_is_told_as_one(monkeypatch, tmp_path):
     monkeypatch.setattr("promptgrad_tui.work.machine.doctor.examine", lambda folder: 1 / 0)
     done = promptgrad("doctor")
     assert done.returncode == 1
-    assert "should not: ZeroDivisionError" in done.stderr
+    assert "Unexpected error: ZeroDivisionError" in done.stderr
     assert "--debug" in done.stderr
 
 

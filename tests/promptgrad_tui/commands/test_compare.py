@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_show_chooses_the_examples(made: tuple[Path, str, str], show: str | None
     wanted = {"fixed", "broken"} if show is None else set(told["counts"]) if show == "all" else {show}
     option = ("--show", show) if show else ()
     text = promptgrad("-C", root, "compare", "baseline", first, *option).stdout
-    lines = {line for line in text.splitlines() if line.endswith(("(chat)", "(<i>mail</i>)"))}
+    lines = re.findall(r"^  slice +(?:chat|<i>mail</i>)$", text, re.MULTILINE)
     assert len(lines) == sum(told["counts"][name] for name in wanted)
     assert ("more examples not shown" in text) == (show != "all")
     if show is not None:

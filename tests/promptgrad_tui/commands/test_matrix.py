@@ -69,7 +69,7 @@ def test_a_compilation_that_was_stopped_goes_on_with_its_run(tmp_path):
         assert stopped.status == "stopped"
         done = promptgrad(*arguments)
         assert done.returncode == 0, done.stderr
-        assert f"goes on with the run {stopped.id} (stopped)" in done.stderr
+        assert f"resuming run {stopped.id} (stopped)" in done.stderr
     [ended] = runs(tmp_path)
     assert (ended.id, ended.status) == (stopped.id, "improved")
     assert promptgrad("-C", tmp_path, "runs").stdout.count("improved") == 1
@@ -157,7 +157,7 @@ def test_a_transfer_to_the_artifacts_own_model_is_refused(compiled):
     root, artifact, server = compiled
     done = promptgrad("-C", root, "transfer", artifact, "--to", server.uri)
     assert done.returncode == 2
-    assert "that very model" in done.stderr
+    assert "that same model" in done.stderr
 
 
 def labelled(path, n, seed=11, wrong=0):

@@ -206,7 +206,7 @@ def test_free_names_the_runs_that_hold_a_model_and_stops_them_if_told(tmp_path: 
 def test_free_cannot_tell_other_servers() -> None:
     done = promptgrad("models", "free", "openai:http://127.0.0.1:9/v1#m")
     assert done.returncode == 1
-    assert "can't be told to free" in done.stderr
+    assert "has no way to unload a model" in done.stderr
 
 
 def test_free_of_an_ollama_that_is_down_says_so() -> None:

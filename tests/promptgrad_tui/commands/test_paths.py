@@ -68,7 +68,7 @@ def test_a_report_needs_a_folder_that_exists(made, tmp_path, options):
     done = promptgrad("-C", made[0], *options, tmp_path / "none" / "out")
     assert done.returncode == 2
     assert "can't be written: No such file or directory." in told(done)
-    assert "make it first" in told(done)
+    assert "create it first" in told(done)
 
 
 def test_an_export_and_answers_need_a_folder_that_exists(made, tmp_path):

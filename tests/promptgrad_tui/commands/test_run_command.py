@@ -276,7 +276,7 @@ def test_a_run_that_is_done_is_told_again_without_its_data_or_its_model(tmp_path
     done = promptgrad("-C", project, "resume", "last", "--json")
     assert done.returncode == 0
     assert result(done) == result(first)
-    assert f"Run {result(first)['run']} is finished: nothing is left to do." in done.stderr
+    assert f"Run {result(first)['run']} has finished: there is nothing left to do." in done.stderr
 
 
 def test_a_run_that_asks_nothing_new_says_why_it_made_no_calls(tmp_path):

@@ -35,5 +35,5 @@ def test_show_ends_with_the_review(tmp_path: Path) -> None:
     assert story["test"]["optimized"] == after.model_dump()
     promptgrad("-C", tmp_path, "report", "last", "--markdown", tmp_path / "report.md")
     report = (tmp_path / "report.md").read_text()
-    assert f"Review 1, after it, left {len(applied.rules)} rules" in report
+    assert f"Review 1, after it, kept {len(applied.rules)} rules" in report
     assert f"{after.score - before.score:+.3f}" in report

@@ -22,6 +22,6 @@ def test_every_variable_that_the_code_reads_is_on_the_page() -> None:
 
 
 def test_every_subcommand_is_on_the_page() -> None:
-    from promptgrad_tui.commands.models import models_command
+    from promptgrad_tui.commands.models.group import models_command
 
     assert {name for name in models_command.commands if f"promptgrad models {name}" not in PAGE} == set()

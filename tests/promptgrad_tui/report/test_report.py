@@ -147,15 +147,15 @@ def test_a_withheld_artifact_is_headed_so_named_and_told_with_the_evidence_of_ea
     assert summary is not None
     assert summary.withheld is not None
     page, text = read(html_report(report)).text, markdown_report(report)
-    assert text.startswith(f"# {report.name}: withheld by the release gates\n")
-    assert f"{report.name}: withheld by the release gates" in page
+    assert text.startswith(f"# {report.name}: failed its gates\n")
+    assert f"{report.name}: failed its gates" in page
     for gate in summary.gates:
         assert gate.detail
         assert gate.detail in page
         assert f"| {escaped(gate.detail)} |" in text
     assert summary.withheld in page
     inside = Path(summary.withheld).relative_to(report.record.project)
-    assert f"Withheld, it failed its gates: {escaped(str(inside))}" in text
+    assert f"Withheld because a gate failed: {escaped(str(inside))}" in text
 
 
 def test_every_report_tells_the_slices_of_each_epoch_and_of_both_splits(report: RunReport) -> None:

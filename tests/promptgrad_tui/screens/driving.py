@@ -32,6 +32,8 @@ _FRAMES = re.compile("[\u2500-\u257f]")
 class PatientPilot(Pilot[int]):
     """Goes on when the app has taken in what it was told, in however many messages, and has laid it out."""
 
+    app: PromptGradApp
+
     def __init__(self, app: PromptGradApp) -> None:
         super().__init__(app)
         self._taken_in = 0
@@ -61,7 +63,8 @@ class PatientPilot(Pilot[int]):
             before = self._taken_in
             await self._wait_for_screen()
             # Each part has taken in the question whether it is done: was there anything else?
-            if self._taken_in - before <= len(parts) and not any(part.message_queue_size for part in parts):
+            is_busy = self.app.is_typing or any(part.message_queue_size for part in parts)
+            if self._taken_in - before <= len(parts) and not is_busy:
                 return
 
     async def _wait_for_screen(self, timeout: float = PATIENCE_SECONDS) -> bool:

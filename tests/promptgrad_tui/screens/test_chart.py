@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from engine.ground.interval import Interval
@@ -46,8 +47,21 @@ def test_the_best_epoch_and_one_that_was_rolled_back_are_told_by_their_marks() -
 
 def test_the_axis_tells_round_scores() -> None:
     lines = drawn(ChartData([epoch(0, 0.41), epoch(1, 0.83)], [], 2, 3), rows=20)
-    ticks = [line[:5].strip() for line in lines[:-2] if line[:5].strip()]
-    assert ticks == ["0.90", "0.80", "0.70", "0.60", "0.50", "0.40", "0.30"]
+    ticks = {row: float(line[:5]) for row, line in enumerate(lines[:-2]) if line[:5].strip()}
+    rows, scores = list(ticks), list(ticks.values())
+    assert len(ticks) >= 3
+    assert {later - row for row, later in pairwise(rows)} == {rows[1] - rows[0]}
+    steps = {round(score - later, 2) for score, later in pairwise(scores)}
+    assert len(steps) == 1
+    assert all(round(score / steps.copy().pop(), 6).is_integer() for score in scores)
+
+
+def test_a_review_stands_behind_the_last_epoch() -> None:
+    review = Interval(score=0.6, n=40, low=0.5, high=0.7)
+    lines = drawn(ChartData([epoch(0, 0.4), epoch(1, 0.8)], [], 1, 3, [review]))
+    column = lines[-1].index("r1")
+    assert column > lines[-1].rindex("1 ")
+    assert abs(next(line.index("\u25c7") for line in lines if "\u25c7" in line) - column) <= 1
 
 
 def test_rules_that_came_and_went_stand_between_their_epochs() -> None:

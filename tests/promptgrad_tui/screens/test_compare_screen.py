@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 
 from promptgrad_tui.screens.compare.screen import CompareScreen
 from promptgrad_tui.screens.widgets.toned import TextView
-from promptgrad_tui.work.compare.comparison import Comparison, read_comparison
+from promptgrad_tui.views.comparison.comparison import Comparison
+from promptgrad_tui.work.compare.comparison import read_comparison
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_told, until_true
 from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
 from tests.promptgrad_tui.screens.stills import Stills, save_version
@@ -96,7 +97,7 @@ def test_panes_are_tabs_in_a_small_terminal(recorded: RecordedRun) -> None:
         screen = await until(pilot, "gain, paired")
         assert "n = 60" in screen
         await pilot.press("G")
-        await until(pilot, "Rules that went: 0")
+        await until(pilot, "Rules removed: 0")
         await pilot.press("tab")
         await until(pilot, f"+ - {RULES[0][0]}")
         await pilot.press("tab")
@@ -115,7 +116,7 @@ def test_the_other_split_and_the_other_way_round(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_compare(pilot)
         await pilot.press("s")
-        screen = await until(pilot, "validation: [all 60]")
+        screen = await until(pilot, "validation: [changed ")
         assert f"fixed {fixed} " in screen
         await pilot.press("w")
         screen = await until(pilot, f"broken {fixed} ")

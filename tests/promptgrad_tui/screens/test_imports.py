@@ -16,6 +16,6 @@ def test_the_app_imports_neither_dspy_nor_a_model() -> None:
     assert imported_after("import promptgrad_tui.screens.app", HEAVY) == []
 
 
-def test_a_runs_story_needs_no_screen() -> None:
-    for module in ("live_run", "cells", "chart", "status", "review_state", "decisions", "feed"):
-        assert imported_after(f"import promptgrad_tui.screens.{module}", ("textual", *HEAVY)) == []
+def test_what_the_screens_are_made_of_needs_no_screen() -> None:
+    for module in ("views.run.story", "views.run.status", "screens.review.state", "screens.live.feed"):
+        assert imported_after(f"import promptgrad_tui.{module}", ("textual", *HEAVY)) == []

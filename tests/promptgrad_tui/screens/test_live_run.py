@@ -14,7 +14,7 @@ from engine.journal.events import (
     ValidationStarted,
 )
 from engine.programs.rules import RuleSet
-from promptgrad_tui.screens.live.run import LiveRun
+from promptgrad_tui.views.run.story import RunStory
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
@@ -23,8 +23,8 @@ def recorded(tmp_path: Path) -> RecordedRun:
     return RecordedRun(tmp_path / "desk")
 
 
-def live_of(recorded: RecordedRun) -> LiveRun:
-    live = LiveRun()
+def live_of(recorded: RecordedRun) -> RunStory:
+    live = RunStory()
     live.apply_all(recorded.journal.events(recorded.run))
     return live
 
@@ -41,7 +41,7 @@ def test_a_whole_run_leaves_every_batch_scored_and_every_test_judged(recorded: R
 def test_events_in_two_portions_give_the_same_as_in_one(recorded: RecordedRun) -> None:
     recorded.write()
     events = recorded.journal.events(recorded.run)
-    one, two = LiveRun(), LiveRun()
+    one, two = RunStory(), RunStory()
     one.apply_all(events)
     two.apply_all(events[:150])
     two.apply_all(events[150:])
@@ -69,7 +69,7 @@ def test_proposals_wait_in_the_queue_until_their_test_begins(recorded: RecordedR
 def test_a_running_test_shows_how_many_pairs_it_has_and_their_mean(recorded: RecordedRun) -> None:
     recorded.write(until=ValidationFinished)
     events = recorded.journal.events(recorded.run)
-    live = LiveRun()
+    live = RunStory()
     live.apply_all(events[:-1])
     (test, _) = live.tests.values()
     finished = events[-1][1]
@@ -122,7 +122,7 @@ def test_before_and_after_a_rule_are_the_rollouts_of_its_two_rule_sets(recorded:
 
 
 def test_without_a_process_an_unfinished_run_is_lost(recorded: RecordedRun) -> None:
-    assert LiveRun().state(is_running=False) == "waiting"
+    assert RunStory().state(is_running=False) == "waiting"
     recorded.write(count=40)
     live = live_of(recorded)
     assert live.state(is_running=True) == "running"
@@ -146,7 +146,7 @@ def test_a_paused_run_says_why(recorded: RecordedRun) -> None:
 
 
 def test_progress_is_never_complete_while_work_remains(recorded: RecordedRun) -> None:
-    live = LiveRun()
+    live = RunStory()
     for seq, event in enumerate(recorded.events(), 1):
         live.apply(seq, event)
         if not isinstance(event, RunFinished):

@@ -68,7 +68,7 @@ def test_what_is_here_is_listed_with_its_facts(
         row = next(line for line in screen.splitlines() if " qwen " in line)
         assert ("project" in row and "Q4_K_M" in row) == (size == LARGE)
         assert "40,960" in row
-        assert "press h" in row
+        assert "not hashed" in row
         assert ollama.models[0].digest[:12] in screen
         assert ('task = "demo"' in screen) == (size == LARGE)
         await pilot.press("down")
@@ -104,7 +104,7 @@ def test_a_hash_is_computed_and_stays(folder: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
     async def script(pilot: Pilot[int]) -> None:
-        await models(pilot, "press h")
+        await models(pilot, "not hashed")
         await pilot.press("down", "h")
         await until_told(pilot, f"is sha256:{digest[:20]}")
         await until_true(
@@ -150,8 +150,8 @@ def test_work_that_is_asked_for_meanwhile_waits_and_begins_after(folder: Path) -
         await models(pilot, "huge")
         await pilot.press("down", "h")
         await until(pilot, "Hashing huge.gguf")
-        await pilot.press("h")
-        await until(pilot, "hash of huge is under way or waits already")
+        await pilot.press("H")
+        await until(pilot, "hash of huge is already in progress or queued")
         await pilot.press("down", "h")
         await until(pilot, "then: hash of tiny")
         assert len(children()) == 1
@@ -197,10 +197,10 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         return max((file.stat().st_size for file in partial), default=0)
 
     async def pull(pilot: Pilot[int]) -> None:
-        await pilot.press("p", *"hf:team/repo/tiny.gguf", "enter")
+        await pilot.press("P", *"hf:team/repo/tiny.gguf", "enter")
         screen = await until(pilot, "Reach out?")
         assert "127.0.0.1" in screen
-        assert "only thing here that reaches out" in screen
+        assert "only action that connects to the internet" in screen
 
     async def script(pilot: Pilot[int]) -> None:
         await models(pilot)
@@ -218,7 +218,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "Leave" not in screen)
         await pilot.press("x")
-        await until(pilot, "the next one goes on where it was")
+        await until(pilot, "the next one continues where it stopped")
         hub.go_on.set()
         await pull(pilot)
         await pilot.press("y")
@@ -234,7 +234,7 @@ def test_a_pull_asks_first_is_interrupted_and_goes_on(folder: Path, monkeypatch:
 def test_a_pull_that_cannot_be_read_or_done_is_a_panel(folder: Path, ollama: OllamaServer) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await models(pilot)
-        await pilot.press("p", *"qwen3", "enter")
+        await pilot.press("P", *"qwen3", "enter")
         screen = await until(pilot, "can't be downloaded")
         assert "hf:OWNER/REPO/FILE.gguf" in screen
         await pilot.press("escape", "p", *"ollama:missing", "enter")
@@ -258,7 +258,7 @@ def test_a_model_in_ollamas_memory_is_freed(folder: Path, ollama: OllamaServer) 
         assert " f Free" not in screen
         await pilot.press("down")
         await until(pilot, " f Free")
-        await pilot.press("f")
+        await pilot.press("X")
         await until(pilot, "ollama:qwen3:4b: unloaded")
         await until_true(pilot, lambda screen: "in memory" not in screen)
 
@@ -274,13 +274,13 @@ def test_a_run_that_holds_a_model_is_named_and_stopped_only_if_a_person_says_so(
         await until(pilot, "1 run")
         await pilot.press("M")
         await until(pilot, "● demo")
-        await pilot.press("f")
+        await pilot.press("X")
         screen = await until(pilot, "Free demo?")
         assert recorded.run in screen
         await pilot.press("escape")
         await until_true(pilot, lambda _: not isinstance(pilot.app.screen, QuestionScreen))
         assert journal.commands(recorded.run) == []
-        await pilot.press("f")
+        await pilot.press("X")
         await until(pilot, "Free demo?")
         await pilot.press("s")
         await until(pilot, "demo: stopping")
@@ -293,7 +293,7 @@ def test_a_run_that_holds_a_model_is_named_and_stopped_only_if_a_person_says_so(
 def test_a_measured_model_shows_its_rates(folder: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await models(pilot, "not measured yet")
-        await pilot.press("t")
+        await pilot.press("b")
         await until(pilot, "Measuring")
         await until(pilot, "with 8 requests at a time")
         await until(pilot, "(measured")
@@ -335,7 +335,7 @@ def test_a_server_that_is_down_is_a_row_with_its_problem(folder: Path) -> None:
     (folder / "promptgrad.toml").write_text('[model]\ntask = "ollama:qwen3:4b"\n')
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("M")
         screen = await until(pilot, "! qwen3:4b")
         assert "1 problem" in screen

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptgrad_tui.screens.live.partial_answer import PartialAnalysis, read_partial
+from promptgrad_tui.views.run.partial_answer import PartialAnalysis, read_partial
 
 
 @pytest.mark.parametrize(

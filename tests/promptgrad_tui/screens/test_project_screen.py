@@ -41,7 +41,7 @@ def at_the_form(script: Script) -> Script:
     """Open the project's screen from the start page first."""
 
     async def opened(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
         await pilot.press("p")
         await until(pilot, "1 Settings")
         await script(pilot)
@@ -153,7 +153,7 @@ def test_escape_leaves_an_editor_and_asks_about_changes(project: Path) -> None:
         await pilot.press("escape")
         await until(pilot, "1 change not saved")
         await pilot.press("escape", "d")
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
 
     before = text_of(project)
     drive(project, None, at_the_form(script))
@@ -255,6 +255,9 @@ def test_a_run_is_started_with_what_was_saved(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await go_to(pilot, "epochs")
         await pilot.press("enter", "backspace", "1", "enter", "r")
+        await until(pilot, "Start a run of")
+        await until(pilot, " calls, ")
+        await pilot.press("S")
         await until_true(pilot, lambda _: isinstance(pilot.app.screen, RunScreen), "the run")
         session = pilot.app.screen.session  # type: ignore[attr-defined]
         session.worker.kill()
@@ -282,7 +285,7 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 def test_without_a_terminal_to_lend_the_editor_is_an_error_with_a_way_out(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        await pilot.press("e")
+        await pilot.press("E")
         await until(pilot, "can't be lent to an editor")
 
     drive(project, None, at_the_form(script))

@@ -61,8 +61,8 @@ async def compared_with_its_baseline(pilot: Pilot[int]) -> None:
 
 def test_a_run_is_started_watched_and_left_in_the_journal(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
-        await pilot.press("r")
+        await until(pilot, "No runs yet")
+        await pilot.press("r", "S")
         await until_true(pilot, lambda screen: "rolled out" in screen or "1.1" in screen, "a batch")
         screen = await to_the_end(pilot)
         assert "passes:" in screen
@@ -79,15 +79,15 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
     held = hold(project)
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
-        await pilot.press("r")
+        await until(pilot, "No runs yet")
+        await pilot.press("r", "S")
         await until_true(pilot, lambda screen: "scoring the baseline" in screen, "the baseline")
         screen = pilot.app.screen
         assert isinstance(screen, RunScreen)
         worker = screen.session.worker
         assert worker is not None
         psutil.Process(worker.pid).kill()
-        await until(pilot, "The worker is gone")
+        await until(pilot, "The worker has died")
         held.unlink()
         await pilot.press("R")
         await to_the_end(pilot)
@@ -101,15 +101,15 @@ def test_a_killed_worker_is_told_and_a_resume_pays_for_nothing_twice(project: Pa
 
 def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "No run yet")
-        await pilot.press("r")
+        await until(pilot, "No runs yet")
+        await pilot.press("r", "S")
         await to_the_end(pilot)
         await pilot.press("v")
-        await until(pilot, "Review [1/")
-        await pilot.press("r", "A")
+        await until(pilot, "Review 1/")
+        await pilot.press("d", "A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        await until(pilot, "1 decision applied")
+        await until(pilot, "1 decision written")
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review")
 

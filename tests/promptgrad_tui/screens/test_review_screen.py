@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.journal.events import Notice, ReviewAwaited, RulesChanged
+from engine.journal.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished
 from engine.programs.rules import Rule, RuleSet
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_true
@@ -27,7 +27,7 @@ def recorded(tmp_path: Path) -> RecordedRun:
 async def to_review(pilot: Pilot[int]) -> ReviewScreen:
     await until(pilot, "improved")
     await pilot.press("v")
-    await until(pilot, "Review [1/")
+    await until(pilot, "Review 1/")
     screen = pilot.app.screen
     assert isinstance(screen, ReviewScreen)
     return screen
@@ -38,10 +38,12 @@ def test_it_shows_the_queue_and_the_evidence(recorded: RecordedRun, size: tuple[
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
         screen = seen(pilot)
-        assert "undecided" in screen
-        assert "verdict" in screen
+        assert "5 open" in screen
+        assert "1  fixed " in screen
+        assert "Broken: " in screen
         if size == LARGE:
-            assert "Fixed by it" in screen
+            assert "Fixed: " in screen
+            assert "verdict" in screen
 
     drive(recorded.folder, recorded.run, script, size)
 
@@ -52,7 +54,7 @@ def test_keep_drop_edit_undo_and_apply_reach_the_journal(recorded: RecordedRun) 
         first, second = (item.id for item in screen._state.visible()[:2])
         await pilot.press("a")
         await until(pilot, "1 keep")
-        await pilot.press("r")
+        await pilot.press("d")
         await until(pilot, "1 drop")
         await pilot.press("u")
         await until_true(pilot, lambda seen: "1 drop" not in seen)
@@ -64,7 +66,7 @@ def test_keep_drop_edit_undo_and_apply_reach_the_journal(recorded: RecordedRun) 
         await pilot.press("A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        await until(pilot, "2 decisions applied")
+        await until(pilot, "2 decisions written")
         written = recorded.journal.decisions(recorded.run)
         assert written[f"review/1/{first}"]["choice"] == "keep"
         assert written[f"review/1/{second}"]["choice"] == "edit"
@@ -90,13 +92,13 @@ def test_an_applied_decision_stands_and_a_second_screen_sees_it(recorded: Record
 def test_notes_filter_and_sort(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
-        await pilot.press("n", *"why", "enter")
+        await pilot.press("i", *"why", "enter")
         await until(pilot, "your note")
         await pilot.press("slash", *"zzz", "enter")
-        await until(pilot, "Review [0/0]")
+        await until(pilot, "Review 0/0")
         await pilot.press("slash", *["backspace"] * 3, "enter")
-        await until(pilot, "Review [1/")
-        await pilot.press("s")
+        await until(pilot, "Review 1/")
+        await pilot.press("o")
         await until(pilot, "sorted by gain")
 
     drive(recorded.folder, recorded.run, script, LARGE)
@@ -105,9 +107,9 @@ def test_notes_filter_and_sort(recorded: RecordedRun) -> None:
 def test_what_is_not_applied_is_there_when_the_screen_is_opened_again(recorded: RecordedRun) -> None:
     async def decide(pilot: Pilot[int]) -> None:
         await to_review(pilot)
-        await pilot.press("n", *"why", "enter")
+        await pilot.press("i", *"why", "enter")
         await until(pilot, "your note")
-        await pilot.press("r")
+        await pilot.press("d")
         await until(pilot, "1 drop")
         await pilot.press("e", "home", *"Now ", "ctrl+s")
         await until(pilot, "1 edit")
@@ -117,7 +119,7 @@ def test_what_is_not_applied_is_there_when_the_screen_is_opened_again(recorded: 
     async def look(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         await pilot.press("v")
-        await until(pilot, "1 drop   1 edit   not applied yet")
+        await until(pilot, "1 drop \u00b7 1 edit \u00b7 3 open   not applied yet")
         await pilot.press("K", "K")
         await until(pilot, "your note     why")
 
@@ -140,7 +142,7 @@ def test_a_draft_that_cannot_be_kept_is_told(recorded: RecordedRun) -> None:
 def test_a_note_that_is_undone_goes_and_an_escaped_question_changes_nothing(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         screen = await to_review(pilot)
-        await pilot.press("n", *"why", "enter")
+        await pilot.press("i", *"why", "enter")
         await until(pilot, "your note")
         await pilot.press("u")
         await until_true(pilot, lambda seen: "your note" not in seen)
@@ -157,7 +159,7 @@ def test_where_the_filter_leaves_no_rule_there_is_none_to_judge(recorded: Record
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
         await pilot.press("slash", *"zzz", "enter")
-        screen = await until(pilot, "No rule holds the text of the filter.")
+        screen = await until(pilot, "No rule contains the text of the filter.")
         assert "a Keep" not in screen
         assert "verdict" not in screen
 
@@ -188,7 +190,7 @@ def test_a_merge_makes_one_rule_of_two(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
         await pilot.press("m")
-        await until(pilot, "Merge two rules into one")
+        await until(pilot, "Merge 2 rules into one")
         await pilot.press("ctrl+s")
         await until(pilot, "2 merge")
 
@@ -204,7 +206,7 @@ def test_during_a_run_decisions_belong_to_review_0(recorded: RecordedRun, tmp_pa
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "running")
         await pilot.press("v")
-        await until(pilot, "Review [1/")
+        await until(pilot, "Review 1/")
         await pilot.press("a", "A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
@@ -224,9 +226,9 @@ def test_a_run_that_asks_nobody_is_reviewed_once_it_is_done(tmp_path: Path) -> N
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "running")
         await pilot.press("v")
-        await until(pilot, "Review [1/")
+        await until(pilot, "Review 1/")
         await pilot.press("a")
-        screen = await until(pilot, "1 keep   to be applied after the run")
+        screen = await until(pilot, "to be applied after the run")
         assert "A Apply" not in screen
         for event in coming:
             running.journal.append(running.run, event)
@@ -259,7 +261,7 @@ def test_rules_that_were_not_tested_are_reviewed_too(tmp_path: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "calls")
         await pilot.press("v")
-        screen = await until(pilot, "Review [1/1]")
+        screen = await until(pilot, "Review 1/1")
         assert "not tested" in screen
         assert "They came back." in screen
         await until(pilot, "+ - Refunds go to returns.")
@@ -314,8 +316,8 @@ def test_an_editor_that_is_set_wrongly_is_told(
 def test_in_a_tiny_terminal_the_rule_and_its_evidence_are_both_in_sight(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
-        screen = await until(pilot, "▸· undecided")
-        assert "add  Tickets that mention a refund" in screen
+        screen = await until(pilot, "▸  1  ·  in")
+        assert "Tickets that mention a refund" in screen
         await pilot.press("a")
         await until(pilot, "1 keep")
         await pilot.press("question_mark")
@@ -336,8 +338,9 @@ def test_a_click_goes_to_a_rule(recorded: RecordedRun) -> None:
         screen = await to_review(pilot)
         second = screen._state.visible()[1]
         await pilot.click("#queue", offset=(20, 3))
-        await until(pilot, "Review [2/")
-        await until(pilot, f"add           {second.rule.text}")
+        await until(pilot, "Review 2/")
+        await until(pilot, "2  fixed ")
+        assert f"  {second.rule.text}" in seen(pilot)
 
     drive(recorded.folder, recorded.run, script, LARGE)
 
@@ -351,14 +354,100 @@ def test_the_next_review_knows_the_one_before(recorded: RecordedRun) -> None:
     recorded.write_review(first)
 
     async def script(pilot: Pilot[int]) -> None:
-        screen = await to_review(pilot)
-        rows = [line for line in seen(pilot).splitlines() if "undecided   " in line]
-        assert ["  in  " in row for row in rows[:2]] == [True, False]
-        assert "review 1      keep; Too broad." in seen(pilot)
-        screen._state.go_to(second.id)
+        await until(pilot, "improved")
+        await pilot.press("v")
+        # What was settled isn't asked again: the first open rule is the third.
+        screen = await until(pilot, "Review 3/5   3 open \u00b7 2 settled")
+        assert "\u2713 kept r1" in screen
+        assert "\u2717 dropped r1" in screen
+        await pilot.press("j", "j", "j")
+        assert "Review 3/5" in seen(pilot)
+        await pilot.press("g")
+        await until(pilot, "review 1      keep; Too broad.")
+        await pilot.press("J")
         await until(pilot, "review 1      drop; Too broad.")
         await pilot.press("a")
         await until(pilot, "1 keep")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_an_edited_rule_is_linked_to_the_one_that_replaced_it(recorded: RecordedRun) -> None:
+    first = recorded.accepted_rules()[0]
+    edit = {"choice": "edit", "text": "Refunds belong to returns.", "trigger": "", "note": ""}
+    recorded.journal.decide(recorded.run, f"review/1/{first.id}", edit)
+    edited = first.model_copy(update={"text": edit["text"], "trigger": "", "evidence": None})
+    test = {"epoch": 1, "batch": 1, "action": "add", "rule": edited}
+    finished = {"id": "edit", "verdict": "accepted", "reason": "a gain", "evidence": first.evidence}
+    recorded.journal.append(recorded.run, ValidationFinished.model_validate({**test, **finished}))
+    recorded.write_review(edited)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("v")
+        screen = await until(pilot, "\u21b3 #6 r1")
+        assert "Review 2/6" in screen
+        await pilot.press("e", "home", *"Now ", "ctrl+s")
+        screen = await until(pilot, "untested: A tests it before it counts")
+        row = next(line for line in screen.splitlines() if "\u270e edit" in line)
+        assert "untested" in row
+        assert "\u25cf" not in row
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_what_was_decided_during_the_run_is_settled_after_it(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    for rule in recorded.accepted_rules():
+        recorded.journal.decide(recorded.run, f"review/0/{rule.id}", {"choice": "keep"})
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("v")
+        screen = await until(pilot, "settled")
+        assert screen.count("\u2713 kept run") == len(recorded.accepted_rules())
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_marked_rules_are_dropped_at_once_and_come_back_with_one_undo(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("space", "J", "space")
+        await until(pilot, "2 marked")
+        await pilot.press("d")
+        await until(pilot, "2 drop \u00b7 3 open")
+        await pilot.press("u")
+        await until(pilot, "5 open")
+        await pilot.press("asterisk", "a")
+        await until(pilot, "5 keep")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_any_rules_are_merged_once_they_are_marked(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        wanted = [screen._state.visible()[place].id for place in (0, 2, 4)]
+        await pilot.press("space", "J", "space", "J", "space", "m")
+        await until(pilot, "Merge 3 rules into one")
+        await pilot.press("ctrl+s")
+        await until(pilot, "3 merge \u00b7 2 open")
+        assert [rule for rule, found in screen._state.ready().items() if found.kind == "merge"] == wanted
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_why_a_rule_changed_an_answer_is_shown_with_both_prompts(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("enter")
+        screen = await until(pilot, "What rule 1 changed")
+        await until(pilot, "Without the rule: ")
+        assert "Prompt, " in screen
+        await pilot.press("slash", *"With the rule: ", "enter")
+        await until(pilot, "With the rule: ")
 
     drive(recorded.folder, recorded.run, script, LARGE)
 
@@ -390,7 +479,7 @@ def test_a_review_that_cannot_be_applied_is_told_and_may_be_tried_again(recorded
         await until(pilot, "Apply the review?")
         await pilot.press("A")
         screen = await until(pilot, "The review could not be applied")
-        assert "Its last words" in screen
+        assert "Traceback" not in screen
         await pilot.press("escape")
         screen = await until(pilot, "not applied yet")
         assert "A Apply" in screen

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal.decisions import Decision, decision_key
+from engine.journal.decisions import Decision, decision_key, written_decisions
 from engine.programs.rules import Rule
 from engine.programs.triggers import fires
-from promptgrad_tui.screens.live.decisions import RuleDecision, written_decisions
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
 from promptgrad_tui.screens.review.state import (
     ReviewItem,
@@ -77,13 +76,13 @@ def test_a_new_decision_ends_what_could_be_redone(state: ReviewState) -> None:
 
 def test_an_edit_brings_its_text_to_the_engine(state: ReviewState) -> None:
     state.edit("Better.", "word")
-    (decision,) = state.ready()
-    assert decision.for_engine() == Decision(choice="edit", text="Better.", trigger="word")
+    (decision,) = state.ready().values()
+    assert decision == Decision(choice="edit", text="Better.", trigger="word")
 
 
 def test_an_edit_that_changes_nothing_keeps_the_rule(state: ReviewState) -> None:
     state.edit("Rule a.", "word-a")
-    assert state.ready()[0].for_engine().choice == "keep"
+    assert state.ready()[A].choice == "keep"
 
 
 def test_an_empty_edit_decides_nothing(state: ReviewState) -> None:
@@ -94,13 +93,13 @@ def test_an_empty_edit_decides_nothing(state: ReviewState) -> None:
 def test_a_merge_edits_the_first_rule_and_drops_the_second(state: ReviewState) -> None:
     state.merge("Both.", "words")
     assert choices(state) == ["merge", "merge", None]
-    said = [decision.for_engine() for decision in state.ready()]
+    said = list(state.ready().values())
     assert [decision.choice for decision in said] == ["edit", "drop"]
     assert said[0].text == "Both."
     written = {
         decision_key(rule, 1): decision.model_dump() for rule, decision in zip((A, B), said, strict=True)
     }
-    assert [found.choice for found in written_decisions(written, (A, B), 1).values()] == ["merge", "merge"]
+    assert [found.kind for found in written_decisions(written, (A, B), 1).values()] == ["merge", "merge"]
 
 
 def test_deciding_anew_about_one_half_of_a_merge_frees_the_other(state: ReviewState) -> None:
@@ -112,20 +111,20 @@ def test_deciding_anew_about_one_half_of_a_merge_frees_the_other(state: ReviewSt
 
 def test_the_last_rule_has_no_partner_to_merge_with(state: ReviewState) -> None:
     state.current_id = C
-    assert state.merge_partner() is None
+    assert state.merge_parts() == []
 
 
 def test_rules_of_different_predictors_are_not_merged() -> None:
     state = ReviewState()
     for predictor in ("first", "second"):
         state.add([ReviewItem(Rule(text="Rule.", predictor=predictor), "add", "accepted", (1, 1))])
-    assert state.merge_partner() is None
+    assert state.merge_parts() == []
 
 
 def test_a_note_travels_with_its_decision(state: ReviewState) -> None:
     state.set_note("Seen on Monday.")
     state.keep()
-    assert state.ready()[0].for_engine().note == "Seen on Monday."
+    assert state.ready()[A].note == "Seen on Monday."
     state.undo()
     state.undo()
     assert state.note(A) == ""
@@ -140,7 +139,7 @@ def test_an_empty_note_takes_the_note_away(state: ReviewState) -> None:
 def test_a_note_that_was_applied_is_no_longer_of_the_draft(state: ReviewState) -> None:
     state.set_note("Seen on Monday.")
     state.keep()
-    state.take_applied({A: state.ready()[0]})
+    state.take_applied(state.ready())
     state.take_applied({})
     assert (state.note(A), state.choice(A)) == ("", None)
 
@@ -148,8 +147,7 @@ def test_a_note_that_was_applied_is_no_longer_of_the_draft(state: ReviewState) -
 def test_a_draft_is_read_as_it_was_written_and_leaves_no_file_once_it_is_empty(tmp_path: Path) -> None:
     file = DraftFile.of_run(tmp_path / "journal.sqlite", "run-1")
     assert file.read() == ReviewDraft()
-    merge = RuleDecision(A, "merge", "Both.", "words", (A, B))
-    draft = ReviewDraft(decisions={A: merge}, notes={B: "\u202eodd\n"})
+    draft = ReviewDraft(decisions=Decision.merging("Both.", "words", (A, B)), notes={B: "\u202eodd\n"})
     assert file.write(draft)
     assert file.read() == draft
     file.file.write_text("{")
@@ -187,8 +185,7 @@ def test_a_filter_without_matches_leaves_nothing_to_move_to(state: ReviewState) 
 
 def test_what_the_journal_holds_stands(state: ReviewState) -> None:
     state.keep()
-    (kept,) = state.ready()
-    state.take_applied({A: kept})
+    state.take_applied(state.ready())
     state.current_id = A
     state.drop()
     assert state.choice(A) == "keep"
@@ -212,9 +209,9 @@ def test_a_rule_as_text_comes_back_as_it_was() -> None:
 
 def test_a_draft_of_a_merge_concerns_what_either_rule_does() -> None:
     first, second = Rule(text="One.", trigger="hearing aid"), Rule(text="Two.", trigger="camera crew")
-    text, trigger = merged_text(first, second)
+    text, trigger = merged_text([first, second])
     assert (text, trigger) == ("One. Two.", "hearing aid, camera crew")
     merged = Rule(text=text, trigger=trigger)
     assert all(fires(merged, {"ticket": said}) for said in ("A hearing aid.", "My camera crew."))
-    assert merged_text(first, first)[1] == "hearing aid"
-    assert merged_text(first, Rule(text="For all.")) == ("One. For all.", "")
+    assert merged_text([first, first])[1] == "hearing aid"
+    assert merged_text([first, Rule(text="For all.")]) == ("One. For all.", "")

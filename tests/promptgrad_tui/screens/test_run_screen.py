@@ -123,7 +123,7 @@ def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: Recorded
         screen = await until(pilot, "Batch 1.1")
         assert "✗ 0.00" in screen
         await pilot.press("enter")
-        screen = await until(pilot, "rollout of")
+        screen = await until(pilot, "rollout 1 of")
         assert "Expected" in screen
         assert "Prompt, system" in screen
         await pilot.press("end")
@@ -153,7 +153,7 @@ def test_a_lost_worker_is_told_and_can_be_resumed(recorded: RecordedRun) -> None
     async def script(pilot: Pilot[int]) -> None:
         with recorded.journal.lock_run(recorded.run):
             await until(pilot, "running")
-        await until(pilot, "The worker is gone")
+        await until(pilot, "The worker has died")
         assert "Resume the run" in seen(pilot)
         await pilot.press("escape")
         assert "Resume" in await until(pilot, "R Resume")
@@ -167,7 +167,7 @@ def test_q_asks_whether_the_run_goes_on(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press("q")
-        assert "type promptgrad in its folder" in await until_told(pilot, "the run goes on")
+        assert "type promptgrad in its folder" in await until_told(pilot, "the run continues")
         await pilot.press("g")
 
     with recorded.journal.lock_run(recorded.run):
@@ -182,7 +182,7 @@ def test_leaving_can_stop_the_run(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Stop")
         await pilot.press("q")
-        await until(pilot, "the run goes on")
+        await until(pilot, "the run continues")
         await pilot.press("s")
 
     with recorded.journal.lock_run(recorded.run):
@@ -354,7 +354,7 @@ def test_data_that_is_gone_is_no_reason_to_fail(recorded: RecordedRun) -> None:
         await pilot.press("home", "enter")
         await until(pilot, "Batch 1.1")
         await pilot.press("enter")
-        await until(pilot, "its data file has changed or is gone")
+        await until(pilot, "its data file has changed or no longer exists")
 
     drive(recorded.folder, recorded.run, script)
 
@@ -397,7 +397,7 @@ def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) ->
     writing.__enter__()("the last words")
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(pilot, "the worker is gone")
+        await until(pilot, "the worker has died")
         await pilot.press("2")
         await until(pilot, "Said by")
         assert "the last words" not in seen(pilot)
@@ -578,7 +578,7 @@ def test_to_leave_and_stop_waits_for_the_journal_without_keeping_the_screen(reco
             await pilot.press("q")
             await until(pilot, "Leave, and stop the run")
             await pilot.press("s")
-            await until(pilot, "Stopping the run")
+            await until(pilot, "Stopping \u2026")
             await pilot.press("question_mark")
             await until(pilot, "Keys that are valid here")
             other.execute("ROLLBACK")

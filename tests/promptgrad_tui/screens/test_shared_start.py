@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptgrad_tui.screens.live.shared_start import shared_start, telling_part
+from promptgrad_tui.views.run.shared_start import shared_start, telling_part
 
 TICKETS = [f"Tickets that mention a {thing} go to loyalty." for thing in ("gift card", "points balance")]
 

@@ -63,9 +63,9 @@ def test_a_journal_that_another_program_holds_is_told_until_it_lets_go(tmp_path:
     recorded.journal.close()
 
     async def script(pilot: Pilot[int]) -> None:
-        screen = await until_told(pilot, "The runs can't be read now.")
+        screen = await until_told(pilot, "The runs can't be read at the moment.")
         assert "Close the program that holds it" in screen
-        assert "No run yet" not in screen
+        assert "No runs yet" not in screen
         other.close()
         await until(pilot, "1 run")
         await until_true(pilot, lambda screen: recorded.run in screen and "can't be read" not in screen)
@@ -109,7 +109,7 @@ def test_a_new_project_is_written_and_opened(tmp_path: Path) -> None:
         await pilot.press("i")
         await until(pilot, "Folder of the new project")
         await pilot.press("enter")
-        await until(pilot, "No run yet")
+        await until(pilot, "No runs yet")
 
     drive(tmp_path, None, script)
     assert (tmp_path / "project" / "promptgrad.toml").is_file()
@@ -178,7 +178,7 @@ def test_escape_once_too_often_does_not_leave(tmp_path: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         await pilot.press("escape", "escape", "escape")
-        await until(pilot, "q leaves")
+        await until(pilot, "q quits")
         await pilot.press("enter")
         await until(pilot, "1 Batches")
         await pilot.press("q")

@@ -16,7 +16,7 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "validation": (("3", "home"), "Verdict"),
     "artifacts": (("4", "home"), "measured"),
     "batch": (("1", "home", "enter"), "Batch 1.1"),
-    "rollout": (("1", "home", "enter", "enter"), "rollout of"),
+    "rollout": (("1", "home", "enter", "enter"), "rollout 1 of"),
     "analysis": (("2", "home", "down", "enter"), "temperature"),
     "rule-test": (("3", "home", "enter"), "Fixed by it"),
     "artifact": (("4", "home", "enter"), "The exact prompt"),
@@ -29,7 +29,7 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "keys": (("question_mark",), "Keys that are valid here"),
     "scores": (("5",), "epoch base"),
     # The last one: that its decisions aren't applied is told for a while after it.
-    "review": (("v", "a", "r"), "1 drop"),
+    "review": (("v", "a", "d"), "1 drop"),
 }
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 

@@ -26,10 +26,10 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.programs.rules import Evidence, ParsedRule, Rule
-from promptgrad_tui.views.event_lines import EventLines
-from promptgrad_tui.views.plain import PlainDisplay
-from promptgrad_tui.views.progress import Progress
-from promptgrad_tui.views.score_plot import score_plot
+from promptgrad_tui.views.run.event_lines import EventLines
+from promptgrad_tui.views.run.plain import PlainDisplay
+from promptgrad_tui.views.run.progress import Progress
+from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.terminal import Terminal
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 \u202eevil " + "wide 漢字 " * 30 + "x" * 300
@@ -112,7 +112,7 @@ def test_a_verdict_tells_gain_interval_reason_and_rule():
         id="v", epoch=1, batch=1, action="add", rule=rule, verdict="accepted", reason="why", evidence=evidence
     )
     head, text = EventLines(terminal()).lines(event)
-    assert head == "  accepted     +0.200 [+0.050, +0.350] on 15: why"
+    assert head == "  accepted     +0.200 [+0.050, +0.350] on 15 examples: why"
     assert text == "               Gift cards go to loyalty."
 
 
@@ -173,7 +173,7 @@ def test_on_a_terminal_one_line_is_rewritten():
     told = screen.stream.getvalue()
     assert "\n" not in told
     assert told.count("\r\x1b[K") == 6
-    assert "5 of 10 rollouts" in told
+    assert "5 of 10 calls" in told
     assert "scoring the baseline" in told
 
 
@@ -187,7 +187,7 @@ def test_without_a_terminal_progress_is_told_now_and_then():
         display.tick()
     lines = screen.stream.getvalue().splitlines()
     assert len(lines) == 3
-    assert all("rollouts" in line and "\x1b" not in line for line in lines)
+    assert all("calls" in line and "\x1b" not in line for line in lines)
 
 
 def test_quiet_shows_nothing():

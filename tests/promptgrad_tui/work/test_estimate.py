@@ -1,8 +1,8 @@
 import pytest
 
 from engine.project.config import PromptGradConfig
-from promptgrad_tui.views.estimate import calls_text, cost_text, range_text
-from promptgrad_tui.work.check.estimate import Measured, Sizes, expected_cost, planned_calls
+from promptgrad_tui.views.estimate import Measured, calls_text, cost_text, range_text
+from promptgrad_tui.work.check.estimate import Sizes, costs, expected_cost, planned_calls
 
 
 def planned(predictors=1, train=60, validation=60, test=120, also=0, is_timed=False, **config):
@@ -100,6 +100,8 @@ def test_a_range_is_as_rough_as_it_is_known():
 def test_the_estimate_in_words():
     calls = planned()
     assert "460 to 1,200 calls" in calls_text(calls)
-    assert f"at least 190 in any case, and at most {calls.most:,}" in calls_text(calls)
+    assert f"at least 190, and at most {calls.most:,}" in calls_text(calls)
     measured = Measured(calls=8, seconds=0.4, prompt_tokens=150, completion_tokens=12)
-    assert cost_text(calls, measured, 900).startswith("76,000 to 220,000 tokens and about 20 s to 1 min")
+    few, many = costs(calls, measured, 900)
+    text = cost_text(few, many, measured)
+    assert text.startswith("76,000 to 220,000 tokens and about 20 s to 1 min")

@@ -73,7 +73,7 @@ def test_a_tag_that_moves_in_a_run_marks_it_and_leaves_no_artifact(tag: Tag, tmp
     assert len(tag.server.chats) == paid
     compiled = promptgrad("-C", tmp_path, "compile", "--models", URI, "--quiet")
     assert compiled.returncode == 0, compiled.stderr
-    assert "goes on with" not in compiled.stderr
+    assert "resuming run" not in compiled.stderr
 
 
 def test_a_tag_that_is_moved_back_lets_the_run_go_on(tag: Tag, tmp_path: Path) -> None:

@@ -261,4 +261,4 @@ def build():
     return program
 """
     made = project(tmp_path, 'python = "desk.py:build"', desk_py=code)
-    assert "'self' asks an LM of its own" in refused(made)
+    assert "'self' has an LM of its own" in refused(made)

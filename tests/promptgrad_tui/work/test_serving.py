@@ -114,7 +114,7 @@ def test_answers_to_other_rows_are_not_mixed(served, tmp_path):
     source.write_text("\n".join([lines[1], lines[0], *lines[2:]]))
     mixed = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
     assert mixed.returncode == 2
-    assert "line 1 is no answer to the row" in mixed.stderr
+    assert "line 1 is not an answer to the corresponding row" in mixed.stderr
 
 
 @pytest.mark.parametrize("held", ["notes without a line's end", '{"ticket": "my parcel is late"}'])
@@ -125,7 +125,7 @@ def test_a_file_that_holds_something_else_is_never_cut(served, tmp_path, held):
     target.write_text(held)
     done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
     assert done.returncode == 2
-    assert "line 1 is no answer to the row" in done.stderr
+    assert "line 1 is not an answer to the corresponding row" in done.stderr
     assert target.read_text() == held
     source.write_text(held if held.startswith("{") else '{"ticket": "a"}')
     asked = source.read_text()

@@ -139,7 +139,7 @@ def test_each_format_is_appended_to_and_keeps_what_it_holds(tmp_path: Path, name
 def test_what_cannot_be_appended_to_says_why_and_stays(tmp_path: Path) -> None:
     table = tmp_path / "train.parquet"
     table.write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="would have to be written anew"):
+    with pytest.raises(DataError, match="would have to be rewritten"):
         append_example(table, {"a": "1"})
     rows = tmp_path / "train.csv"
     rows.write_text("a,b\n1,x\n")

@@ -98,7 +98,7 @@ def test_a_wrong_input_is_told_and_the_worker_goes_on(demo: Path) -> None:
         failed = worker.next()
         assert isinstance(failed, Failed)
         assert (failed.place, failed.id) == ("predict", 1)
-        assert "'tikcet' is no input" in failed.message
+        assert "'tikcet' is not an input" in failed.message
         assert worker.predict(2, ticket=TICKET)["optimized"].fields["queue"] == "events"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.table import Column
-from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, line
+from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, plain
 
 if TYPE_CHECKING:
     from engine.ground.interval import Interval
@@ -83,12 +83,24 @@ def _rows(matrix: Matrix) -> list[MatrixRow]:
     return rows
 
 
-def paint(row: MatrixRow, _widths: Sequence[int]) -> Sequence[Line]:
-    """Return a row's cells; `●` marks the artifact that is current in its cell, `!` what is stale."""
+def paint(row: MatrixRow, _widths: Sequence[int], revision: str = "") -> Sequence[Line]:
+    """Return a row's cells; `●` marks the artifact that is current in its cell, `!` what is stale.
+
+    What belongs to another model than that with the short `revision` says so, and is dim.
+    """
     if row.transfer is not None:
         return _transfer_cells(row.transfer, revision_of(row))
     assert row.entry is not None
-    return _artifact_cells(row.entry)
+    cells = _artifact_cells(row.entry)
+    if not revision or revision_of(row).startswith(revision):
+        return cells
+    note = joined([cells[-1], line("another model", "dim")])
+    return (*(line(plain(cell), "dim") for cell in cells[:-1]), note)
+
+
+def own_first(rows: Sequence[MatrixRow], revision: str) -> list[MatrixRow]:
+    """Return the rows with those of the model with the short `revision` before the others."""
+    return sorted(rows, key=lambda row: not revision_of(row).startswith(revision)) if revision else list(rows)
 
 
 def revision_of(row: MatrixRow) -> str:
@@ -117,7 +129,7 @@ def _artifact_cells(entry: Entry) -> Sequence[Line]:
 
 def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:
     versions = [path.parts[-2:] for path in transfer.proved]
-    where = f"proved: {versions[-1][0]}" if versions else "its artifact is gone"
+    where = f"proved: {versions[-1][0]}" if versions else "its artifact no longer exists"
     return (
         line(revision),
         ((versions[-1][1] if versions else "-", "dim"), *_stale_mark(transfer.stale)),

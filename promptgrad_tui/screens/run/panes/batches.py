@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptgrad_tui.screens.live.rows import BatchRow
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.run.rows import BatchStory
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, error_bars, line
 
 COLUMNS = (
@@ -19,19 +19,19 @@ COLUMNS = (
 EMPTY = "The first batch comes after the baseline."
 
 
-def paint(row: BatchRow, widths: Sequence[int]) -> Sequence[Line]:
+def paint(row: BatchStory, widths: Sequence[int]) -> Sequence[Line]:
     """Return a batch's cells: score before its gradient, and the gain of the rules it led to."""
     name = line(f"{row.epoch}.{row.batch}", "strong")
     scored = row.scored
     if scored is None:
         return (name, line("\u2026", "dim"), BLANK, BLANK, BLANK, line(f"{row.done} rolled out", "accent"))
-    failed = len(scored.failures)
+    failed, kept, tested = len(scored.failures), len(row.kept), len(row.validations)
     return (
         name,
         line(f"{scored.score:.2f}", _tone(scored.score)),
         line(f"{failed}/{len(scored.examples)}", "" if failed else "good"),
-        line(f"{row.kept}/{row.tested}" if row.tested else "-", "good" if row.kept else "dim"),
-        line(f"{row.gain:+.2f}", "good") if row.kept else line("-", "dim"),
+        line(f"{kept}/{tested}" if tested else "-", "good" if kept else "dim"),
+        line(f"{row.gain:+.2f}", "good") if kept else line("-", "dim"),
         error_bars(scored.error_types, widths[-1]) if failed else line("no failures", "good"),
     )
 

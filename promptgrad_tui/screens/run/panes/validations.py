@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptgrad_tui.screens.live.rows import TestRow
-from promptgrad_tui.screens.live.shared_start import telling_part
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.run.rows import TestRow
+from promptgrad_tui.views.run.shared_start import telling_part
+from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import BLANK, Line, interval_bar, line
-from promptgrad_tui.views.verdicts import VERDICTS
 
 COLUMNS = (
     Column("Batch", width=5),

@@ -1,0 +1,1 @@
+"""`promptgrad models` and its subcommands."""

@@ -1,0 +1,1 @@
+"""What commands share: their help, arguments and options, and how they print."""

@@ -1,0 +1,28 @@
+"""Demonstrations as text, and what each layer of a result brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.ground.interval import Interval
+from engine.journal.learning_events import LayersCompared
+from engine.programs.demonstrations import Demonstration
+from engine.programs.formatting import as_text
+from promptgrad_tui.views.sanitize import one_line
+
+
+def demonstration_text(shown: Demonstration) -> str:
+    """Return a demonstration on one line: what is given, and what is answered."""
+    given = " ".join(as_text(value) for value in shown.inputs.values())
+    answers = ", ".join(as_text(value) for value in shown.outputs.values())
+    return one_line(f"{given} \u2192 {answers}")
+
+
+def layer_scores(layers: LayersCompared) -> Iterator[tuple[str, Interval]]:
+    """Yield the validation score of each combination of layers that the result has."""
+    yield "neither layer", layers.base
+    if layers.rules_only is not None:
+        yield "rules only", layers.rules_only
+    if layers.demonstrations_only is not None:
+        yield "demonstrations only", layers.demonstrations_only
+    yield "both layers", layers.both

@@ -1,0 +1,138 @@
+"""How far a run has got and how long it will take, as measured in this run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.journal.events import (
+    AnalysisFinished,
+    Event,
+    PhaseStarted,
+    ProgressEstimated,
+    ReviewAwaited,
+    RolloutFinished,
+    RulesChanged,
+    RunContinued,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    ValidationStarted,
+)
+from engine.journal.learning_events import QuestionAnswered
+
+_FEWEST_CALLS = 8
+_SHORTEST_SECONDS = 2.0
+
+
+@dataclass
+class Progress:
+    """Model calls done and expected, and the time left at the rate measured since the work last began."""
+
+    done: int = 0
+    expected: int = 0
+    phase: str = "starting"
+    is_paused: bool = False
+    is_awaiting_review: bool = False
+    is_finished: bool = False
+    has_seen_a_batch: bool = False
+    _began: float = 0.0
+    _worked: float = 0.0
+    _last_time: float = 0.0
+    _measured_from: tuple[float, int] | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take in what an event says about work done and work to come."""
+        if isinstance(event, RunStarted | RunResumed):
+            self._worked += max(self._last_time - self._began, 0.0)
+            self._began = event.time
+        self._last_time = event.time
+        match event:
+            case RunStarted() | RunResumed() | RunContinued():
+                self._measured_from = (event.time, self.done)
+                self.is_paused = self.is_finished = False
+            case ReviewAwaited():
+                self.is_awaiting_review = True
+            case RulesChanged(reason="reviewed"):
+                # The time that a person takes says nothing about the speed of the run.
+                self._measured_from = (event.time, self.done)
+                self.is_awaiting_review = False
+            case RunPaused():
+                self.is_paused = True
+            case RunFinished():
+                self.is_finished = True
+            case PhaseStarted() | ValidationStarted():
+                self.phase = phase_text(event)
+                self._see_phase(event)
+            case ProgressEstimated():
+                self._correct(event)
+            case RolloutFinished() | AnalysisFinished() | QuestionAnswered():
+                # A program that asked no model is counted too: its rollouts are what one waits for.
+                self.done += len(event.completions) or 1
+            case _:
+                pass
+        self.expected = max(self.expected, self.done + (not self.is_finished))
+
+    def _see_phase(self, event: PhaseStarted | ValidationStarted) -> None:
+        # Once a batch is through, every kind of work has been measured, analyses and tests too.
+        is_next = isinstance(event, PhaseStarted) and event.phase == "rollouts" and event.batch > 1
+        is_scoring = isinstance(event, PhaseStarted) and event.phase == "epoch"
+        self.has_seen_a_batch = self.has_seen_a_batch or is_next or is_scoring
+
+    def _correct(self, event: ProgressEstimated) -> None:
+        # A resumed run repeats its earlier work without events: the rate must not jump because of that.
+        if self._measured_from is not None:
+            start, done = self._measured_from
+            self._measured_from = (start, done + event.done - self.done)
+        self.done, self.expected = event.done, event.expected
+
+    def seconds_worked(self, now: float) -> float:
+        """Return how long processes have worked on the run, up to `now` where one does."""
+        return self._worked + max(now - self._began, 0.0) if self._began else 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the run waits for a person: it is paused, or rules are to be reviewed."""
+        return self.is_paused or self.is_awaiting_review
+
+    @property
+    def fraction(self) -> float:
+        """The share of the work that is done, 0..1; below 1 until the run has ended."""
+        if self.is_finished:
+            return 1.0
+        return min(self.done / self.expected, 0.99) if self.expected else 0.0
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the time left at the measured rate, or None while too little was measured to say."""
+        if self._measured_from is None or self.is_waiting:
+            return None
+        start, done_before = self._measured_from
+        measured = self.done - done_before
+        elapsed = now - start
+        if measured < _FEWEST_CALLS or elapsed < _SHORTEST_SECONDS:
+            return None
+        return (self.expected - self.done) * elapsed / measured
+
+
+_PHASES = {
+    "baseline": "scoring the baseline",
+    "rollouts": "rolling out",
+    "proposals": "looking for rules and demonstrations",
+    "screening": "ranking them on training examples",
+    "gradients": "analysing failures",
+    "validation": "testing rules",
+    "merging": "merging rules",
+    "elimination": "testing what can be left out",
+    "epoch": "scoring the epoch",
+    "layers": "measuring what each layer brings",
+    "test": "scoring the test split",
+    "artifact": "saving the artifact",
+}
+
+
+def phase_text(event: PhaseStarted | ValidationStarted) -> str:
+    """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
+    doing = _PHASES[event.phase] if isinstance(event, PhaseStarted) else "testing a rule"
+    place = [f"epoch {event.epoch}"] if event.epoch else []
+    place += [f"batch {event.batch}"] if event.batch else []
+    return f"{', '.join(place)}: {doing}" if place else doing

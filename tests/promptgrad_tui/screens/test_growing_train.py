@@ -1,0 +1,60 @@
+"""An example that Try appends to train: the runs of before can still be reviewed and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.journal.events import ReviewApplied
+from engine.journal.journal import Journal, journal_path
+from engine.project.data import load_examples
+from tests.promptgrad_tui.desk_project import promptgrad, write_project
+from tests.promptgrad_tui.model_server import desk_server
+from tests.promptgrad_tui.screens.driving import LARGE, drive, until, until_told, until_true
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_review_is_applied_after_an_example_was_appended_and_not_after_one_was_changed(
+    tmp_path: Path,
+) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 run")
+        await pilot.press("t")
+        await until(pilot, "ready")
+        await pilot.press(*"drone", "ctrl+s")
+        await until(pilot, "Save as a training example")
+        await pilot.press(*"returns", "ctrl+s", "ctrl+s")
+        await until_true(pilot, lambda screen: "Save as a training" not in screen, "the form's end")
+        await pilot.press("escape", "enter")
+        await until(pilot, "v Review")
+        await pilot.press("v", "d", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        await until(pilot, "1 settled")
+        await pilot.press("escape")
+        await until(pilot, "review 1 applied")
+        # What a run has learned from can't be changed under it; the reason is told whole.
+        train = tmp_path / "data" / "train.jsonl"
+        _, *rest = train.read_text().splitlines(keepends=True)
+        train.write_text("".join(rest))
+        await pilot.press("v", "g", "a", "A")
+        await until(pilot, "Apply the review?")
+        await pilot.press("A")
+        told = await until_told(pilot, "examples that it learns from were changed")
+        assert "Traceback" not in told
+        assert "start a new run" in told
+
+    with desk_server() as server:
+        write_project(tmp_path, server.uri, epochs=1, batches_per_epoch=1)
+        done = promptgrad("-C", tmp_path, "run", "--seed", "1", "--quiet")
+        assert done.returncode in (0, 1), done.stderr
+        before = len(load_examples(tmp_path / "data" / "train.jsonl"))
+        drive(tmp_path, None, script, LARGE)
+    assert len(load_examples(tmp_path / "data" / "train.jsonl")) == before
+    with Journal.open(journal_path(tmp_path), read_only=True) as journal:
+        (run,) = journal.runs()
+        events = [event for _, event in journal.events(run.id)]
+    assert sum(isinstance(event, ReviewApplied) for event in events) == 1
