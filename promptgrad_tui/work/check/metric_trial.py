@@ -20,6 +20,8 @@ from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.run.planning import ProjectParts
 
 _TRIED = 12
+_NO_JUDGE = "asks a judge, and no model is open"
+_NO_LM = "No LM is loaded"  # DSPy's words
 _LIMIT_SECONDS = 10.0
 
 
@@ -35,8 +37,14 @@ def metric_trial(parts: ProjectParts) -> Iterator[Finding]:
         names = ", ".join(outputs)
         yield Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
         return
-    with placing_errors(told):
-        scores = [(example, _score(parts, example, _gold(parts, example))) for example in told]
+    try:
+        with placing_errors(told):
+            scores = [(example, _score(parts, example, _gold(parts, example))) for example in told]
+    except MetricError as error:
+        if not _asks_a_model(error):
+            raise
+        yield Finding("ok", "metric", "not tried: it asks a judge, which answers in a run only")
+        return
     wrong = [example for example, score in scores if not score.is_success]
     tried = f"the expected outputs of {len(told) - len(wrong)} of {len(told)} examples count as right"
     if wrong:
@@ -52,6 +60,10 @@ def metric_trial(parts: ProjectParts) -> Iterator[Finding]:
     yield from _unfinished(scores)
     yield from _on_other_answers(parts, told)
     yield from _twice(parts, told[0])
+
+
+def _asks_a_model(error: MetricError) -> bool:
+    return _NO_JUDGE in error.message or _NO_LM in error.message
 
 
 def _on_other_answers(parts: ProjectParts, told: Sequence[LoadedExample]) -> Iterator[Finding]:
