@@ -45,7 +45,17 @@ def test_the_base_instructions_do_not_know_the_queues_that_rules_are_for(tmp_pat
     assert 0.4 <= share <= 0.6
 
 
-ALTERNATIVES = ("python", "tolerance", "threshold", "pattern", "choices", "match", "day_first", "scale")
+ALTERNATIVES = (
+    "python",
+    "tolerance",
+    "threshold",
+    "pattern",
+    "choices",
+    "match",
+    "day_first",
+    "scale",
+    "criteria",
+)
 """Settings of other metrics than the one that the template has."""
 
 
