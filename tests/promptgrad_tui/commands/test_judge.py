@@ -151,3 +151,11 @@ def test_without_a_judge_there_is_nothing_to_grade(server, tmp_path):
     done = promptgrad("-C", write_project(tmp_path, server.uri), "judge", "label")
     assert done.returncode == 2
     assert "The project's metric asks no judge" in done.stderr
+
+
+def test_a_report_says_what_to_know_of_the_judge(server, tmp_path):
+    project = judged_project(tmp_path, server.uri)
+    result(promptgrad("run", project, "--json", "-q"))
+    report = promptgrad("-C", project, "report", "last", "--format", "md", "-o", tmp_path / "r.md")
+    assert report.returncode == 0, report.stderr
+    assert "The judge isn't calibrated" in (tmp_path / "r.md").read_text()
