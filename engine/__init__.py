@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.ground.errors import PromptGradError
+    from engine.ground.errors import MetricError, PromptGradError
     from engine.ground.score import Metric, Score
     from engine.learning.optimizer import PromptGradOptimizer
     from engine.programs.conditional import ConditionalProgram
     from engine.programs.formatting import ExampleFormatter
+    from engine.programs.metrics import built_in_metric
     from engine.programs.rules import ParsedRule
     from engine.project.config import PromptGradConfig
     from engine.release.artifacts import load_artifact
@@ -22,11 +23,13 @@ _HOMES = {
     "ConditionalProgram": "engine.programs.conditional",
     "ExampleFormatter": "engine.programs.formatting",
     "Metric": "engine.ground.score",
+    "MetricError": "engine.ground.errors",
     "ParsedRule": "engine.programs.rules",
     "PromptGradConfig": "engine.project.config",
     "PromptGradError": "engine.ground.errors",
     "PromptGradOptimizer": "engine.learning.optimizer",
     "Score": "engine.ground.score",
+    "built_in_metric": "engine.programs.metrics",
     "load_artifact": "engine.release.artifacts",
 }
 
@@ -34,11 +37,13 @@ __all__ = [
     "ConditionalProgram",
     "ExampleFormatter",
     "Metric",
+    "MetricError",
     "ParsedRule",
     "PromptGradConfig",
     "PromptGradError",
     "PromptGradOptimizer",
     "Score",
+    "built_in_metric",
     "load_artifact",
 ]
 

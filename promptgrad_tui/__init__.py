@@ -10,11 +10,13 @@ __all__ = [
     "ConditionalProgram",
     "ExampleFormatter",
     "Metric",
+    "MetricError",
     "ParsedRule",
     "PromptGradConfig",
     "PromptGradError",
     "PromptGradOptimizer",
     "Score",
+    "built_in_metric",
     "load_artifact",
     "open_model",
 ]

@@ -80,7 +80,19 @@ class LocalModel(Model, Protocol):
 
 @dataclass(frozen=True)
 class RunModels:
-    """The model that does the task, and the one that writes gradients (often the same)."""
+    """The model that does the task, the one that writes gradients, and the one that judges: often one."""
 
     task: Model
     reflection: Model
+    judge: Model | None = None
+
+    @property
+    def judging(self) -> Model:
+        """The model that judges: the task's, unless another one does."""
+        return self.judge or self.task
+
+    @property
+    def all(self) -> list[Model]:
+        """Every model, each once."""
+        models = (self.task, self.reflection, self.judging)
+        return list({id(model): model for model in models}.values())

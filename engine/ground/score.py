@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -39,6 +40,25 @@ class Score(BaseModel):
             error_type=error_type,
             metadata=metadata or {},
         )
+
+    @property
+    def plain_metadata(self) -> dict[str, Any]:
+        """The metadata as JSON can hold it: what it can't hold as text."""
+        return {str(name): json.loads(_as_json(value)) for name, value in self.metadata.items()}
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, default=_plain)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(str(value))
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as a number, a pydantic model as its fields, and anything else as text."""
+    if hasattr(type(value), "model_dump"):
+        return value.model_dump(mode="json")
+    return value.item() if callable(getattr(value, "item", None)) else str(value)
 
 
 Metric: TypeAlias = Callable[[Example, Any], Score]

@@ -70,6 +70,7 @@ class RunStarted(BaseEvent):
     data: dict[str, DataUsed]
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
+    judge: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):
@@ -113,6 +114,7 @@ class RolloutFinished(BaseEvent):
     is_success: bool
     feedback: str = ""
     error_type: str = ""
+    metadata: dict[str, Any] = Field(default_factory=dict)
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()

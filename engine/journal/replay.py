@@ -37,6 +37,7 @@ from engine.journal.completions import CompletionStore, Pace, RunUsage
 from engine.journal.events import Tokens
 from engine.journal.journal import Completion
 from engine.journal.listening import ask
+from engine.programs.time_limit import uncounted
 
 
 @dataclass
@@ -159,7 +160,8 @@ class Replay:
             own: Future[Completion] = Future()
             if shared is None:
                 self._under_way[key] = own
-        completion = shared.result() if shared else self._lead(own, key, request, answer)
+        with uncounted():
+            completion = shared.result() if shared else self._lead(own, key, request, answer)
         self._count(completion)
         used = _used.get()
         if used is not None:

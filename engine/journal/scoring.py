@@ -10,6 +10,7 @@ from typing import Any
 from engine.ground.model import Messages, Model
 from engine.journal.event_base import Tokens
 from engine.journal.replay import Replay
+from engine.programs.judge import Judge
 
 
 class RecordedScorer:
@@ -43,6 +44,11 @@ def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
     """
     has_scores = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
     return RecordedScorer(replay, model) if has_scores else None
+
+
+def recorded_judge(replay: Replay, model: Model) -> Judge:
+    """Return a model as a judge whose every answer and log-probability goes through a replay."""
+    return Judge(replay.lm(model), recorded_scorer(replay, model))
 
 
 def _brief(asked: dict[str, Any]) -> str:

@@ -163,6 +163,11 @@ def _meaning(text: str) -> frozenset[str]:
     return frozenset(words)
 
 
+def telling_words(text: str) -> frozenset[str]:
+    """Return the content words by which a rule differs from others; negated ones have a "not "."""
+    return frozenset(word for word in _meaning(text) if not _is_generic(word))
+
+
 def _contradict(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether one word was put in another's place, or both name numbers and not the same."""
     ours, theirs = (frozenset(w for w in words if not _is_generic(w)) for words in (one - other, other - one))

@@ -104,6 +104,7 @@ class OptimizationLoop:
         self._state = LearnedState()
         self._best_state = LearnedState()
         self._closed_state = LearnedState()
+        self._best_tested = RuleSet()
         self._undecided: set[str] = set()
         self._epoch = 0
         self._baseline: ScoredExamples | None = None
@@ -152,10 +153,9 @@ class OptimizationLoop:
         They do if it was made of the best state, by changes that were tested or decided by a person.
         """
         limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
-        rules = prune(self._state.rules, self._best_state.rules, limit, strategy)
+        rules = prune(self._state.rules, self._best_tested, limit, strategy)
         state = self._state.with_rules(rules)
-        is_proved = self._config.validate_rules or self._parts.reviewer is not None
-        if self._baseline is None or state == self._best_state or not is_proved:
+        if self._baseline is None or state == self._best_state or not self._is_tested:
             return None
         if self._closed_state != self._best_state:
             return None
@@ -200,9 +200,9 @@ class OptimizationLoop:
             self._learn_from_gradient(batch, parts.gradients)
         if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
             self._enter("merging", epoch, number)
-            self._state = parts.merger.merge(self._state, epoch, number)
+            self._keep(parts.merger.merge(self._state, epoch, number))
         pruned = prune(
-            self._state.rules, self._best_state.rules, config.max_local_rules, config.rule_pruning_strategy
+            self._state.rules, self._best_tested, config.max_local_rules, config.rule_pruning_strategy
         )
         self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
 
@@ -235,6 +235,14 @@ class OptimizationLoop:
 
     def _keep(self, state: LearnedState) -> None:
         self._state = state
+        is_built_on_best = self._closed_state == self._best_state
+        if self._is_tested and is_built_on_best and len(state.rules) <= self._config.max_local_rules:
+            self._best_tested = state.rules
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether each change of the rules passed a test or was decided by a person."""
+        return self._config.validate_rules or self._parts.reviewer is not None
 
     def _roll_out_batch(self, epoch: int, number: int) -> Batch:
         rng = generator(self._seed, "batch", epoch, number)
@@ -311,17 +319,17 @@ class OptimizationLoop:
         score = self._validate(epoch)
         assert score is not None
         assert self._best is not None
-        assert self._baseline is not None
         if score.interval.score > self._best.interval.score:
             self._best, self._best_state = score, self._state
-            self._closed_state = self._state
+            self._closed_state, self._best_tested = self._state, self._state.rules
             self._report_epoch(epoch, score, "improved")
             return True
-        fell = score.interval.score < self._baseline.interval.score - self._config.rollback_threshold
+        fell = score.interval.score < self._best.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
             self._replace_state(self._best_state, epoch, 0, "rolled_back")
         self._closed_state = self._state
+        self._best_tested = self._best_state.rules
         return False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:

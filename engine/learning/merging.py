@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
-from rapidfuzz import fuzz
 
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice, RulesChanged
 from engine.journal.replay import cause_of
 from engine.learning.analysis.prompts import merge_inputs
 from engine.learning.analysis.signatures import MergeRules
+from engine.learning.consensus import means_same, telling_words
 from engine.learning.rule_tests import Change, RuleTester
-from engine.programs.rules import Rule, RuleSet
+from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
+from engine.programs.triggers import FIRES_AT, trigger_overlap
 
-_SIMILAR = 70.0
+_SAME_EFFECT = 0.75
+_FEWEST_MOVED = 2
 _LARGEST_GROUP = 4
 
 
@@ -105,7 +107,11 @@ class RuleMerger:
 
 
 def similar_groups(rules: Iterable[Rule]) -> list[list[Rule]]:
-    """Return groups of two to four rules of one predictor that share most of their words."""
+    """Return groups of two to four rules of one predictor that mean the same or have the same effect.
+
+    The effect is what each rule's test measured: which examples it moved, and which way. Words alone don't
+    count: two rules that differ only in the topic or in the answer are two rules.
+    """
     groups: list[list[Rule]] = []
     for rule in rules:
         home = next((group for group in groups if _belongs(rule, group)), None)
@@ -120,5 +126,37 @@ def _belongs(rule: Rule, group: Sequence[Rule]) -> bool:
     return (
         len(group) < _LARGEST_GROUP
         and rule.predictor == group[0].predictor
-        and all(fuzz.token_sort_ratio(rule.text, other.text) >= _SIMILAR for other in group)
+        and all(_says_same(rule, other) or _does_same(rule, other) for other in group)
     )
+
+
+def _says_same(one: Rule, other: Rule) -> bool:
+    """Whether two rules mean the same, or speak of the same inputs and share a word of their answer.
+
+    Looser than what a consensus asks for: a model puts the two into one, and a test decides.
+    """
+    if means_same(_as_proposal(one), _as_proposal(other)):
+        return True
+    if not (one.trigger and other.trigger):
+        return False
+    ours, theirs = (telling_words(rule.trigger) for rule in (one, other))
+    answers = [telling_words(rule.text) - ours - theirs for rule in (one, other)]
+    overlaps = (trigger_overlap(one.trigger, other.trigger), trigger_overlap(other.trigger, one.trigger))
+    return min(overlaps) >= FIRES_AT and bool(answers[0] & answers[1])
+
+
+def _as_proposal(rule: Rule) -> ParsedRule:
+    return ParsedRule(action="add", text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None)
+
+
+def _does_same(one: Rule, other: Rule) -> bool:
+    """Whether most of the examples that either rule moved were moved by both, in the same direction."""
+    first, second = _moved(one), _moved(other)
+    if min(len(first), len(second)) < _FEWEST_MOVED:
+        return False
+    return len(first & second) >= _SAME_EFFECT * len(first | second)
+
+
+def _moved(rule: Rule) -> frozenset[tuple[str, bool]]:
+    deltas = rule.evidence.deltas if rule.evidence else {}
+    return frozenset((key, delta > 0) for key, delta in deltas.items() if delta)

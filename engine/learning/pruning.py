@@ -8,7 +8,7 @@ from engine.programs.rules import Rule, RuleSet
 
 
 def prune(rules: RuleSet, best: RuleSet, limit: int, strategy: Literal["rollback", "delta"]) -> RuleSet:
-    """Return at most `limit` rules: the best state's, or those of `rules` with the largest measured gain.
+    """Return at most `limit` rules: those of the best tested state, or those with the largest measured gain.
 
     Rules that were never tested count as if they had gained nothing; among equals the older ones stay.
     """

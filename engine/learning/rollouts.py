@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from engine.ground.errors import (
     ContextOverflowError,
+    MetricError,
     ProjectError,
     PromptGradError,
     UnreadableAnswersError,
@@ -23,11 +24,14 @@ from engine.ground.errors import (
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import Emit, Notice, RolloutFinished
+from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
 from engine.journal.replay import cause_of, recording
+from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.conditional import RuleSelection
-from engine.programs.program import FrozenProgram, Step, run_program, trace_steps, trace_text
+from engine.programs.judge import Judge
+from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.state import LearnedState
+from engine.programs.steps import Step, trace_steps
 from engine.programs.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
@@ -106,7 +110,7 @@ class RolloutRunner:
         emit: Emit,
     ) -> None:
         self.program = program
-        self._metric = metric
+        self._metric = as_metric(metric).judged_by(Judge(lm), is_default=True)
         self._lm = lm
         self._adapter = adapter or dspy.JSONAdapter()
         self._seed = seed
@@ -219,10 +223,14 @@ class RolloutRunner:
         started = time.monotonic()
         with recording() as used:
             answer = self._answer(module, item, repeat)
+        completions = list(used.completions)
         if answer.prediction is None:
             score = Score(0.0, False, answer.problem, answer.error_type)
         else:
-            score = self._metric(item.values, answer.prediction)
+            with recording() as judged:
+                score = self._scored(item, answer)
+            completions += judged.completions
+            self._tell_unfinished(score, item)
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
@@ -235,14 +243,26 @@ class RolloutRunner:
                 is_success=score.is_success,
                 feedback=score.feedback,
                 error_type=score.error_type,
+                metadata=score.plain_metadata,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
-                completions=tuple(used.keys),
-                tokens=used.tokens,
+                completions=tuple(completion.key for completion in completions),
+                tokens=sum((completion.tokens for completion in completions), Tokens()),
                 seconds=time.monotonic() - started,
             )
         )
-        prompt_tokens, calls = used.tokens.prompt, len(used.completions)
-        return Rollout(item.key, score, shown, answer.trace, prompt_tokens, calls, answer.steps, answer.error)
+        prompt_tokens, calls = used.tokens.prompt, len(completions)
+        trace = _with_feedback(answer.trace, score)
+        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
+
+    def _scored(self, item: Item, answer: _Answer) -> Score:
+        """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""
+        try:
+            return self._metric(item.values, answer.prediction, answer.steps)
+        except MetricError as error:
+            cause = cause_of(error.__cause__) if error.__cause__ is not None else None
+            if cause is None or isinstance(cause, MetricError):
+                raise
+            raise cause from error
 
     def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
         trace: list[Any] = []
@@ -251,7 +271,7 @@ class RolloutRunner:
                 prediction = run_program(module, item.inputs)
         except AdapterParseError as error:
             problem = f"The answer could not be read: {_answer_of(error)}"
-            return _Answer(None, trace_text(module, trace), problem, UNPARSEABLE)
+            return _Answer(None, trace_text(module, trace), problem=problem, error_type=UNPARSEABLE)
         except Exception as error:
             explained = _explained(error, item)
             if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
@@ -259,7 +279,8 @@ class RolloutRunner:
             explained.__cause__ = error
             kind = type(error).__name__
             problem = f"The program raised {kind}: {error}"
-            return _Answer(None, trace_text(module, trace), problem, f"raised {kind}", explained)
+            text = trace_text(module, trace)
+            return _Answer(None, text, problem=problem, error_type=f"raised {kind}", error=explained)
         if not hasattr(prediction, "items"):
             raise ProjectError(
                 f"The program returned {type(prediction).__name__} on the example "
@@ -284,6 +305,13 @@ class RolloutRunner:
                 "think to true or false. If the server ignores the schema of an answer, update it, or let "
                 "the program use another adapter.",
             )
+
+    def _tell_unfinished(self, score: Score, item: Item) -> None:
+        """Say once that the metric ended without a score; such an answer counts as wrong."""
+        if score.error_type in (EXITED, TIMED_OUT):
+            where = example_name(item.values, item.key)
+            text = f"{score.feedback} That was on the example {where}; such answers count as wrong."
+            self._emit(Notice(id=score.error_type, level="warning", text=text))
 
     def _tell_raised(self, rollouts: Sequence[Rollout]) -> None:
         """Say at which example the program raised, once for each place in its code.
@@ -330,6 +358,15 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
         hint="Correct the program's code; --debug shows the whole traceback.",
         example=item.key,
     )
+
+
+def _with_feedback(trace: str, score: Score) -> str:
+    """Return a trace with what the metric said of each step."""
+    said = score.metadata.get("steps")
+    if not trace or not isinstance(said, Mapping):
+        return trace
+    steps = {name.removesuffix(".predict"): text for name, text in said.items()}
+    return "\n".join((trace, *(f"feedback on step {name}: {text}" for name, text in steps.items())))
 
 
 def _answer_of(error: AdapterParseError) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import dspy
@@ -15,6 +14,9 @@ from engine.programs.demonstrations import demonstrations_by_predictor
 from engine.programs.formatting import answer_line, as_text
 from engine.programs.rules import Rule, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
+
+_NAMES_OF_DSPY = frozenset({"config", "demos", "lm", "new_signature", "self", "signature"})
+"""What dspy.Predict takes for itself instead of passing it on to the prompt."""
 
 _A_PROGRAM = "A program is a dspy.Module with a dspy.Predict or dspy.ChainOfThought inside."
 
@@ -26,7 +28,7 @@ class FrozenProgram:
     examples declare their inputs (`declared`), the program gets no others.
 
     Raises:
-        ProjectError: it isn't a module, or has no predictor.
+        ProjectError: it isn't a module, has no predictor, or an input has a reserved name.
         ConfigError: custom base instructions for a program with several predictors.
     """
 
@@ -50,6 +52,7 @@ class FrozenProgram:
         self.predictors: tuple[str, ...] = tuple(steps)
         self.base = base_instructions(module, base_prompt_source)
         self.inputs: frozenset[str] | None = _input_fields(module, declared)
+        _refuse_reserved_inputs(steps, self.inputs or frozenset())
 
     def with_state(self, state: LearnedState) -> dspy.Module:
         """Return a new module: the base with learned rules, and with demonstrations after its own."""
@@ -94,6 +97,21 @@ class FrozenProgram:
         if self.inputs is None:
             return dict(example)
         return {key: value for key, value in example.items() if key in self.inputs}
+
+
+def _refuse_reserved_inputs(steps: Mapping[str, Any], inputs: frozenset[str]) -> None:
+    taken = {field for step in steps.values() for field in step.signature.input_fields}
+    for name in sorted((taken | inputs) & _NAMES_OF_DSPY):
+        raise ProjectError(
+            f"The program has an input called {name!r}. DSPy takes that name for itself, so the input would "
+            "never reach the prompt.",
+            hint=f"Rename it in the signature and in the data, for example to {name}_text.",
+        )
+    if "id" in inputs:
+        raise ProjectError(
+            "The program has an input called 'id', which is the name of an example here and no part of it.",
+            hint="Rename it in the signature and in the data, for example to number.",
+        )
 
 
 def base_instructions(module: dspy.Module, base_prompt_source: str) -> dict[str, str]:
@@ -166,27 +184,6 @@ def _input_fields(module: dspy.Module, declared: frozenset[str] | None) -> froze
     if declared is not None:
         return declared
     return named.union(fields_of_anything(module)) or None
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one predictor saw and answered when a program ran."""
-
-    predictor: str
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-
-
-def trace_steps(
-    program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]
-) -> tuple[Step, ...]:
-    """Return a trace's steps by the names of their predictors, in order."""
-    names = {id(step): name for name, step in program.named_predictors()}
-    return tuple(
-        Step(names[id(step)], dict(inputs), dict(outputs.items()))
-        for step, inputs, outputs in trace
-        if id(step) in names
-    )
 
 
 def trace_text(program: dspy.Module, trace: Iterable[tuple[Any, Mapping[str, Any], Any]]) -> str:

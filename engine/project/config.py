@@ -43,7 +43,7 @@ class _Fields:
         default=2, description="Stop after this many epochs without improvement."
     )
     rollback_threshold: Fraction = Field(
-        default=0.05, description="A drop below the baseline by more than this restores the best state."
+        default=0.05, description="A fall below the best state by more than this brings that state back."
     )
     failure_threshold: Fraction = Field(default=0.5, description="Scores below this are failures.")
     validate_rules: bool = Field(default=True, description="Test each rule by itself before it is applied.")
@@ -59,7 +59,7 @@ class _Fields:
     )
     rule_pruning_strategy: Literal["rollback", "delta"] = Field(
         default="rollback",
-        description='"rollback": back to the best state. "delta": keep the rules with the largest gain.',
+        description='"rollback": back to the best tested state. "delta": keep the largest gains.',
     )
     conditional_rules: bool = Field(
         default=False, description="Apply a rule only to the inputs its trigger fits."

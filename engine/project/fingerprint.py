@@ -31,6 +31,7 @@ def project_fingerprint(project: Project) -> dict[str, str]:
             *_data(project),
             *_section("metric", project.metric.model_dump(mode="json", exclude_unset=True)),
             *_code(project, "metric.python", project.metric.python),
+            *_rubric(project),
         ]
     )
 
@@ -49,6 +50,13 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def _section(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         yield f"{name}.{key}", _digest(json.dumps(value, sort_keys=True).encode())
+
+
+def _rubric(project: Project) -> Iterator[tuple[str, str]]:
+    if project.metric.rubric is not None:
+        path = project.path(project.metric.rubric)
+        content = _digest(path.read_bytes()) if path.is_file() else ABSENT
+        yield f"metric.rubric ({_shown(project, path)})", content
 
 
 def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[str, str]]:

@@ -41,6 +41,9 @@ class Gates(BaseModel):
     )
     slices: dict[str, Share] = Field({}, description="Smallest test score of a slice, by its value.")
     must_pass: tuple[str, ...] = Field((), description="Ids of examples that must be answered right.")
+    min_judge_agreement: float | None = Field(
+        None, ge=-1.0, le=1.0, description="Least agreement of the judge with people's labels (kappa)."
+    )
     max_prompt_tokens: int | None = Field(
         None, ge=1, description="Most tokens that an example's prompts may have."
     )

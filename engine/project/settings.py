@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 from engine.ground.errors import ProjectError
-from engine.programs.metrics import MetricKind
+from engine.programs.metrics import OPTIONS, MetricKind
+from engine.programs.metrics.criteria import Criterion
+from engine.programs.metrics.kinds import MatchKind
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
@@ -30,12 +32,6 @@ from engine.project.toml_lines import Place, TomlLines
 
 PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
 FilePath = Annotated[str, StringConstraints(min_length=1)]
-
-_SETTINGS_OF_KIND = {
-    "tolerance": ("number",),
-    "threshold": ("token_f1", "json_fields"),
-    "pattern": ("regex",),
-}
 
 
 class _Section(BaseModel):
@@ -100,10 +96,19 @@ class DataSection(_Section):
     )
 
 
+_OF_RUBRIC = ("criteria", "rubric", "scale", "threshold")
+
+
+def _options_of(kind: str) -> tuple[str, ...]:
+    return _OF_RUBRIC if kind == "rubric" else OPTIONS.get(kind, ())
+
+
 class MetricSection(_Section):
     """How a prediction is scored."""
 
-    kind: MetricKind | None = Field(None, description="A ready-made metric.")
+    kind: MetricKind | Literal["rubric"] | None = Field(
+        None, description="A ready-made metric; rubric asks a judge."
+    )
     field: str | None = Field(
         None, min_length=1, description="The output that is compared with the example's value."
     )
@@ -111,11 +116,26 @@ class MetricSection(_Section):
         0.0, ge=0.0, description="number: the largest difference that still counts as right."
     )
     threshold: Share = Field(
-        0.5, description="token_f1, json_fields: the score from which an answer is right."
+        0.5, description="token_f1, set_f1, json_fields, rubric: the score from which an answer is right."
     )
     pattern: str | None = Field(None, description="regex: what to search for; else the example's value.")
+    choices: tuple[str, ...] = Field((), description="choice: all that may be chosen; without them, letters.")
+    match: MatchKind = Field(
+        "normalized_match", description="any_of: how an answer is compared with each right one."
+    )
+    day_first: bool = Field(False, description="date: 03/04/2024 is 3 April and not March 4.")
     python: PythonReference | None = Field(
         None, description="In place of a kind: file.py:name, a function of (example, prediction)."
+    )
+    scale: tuple[float, float] | None = Field(
+        None,
+        description="python, rubric: the worst and the best score, as in [1, 5].",
+    )
+    criteria: tuple[str | Criterion, ...] = Field(
+        (), description='rubric: what a good answer does, as in ["cites a policy", "names a time"].'
+    )
+    rubric: FilePath | None = Field(
+        None, description="rubric: a text file with a list of criteria, in place of criteria."
     )
 
     @model_validator(mode="after")
@@ -124,13 +144,30 @@ class MetricSection(_Section):
             raise ValueError('needs either kind = "exact_match" and a field, or python = "metric.py:score"')
         if self.kind is not None and self.field is None:
             raise ValueError('needs field = "...": the output that is compared')
-        given = self.model_fields_set - {"kind", "field", "python"}
-        if self.python is not None:
-            given = self.model_fields_set - {"python"}
-        unused = sorted(name for name in given if self.kind not in _SETTINGS_OF_KIND.get(name, ()))
+        if self.kind == "rubric":
+            self._check_rubric()
+        known = ("python", "scale") if self.kind is None else ("kind", "field", *_options_of(self.kind))
+        unused = sorted(self.model_fields_set - set(known))
         if unused:
             raise ValueError(f"{', '.join(unused)} has no effect with {self.kind or self.python}")
+        if self.scale is not None and self.scale[0] >= self.scale[1]:
+            raise ValueError("scale names the worst score first, then the best: [1, 5]")
         return self
+
+    def _check_rubric(self) -> None:
+        if bool(self.criteria) == (self.rubric is not None):
+            raise ValueError('needs either criteria = ["cites a policy", ...] or rubric = "rubric.md"')
+        if self.scale is not None and any(grade != int(grade) for grade in self.scale):
+            raise ValueError("the scale of a rubric has whole numbers: [1, 5]")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the kind that the file sets."""
+        return {
+            name: getattr(self, name)
+            for name in OPTIONS.get(self.kind or "", ())
+            if name in self.model_fields_set
+        }
 
 
 class BaseSection(_Section):
@@ -152,6 +189,9 @@ class ModelSection(BaseModel):
     )
     reflection: str = Field(
         "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'
+    )
+    judge: str = Field(
+        "same", min_length=1, description='The model that a metric may ask: "same" as the task\'s, or a URI.'
     )
 
     @property

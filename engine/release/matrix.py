@@ -12,6 +12,7 @@ from engine.journal.events import GateResult
 from engine.journal.journal import Journal
 from engine.project.fingerprint import changes
 from engine.project.gates import Gates
+from engine.release.judged import agreement_of
 from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import Releases, cell_of, load_releases
@@ -158,7 +159,9 @@ def _entry(
         manifest=manifest,
         is_current=is_current,
         stale=tuple(stale),
-        gates=evaluate_gates(gates, measured).results if gates and measured else manifest.gates,
+        gates=evaluate_gates(gates, measured, agreement_of(manifest)).results
+        if gates and measured
+        else manifest.gates,
         prompt_tokens=measured.most_prompt_tokens if measured else None,
     )
 

@@ -110,7 +110,7 @@ class Prover:
             SplitScores(validation=baseline, test=measured.baseline),
             SplitScores(validation=optimized, test=measured.optimized),
             measured,
-            evaluate_gates(plan.gates, measured) if state else None,
+            evaluate_gates(plan.gates, measured, plan.judge_agreement) if state else None,
             opening,
             self._reflection_moved(place),
         )

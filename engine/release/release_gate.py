@@ -8,11 +8,12 @@ from typing import Literal
 from engine.ground.interval import Interval
 from engine.journal.events import GateResult
 from engine.project.gates import GateReport, Gates
+from engine.project.judge_labels import Agreement
 from engine.release.measurement import Measurement
 from engine.release.power import smallest_shown_loss
 
 
-def evaluate_gates(gates: Gates, measured: Measurement) -> GateReport:
+def evaluate_gates(gates: Gates, measured: Measurement, agreement: Agreement | None = None) -> GateReport:
     """Return the verdict of every gate that is set; a gate without a measurement fails.
 
     Raises:
@@ -21,7 +22,12 @@ def evaluate_gates(gates: Gates, measured: Measurement) -> GateReport:
     if not measured.tested:
         raise ValueError("Gates need at least one example of the test split.")
     return GateReport(
-        (*_score_gates(gates, measured), *_slice_gates(gates, measured), *_answer_gates(gates, measured))
+        (
+            *_score_gates(gates, measured),
+            *_slice_gates(gates, measured),
+            *_answer_gates(gates, measured),
+            *_judge_gates(gates, agreement),
+        )
     )
 
 
@@ -70,6 +76,17 @@ def _answer_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
     yield from _latency_gates(gates, measured)
     if gates.max_unparseable_share is not None:
         yield _at_most("max_unparseable_share", measured.unparseable_share, gates.max_unparseable_share)
+
+
+def _judge_gates(gates: Gates, agreement: Agreement | None) -> Iterator[GateResult]:
+    least = gates.min_judge_agreement
+    if least is None:
+        return
+    if agreement is None:
+        why = "this judge was never compared with labels: promptgrad judge check"
+        yield _unmeasured("min_judge_agreement", "at least", least, why)
+    else:
+        yield _at_least("min_judge_agreement", agreement.kappa.score, least, agreement.text)
 
 
 def _latency_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:

@@ -17,6 +17,7 @@ from engine.journal.events import (
     Event,
     KeptRule,
     ModelUsed,
+    Notice,
     ReviewApplied,
     RunFinished,
     RunSummary,
@@ -66,6 +67,8 @@ def execute(
             return ended
         events, history = RunEvents(journal, plan.run, on_event), RunHistory.of(plan, journal)
         events.emit(history.opening)
+        if plan.judge_caution:
+            events.emit(Notice(id="judge", level="warning", text=plan.judge_caution))
         if history.attempt == 1 and plan.carving is not None:
             plan.carving.report(events.emit)
         with run_context(plan, journal, events, history, after_command) as context:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 from engine.ground.errors import ProjectError
@@ -20,6 +20,8 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
+from engine.programs.coercion import as_metric
 from engine.programs.program import base_instructions
 from engine.release.artifacts import program_digest
 from engine.release.run_plan import RunPlan, installed_versions
@@ -101,7 +103,11 @@ class RunContext:
             ProjectError: a model's name now means other weights, or another template.
         """
         began, models = self.history.began, self.plan.models
-        for before, now in ((began.model, models.task), (began.reflection, models.reflection)):
+        for before, now in (
+            (began.model, models.task),
+            (began.reflection, models.reflection),
+            (began.judge or began.model, models.judging),
+        ):
             if ModelUsed.of(now).is_other_than(before):
                 raise ProjectError(
                     f"Since run {self.plan.run} began, {before.uri} has moved: it was {before.short} and is "
@@ -118,8 +124,8 @@ def run_context(
     pauses = history.pauses
 
     def cancel_models() -> None:
-        plan.models.task.cancel()
-        plan.models.reflection.cancel()
+        for model in plan.models.all:
+            model.cancel()
 
     def report_pause(is_paused: bool) -> None:
         nonlocal pauses
@@ -138,6 +144,9 @@ def run_context(
         on_pause=report_pause,
     ) as control:
         replay = Replay(journal, plan.run, checkpoint=control.checkpoint)
+        metric = as_metric(plan.metric, success_from=plan.config.failure_threshold)
+        judged = metric.judged_by(recorded_judge(replay, plan.models.judging))
+        plan = replace(plan, metric=judged)
         yield RunContext(plan, journal, events, history, control, replay, time.monotonic())
 
 
@@ -149,6 +158,7 @@ def _beginning(plan: RunPlan) -> RunStarted:
         program=program_digest(plan.program),
         model=ModelUsed.of(plan.models.task),
         reflection=ModelUsed.of(plan.models.reflection),
+        judge=None if plan.models.judging is plan.models.task else ModelUsed.of(plan.models.judging),
         base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
         config=asdict(plan.config),
         seed=plan.config.seed or 0,

@@ -20,6 +20,7 @@ from engine.project.carving import Carving
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, dataset_digest
 from engine.project.gates import Gates
+from engine.project.judge_labels import Agreement
 from engine.project.settings import BaseSection
 from engine.release.sealed_test import TestSplit
 
@@ -49,6 +50,8 @@ class RunPlan:
     slice_field: str | None = None
     carving: Carving | None = None
     review: Literal["none", "after", "during"] = "none"
+    judge_agreement: Agreement | None = None
+    judge_caution: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property

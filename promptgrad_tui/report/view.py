@@ -134,6 +134,11 @@ class RunReport:
             f"{count_text(len(review.rules), 'rule')}: {scored}{saved}."
         )
 
+    @property
+    def judge(self) -> str:
+        """What to know of the judge before trusting the scores, or nothing."""
+        return next((notice.text for notice in self.story.notices if notice.id == "judge"), "")
+
     @cached_property
     def rules(self) -> Sequence[KeptRule]:
         """The rules of the final program, or of the best one so far."""
@@ -227,6 +232,7 @@ class RunReport:
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),
+            *((("Model that judges", model_text(started.judge)),) if started.judge else ()),
             ("Seed", str(started.seed)),
         ]
         for name, data in started.data.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.journal.events import RolloutFinished
@@ -26,6 +26,7 @@ class Answer:
     prediction: Mapping[str, Any] | None = None
     completions: tuple[str, ...] = ()
     is_kept: bool = True
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rollouts: Sequence[RolloutFinished]) -> Answer:
@@ -36,6 +37,7 @@ class Answer:
             is_success=all(rollout.is_success for rollout in rollouts),
             feedback=first.feedback,
             error_type=first.error_type,
+            metadata=first.metadata,
             prediction=first.prediction,
             completions=first.completions,
         )

@@ -34,8 +34,8 @@ def bootstrapped(
     return DemonstrationSet(
         Demonstration(
             inputs=dict(step.inputs),
-            outputs=dict(step.outputs),
-            predictor=step.predictor,
+            outputs=dict(step.outputs.items()),
+            predictor=step.name,
             example=item.key,
             source="bootstrapped",
             is_bootstrapped=True,

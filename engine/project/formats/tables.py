@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -107,3 +108,19 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise UnusableError(type(value).__name__)
+
+
+def class_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the names that Hugging Face's metadata gives to the numbers in columns of a Parquet file."""
+    try:
+        from pyarrow import parquet
+
+        kept = parquet.read_schema(path).metadata or {}
+        features = json.loads(kept.get(b"huggingface", b"{}"))["info"]["features"]
+    except (ImportError, OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {
+        column: tuple(map(str, feature["names"]))
+        for column, feature in features.items()
+        if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+    }

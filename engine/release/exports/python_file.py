@@ -16,6 +16,9 @@ from engine.release.exports.python_text import to_python
 from engine.release.exports.source import ExportSource
 
 _TRIGGERS = (
+    "_RANK_WITHOUT_TRIGGER",
+    "_LIKE",
+    "_SHORTEST_LIKE",
     "_ALTERNATIVES",
     "_ABOUT_TEXTS",
     "_ABOUT_TEXT",
@@ -25,6 +28,9 @@ _TRIGGERS = (
     "_alternatives",
     "_every_word",
     "_word_set",
+    "_is_in",
+    "_is_form_of",
+    "_letter_groups",
 )
 _MODULES = {"predict": "dspy.Predict", "chain_of_thought": "dspy.ChainOfThought"}
 

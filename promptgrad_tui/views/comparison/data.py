@@ -77,4 +77,5 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "is_kept": answer.is_kept,
         "feedback": answer.feedback,
         "error_type": answer.error_type,
+        "metadata": dict(answer.metadata),
     }

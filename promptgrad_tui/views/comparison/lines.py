@@ -9,6 +9,7 @@ from engine.ground.interval import Interval
 from engine.ground.revision import short_digest
 from engine.journal.events import KeptRule
 from engine.programs.demonstrations import Demonstration
+from engine.programs.formatting import as_text
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
@@ -111,6 +112,8 @@ def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> lis
         lines += [line(part, "dim") for part in wrap(answer.feedback, columns, "  ", "! ")]
     if answer.error_type:
         lines += [line(part, "dim") for part in wrap(answer.error_type, columns, "  ", "error type: ")]
+    for name, value in answer.metadata.items():
+        lines += [line(part, "dim") for part in wrap(as_text(value), columns, "  ", f"{name}: ")]
     return lines
 
 

@@ -80,6 +80,8 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
         lines += fact("feedback", event.feedback, columns)
     if event.error_type:
         lines += fact("error type", event.error_type, columns)
+    for name, value in event.metadata.items():
+        lines += fact(name, as_text(value), columns)
     return lines
 
 

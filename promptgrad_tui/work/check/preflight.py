@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
-import dspy
-
 from engine.ground.errors import PromptGradError
 from engine.ground.examples import public_fields
 from engine.ground.model import Model, RunModels
@@ -25,7 +23,9 @@ from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
+from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
+from promptgrad_tui.work.check.metric_trial import metric_trial
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
@@ -57,7 +57,8 @@ def inspect_project(
         subject = "gates"
         yield from _gates(project, parts)
         subject = "metric"
-        yield _metric(parts)
+        yield from metric_trial(parts)
+        yield from impossible_golds(parts)
         sizes = _sizes(project, parts)
         yield sizes
         calls = planned_calls(project.optimizer, sizes, is_timed=project.gates.ask_latency)
@@ -169,34 +170,6 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
     for note in decision_notes(project.gates, test, field):
         advice = "Take more examples, or another bound."
         yield Finding("warn", "gates", note.text, advice, field=note.field)
-
-
-def _metric(parts: ProjectParts) -> Finding:
-    """Run the metric on the expected outputs themselves: they should count as right."""
-    examples, outputs = parts.splits.examples, parts.fields.outputs
-    known = [example for example in examples if all(name in example.values for name in outputs)]
-    if not known:
-        names = ", ".join(outputs)
-        return Finding("ok", "metric", f"not tried: no example holds the outputs ({names}) to try it on")
-    with placing_errors(known):
-        wrong = [
-            example for example in known if not parts.metric(example.values, _gold(parts, example)).is_success
-        ]
-    tried = f"the expected outputs of {len(known) - len(wrong)} of {len(known)} examples count as right"
-    if not wrong:
-        return Finding("ok", "metric", tried)
-    return Finding(
-        "warn",
-        "metric",
-        f"{tried}; not those of {wrong[0].where}",
-        "Correct the metric or these examples: what is expected should be right.",
-        field="metric.kind",
-    )
-
-
-def _gold(parts: ProjectParts, example: LoadedExample) -> dspy.Prediction:
-    expected: dict[str, Any] = {name: example.values[name] for name in parts.fields.outputs}
-    return dspy.Prediction(**expected)
 
 
 def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:

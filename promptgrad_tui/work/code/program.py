@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import dspy
@@ -15,6 +18,8 @@ from engine.learning.selection import RuleAcceptor
 from engine.programs.coercion import as_metric
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.metrics import built_in_metric
+from engine.programs.metrics.criteria import Criterion, criteria_of
+from engine.programs.metrics.rubric import Rubric
 from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
 from engine.project.settings import ProgramSection, Project
 from promptgrad_tui.work.code.user_code import load_object, user_errors
@@ -64,8 +69,8 @@ def program_fields(program: dspy.Module) -> ProgramFields:
     return ProgramFields(tuple(p.name for p in parameters if p.default is p.empty), outputs)
 
 
-def build_metric(project: Project) -> Metric:
-    """Return the project's metric, ready-made or its own.
+def build_metric(project: Project, inputs: Collection[str] = ()) -> Metric:
+    """Return the project's metric, ready-made or its own; a judge is shown the program's `inputs`.
 
     Raises:
         ProjectError: the file or the function can't be found, or the file raised.
@@ -74,17 +79,63 @@ def build_metric(project: Project) -> Metric:
     section = project.metric
     if section.python is not None:
         own = load_object(project.root, section.python)
-        return as_metric(own, success_from=project.optimizer.failure_threshold)
+        return as_metric(own, success_from=project.optimizer.failure_threshold, scale=section.scale)
     assert section.kind is not None
     assert section.field is not None
-    ready_made = built_in_metric(
-        section.kind,
-        section.field,
-        tolerance=section.tolerance,
-        threshold=section.threshold,
-        pattern=section.pattern,
+    if section.kind == "rubric":
+        return build_rubric(project, inputs)
+    return as_metric(built_in_metric(section.kind, section.field, **section.options), time_limit=None)
+
+
+def build_rubric(project: Project, inputs: Collection[str] = ()) -> Metric:
+    """Return the rubric of a project as a metric.
+
+    Raises:
+        ProjectError: its file can't be read.
+    """
+    section = project.metric
+    assert section.field is not None
+    scale = None if section.scale is None else (int(section.scale[0]), int(section.scale[1]))
+    rubric = Rubric(
+        section.field, rubric_criteria(project), scale=scale, threshold=section.threshold, inputs=inputs
     )
-    return as_metric(ready_made)
+    return as_metric(rubric, time_limit=None)
+
+
+def rubric_criteria(project: Project) -> tuple[Criterion, ...]:
+    """Return the criteria of a project's rubric, from promptgrad.toml or from its file.
+
+    Raises:
+        ProjectError: the file can't be read.
+    """
+    section = project.metric
+    if section.rubric is None:
+        return tuple(
+            criterion if isinstance(criterion, Criterion) else Criterion(text=criterion)
+            for criterion in section.criteria
+        )
+    try:
+        return criteria_of(project.path(section.rubric).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"[metric] rubric = {section.rubric!r} can't be read: {error}.",
+            hint="It is a text file with a list of criteria, one in each line that begins with a dash.",
+            field="metric.rubric",
+        ) from error
+
+
+def rubric_digest(project: Project) -> str:
+    """Return a hash of all by which a project's metric judges: its criteria and scale, or its code."""
+    section = project.metric.model_dump(mode="json", exclude={"threshold"}, exclude_unset=True)
+    criteria = (
+        [item.model_dump() for item in rubric_criteria(project)] if section.get("kind") == "rubric" else []
+    )
+    return sha256(json.dumps([section, criteria], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def asks_judge(project: Project) -> bool:
+    """Return whether a project's metric asks a judge, as far as its file tells."""
+    return project.metric.kind == "rubric" or project.model.judge != "same"
 
 
 def check_metric_field(project: Project, fields: ProgramFields) -> None:

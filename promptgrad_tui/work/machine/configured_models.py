@@ -14,6 +14,6 @@ def configured_models(folder: Path) -> list[str]:
     with suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         section = tomllib.loads((folder / PROJECT_FILE).read_text(encoding="utf-8")).get("model")
         if isinstance(section, dict):
-            named = [section.get("task"), section.get("reflection")]
+            named = [section.get("task"), section.get("reflection"), section.get("judge")]
             return [uri for uri in dict.fromkeys(named) if isinstance(uri, str) and uri not in ("", "same")]
     return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -16,14 +16,18 @@ from engine.ground.interval import Interval
 from engine.journal.events import Emit, Event, ModelUsed, RolloutFinished
 from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import RolloutRunner
+from engine.programs.coercion import as_metric
 from engine.programs.conditional import RuleSelection
+from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram
 from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import Project
 from engine.release.artifacts import check_revision, program_digest
+from engine.release.judged import agreement_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
@@ -62,7 +66,7 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
             emit=setting.emit,
             fingerprint=fingerprint,
         )
-        report = evaluate_gates(gates, measured)
+        report = evaluate_gates(gates, measured, agreement_of(manifest))
         return Transferred(manifest, ModelUsed.of(model), measured, report, opening)
 
 
@@ -136,10 +140,17 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
     task = uri or project.model.task
     with (
         Journal.open(journal_path(project.root)) as journal,
+        ExitStack() as stack,
         open_model(task, settings=settings, project_dir=project.root) as model,
     ):
+        judge = model
+        if project.model.judge not in ("same", task):
+            judge = stack.enter_context(
+                open_model(project.model.judge, settings=settings, project_dir=project.root)
+            )
         if uri is None:
             check_revision(artifact, manifest, model.revision)
+            _refuse_other_judge(artifact, manifest, ModelUsed.of(judge))
         run = f"measured-{manifest.state.digest[:12]}-{model.revision.short}"
 
         def emit(event: Event) -> None:
@@ -147,21 +158,43 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
                 journal.append(run, event)
 
         with journal.lock_run(run):
-            runner = _runner(parts, manifest, artifact, Replay(journal, run).lm(model), emit)
+            replay = Replay(journal, run)
+            judge_used = recorded_judge(replay, judge)
+            runner = _runner(parts, manifest, artifact, replay.lm(model), judge_used, emit)
             try:
                 yield _Setting(project, parts, manifest, model, journal, run, runner, emit)
             finally:
                 runner.close()
 
 
+def _refuse_other_judge(artifact: Path, manifest: ArtifactManifest, now: ModelUsed) -> None:
+    """Refuse to compare scores of two judges.
+
+    Raises:
+        ArtifactError: the artifact was proved by another judge's scores.
+    """
+    before = judge_of(manifest)
+    if before is not None and now.is_other_than(before):
+        raise ArtifactError(
+            f"{artifact} was scored by the judge {before.uri} ({before.short}); the project's is {now.uri} "
+            f"({now.short}). Scores of two judges can't be compared.",
+            hint="Set [model] judge to that model, or make an artifact with this one: promptgrad run",
+        )
+
+
 def _runner(
-    parts: ProjectParts, manifest: ArtifactManifest, artifact: Path, lm: dspy.LM, emit: Emit
+    parts: ProjectParts,
+    manifest: ArtifactManifest,
+    artifact: Path,
+    lm: dspy.LM,
+    judge: Judge,
+    emit: Emit,
 ) -> RolloutRunner:
     config = PromptGradConfig(**manifest.config)
     conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
     return RolloutRunner(
         FrozenProgram(parts.program, config.base_prompt_source),
-        parts.metric,
+        as_metric(parts.metric).judged_by(judge),
         lm,
         adapter=adapter_of(artifact, manifest),
         max_workers=config.max_workers,

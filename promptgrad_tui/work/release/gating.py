@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.ground.errors import ProjectError
 from engine.project import PROJECT_FILE
 from engine.project.gates import Gates
+from engine.release.judged import agreement_of
 from engine.release.manifest import ArtifactManifest, load_manifest, load_measurement
 from engine.release.power import opening_text
 from engine.release.release_gate import evaluate_gates
@@ -30,7 +31,7 @@ def judge(artifact: Path, folder: Path) -> Judged:
     return Judged(
         path=artifact,
         manifest=manifest,
-        report=evaluate_gates(_gates(manifest, artifact, folder), measured),
+        report=evaluate_gates(_gates(manifest, artifact, folder), measured, agreement_of(manifest)),
         opening=opening_text(manifest.test_opening, measured.optimized),
     )
 

@@ -197,7 +197,7 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
         project.rule_acceptor,
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
-    data = (project.data.train, project.data.validation, project.data.test)
+    data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()

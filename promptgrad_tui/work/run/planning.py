@@ -10,26 +10,30 @@ from pathlib import Path
 import dspy
 
 from engine.ground.errors import ProjectError
-from engine.ground.model import RunModels
+from engine.ground.model import Model, RunModels
 from engine.ground.score import Metric
-from engine.journal.events import DataUsed
+from engine.journal.events import DataUsed, ModelUsed
 from engine.programs.formatting import FieldFormatter
 from engine.project.carving import CARVED
 from engine.project.data import LoadedExample, dataset_digest
 from engine.project.fingerprint import project_fingerprint
+from engine.project.judge_labels import Agreement, caution_text, load_agreement
 from engine.project.settings import Project
 from engine.project.splits import Splits, load_splits
 from engine.release.gate_checks import refuse_unmeasurable
+from engine.release.judged import AGREEMENT, JUDGE
 from engine.release.run_plan import RunPlan
 from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
 from promptgrad_tui.work.code.program import (
     ProgramFields,
+    asks_judge,
     build_acceptor,
     build_formatter,
     build_metric,
     build_program,
     check_metric_field,
     program_fields,
+    rubric_digest,
 )
 from promptgrad_tui.work.run.budget import Budget
 
@@ -54,7 +58,10 @@ def load_parts(project: Project) -> ProjectParts:
     fields = program_fields(program)
     check_metric_field(project, fields)
     return ProjectParts(
-        program, fields, build_metric(project), load_splits(project, fields.inputs, fields.outputs)
+        program,
+        fields,
+        build_metric(project, fields.inputs),
+        load_splits(project, fields.inputs, fields.outputs),
     )
 
 
@@ -79,11 +86,13 @@ def open_models(
             )
         )
 
-    is_same = project.model.reflection in ("same", project.model.task)
-    if not is_same:
-        check_models_fit([project.model.task, project.model.reflection], settings, project.root)
-    task = opened(project.model.task)
-    return RunModels(task=task, reflection=task if is_same else opened(project.model.reflection))
+    named = (project.model.reflection, project.model.judge)
+    reflection, judge = (project.model.task if uri == "same" else uri for uri in named)
+    uris = list(dict.fromkeys((project.model.task, reflection, judge)))
+    if len(uris) > 1:
+        check_models_fit(uris, settings, project.root)
+    models = {uri: opened(uri) for uri in uris}
+    return RunModels(task=models[project.model.task], reflection=models[reflection], judge=models[judge])
 
 
 def make_plan(
@@ -110,6 +119,8 @@ def make_plan(
     train = _as_begun(parts.splits.train, train_before, run)
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
+    models = open_models(project, log_file, on_progress, stack)
+    agreement = known_agreement(project, models.judging) if asks_judge(project) else None
     return RunPlan(
         run=run,
         project=project.root,
@@ -121,7 +132,7 @@ def make_plan(
         train=train,
         validation=parts.splits.validation or (),
         test=parts.splits.test,
-        models=open_models(project, log_file, on_progress, stack),
+        models=models,
         artifacts=project.root / "artifacts",
         base=project.base,
         formatter=formatter,
@@ -132,12 +143,21 @@ def make_plan(
         gates=project.gates,
         slice_field=project.data.slice,
         review=project.review,
+        judge_agreement=agreement,
+        judge_caution=caution_text(agreement) if project.metric.kind == "rubric" else "",
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": _fingerprint(project, train if train_before and not carving else None),
+            **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
+            **({AGREEMENT: agreement.model_dump()} if agreement else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
     )
+
+
+def known_agreement(project: Project, judge: Model) -> Agreement | None:
+    """Return how well a project's judge agrees with its labels, if that was measured for this very judge."""
+    return load_agreement(project.root, judge.revision.digest, rubric_digest(project))
 
 
 def _as_begun(train: Sequence[LoadedExample], before: DataUsed | None, run: str) -> Sequence[LoadedExample]:
@@ -160,4 +180,6 @@ def _fingerprint(project: Project, train: Sequence[LoadedExample] | None) -> dic
 
 def _metric_name(project: Project) -> str:
     metric = project.metric
+    if metric.kind == "rubric":
+        return f"rubric({metric.field})"
     return metric.python or f"{metric.kind}({metric.field})"

@@ -234,6 +234,16 @@ def test_max_local_rules():
     assert len(of(RulesChanged, events)[-1].rules) == 4
 
 
+def test_pruning_by_rollback_keeps_the_best_tested_state_in_the_first_epoch():
+    """Each rule passed its test: what was held before one rule too many came is the best state there is."""
+    events, found, _ = run(epochs=1, batches_per_epoch=8, max_local_rules=4, rule_validation_examples=60)
+    pruned = [event for event in of(RulesChanged, events) if event.reason == "pruned"]
+    assert pruned
+    assert {len(event.rules) for event in pruned} == {4}
+    assert len(found.rules) == 4
+    assert found.best.score > found.baseline.score + 0.2
+
+
 @pytest.mark.parametrize(("strategy", "left"), [("rollback", 0), ("delta", 4)])
 def test_rule_pruning_strategy(strategy, left):
     events, _, _ = grown(validate_rules=False, max_local_rules=4, rule_pruning_strategy=strategy)
@@ -254,10 +264,14 @@ def test_pruning_by_delta_keeps_the_largest_gains():
 
 @pytest.mark.parametrize(("threshold", "merged"), [(3, True), (30, False)])
 def test_merge_threshold(threshold, merged):
-    desk = Desk(merged={"text": "Tickets that mention drone or visa go to a.", "trigger": "drone or visa"})
+    desk = Desk(merged={"text": "Whatever is about a drone goes to aviation.", "trigger": "drone"})
     desk.proposals = [
-        {"text": f"Tickets that mention {phrase} go to a.", "trigger": phrase}
-        for phrase in ("drone", "visa", "kayak", "piano", "yacht")
+        {"text": text.format(phrase, queue), "trigger": phrase}
+        for phrase, queue in (("drone", "aviation"), ("visa", "legal"))
+        for text in (
+            "Tickets that ask about a {} go to {}.",
+            "If a customer wants to know about their {}, choose {}.",
+        )
     ]
     events, _, _ = run(desk, epochs=1, batches_per_epoch=1, validate_rules=False, merge_threshold=threshold)
     reasons = {event.reason for event in of(RulesChanged, events)}
@@ -278,6 +292,36 @@ def test_rollback_threshold(threshold, outcome):
     )
     assert of(EpochFinished, events)[-1].outcome == outcome
     assert len(found.rules) == 0
+
+
+class Turning(Desk):
+    """A desk that learns the policy at first, and then something that breaks every other ticket."""
+
+    def _analysis(self, user):
+        has_learned = "drone go" in user.split("[[ ## rules ## ]]")[1].split("[[ ## successes ## ]]")[0]
+        self.proposals = (
+            [{"text": "Tickets that mention Case go to nowhere.", "trigger": ""}] if has_learned else None
+        )
+        return super()._analysis(user)
+
+
+def test_a_fall_is_measured_from_the_best_state_and_not_from_the_baseline():
+    zebras = [{"id": f"z{n}", "ticket": f"Case z{n}: my zebra is late.", "queue": "zoo"} for n in range(12)]
+    events, found, _ = run(
+        Turning(),
+        train=[*tickets(48, 1), *zebras],
+        validation=tickets(60, 2, share=0.8),
+        epochs=2,
+        batches_per_epoch=1,
+        batch_size=60,
+        gradient_failure_display_limit=60,
+        validate_rules=False,
+    )
+    baseline, best, fallen = (event.validation.score for event in of(EpochFinished, events))
+    assert baseline < fallen < best - 0.05
+    assert of(EpochFinished, events)[-1].outcome == "rolled_back"
+    assert of(RulesChanged, events)[-1].rules == found.rules.rules
+    assert found.best.score == best
 
 
 def test_failure_threshold():
@@ -372,6 +416,15 @@ def test_gradient_samples():
     passes, agreed = analyses(gradient_samples=5)
     assert len(passes) == 5
     assert {proposal.support for proposal in agreed[0].kept} == {5}
+
+
+@pytest.mark.parametrize("passes", [{"gradient_samples": 1}, {"gradient_consensus": False}])
+def test_a_single_pass_can_have_a_rule_removed(passes):
+    harmful = [{"text": "Tickets that mention Case go to nowhere.", "trigger": ""}]
+    events, _, _ = run(
+        Desk(proposals=harmful, removals=(1,)), epochs=1, batches_per_epoch=2, validate_rules=False, **passes
+    )
+    assert [event.reason for event in of(RulesChanged, events)] == ["accepted", "removed"]
 
 
 def test_gradient_temperatures():

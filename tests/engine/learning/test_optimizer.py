@@ -332,17 +332,21 @@ def test_many_passes_are_never_hotter_than_a_model_takes():
 
 
 def test_rules_that_dont_fit_a_merging_stay_apart():
-    desk = Desk()
+    wordings = (
+        "Tickets that ask about a drone go to aviation.",
+        "If a customer wants to know about their drone, choose aviation.",
+    )
+    desk = Desk(proposals=[{"text": text, "trigger": "drone"} for text in wordings])
 
     def script(messages):
         if "the merged rule" in messages[0]["content"]:
             raise ContextLengthError("900 tokens don't fit")
         return desk.answer(messages)
 
-    found = events_of(script, epochs=1, merge_threshold=1)
+    found = events_of(script, epochs=1, merge_threshold=1, validate_rules=False)
     notices = [event.text for event in found if isinstance(event, Notice)]
     assert any("similar rules stay apart: 900 tokens don't fit" in text for text in notices)
-    assert len([event for event in found if isinstance(event, RulesChanged)][-1].rules) == len(POLICY)
+    assert len([event for event in found if isinstance(event, RulesChanged)][-1].rules) == 2
 
 
 def test_a_removal_removes_the_rule_of_the_step_that_it_names():

@@ -1,5 +1,6 @@
 """Programs of many shapes, as users of DSPy write them, through the optimizer."""
 
+import json
 import logging
 
 import dspy
@@ -7,6 +8,10 @@ import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import ProjectError
+from engine.learning.optimizer import OptimizationSession
+from engine.programs.metrics import built_in_metric
+from engine.programs.state import LearnedState
+from engine.testing import scripted_model
 from tests.engine.desk import desk_model, desk_program, exact, learned, tickets
 
 JSON = dspy.JSONAdapter()
@@ -157,3 +162,26 @@ def test_whoever_configures_no_adapter_is_told_which_one_is_measured(adapter, to
     with dspy.context(lm=desk_model().lm, adapter=adapter):
         optimizer.optimize(desk_program(), tickets(4, 1), tickets(4, 2))
     assert ("No adapter is configured" in caplog.text) is told
+
+
+AWKWARD = ["labels", "items", "keys", "values", "get", "copy", "inputs", "completions"]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_an_output_may_have_a_name_that_a_prediction_uses_itself(name):
+    metric = built_in_metric("exact_match", name)
+    examples = [{"text": f"text {number}", name: "yes"} for number in range(4)]
+    optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1, verbose=False))
+    model = scripted_model(lambda messages: json.dumps({name: "yes"}))
+    session = OptimizationSession(
+        optimizer, dspy.Predict(f"text -> {name}"), examples[:2], examples[2:], task_lm=model.lm
+    )
+    assert session.validate(LearnedState()).score == 1.0
+    session.close()
+
+
+@pytest.mark.parametrize("name", ["id", "demos", "config", "lm", "new_signature", "self"])
+def test_an_input_with_a_reserved_name_is_refused_with_what_to_do(name):
+    with pytest.raises(ProjectError, match=f"'{name}'") as raised:
+        optimized(dspy.Predict(f"{name} -> queue"))
+    assert "Rename it" in raised.value.hint

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from engine.ground.errors import MetricError, ModelUnavailableError
 from engine.ground.score import Score
 from engine.programs.coercion import as_metric
 from engine.programs.metrics import built_in_metric
+from engine.programs.time_limit import uncounted
 
 EXAMPLE = {"id": "T-7", "question": "2+2", "answer": "4"}
 RIGHT, WRONG = dspy.Prediction(answer="4"), dspy.Prediction(answer="5")
@@ -104,7 +107,8 @@ async def asynchronous(example: Any, prediction: Any) -> float:
         (lambda example, prediction: float("inf"), "returned inf"),
         (lambda example, prediction: None, "returned None (NoneType), which isn't a score"),
         (lambda example, prediction: "good", "returned 'good' (str), which isn't a score"),
-        (lambda example, prediction: (1.0, "fine"), "(tuple), which isn't a score"),
+        (lambda example, prediction: (1.0, "fine", 3), "(tuple), which isn't a score"),
+        (lambda example, prediction: {"grade": 1.0}, "(dict), which isn't a score"),
         (lambda example, prediction: dspy.Prediction(score=7), "returned 7.0"),
         (lambda example, prediction: dspy.Prediction(grade=1), "(Prediction), which isn't a score"),
     ],
@@ -117,10 +121,57 @@ def test_what_is_no_score_is_refused_with_the_example(metric: Any, told: str) ->
     assert "on the example T-7" in caught.value.message
 
 
-@pytest.mark.filterwarnings("ignore:coroutine")
-def test_a_coroutine_is_no_score() -> None:
-    with pytest.raises(MetricError, match=r"\(coroutine\), which isn't a score"):
-        scored(asynchronous)
+def test_a_metric_may_be_asynchronous() -> None:
+    assert scored(asynchronous) == Score(1.0, True)
+
+
+def test_a_dict_and_a_pair_become_a_score() -> None:
+    assert scored(lambda example, prediction: {"score": 0.2, "feedback": "Shorter.", "words": 9}) == Score(
+        0.2, False, "Shorter.", metadata={"words": 9}
+    )
+    assert scored(lambda example, prediction: {"score": True, "error_type": "x"}) == Score(1.0, True, "", "x")
+    assert scored(lambda example, prediction: (0.7, "Nearly.")) == Score(0.7, True, "Nearly.")
+    assert scored(lambda example, prediction: (False,)) == Score(0.0, False)
+
+
+def test_a_scale_is_brought_to_0_to_1() -> None:
+    grades = {grade: scored(lambda example, prediction, g=grade: g, scale=(1, 5)) for grade in (1, 2, 3, 5)}
+    assert {grade: score.value for grade, score in grades.items()} == {1: 0.0, 2: 0.25, 3: 0.5, 5: 1.0}
+    assert [score.is_success for score in grades.values()] == [False, False, True, True]
+    assert scored(lambda example, prediction: True, scale=(1, 5)).value == 1.0
+    assert scored(lambda example, prediction: (4, "Good."), scale=(1, 5)).value == 0.75
+    with pytest.raises(MetricError, match=r"returned 0.0, which is not in 1\.\.5"):
+        scored(lambda example, prediction: 0, scale=(1, 5))
+
+
+def test_a_metric_that_exits_fails_that_answer() -> None:
+    score = scored(lambda example, prediction: sys.exit(3))
+    assert score == Score(0.0, False, "The metric called sys.exit(3).", "metric exited")
+
+
+def test_a_metric_that_never_ends_fails_that_answer_and_stops() -> None:
+    turns = []
+
+    def metric(example: Any, prediction: Any) -> float:
+        while True:
+            turns.append(1)
+
+    assert scored(metric, time_limit=0.1) == Score(
+        0.0, False, "The metric took longer than 0.1 s.", "metric timed out"
+    )
+    time.sleep(0.3)
+    stopped_at = len(turns)
+    time.sleep(0.1)
+    assert len(turns) == stopped_at
+
+
+def test_time_spent_with_a_model_does_not_count() -> None:
+    def metric(example: Any, prediction: Any) -> float:
+        with uncounted():
+            time.sleep(0.5)
+        return 1.0
+
+    assert scored(metric, time_limit=0.2).is_success
 
 
 def raising(example: Any, prediction: Any) -> float:

@@ -39,6 +39,18 @@ words = st.lists(
         ("退款、发票", "请开发票", 1.0),
         ("退款", "我的订单", 0.0),
         ("चालान", "मेरा चालान खो गया", 1.0),
+        ("Rückerstattung", "Ich warte auf zwei Rückerstattungen", 1.0),
+        ("Kündigungsfrist", "die Kündigungsfristen", 1.0),
+        ("faktura", "pytanie o fakturze", 1.0),
+        ("возврат", "жду возврата", 1.0),
+        ("hyvitys", "odotan hyvityksen", 1.0),
+        ("فاتورة", "أين الفاتورة", 1.0),
+        ("subscribe", "my subscription", 1.0),
+        ("Geschenkkarte", "mein Geschenkgutschein", 0.0),
+        ("formation", "some information", 0.0),
+        ("contract", "contact us", 0.0),
+        ("account", "a discount", 0.0),
+        ("card", "cardboard", 0.0),
     ],
 )
 def test_the_share_of_a_trigger_that_a_text_has(trigger, text, overlap):
@@ -78,6 +90,16 @@ def test_the_best_rules_are_selected_and_keep_their_order():
     known = rules("card", "gift voucher", "broken parcel", "gift card")
     chosen = select_rules(known, {"ticket": "my gift card"}, top_k=2, min_overlap=0.1)
     assert list(chosen) == [known[0], known[3]]
+
+
+def test_rules_without_a_trigger_leave_room_for_the_one_that_fits():
+    known = rules("", "", "", "", "", "gift card")
+    assert known[5] in select_rules(known, {"ticket": "my gift card"}, top_k=5, min_overlap=0.1)
+
+
+def test_rules_without_a_trigger_come_before_those_that_hardly_fit():
+    known = rules("gift voucher at Christmas", "")
+    assert list(select_rules(known, {"ticket": "a gift"}, top_k=1, min_overlap=0.1)) == [known[1]]
 
 
 def test_of_equal_rules_the_first_are_selected():

@@ -222,3 +222,126 @@ def test_models_lists_the_projects_files(tmp_path, monkeypatch):
     assert done.returncode == 0
     assert f"gguf:{tmp_path}/broken.gguf" in done.stdout
     assert "can't be used" in done.stdout
+
+
+def metric_findings(folder, uri, code, **fields):
+    """What is told of a project whose metric is `code`, about the metric."""
+    project = write_project(folder, uri)
+    file = project / "promptgrad.toml"
+    text = file.read_text().replace('kind = "exact_match"\nfield = "queue"', 'python = "metric.py:score"')
+    file.write_text(text)
+    (project / "metric.py").write_text(code)
+    done = promptgrad("check", project, "--no-model", "--json")
+    told = [(f["level"], f["text"]) for f in result(done)["findings"] if f["subject"] == "metric"]
+    return done.returncode, told
+
+
+EXACT = "example['queue'] == prediction.queue"
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "text"),
+    [
+        (
+            f"def score(example, prediction):\n    return True if {EXACT} else None\n",
+            "fail",
+            "returned None (NoneType), which isn't a score, on the example",
+        ),
+        (
+            f"def score(example, prediction):\n    return {EXACT} and len(prediction.queue) / "
+            "len(prediction.queue) if prediction.queue else 1 / 0\n",
+            "fail",
+            "It was tried on an empty answer; a run would end there.",
+        ),
+        (
+            "def score(example, prediction):\n    return True\n",
+            "warn",
+            "wrong and empty answers that were tried count as right too",
+        ),
+        (
+            "import itertools\nturns = itertools.count()\n"
+            f"def score(example, prediction):\n    return ({EXACT}) * (0.6 + next(turns) % 2 / 10)\n",
+            "warn",
+            "it scored one answer twice, once 0.",
+        ),
+        (
+            f"import sys\ndef score(example, prediction):\n    return True if {EXACT} else sys.exit(1)\n",
+            "warn",
+            "The metric called sys.exit(1). That was on",
+        ),
+    ],
+)
+def test_a_metric_is_tried_on_wrong_and_empty_answers_and_twice(tmp_path, server, code, level, text):
+    exit_code, told = metric_findings(tmp_path, server.uri, code)
+    assert [one for one, said in told if text in said] == [level]
+    assert (exit_code != 0) is (level == "fail")
+
+
+def test_a_search_that_never_ends_is_found(tmp_path, server, monkeypatch):
+    monkeypatch.setattr("promptgrad_tui.work.check.metric_trial._LIMIT_SECONDS", 0.2)
+    code = f"""import re
+def score(example, prediction):
+    if {EXACT}:
+        return True
+    return bool(re.match(r"^(a+)+$", "a" * 60 + "!"))
+"""
+    _, told = metric_findings(tmp_path, server.uri, code)
+    assert [one for one, said in told if "The metric took too long. That was on" in said] == ["warn"]
+
+
+def typed_findings(folder, uri, output, golds, metric='kind = "exact_match"'):
+    project = write_project(folder, uri)
+    file = project / "promptgrad.toml"
+    text = file.read_text().replace("ticket -> queue", f"ticket -> queue: {output}")
+    file.write_text(text.replace('kind = "exact_match"', metric))
+    for split in ("train", "validation", "test"):
+        path = project / "data" / f"{split}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for number, row in enumerate(rows):
+            row["queue"] = golds[number % len(golds)]
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    told = result(promptgrad("check", project, "--no-model", "--json"))["findings"]
+    return [finding["text"] for finding in told if "The program's queue is" in finding["text"]]
+
+
+@pytest.mark.parametrize(
+    ("output", "golds", "wrong"),
+    [
+        ("Literal['positive', 'negative']", ["positive", "Positive"], "'Positive' as in"),
+        ("bool", [True, "yes"], "'yes' as in"),
+        ("int", [4, "4 pieces"], "'4 pieces' as in"),
+        ("list[str]", [["a", "b"], "a, b"], "'a, b' as in"),
+    ],
+)
+def test_expected_values_that_the_type_cannot_hold_are_named_with_their_line(
+    tmp_path, server, output, golds, wrong
+):
+    (told,) = typed_findings(tmp_path, server.uri, output, golds)
+    assert wrong in told
+    assert told.endswith("train.jsonl, line 2, nor what 44 other examples expect")
+
+
+def test_an_expected_value_is_fine_where_the_metric_takes_what_the_type_holds(tmp_path, server):
+    kind = 'kind = "normalized_match"'
+    assert typed_findings(tmp_path, server.uri, "Literal['positive']", ["Positive"], kind) == []
+    assert typed_findings(tmp_path, server.uri, "int", [4]) == []
+
+
+def test_class_numbers_with_names_in_the_parquet_file_are_found(tmp_path, server):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    project = write_project(tmp_path, server.uri)
+    features = {
+        "queue": {"names": ["general", "legal"], "_type": "ClassLabel"},
+        "ticket": {"dtype": "string"},
+    }
+    schema = arrow.schema([("ticket", arrow.string()), ("queue", arrow.int64())]).with_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    rows = [{"ticket": f"Case {number}: a visa", "queue": number % 2} for number in range(30)]
+    parquet.write_table(arrow.Table.from_pylist(rows, schema), project / "data" / "train.parquet")
+    file = project / "promptgrad.toml"
+    file.write_text(file.read_text().replace("data/train.jsonl", "data/train.parquet"))
+    told = result(promptgrad("check", project, "--no-model", "--json"))["findings"]
+    assert any("metadata calls 'general'" in finding["text"] for finding in told)

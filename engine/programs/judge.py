@@ -1,0 +1,62 @@
+"""The judge: the model that a metric may ask, as `dspy.settings.lm`, while it scores an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dspy
+
+from engine.ground.errors import MetricError
+
+
+class LikelihoodScorer(Protocol):
+    """Something that tells how likely a model is to continue a prompt in each of several ways."""
+
+    def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that judges: its LM, and its log-probabilities where it tells them."""
+
+    lm: dspy.LM
+    scorer: LikelihoodScorer | None = None
+
+
+_current: ContextVar[Judge | None] = ContextVar("judge", default=None)
+
+
+@contextmanager
+def judging(judge: Judge | None) -> Iterator[None]:
+    """Make a judge what metrics ask in here; without one, they find what is configured."""
+    if judge is None:
+        yield
+        return
+    token = _current.set(judge)
+    try:
+        with dspy.context(lm=judge.lm, adapter=dspy.JSONAdapter(), trace=None):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def current_judge() -> Judge:
+    """Return the judge.
+
+    Raises:
+        MetricError: no judge is at hand, as while a project is checked.
+    """
+    judge = _current.get()
+    if judge is not None:
+        return judge
+    if dspy.settings.lm is not None:
+        return Judge(dspy.settings.lm)
+    raise MetricError(
+        "The metric asks a judge, and no model is open.", hint="Run it where a model is: promptgrad run"
+    )

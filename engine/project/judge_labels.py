@@ -1,0 +1,142 @@
+"""What people said of answers, and how well a judge agrees with them: data of a project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.ground.agreement import bootstrap_interval, cohen_kappa, spearman
+from engine.ground.errors import DataError
+from engine.ground.files import replace_file
+from engine.ground.interval import Interval
+
+LABELS = "judge-labels.jsonl"
+AGREEMENT = "judge-agreement.json"
+FAIR = 0.4
+"""The kappa from which agreement is called moderate (Landis and Koch 1977)."""
+
+
+class Label(BaseModel):
+    """A person's grade of one answer, from 0 (worst) to `grades` - 1; `example` is the example's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    example: str
+    answer: str
+    grade: int
+    grades: int = 2
+
+    @property
+    def key(self) -> str:
+        """What is labelled: the example and the answer."""
+        return sha256(f"{self.example}\x1f{self.answer}".encode()).hexdigest()[:16]
+
+
+class Agreement(BaseModel):
+    """How well a judge agreed with labels: Cohen's kappa, Spearman's correlation, and its bias by length.
+
+    It holds for one `judge`, a revision's digest, and one `rubric`, a hash of its criteria and scale.
+    `length_bias` correlates an answer's length with how much more the judge gave it than the person did.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    judge: str
+    rubric: str
+    kappa: Interval
+    spearman: Interval
+    length_bias: Interval
+
+    @property
+    def text(self) -> str:
+        """The agreement as a part of a sentence."""
+        kappa = self.kappa
+        return f"kappa {kappa.score:.2f} [{kappa.low:.2f}, {kappa.high:.2f}] on {kappa.n} labels"
+
+
+def load_labels(folder: Path) -> list[Label]:
+    """Return the labels of a project, the last of each answer.
+
+    Raises:
+        DataError: a line can't be read.
+    """
+    path = folder / LABELS
+    if not path.exists():
+        return []
+    labels: dict[str, Label] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                label = Label.model_validate_json(line)
+            except ValidationError as error:
+                raise DataError(
+                    f"{path}, line {number}: {error.errors()[0]['msg']}.", hint="Correct or remove the line."
+                ) from None
+            labels[label.key] = label
+    return list(labels.values())
+
+
+def save_labels(folder: Path, labels: Iterable[Label]) -> None:
+    """Write the labels of a project."""
+    text = "".join(f"{json.dumps(label.model_dump(), ensure_ascii=False)}\n" for label in labels)
+    replace_file(folder / LABELS, text.encode())
+
+
+def measured_agreement(
+    labels: Sequence[Label], scores: Sequence[float], judge: str, rubric: str
+) -> Agreement:
+    """Return how well a judge's scores (0..1) agree with labels."""
+    grades = max((label.grades for label in labels), default=2)
+    people = [label.grade for label in labels]
+    judged = [min(grades - 1, int(score * (grades - 1) + 0.5)) for score in scores]
+    excess = [score - label.grade / (grades - 1) for label, score in zip(labels, scores, strict=True)]
+    lengths = [float(len(label.answer)) for label in labels]
+
+    def correlation(first: Sequence[float], second: Sequence[float]) -> Interval:
+        return bootstrap_interval(
+            len(labels), lambda rows: spearman([first[row] for row in rows], [second[row] for row in rows])
+        )
+
+    return Agreement(
+        judge=judge,
+        rubric=rubric,
+        kappa=bootstrap_interval(
+            len(labels),
+            lambda rows: cohen_kappa([people[row] for row in rows], [judged[row] for row in rows], grades),
+        ),
+        spearman=correlation(people, scores),
+        length_bias=correlation(lengths, excess),
+    )
+
+
+def load_agreement(folder: Path, judge: str, rubric: str) -> Agreement | None:
+    """Return what was measured of this very judge with this very rubric, if it was."""
+    try:
+        found = Agreement.model_validate_json((folder / AGREEMENT).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return found if (found.judge, found.rubric) == (judge, rubric) else None
+
+
+def save_agreement(folder: Path, agreement: Agreement) -> None:
+    """Keep what was measured of a judge."""
+    replace_file(folder / AGREEMENT, f"{agreement.model_dump_json(indent=2)}\n".encode())
+
+
+def caution_text(agreement: Agreement | None) -> str:
+    """Return what a person should know of a judge before trusting its scores, or ""."""
+    if agreement is None:
+        return (
+            "The judge isn't calibrated: nobody knows how well its scores agree with people's. "
+            "Label some answers (promptgrad judge label), then: promptgrad judge check"
+        )
+    if agreement.kappa.score < FAIR:
+        return (
+            f"The judge agrees badly with the labels: {agreement.text}. A rule that it prefers may be no "
+            "better for people. Take a larger judge, or write the criteria more plainly."
+        )
+    return ""

@@ -1,0 +1,27 @@
+"""By whose judgement an artifact was proved, and how well that judge agreed with people."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from engine.journal.events import ModelUsed
+from engine.project.judge_labels import Agreement
+from engine.release.manifest import ArtifactManifest
+
+JUDGE = "judge"
+AGREEMENT = "judge_agreement"
+"""Details of an artifact: the judge's exact model, and its agreement with labels when it was saved."""
+
+
+def judge_of(manifest: ArtifactManifest) -> ModelUsed | None:
+    """Return the model by whose judgement an artifact was proved; None if its metric asks none."""
+    found = manifest.details.get(JUDGE)
+    return ModelUsed.model_validate(found) if isinstance(found, dict) else None
+
+
+def agreement_of(manifest: ArtifactManifest) -> Agreement | None:
+    """Return how well an artifact's judge agreed with labels; None if that wasn't known."""
+    try:
+        return Agreement.model_validate(manifest.details.get(AGREEMENT))
+    except ValidationError:
+        return None

@@ -1,0 +1,1 @@
+"""`promptgrad judge`: people grade answers, and the judge is measured by that."""

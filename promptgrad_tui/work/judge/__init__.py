@@ -1,0 +1,1 @@
+"""A judge beside people: their labels, and how well it agrees with them."""

@@ -1,0 +1,92 @@
+"""A judge compared with the labels that people gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from engine.ground.errors import DataError
+from engine.ground.examples import example_name
+from engine.journal.scoring import recorded_judge
+from engine.programs.coercion import as_metric
+from engine.project.judge_labels import (
+    Agreement,
+    Label,
+    load_labels,
+    measured_agreement,
+    save_agreement,
+)
+from promptgrad_tui.work.code.program import rubric_digest
+from promptgrad_tui.work.judge.setting import JudgeSetting
+
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One labelled answer with the judge's score (0..1)."""
+
+    name: str
+    label: Label
+    score: float
+    feedback: str
+
+    @property
+    def distance(self) -> float:
+        """How far the judge's score is from the person's, 0..1."""
+        return abs(self.score - self.label.grade / (self.label.grades - 1))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a judge did on the labels; `lost` counts labels whose example is gone."""
+
+    judge: str
+    agreement: Agreement
+    judgements: tuple[Judgement, ...]
+    lost: int
+
+    @property
+    def worst(self) -> list[Judgement]:
+        """The largest disagreements, the largest first."""
+        apart = [judgement for judgement in self.judgements if judgement.distance >= 0.5]
+        return sorted(apart, key=lambda judgement: -judgement.distance)
+
+
+def calibrate(setting: JudgeSetting) -> Calibration:
+    """Let the judge score every labelled answer, and keep how well it agrees.
+
+    Raises:
+        DataError: there are too few labels.
+        PromptGradError: the judge doesn't answer.
+    """
+    labels = load_labels(setting.project.root)
+    known = {example.key: example.values for example in setting.parts.splits.examples}
+    usable = [label for label in labels if label.example in known and label.grades == setting.grades]
+    if len(usable) < _FEWEST:
+        raise DataError(
+            f"There are {len(usable)} labels to compare the judge with; at least {_FEWEST} are needed, and "
+            "some 40 say something.",
+            hint="Grade answers with: promptgrad judge label",
+        )
+    model = setting.models.judging
+    metric = as_metric(setting.parts.metric).judged_by(recorded_judge(setting.replay, model))
+
+    def judged(label: Label) -> Judgement:
+        values: Mapping[str, Any] = known[label.example]
+        score = metric(values, dspy.Prediction(**{setting.field: label.answer}))
+        return Judgement(example_name(values, label.example), label, score.value, score.feedback)
+
+    with ThreadPoolExecutor(setting.project.optimizer.max_workers) as pool:
+        judgements = tuple(pool.map(judged, usable))
+    scores = [judgement.score for judgement in judgements]
+    digest = model.revision.digest
+    agreement = measured_agreement(usable, scores, digest, rubric_digest(setting.project))
+    save_agreement(setting.project.root, agreement)
+    return Calibration(
+        f"{model.uri} ({model.revision.short})", agreement, judgements, len(labels) - len(usable)
+    )

@@ -1,0 +1,176 @@
+"""A rubric: a judge asked about each criterion, and metrics of users that ask it too."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import dspy
+import pytest
+
+from engine import PromptGradConfig, PromptGradOptimizer
+from engine.ground.errors import MetricError, ModelUnavailableError
+from engine.journal.events import RolloutFinished
+from engine.journal.replay import MemoryCompletions, Replay
+from engine.learning.optimizer import OptimizationSession
+from engine.programs.coercion import as_metric
+from engine.programs.judge import Judge
+from engine.programs.metrics.criteria import Criterion, criteria_of
+from engine.programs.metrics.rubric import Rubric, expected_grade
+from engine.testing import scripted_model
+
+TIME, POLICY = Criterion(text="names a time"), Criterion(text="cites a policy")
+EXAMPLE = {"id": "7", "question": "Where is my parcel?", "reply": "It comes in two days (policy 4)."}
+
+
+def judge_says(*replies: str) -> tuple[Judge, Any]:
+    model = scripted_model(replies)
+    return Judge(model.lm), model
+
+
+class Scorer:
+    """Log-probabilities by the number of yes votes in the criterion's text."""
+
+    def __init__(self, *rows: list[float]) -> None:
+        self.rows = list(rows)
+        self.asked: list[tuple[Any, Any]] = []
+
+    def score(self, messages: Any, continuations: Any) -> list[float]:
+        self.asked.append((messages, list(continuations)))
+        return [math.log(value) for value in self.rows.pop(0)]
+
+
+def scored(rubric: Rubric, judge: Judge, reply: str = "In three days.") -> Any:
+    return as_metric(rubric).judged_by(judge)(EXAMPLE, dspy.Prediction(reply=reply))
+
+
+def test_each_criterion_is_one_question_and_what_is_missed_is_the_feedback():
+    judge, model = judge_says("Yes.", "no")
+    score = scored(Rubric("reply", [TIME, POLICY], threshold=0.8), judge)
+    assert (score.value, score.is_success) == (0.5, False)
+    assert score.feedback == "Not met: cites a policy (judged 0.00)."
+    assert score.error_type == "fails: cites a policy"
+    assert score.metadata == {"criteria": {"names a time": 1.0, "cites a policy": 0.0}}
+    first, second = (request.messages[-1].text for request in model.requests)
+    assert "The criterion: the answer names a time" in first
+    assert "question: Where is my parcel?" in first
+    assert "An answer that is known to be good: It comes in two days (policy 4)." in first
+    assert "The answer to check: In three days." in first
+    assert "names a time" not in second
+
+
+def test_where_the_judge_tells_probabilities_the_score_is_what_it_expects():
+    scorer = Scorer([0.3, 0.1], [0.05, 0.05, 0.2, 0.3, 0.4])
+    judge = Judge(scripted_model([]).lm, scorer)
+    assert scored(Rubric("reply", [TIME]), judge).value == pytest.approx(0.25, abs=1e-4)
+    assert scorer.asked[0][1] == ["no", "yes"]
+    expected = (1 * 0.05 + 2 * 0.2 + 3 * 0.3 + 4 * 0.4) / 4
+    assert scored(Rubric("reply", [TIME], scale=(1, 5)), judge).value == pytest.approx(expected, abs=1e-4)
+    assert scorer.asked[1][1] == ["1", "2", "3", "4", "5"]
+
+
+def test_an_expected_grade_lies_between_the_worst_and_the_best():
+    assert expected_grade([-1000.0, -2000.0]) == 0.0
+    assert expected_grade([-50.0, -0.1]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("reply", "value"), [("4", 0.75), ("Grade: 5 of 5", 1.0), ("none", 0.0)])
+def test_a_grade_is_read_off_a_reply(reply, value):
+    judge, _ = judge_says(reply)
+    assert scored(Rubric("reply", [TIME], scale=(1, 5)), judge).value == value
+
+
+@pytest.mark.parametrize(
+    ("check", "reply", "why"),
+    [
+        ({"contains": "policy"}, "In 3 days.", 'it doesn\'t contain "policy"'),
+        ({"regex": r"\d"}, "Soon.", "nothing in it matches"),
+        ({"max_words": 2}, "In three days.", "it has 3 words, and 2 are allowed"),
+        ({"min_words": 4}, "In three days.", "it has 3 words, and 4 are asked for"),
+        ({"json_fields": ("days",)}, '{"day": 3}', "its JSON has no days"),
+        ({}, " ", "the answer is empty"),
+    ],
+)
+def test_an_answer_that_fails_a_check_is_not_put_to_the_judge(check, reply, why):
+    judge, model = judge_says()
+    score = scored(Rubric("reply", [Criterion(text="helps", **check)]), judge, reply)
+    assert score.value == 0.0
+    assert why in score.feedback
+    assert model.requests == []
+
+
+def test_weights():
+    judge, _ = judge_says("yes", "no")
+    heavy = Criterion(text="names a time", weight=3.0)
+    assert scored(Rubric("reply", [heavy, POLICY]), judge).value == 0.75
+
+
+def test_criteria_are_the_items_of_a_list():
+    text = "# Good answers\n\n- name a time\n* cite a policy\n1. are short\n\nThat is all."
+    assert [c.text for c in criteria_of(text)] == ["name a time", "cite a policy", "are short"]
+    assert [c.text for c in criteria_of("is kind")] == ["is kind"]
+
+
+def test_without_a_model_the_judge_is_missing():
+    with pytest.raises(MetricError, match="asks a judge, and no model is open"):
+        as_metric(Rubric("reply", [TIME]))(EXAMPLE, dspy.Prediction(reply="x"))
+
+
+def session(metric, script, store, judge_script=None):
+    events: list[Any] = []
+    replay = Replay(store, "run")
+    task = scripted_model(script)
+    judge = scripted_model(judge_script) if judge_script else task
+    examples = [{"question": f"q{number}", "reply": "r"} for number in range(4)]
+    bound = as_metric(metric).judged_by(Judge(replay.lm(judge))) if judge_script else metric
+    made = OptimizationSession(
+        PromptGradOptimizer(bound, PromptGradConfig(seed=1, verbose=False)),
+        dspy.Predict("question -> reply"),
+        examples[:2],
+        examples[2:],
+        task_lm=replay.lm(task),
+        emit=events.append,
+    )
+    return made, replay, events, task, judge
+
+
+def own_metric(example, prediction):
+    return dspy.Predict("reply -> is_good: bool")(reply=prediction.reply).is_good
+
+
+def test_a_metric_of_the_user_asks_the_judge_and_its_calls_are_recorded_and_counted():
+    def script(messages):
+        return json.dumps({"reply": "fine"})
+
+    def judge(messages):
+        return json.dumps({"is_good": "fine" in messages[-1]["content"]})
+
+    store = MemoryCompletions()
+    from engine.programs.state import LearnedState
+
+    made, replay, events, _, judging = session(own_metric, script, store, judge)
+    assert made.validate(LearnedState()).score == 1.0
+    rollouts = [event for event in events if isinstance(event, RolloutFinished)]
+    assert len(judging.requests) == 1, "equal answers are judged once"
+    assert replay.usage().calls == 3
+    assert {len(event.completions) for event in rollouts} == {2}
+    made.close()
+    again, replay, _, task, judging = session(own_metric, script, store, judge)
+    assert again.validate(LearnedState()).score == 1.0
+    assert (task.requests, judging.requests) == ([], [])
+    again.close()
+
+
+def test_a_judge_that_stops_answering_is_not_the_metrics_fault():
+    from dspy.lm15 import LM15Error
+
+    from engine.programs.state import LearnedState
+
+    def judge(messages):
+        raise LM15Error("out of memory")
+
+    made, *_ = session(own_metric, lambda messages: '{"reply": "fine"}', MemoryCompletions(), judge)
+    with pytest.raises(ModelUnavailableError, match="out of memory"):
+        made.validate(LearnedState())
+    made.close()
