@@ -42,7 +42,7 @@ class ChatTemplate:
         self._switches = dict(switches)
         try:
             self._formatter = Jinja2ChatFormatter(template=text, bos_token=bos, eos_token=eos)
-            self._formatter.strftime_now = _pinned(str(switches.get("today", TODAY)))  # type: ignore[method-assign]
+            self._formatter.strftime_now = _pinned(str(switches.get("today", TODAY)))  # type: ignore[assignment, method-assign]
         except TemplateError as error:
             raise ChatTemplateError(
                 f"The chat template can't be read: {error}.", hint=_HOW_TO_GIVE_ONE

@@ -121,7 +121,8 @@ class Vouching:
         task = asyncio.ensure_future(work)
         moved = self._begin()
         try:
-            await asyncio.wait({task, moved}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {task, moved}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 moved.result()  # raises
             return task.result()
