@@ -28,9 +28,10 @@ demo-model: $(VENV)/.installed-dev
 	    $(BIN)/python -m models.demo.training
 
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra gguf --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -q -o requirements.lock
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra gguf --extra dev --extra yaml --extra excel --universal \
+	    --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -q -o requirements-dev.lock
 
 clean:
@@ -47,9 +48,9 @@ LLAMA_FLAGS := $(foreach flag,-fno-tree-dse -fno-dse -mno-avx512fp16,$(call know
 endif
 
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
-	@echo "Installing; the first time, llama.cpp is compiled, which takes some four minutes."
+	@echo "Installing the packages. The first time, llama.cpp is compiled: some four minutes, shown below."
 	CFLAGS="$$CFLAGS $(LLAMA_FLAGS)" CXXFLAGS="$$CXXFLAGS $(LLAMA_FLAGS)" \
-	    $(BIN)/python -m pip install -q -r requirements.lock
+	    $(BIN)/python -m pip install -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps -e .
 	touch $@
 

@@ -21,6 +21,9 @@ class ModelError(PromptGradError):
     exit_code = 3
 
 
+CHOOSE_ANOTHER = "Choose a model that writes text; `promptgrad models` lists what is here."
+
+
 class ModelNotFoundError(ModelError):
     """No such file, tag or server."""
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from engine.ground.model import LocalModel, Progress
 from engine.ground.revision import ModelRevision
 from models.demo import demo_model_path
-from models.errors import ChatTemplateError
+from models.errors import CHOOSE_ANOTHER, ChatTemplateError, ModelError, ModelUriError
 from models.gguf.hashing import gguf_revision
-from models.gguf.header import shards
+from models.gguf.header import read_header, shards
 from models.gguf.memory import check_fits
+from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
 from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
 
@@ -53,6 +54,9 @@ def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: 
         ModelError: they don't fit, or a file is missing or damaged. Servers manage their own memory.
     """
     targets = dict.fromkeys(parse_uri(uri, project_dir) for uri in uris)
+    for uri in uris:
+        if isinstance(parse_uri(uri, project_dir), DemoUri | GGUFUri):
+            require_llama_cpp(uri)
     check_fits(settings, *(_file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
 
 
@@ -80,11 +84,15 @@ def read_revision(
         return ollama_revision(target.name)
     from models.openai.api import ask_all
 
-    return ask_all(target).revision
+    return ask_all(target, load_seconds=(settings or ModelSettings()).timeout_seconds).revision
 
 
 def _file_of(target: DemoUri | GGUFUri) -> Path:
-    return demo_model_path() if isinstance(target, DemoUri) else target.path
+    path = demo_model_path() if isinstance(target, DemoUri) else target.path
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.glob("*.gguf"))) or "no GGUF file"
+        raise ModelUriError(f"{path} is a folder.", hint=f"Name a file in it; there is {inside}.")
+    return path
 
 
 def _open_gguf(
@@ -95,6 +103,10 @@ def _open_gguf(
     log_file: Path | None,
     on_progress: Progress | None,
 ) -> LocalModel:
+    require_llama_cpp(uri)
+    unable = read_header(shards(path)[0]).unable
+    if unable:
+        raise ModelError(f"{uri} can't be used here: {unable}.", hint=CHOOSE_ANOTHER)
     template = _chat_template(settings, project_dir)
     check_fits(settings, path)
     revision = gguf_revision(path, chat_template=template, on_progress=on_progress)

@@ -77,6 +77,8 @@ def _openai(uri: str, target: str) -> OpenAIUri:
 
 
 def _hint(uri: str, scheme: str) -> str:
+    if scheme == "file":
+        return f"Write gguf:{urlsplit(uri).path or 'PATH'}"
     if scheme == "hf":
         return f"Download it first: promptgrad models pull {uri}"
     if uri.endswith(".gguf"):

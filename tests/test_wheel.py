@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.patience import PATIENCE_SECONDS
+from tests.promptgrad_tui.desk_project import write_project
+from tests.promptgrad_tui.model_server import desk_server
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,3 +73,55 @@ def test_a_new_project_of_the_wheel_can_be_checked(installed: Path, tmp_path: Pa
     run(sys.executable, "-P", "-m", "promptgrad_tui", "init", "mine", cwd=tmp_path, PYTHONPATH=str(installed))
     checked = from_the_wheel(installed, "check", "mine", "--no-model", cwd=tmp_path)
     assert {finding["level"] for finding in checked["findings"]} <= {"ok", "warn"}
+
+
+WITHOUT_LLAMA_CPP = """
+import importlib.machinery, sys
+
+class Without(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == "llama_cpp" else super().find_spec(name, path, target)
+
+    @classmethod
+    def find_distributions(cls, *context):
+        return (d for d in super().find_distributions(*context) if d.metadata["Name"] != "llama_cpp_python")
+
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Without
+"""
+
+
+def test_without_the_extra_a_server_does_the_whole_job(installed: Path, tmp_path: Path) -> None:
+    """The wheel where llama-cpp-python isn't installed: nothing that a server's model needs is missing."""
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text(WITHOUT_LLAMA_CPP)
+    where = {"PYTHONPATH": f"{without}{os.pathsep}{installed}"}
+    program = (sys.executable, "-P", "-m", "promptgrad_tui")
+    absent = run(
+        sys.executable,
+        "-P",
+        "-c",
+        "import importlib.util as u; print(u.find_spec('llama_cpp'))",
+        cwd=tmp_path,
+        **where,
+    )
+    assert absent.strip() == "None"
+    with desk_server() as server:
+        project = write_project(tmp_path / "desk", server.uri)
+        checked = json.loads(run(*program, "check", project, "--json", cwd=tmp_path, **where))
+        assert {finding["level"] for finding in checked["findings"]} <= {"ok", "warn"}
+        summary = json.loads(run(*program, "run", project, "--quiet", "--json", cwd=tmp_path, **where))
+        assert summary["status"] == "improved"
+        told = (*program, "predict", summary["artifact"], "--input", "ticket=I paid twice", "--json")
+        assert json.loads(run(*told, cwd=tmp_path, **where))["queue"]
+    refused = subprocess.run(
+        [*program, "demo", "--plain"],
+        cwd=tmp_path,
+        env={**os.environ, **where},
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 3
+    assert "llama-cpp-python, which isn't installed" in " ".join(refused.stderr.split())
+    assert "promptgrad-tui[gguf]" in refused.stderr

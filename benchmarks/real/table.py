@@ -57,6 +57,7 @@ class Row:
     tokens: float = 0.0
     seconds: float = 0.0
     test_seconds: float = 0.0
+    learned: str = ""
     problem: str = ""
 
 
@@ -119,8 +120,18 @@ def _row(key: tuple[str, str, str], group: Sequence[Record], base: Sequence[Reco
         tokens=fmean(_tokens(u["task"]) + _tokens(u["reflection"]) for u in usage),
         seconds=fmean(record["seconds"] for record in good),
         test_seconds=fmean(record["test_seconds"] for record in good),
+        learned="; ".join(dict.fromkeys(map(_learned, good))),
         problem="; ".join(problems),
     )
+
+
+def _learned(record: Record) -> str:
+    """Return what a method put into the prompt, in a few words."""
+    if "rules" in record:  # PromptGrad's
+        rules, demonstrations = len(record["rules"]), record["demonstrations"]
+        return f"{rules} rules, {demonstrations} demonstrations"
+    shown = sum(predictor["demonstrations"] for predictor in record.get("prompt", ()))
+    return f"{shown} demonstrations" if shown else ""
 
 
 def _tokens(usage: dict[str, int]) -> int:
@@ -148,15 +159,15 @@ def markdown(table: Sequence[Row]) -> str:
 
 _HEAD = (
     "| method | test score | 95 % interval | gain over base, paired 95 % | by seed | program runs "
-    "| prompts scored | reflection calls, tokens | all tokens | minutes |",
-    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|",
+    "| prompts scored | reflection calls, tokens | all tokens | minutes | learned |",
+    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---|",
 )
 
 
 def _line(row: Row) -> str:
     name = title(row.method)
     if not row.scores:
-        return f"| {name} | failed | | | {_cell(row.problem)} | | | | | |"
+        return f"| {name} | failed | | | {_cell(row.problem)} | | | | | | |"
     gain = "" if row.gain is None else f"{row.gain:+.3f} [{row.gain_low:+.3f}, {row.gain_high:+.3f}]"
     by_seed = ", ".join(f"{score:.3f}" for score in row.scores) if len(row.scores) > 1 else ""
     if row.problem:
@@ -165,7 +176,8 @@ def _line(row: Row) -> str:
     reflection = f"{row.reflection_calls:,.0f}, {row.reflection_tokens:,.0f}" if row.reflection_calls else ""
     return (
         f"| {name} | {row.score:.3f} | [{row.low:.3f}, {row.high:.3f}] | {gain} | {by_seed} "
-        f"| {row.runs:,.0f} | {scored} | {reflection} | {row.tokens:,.0f} | {row.seconds / 60:.1f} |"
+        f"| {row.runs:,.0f} | {scored} | {reflection} | {row.tokens:,.0f} "
+        f"| {row.seconds / 60:.1f} | {row.learned} |"
     )
 
 

@@ -11,8 +11,10 @@ PromptGradError                 what happened, to which thing, and what to do
 ├── ArtifactError               a damaged artifact, or one for another program    exit 2
 │   └── RevisionMismatchError   an artifact proved on another model revision
 ├── ContextOverflowError        an example that doesn't fit the model's context   exit 2
+├── UnreadableAnswersError      a model not one of whose answers can be read      exit 3
 ├── ModelUnavailableError       the model stopped answering; the run can resume   exit 3
 ├── BudgetExhaustedError        --max-calls or --max-minutes is used up           exit 1
+├── BudgetTooSmallError         a budget that pays for no more than the proof     exit 2
 ├── RunStoppedError             a person stopped the run                          exit 130
 └── models.errors.ModelError    a model that can't be opened or reached           exit 3
 """
@@ -119,8 +121,20 @@ class ModelUnavailableError(PromptGradError):
     exit_code = 3
 
 
+class UnreadableAnswersError(PromptGradError):
+    """Not one of a model's answers could be read, so that there is nothing to learn from."""
+
+    exit_code = 3
+
+
 class BudgetExhaustedError(PromptGradError):
     """The run has used up its calls or its minutes."""
+
+
+class BudgetTooSmallError(PromptGradError):
+    """The budget pays for no more than the run's proof: nothing could be learned."""
+
+    exit_code = 2
 
 
 class RunStoppedError(PromptGradError):

@@ -38,8 +38,12 @@ class RecordedScorer:
 
 
 def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
-    """Return the model's scorer, or None if it has no log-probabilities."""
-    return RecordedScorer(replay, model) if callable(getattr(model, "score", None)) else None
+    """Return the model's scorer, or None if it has no log-probabilities.
+
+    Models behind servers have a `score` that only some servers can serve: `can_score` says whether.
+    """
+    has_scores = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
+    return RecordedScorer(replay, model) if has_scores else None
 
 
 def recorded_judge(replay: Replay, model: Model) -> Judge:

@@ -246,13 +246,15 @@ class OptimizationLoop:
 
     def _roll_out_batch(self, epoch: int, number: int) -> Batch:
         rng = generator(self._seed, "batch", epoch, number)
-        indexes = draw_batch(
-            self._categories,
+        pool = self._not_shown()
+        drawn = draw_batch(
+            [self._categories[index] for index in pool],
             self._config.batch_size,
             rng,
             stratified=self._config.stratified_sampling,
-            recent=self._recent,
+            recent=[place for place, index in enumerate(pool) if index in self._recent],
         )
+        indexes = [pool[place] for place in drawn]
         items = [self._train[index] for index in indexes]
         self._enter("rollouts", epoch, number)
         rollouts = self._parts.runner.run(self._state, items)
@@ -274,6 +276,16 @@ class OptimizationLoop:
             )
         )
         return batch
+
+    def _not_shown(self) -> list[int]:
+        """Return the training examples that aren't demonstrations; all of them where none is left.
+
+        One that is shown would have to be run without itself, in a prompt that no other example shares.
+        """
+        shown = self._state.demonstrations.examples
+        return [index for index, item in enumerate(self._train) if item.key not in shown] or [
+            *range(len(self._train))
+        ]
 
     def _category(self, rollout: Rollout) -> str:
         if rollout.score.value >= self._config.failure_threshold:

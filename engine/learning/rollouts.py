@@ -14,7 +14,13 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel
 
-from engine.ground.errors import ContextOverflowError, MetricError, ProjectError, PromptGradError
+from engine.ground.errors import (
+    ContextOverflowError,
+    MetricError,
+    ProjectError,
+    PromptGradError,
+    UnreadableAnswersError,
+)
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
@@ -31,6 +37,9 @@ from engine.programs.user_calls import raised_at
 Split = Literal["train", "validation", "test"]
 
 UNPARSEABLE = "unparseable"
+
+_ENOUGH_UNREADABLE = 8
+"""Answers none of which could be read, after which it is no accident."""
 
 _NO_ANSWERS_FAULT = (OSError, ImportError, NameError, MemoryError)
 """What no answer of a model makes a program raise: a service that is down, a slip in its code."""
@@ -112,6 +121,7 @@ class RolloutRunner:
         self._modules: dict[str, dspy.Module] = {}
         self._lock = threading.Lock()
         self._has_worked = False
+        self._has_read = False
         self._told: set[str] = set()
         self.performed = 0
         self.calls = 0
@@ -133,12 +143,14 @@ class RolloutRunner:
             ContextOverflowError: a prompt is too long; the message names the example.
             ModelUnavailableError: the model stopped answering.
             MetricError, ProjectError: the user's metric or program raised.
+            UnreadableAnswersError: not one of the first answers could be read.
         """
         futures = [
             self._pool.submit(copy_context().run, self._rollout, state, item, repeat) for item in items
         ]
         rollouts = _results(futures)
         self._tell_raised(rollouts)
+        self._refuse_unreadable(rollouts)
         return rollouts
 
     def latencies(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
@@ -277,6 +289,22 @@ class RolloutRunner:
                 example=item.key,
             )
         return _Answer(prediction, trace_text(module, trace), steps=trace_steps(module, trace))
+
+    def _refuse_unreadable(self, rollouts: Sequence[Rollout]) -> None:
+        """End a run in which nothing could be scored: rules mend no answer that can't be read.
+
+        Raises:
+            UnreadableAnswersError: it has read none so far, and these are enough to tell.
+        """
+        if self._has_read or any(rollout.score.error_type != UNPARSEABLE for rollout in rollouts):
+            self._has_read = True
+        elif len(rollouts) >= _ENOUGH_UNREADABLE:
+            raise UnreadableAnswersError(
+                f"Not one of {len(rollouts)} answers could be read. {rollouts[0].score.feedback}",
+                hint="If answers are cut short, raise [model] max_tokens. If the model thinks aloud, set "
+                "think to true or false. If the server ignores the schema of an answer, update it, or let "
+                "the program use another adapter.",
+            )
 
     def _tell_unfinished(self, score: Score, item: Item) -> None:
         """Say once that the metric ended without a score; such an answer counts as wrong."""

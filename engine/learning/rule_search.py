@@ -185,11 +185,11 @@ class RuleSearch:
             if alone.is_promising and len(kept) < _MOST_KEPT:
                 after = proposal.applied_to(state)
                 found = standing(after, state, items, self._signal) if kept else alone
-                if found.gain > 0:
+                if found.gain > max(found.error, 0.0):
                     state, reason = after, "it gains beside the others"
                     kept.append(proposal)
                 else:
-                    reason = "it gains nothing beside the others"
+                    reason = "its gain is within one standard error"
             elif not alone.is_finalist:
                 reason = "others did better"
             rows.append(
@@ -210,6 +210,8 @@ class RuleSearch:
         self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
     ) -> list[LayerResult]:
         """Test the chosen set; if it fails, test the second likeliest."""
+        if _applied(findings.state, chosen) == findings.state:
+            return []
         results = [self._test(findings, chosen, "the rules that screening chose")]
         others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
         if not results[0].is_accepted and others:

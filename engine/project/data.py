@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from engine.ground.errors import DataError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
-from engine.project.data_files import FileLine, line_error, read_rows, shown, snippet
+from engine.project.data_files import FileLine, files_of, line_error, read_rows, shown, snippet
+from engine.project.field_paths import renamed
+from engine.project.settings import Project
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class LoadedExample:
     file: Path
     line: int
     key: str
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Columns of a table that no example can hold, each with what is in it, such as bytes."""
 
     @property
     def name(self) -> str:
@@ -56,22 +60,39 @@ def dataset_digest(examples: Iterable[LoadedExample]) -> str:
     return f"sha256:{sha256(' '.join(example.key for example in examples).encode()).hexdigest()}"
 
 
-def load_examples(path: Path, id_field: str | None = None) -> list[LoadedExample]:
-    """Read every example of a file, in the format of its suffix.
-
-    `id_field` names the field with an example's name and becomes the field `id`.
+def load_split(project: Project, named: str) -> list[LoadedExample]:
+    """Read every example of the files that a split of a project names, under the program's names.
 
     Raises:
-        DataError: the file can't be read, or holds something other than examples.
+        DataError: a file can't be read, or holds something other than examples.
     """
-    examples = [_example(path, line, values, id_field) for line, values in read_rows(path)]
-    if not examples:
-        raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.", file=path)
+    return load_examples(files_of(project.root, named), project.data.id, project.data.fields)
+
+
+def load_examples(
+    paths: Path | Sequence[Path], id_field: str | None = None, fields: Mapping[str, str] | None = None
+) -> list[LoadedExample]:
+    """Read every example of one or more files, each in the format of its suffix.
+
+    `id_field` names the field with an example's name and becomes the field `id`; `fields` says where other
+    fields are, as `[data.fields]` does.
+
+    Raises:
+        DataError: a file can't be read, or holds something other than examples.
+    """
+    examples = []
+    for path in [paths] if isinstance(paths, Path) else paths:
+        before = len(examples)
+        examples += [_example(path, line, values, id_field, fields or {}) for line, values in read_rows(path)]
+        if len(examples) == before:
+            raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.", file=path)
     _refuse_repeated_ids(examples)
     return examples
 
 
-def _example(path: Path, line: int, values: Any, id_field: str | None) -> LoadedExample:
+def _example(
+    path: Path, line: int, values: Any, id_field: str | None, fields: Mapping[str, str]
+) -> LoadedExample:
     at = (path, line)
     if not isinstance(values, dict):
         raise line_error(
@@ -81,6 +102,9 @@ def _example(path: Path, line: int, values: Any, id_field: str | None) -> Loaded
         )
     if not values:
         raise line_error(at, "the example has no fields.", hint="Remove it, or give it its fields.")
+    unusable = getattr(values, "unusable", {})
+    values = renamed(values, fields)
+    values = {name: value for name, value in values.items() if fields.get(name) not in unusable}
     _refuse_unusable(at, "", values)
     if id_field is not None and id_field != "id":
         if id_field not in values:
@@ -91,7 +115,7 @@ def _example(path: Path, line: int, values: Any, id_field: str | None) -> Loaded
                 field="data.id",
             )
         values = {"id": values[id_field]} | {key: v for key, v in values.items() if key != id_field}
-    return LoadedExample(values, path, line, example_key(values, public_fields(values)))
+    return LoadedExample(values, path, line, example_key(values, public_fields(values)), unusable)
 
 
 def _refuse_unusable(at: FileLine, field: str, value: Any) -> None:
@@ -120,6 +144,10 @@ def _refuse_half_characters(at: FileLine, field: str, text: str) -> None:
         ) from None
 
 
+def _place(example: LoadedExample, seen_from: LoadedExample) -> str:
+    return f"line {example.line}" if example.file == seen_from.file else example.where
+
+
 def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
     seen: dict[str, LoadedExample] = {}
     for example in examples:
@@ -129,6 +157,6 @@ def _refuse_repeated_ids(examples: Collection[LoadedExample]) -> None:
         if first is not example:
             raise line_error(
                 example.at,
-                f"the id {example.values['id']!r} is already used on line {first.line}.",
-                hint="Give each example of a file its own id.",
+                f"the id {example.values['id']!r} is already used on {_place(first, example)}.",
+                hint="Give each example of a split its own id.",
             )

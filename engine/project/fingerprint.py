@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.ground.errors import DataError
-from engine.project.data import dataset_digest, load_examples
+from engine.project.data import dataset_digest, load_split
 from engine.project.local_imports import with_local_imports
 from engine.project.settings import Project
 
@@ -81,7 +81,7 @@ def _data(project: Project) -> Iterator[tuple[str, str]]:
     for name, file in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         if file is not None:
             try:
-                yield f"data.{name}", dataset_digest(load_examples(project.path(file), data.id))
+                yield f"data.{name}", dataset_digest(load_split(project, file))
             except DataError:
                 yield f"data.{name}", ABSENT
     if data.test is None and data.test_seed:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,10 @@ LISTED_FROM = 0.9
 """Two examples are listed from this similarity (0..1) on."""
 
 _BUCKETS = {1: 64, 2: 1021}
+_LONG = 2000
+"""From so many characters on a text's words are compared before its characters."""
+_HASHES = 128
+_LEAST_RESEMBLANCE = 0.2
 _IGNORED = re.compile(r"[\W_]+")
 
 
@@ -34,6 +39,14 @@ class NearDuplicate:
         return f"{self.second.where} is {self.similarity:.1%} like {self.first.where}"
 
 
+def alike(texts: Sequence[str], threshold: float = LISTED_FROM) -> Iterator[tuple[int, int, float]]:
+    """Yield the indexes of two texts that are at least `threshold` alike, each pair once, with how alike."""
+    known = [normalized(text) for text in texts]
+    for row, column, similarity in _similar(known, known, threshold):
+        if row < column:
+            yield row, column, similarity
+
+
 def near_duplicates(
     splits: Mapping[str, Sequence[tuple[LoadedExample, str]]], threshold: float = LISTED_FROM
 ) -> list[NearDuplicate]:
@@ -41,8 +54,9 @@ def near_duplicates(
 
     Each example comes with the text of its inputs. Case, punctuation, spaces and forms of the same character
     are ignored. The similarity of two texts of a and b characters is 1 - d / (a + b), where d characters are
-    inserted or deleted between the two (Indel). No pair is missed: only pairs whose lengths or character
-    counts rule out such a similarity are skipped.
+    inserted or deleted between the two (Indel). Of short texts no pair is missed: only pairs whose lengths or
+    character counts rule out such a similarity are skipped. Of long texts, pairs that share few runs of words
+    are skipped too (`_share_words`).
     """
     known = {
         name: ([example for example, _ in part], [normalized(text) for _, text in part])
@@ -88,6 +102,7 @@ def _candidates(
     sizes, their_sizes = np.array([len(text) for text in left]), np.array([len(text) for text in right])
     by_size = np.argsort(their_sizes, kind="stable")
     sorted_sizes = their_sizes[by_size]
+    signatures = (_signatures(left), _signatures(right))
     shortest = threshold / (2 - threshold)  # the ratio of lengths at which all of the shorter text is kept
     for row, size in enumerate(sizes):
         start = np.searchsorted(sorted_sizes, np.floor(size * shortest), "left")
@@ -97,8 +112,46 @@ def _candidates(
             allowed = changed * ((1 - threshold) * (size + their_sizes[columns]) + 1e-9)
             differing = np.abs(theirs[columns] - ours[row]).sum(axis=1, dtype=np.int32)
             columns = columns[differing <= allowed]
+        if size >= _LONG and len(columns):
+            columns = columns[_share_words(signatures, row, columns, their_sizes)]
         if len(columns):
             yield np.full(len(columns), row), columns
+
+
+def _share_words(
+    signatures: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]],
+    row: int,
+    columns: npt.NDArray[np.int64],
+    their_sizes: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Return which long texts may share as many runs of words with one as near-duplicates do.
+
+    MinHash (Broder 1997, On the resemblance and containment of documents): the share of equal minima of
+    hashes estimates the share of runs in common. It misses pairs in which small changes touch most words.
+    """
+    ours, theirs = signatures[0][row], signatures[1][columns]
+    alike = (theirs == ours).mean(axis=1) >= _LEAST_RESEMBLANCE
+    return alike | (their_sizes[columns] < _LONG)
+
+
+def _signatures(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return the minima of many hashes of each long text's runs of words, a row for each text."""
+    random = np.random.default_rng(0)
+    factors = random.integers(1, 2**63, _HASHES, dtype=np.uint64) | np.uint64(1)
+    offsets = random.integers(0, 2**63, _HASHES, dtype=np.uint64)
+    found = np.zeros((len(texts), _HASHES), dtype=np.uint64)
+    for row, text in enumerate(texts):
+        if len(text) >= _LONG:
+            runs = np.unique(np.array([crc32(run) for run in _runs_of_words(text)], dtype=np.uint64))
+            mixed = runs[:, None] * factors + offsets
+            found[row] = (mixed >> np.uint64(20)).min(axis=0)
+    return found
+
+
+def _runs_of_words(text: str) -> Iterator[bytes]:
+    words = text.split()
+    for index in range(max(len(words) - 1, 1)):
+        yield " ".join(words[index : index + 2]).encode()
 
 
 def _counts(texts: Sequence[str], q: int) -> npt.NDArray[np.int16]:

@@ -69,7 +69,10 @@ class ProgramSection(_Section):
 class DataSection(_Section):
     """Where the examples are; paths are relative to the project's folder."""
 
-    train: FilePath = Field(description="Examples to learn from: .jsonl, .json, .csv or .parquet.")
+    train: FilePath = Field(
+        description="Examples to learn from: .jsonl, .json, .csv, .yaml, .xlsx or .parquet; several files "
+        "with commas between them, or a pattern such as data/*.csv."
+    )
     validation: FilePath | None = Field(
         None, description="Examples on which epochs are compared; held out of train if missing."
     )
@@ -83,6 +86,11 @@ class DataSection(_Section):
         None, min_length=1, description="Field by which scores are also reported separately."
     )
     id: str | None = Field(None, min_length=1, description='Field that names an example, if not "id".')
+    fields: dict[str, str] = Field(
+        {},
+        description='Where a file keeps a field of another name: a column, a path such as "outputs.label", '
+        'or "=text" for a constant.',
+    )
     near_duplicate_threshold: Share = Field(
         0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
     )

@@ -12,9 +12,10 @@ from engine.ground.examples import example_key, input_key, public_fields
 from engine.programs.formatting import as_text
 from engine.project.carving import Carving, carve_test
 from engine.project.cautions import Caution
-from engine.project.data import LoadedExample, load_examples
+from engine.project.data import LoadedExample, load_split
 from engine.project.data_files import line_error
 from engine.project.near_duplicates import LISTED_FROM, near_duplicates
+from engine.project.neighbours import mapping_hint
 from engine.project.settings import Project
 
 _FEW = 30
@@ -57,11 +58,9 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
         "validation": project.data.validation,
         "test": project.data.test,
     }
-    splits = {
-        name: load_examples(project.path(file), project.data.id) for name, file in files.items() if file
-    }
+    splits = {name: load_split(project, file) for name, file in files.items() if file}
     for examples in splits.values():
-        _refuse_incomplete(examples, _required(project, inputs))
+        _refuse_incomplete(examples, _required(project, inputs), project.data.fields)
     _refuse_leakage(splits, inputs)
     warnings = _near_duplicates(splits, inputs, project.data.near_duplicate_threshold)
     for name, split in splits.items():
@@ -92,18 +91,35 @@ def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
     return required
 
 
-def _refuse_incomplete(examples: Sequence[LoadedExample], required: Mapping[str, str]) -> None:
+def _refuse_incomplete(
+    examples: Sequence[LoadedExample], required: Mapping[str, str], sources: Mapping[str, str]
+) -> None:
     for field, need in required.items():
         lacking = [example for example in examples if field not in example.values]
         if not lacking:
             continue
         first = lacking[0]
         more = f" (and in {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        unusable = first.unusable.get(sources.get(field, field))
+        if unusable:
+            raise line_error(
+                first.at,
+                f"the field {field!r} holds {unusable}{more}; it is {need}.",
+                hint="Fields hold text, numbers, truth values, dates, lists or structures.",
+            )
+        absent = [name for name in required if name not in first.values]
+        known = mapping_hint(first.values, absent) or "Correct it, or the name in promptgrad.toml."
         raise line_error(
             first.at,
-            f"the field {field!r} is missing{more}; it is {need}.",
-            hint=f"Its fields are {', '.join(first.values)}. Correct it, or the name in promptgrad.toml.",
+            f"{_missing(field, sources)}{more}; it is {need}.",
+            hint=f"Its fields are {', '.join(first.values)}. {known}",
         )
+
+
+def _missing(field: str, sources: Mapping[str, str]) -> str:
+    if field in sources:
+        return f"the field {field!r}, which [data.fields] reads from {sources[field]!r}, is missing"
+    return f"the field {field!r} is missing"
 
 
 def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Collection[str]) -> None:

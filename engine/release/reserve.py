@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.ground.errors import BudgetExhaustedError
+from engine.ground.errors import BudgetTooSmallError
 from engine.journal.control import RunControl
 from engine.journal.events import BatchScored, EpochFinished, Event
 from engine.journal.replay import Replay
@@ -13,7 +13,7 @@ class Reserve:
     """Keeps as many of a run's calls and minutes as the proof of its rules takes.
 
     Raises:
-        BudgetExhaustedError: `max_calls` is no more than that.
+        BudgetTooSmallError: `max_calls` is no more than that.
     """
 
     def __init__(self, prover: Prover, replay: Replay, control: RunControl, max_calls: int | None) -> None:
@@ -23,7 +23,7 @@ class Reserve:
         self._max_calls = max_calls
         self._is_kept = True
         if max_calls is not None and max_calls <= prover.calls:
-            raise BudgetExhaustedError(
+            raise BudgetTooSmallError(
                 f"{max_calls} calls don't pay for more than the test split ({prover.calls} calls).",
                 hint="Give more with --max-calls, or use a smaller test split.",
             )

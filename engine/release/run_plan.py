@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any, Literal
@@ -82,4 +82,12 @@ class RunPlan:
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages that a run's outcome may depend on."""
     packages = ("dspy", "llama-cpp-python", "promptgrad-tui")
-    return {"python": python_version(), **{package: version(package) for package in packages}}
+    found = {package: installed for package in packages if (installed := _version(package))}
+    return {"python": python_version(), **found}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an extra that isn't installed
+        return None

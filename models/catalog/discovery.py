@@ -166,6 +166,7 @@ def _describe(place: str, name: str, path: Path, digest: str | None) -> FoundMod
         needed=needed,
         fits=needed <= available_bytes(),
         throughput=recall(revision, ""),
+        problem=f"It can't be used: {header.unable}." if header.unable else "",
     )
 
 

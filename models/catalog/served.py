@@ -62,6 +62,7 @@ def _served_by_ollama(named: Sequence[str], environ: Mapping[str, str]) -> list[
 
 def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> FoundModel:
     details = listed.get("details") or {}
+    able = listed.get("capabilities")
     digest = str(listed.get("digest") or "").removeprefix("sha256:")
     revision = f"sha256:{digest}" if digest else None
     name = str(listed.get("model") or listed.get("name"))
@@ -76,6 +77,7 @@ def _of_ollama(listed: dict[str, Any], address: str, running: set[str]) -> Found
         revision=revision,
         is_loaded=name in running,
         throughput=recall(revision, address),
+        problem=f"It writes no text, only {', '.join(able)}." if able and "completion" not in able else "",
     )
 
 
@@ -97,7 +99,8 @@ def _served_by_openai(target: OpenAIUri) -> Iterator[FoundModel]:
 def _of_openai(uri: str, addresses: str, answers: ServerAnswers) -> FoundModel:
     """Return what a server says about a model: llama-server in `meta`, LM Studio next to the name."""
     model, meta = answers.model, answers.model.get("meta") or {}
-    state, trained = model.get("state"), meta.get("n_ctx_train") or model.get("max_context_length")
+    trained = meta.get("n_ctx_train") or model.get("max_context_length")
+    revision = answers.revision.digest if answers.describes_model else None
     count = int(meta.get("n_params") or 0)
     return FoundModel(
         uri=uri,
@@ -109,7 +112,7 @@ def _of_openai(uri: str, addresses: str, answers: ServerAnswers) -> FoundModel:
         parameters=f"{count / 1e9:.1f}B" if count else "",
         context_length=answers.context_length or (int(trained) if trained else None),
         has_template=True if answers.props.get("chat_template") else None,
-        revision=answers.revision.digest,
-        is_loaded=state == "loaded" if state else None,
-        throughput=recall(answers.revision.digest, addresses),
+        revision=revision,
+        is_loaded=answers.is_loaded,
+        throughput=recall(revision, addresses),
     )

@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from models.gguf.schema.numbers import bounded
+from models.gguf.schema.patterns import FORMATS, pattern_text
+
 Schema = Mapping[str, Any]
 
 _SHARED = {
@@ -92,7 +95,9 @@ class _Converter:
             return self._array(schema, name)
         if kind == "string":
             return _string(schema)
-        if kind in ("integer", "number", "boolean", "null"):
+        if kind in ("integer", "number"):
+            return bounded(schema, str(kind))
+        if kind in ("boolean", "null"):
             return str(kind)
         if kind is None:
             return "value"
@@ -203,6 +208,11 @@ def _optional_tail(names: Sequence[str], members: Mapping[str, str]) -> str:
 
 
 def _string(schema: Schema) -> str:
+    inside = FORMATS.get(str(schema.get("format")))
+    if inside is None and "pattern" in schema:
+        inside = pattern_text(str(schema["pattern"]))
+    if inside is not None:
+        return rf'"\"" ({inside}) "\""'
     least, most = _bounds(schema, "Length")
     if not least and most is None:
         return "string"

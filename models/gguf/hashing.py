@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
 
 from engine.ground.model import Progress
 from engine.ground.revision import ModelRevision, sha256_of
 from models.errors import ModelError, ModelFileError
 from models.gguf.header import read_header, shards
+from models.gguf.package import engine_name
 from models.user_cache import file_key, recall, remember
 
 CHUNK = 8 << 20
@@ -35,7 +35,7 @@ def gguf_revision(
         template_digest=sha256_of(template) if template else None,
         name=header.name or path.stem,
         weights_digest=digest,
-        engine=f"llama-cpp-python {version('llama-cpp-python')}",
+        engine=engine_name(),
     )
 
 

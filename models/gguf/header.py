@@ -16,6 +16,7 @@ from typing import Any
 from models.errors import ModelFileError, ModelNotFoundError
 
 MAGIC = b"GGUF"
+_LFS = b"version https://git-lfs"
 STRING, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 LENGTH = struct.Struct("<Q")
@@ -31,6 +32,15 @@ FILE_TYPES = {
     37: "TQ2_0", 38: "MXFP4",
 }  # fmt: skip
 """`general.file_type` as people write it (`enum llama_ftype` in llama.h)."""
+
+_RANKS = 4
+"""`pooling_type` of a reranker (`enum llama_pooling_type` in llama.h)."""
+_EMBEDDERS = frozenset(
+    {"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3"}
+)
+_IMAGE_MAKERS = frozenset(
+    {"flux", "sd1", "sd3", "sdxl", "wan", "aura", "hidream", "cosmos", "ltxv", "lumina2"}
+)
 
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -80,6 +90,20 @@ class GGUFHeader:
         kind = self.metadata.get("general.type", "model")
         return kind == "model" and self.parameter_count > 0 and "tokenizer.ggml.model" in self.metadata
 
+    @property
+    def unable(self) -> str:
+        """Why it can't answer prompts, or nothing: it embeds or ranks texts, makes images, or is a part."""
+        pooling = self.of_architecture("pooling_type")
+        if pooling == _RANKS:
+            return "it ranks documents (a reranker) and writes no text"
+        if pooling is not None or self.architecture in _EMBEDDERS:
+            return "it turns texts into vectors (an embedding model) and writes none"
+        if self.architecture in _IMAGE_MAKERS:
+            return "it makes images and writes no text"
+        if not self.is_language_model:
+            return "it is a projector, an adapter or a vocabulary, and no model by itself"
+        return ""
+
     def of_architecture(self, key: str) -> Any:
         """Return a value that is kept under the architecture's name, such as `block_count`."""
         return self.metadata.get(f"{self.architecture}.{key}")
@@ -96,6 +120,11 @@ def read_header(path: Path) -> GGUFHeader:
         with path.open("rb") as file:
             if not path.stat().st_size:
                 raise ModelFileError(f"{path} is empty.", hint="Download it again.")
+            if file.read(len(_LFS)) == _LFS:
+                raise ModelFileError(
+                    f"{path} is a Git LFS pointer: the model itself was never downloaded.",
+                    hint="Get it with `git lfs pull` in its folder, or with `promptgrad models pull`.",
+                )
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(path, data).header()
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import psutil
 
 from models.errors import ModelMemoryError
 from models.gguf.header import GGUFHeader, read_header, shards
+from models.gguf.package import is_installed
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 
 BYTES_PER_VALUE = 2
@@ -65,6 +66,8 @@ def available_bytes() -> int:
 
 def _goes_to_gpu(settings: ModelSettings) -> bool:
     if settings.gpu_layers == 0:
+        return False
+    if not is_installed():
         return False
     import llama_cpp
 

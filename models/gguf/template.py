@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,9 @@ from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from models.errors import ChatTemplateError
+
+TODAY = "2026-01-01"
+"""The date that a template gets which prints today's; the template switch `today` sets another."""
 
 _REFUSALS = (TemplateError, ValueError, TypeError)
 _HOW_TO_GIVE_ONE = "Name a jinja file as `chat_template` under [model]; the model's page on its hub has one."
@@ -22,6 +26,14 @@ def thinking_switches(think: bool) -> dict[str, Any]:
     return switches if think else switches | off
 
 
+def _pinned(today: str) -> Callable[[str], str]:
+    """Return what templates print as today's date: always the same, or one revision's prompt would change."""
+    try:
+        return datetime.fromisoformat(today).strftime
+    except ValueError:
+        return lambda _form: today
+
+
 class ChatTemplate:
     """A model's jinja template with its switches set."""
 
@@ -30,6 +42,7 @@ class ChatTemplate:
         self._switches = dict(switches)
         try:
             self._formatter = Jinja2ChatFormatter(template=text, bos_token=bos, eos_token=eos)
+            self._formatter.strftime_now = _pinned(str(switches.get("today", TODAY)))  # type: ignore[method-assign]
         except TemplateError as error:
             raise ChatTemplateError(
                 f"The chat template can't be read: {error}.", hint=_HOW_TO_GIVE_ONE

@@ -24,6 +24,9 @@ DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
 """The first release whose `/api/chat` has a switch against cutting a prompt that is too long."""
 
+LOGPROBS_VERSION = (0, 12, 11)
+"""The first release that tells log-probabilities."""
+
 ANSWER_SECONDS = 60.0
 
 
@@ -71,13 +74,7 @@ class OllamaApi:
         Raises:
             ModelNotFoundError: the server doesn't have it.
         """
-        for model in self.models():
-            if name.casefold() in (str(model.get("model")).casefold(), str(model.get("name")).casefold()):
-                return model
-        raise ModelNotFoundError(
-            f"Ollama at {self.address} has no model {name!r}.",
-            hint=f"Get it with `promptgrad models pull ollama:{name}`, or see `ollama list`.",
-        )
+        return listed(self.models(), name, self.address)
 
     def show(self, name: str) -> dict[str, Any]:
         """Return what `/api/show` says of one model: template, parameters, modelfile, capabilities."""
@@ -101,6 +98,13 @@ class OllamaApi:
     def unload(self, name: str) -> None:
         """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
+
+    def render(self, name: str, messages: list[dict[str, str]]) -> str | None:
+        """Return what the model would read of these messages, or None where the server doesn't say."""
+        asked = {"model": name, "messages": messages, "stream": False, "_debug_render_only": True}
+        told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
+        text = (told.get("_debug_info") or {}).get("rendered_template")
+        return text if isinstance(text, str) else None
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:
         """Download a model, yielding the server's progress: status, digest, total and completed bytes.
@@ -165,10 +169,30 @@ class OllamaApi:
             raise ServerError(f"The connection to Ollama at {self.address} broke: {error}.") from error
 
 
-def is_new_enough(version: str) -> bool:
+def listed(models: list[dict[str, Any]], name: str, address: str) -> dict[str, Any]:
+    """Return what a list of models says of one of them.
+
+    Raises:
+        ModelNotFoundError: it isn't in the list.
+    """
+    for model in models:
+        if name.casefold() in (str(model.get("model")).casefold(), str(model.get("name")).casefold()):
+            return model
+    raise ModelNotFoundError(
+        f"Ollama at {address} has no model {name!r}.",
+        hint=f"Get it with `promptgrad models pull ollama:{name}`, or see `ollama list`.",
+    )
+
+
+def manifest_digest(listed: dict[str, Any]) -> str:
+    """Return the digest that a model's entry in the list has, as a revision writes it."""
+    return f"sha256:{str(listed['digest']).removeprefix('sha256:')}"
+
+
+def is_new_enough(version: str, needed: tuple[int, ...] = OLDEST_VERSION) -> bool:
     """Whether a server of this version can leave prompts uncut; builds from source report 0.0.0."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    return numbers == (0, 0, 0) or numbers >= OLDEST_VERSION
+    return numbers == (0, 0, 0) or numbers >= needed
 
 
 def unreachable(address: str) -> str:
@@ -180,12 +204,42 @@ START_HINT = "Start it with `ollama serve`, or set OLLAMA_HOST to where it runs.
 
 
 def error_text(body: str) -> str:
-    """Return the reason that Ollama gives in an error's body."""
-    try:
-        reason = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        reason = body
+    """Return the reason that Ollama gives in an error's body; one from below lies in JSON in that JSON."""
+    reason: Any = body
+    for _ in range(_DEEPEST):
+        inner = _inner(reason)
+        if inner is None:
+            break
+        reason = inner
     return str(reason).strip().rstrip(".")[:500]
+
+
+def error_status(body: str, status: int) -> int:
+    """Return the status that fits an error: the one from below where there is one."""
+    reason: Any = body
+    for _ in range(_DEEPEST):
+        data = _parsed(reason)
+        code = data.get("code") if data else None
+        status = code if isinstance(code, int) else status
+        reason = _inner(reason)
+    return status
+
+
+_DEEPEST = 4
+
+
+def _inner(reason: Any) -> Any:
+    data = _parsed(reason) or {}
+    return next((data[key] for key in ("error", "message") if data.get(key)), None)
+
+
+def _parsed(reason: Any) -> dict[str, Any] | None:
+    if isinstance(reason, str):
+        try:
+            reason = json.loads(reason)
+        except ValueError:
+            return None
+    return reason if isinstance(reason, dict) else None
 
 
 def read_json(text: str, address: str) -> dict[str, Any]:

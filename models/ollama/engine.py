@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,14 +14,43 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
-from models.ollama.api import START_HINT, error_text, unreachable
+from models.errors import ServerError
+from models.ollama.api import (
+    ANSWER_SECONDS,
+    START_HINT,
+    error_status,
+    error_text,
+    listed,
+    manifest_digest,
+    raise_for_status,
+    read_json,
+    unreachable,
+)
+from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
-from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
+from models.server.engine import (
+    ServerEngine,
+    answer_schema,
+    begun_answer,
+    chat_messages,
+    fits,
+    is_context_overflow,
+)
+from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
+from models.server.vouching import Sighting
 from models.settings import ModelSettings
 
 SILENCE = 5.0
 """Seconds of silence after which a person sees what the server may be doing."""
+
+_COUNTED = re.compile(r"request \((\d+) tokens\)")
+"""How many tokens the prompt has, in the error of one that is too long."""
+
+_WRONG_REQUEST = re.compile(
+    r"must be (of type|between)|(is|does) not support|missing unit|invalid (value|option)"
+)
+"""What no second try makes right, whatever the status of the answer says."""
 
 LONGEST_PAUSE = 5.0
 """The longest pause, in seconds, between two requests to a busy server."""
@@ -50,7 +80,9 @@ class OllamaEngine(ServerEngine):
         self._stops = _stops(shown.get("parameters") or "")
         self._counter = counter
         self._report = report
-        self._loading = f"Waiting: {self.server} is loading {name}, or reading a long prompt"
+        self._slots = Slots()
+        self._sent = 0
+        self._answers = 0
         self._http = httpx.AsyncClient(
             base_url=address,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
@@ -63,36 +95,61 @@ class OllamaEngine(ServerEngine):
         body = self.body(request)
         yield lm15.StreamStartEvent(model=self._name)
         last: dict[str, Any] = {}
+        thoughts, has_answered = "", False
         async with aclosing(self._chunks(body)) as chunks:
             async for last in chunks:
                 message = last.get("message") or {}
                 if thought := message.get("thinking"):
+                    thoughts += thought
                     yield lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0))
                 if text := message.get("content"):
+                    has_answered = True
                     yield lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1))
+        if not has_answered and fits(thoughts, body.get("format")):
+            self._report(f"{self._name} answers where it should think; its thoughts fit, and are taken", 0.0)
+            yield lm15.StreamDeltaEvent(lm15.TextDelta(thoughts.strip(), part_index=1))
         if not last.get("done"):
             raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
         yield self._end(body, last)
+
+    async def next_tokens(self, messages: Messages, begun: str) -> list[NextToken]:
+        """Return the likeliest tokens after an answer has `begun`."""
+        body = self._body(
+            begun_answer(messages, begun), self._options(lm15.Config(temperature=0, max_tokens=1))
+        )
+        body |= {"stream": False, "logprobs": True, "top_logprobs": NEXT_TOKENS}
+        if self._thinks:
+            body["think"] = False
+        last: dict[str, Any] = {}
+        async with aclosing(self._chunks(body)) as chunks:
+            async for chunk in chunks:
+                last = chunk
+        self._end(body, last)
+        told = last.get("logprobs") or [{}]
+        return [NextToken.of(token) for token in told[0].get("top_logprobs") or ()]
 
     def body(self, request: lm15.Request) -> dict[str, Any]:
         """Return what is posted to `/api/chat` for a request."""
         if request.config.logprobs is not None:
             raise lm15.UnsupportedFeatureError("Log-probabilities can't be had from Ollama here.")
-        body: dict[str, Any] = {
-            "model": self._name,
-            "messages": chat_messages(request),
-            "stream": True,
-            "options": self._options(request.config),
-            "keep_alive": keep_alive_value(self._settings.keep_alive),
-            "truncate": False,
-            "shift": False,
-        }
+        body = self._body(chat_messages(request), self._options(request.config))
         if self._thinks:
             reasoning = request.config.reasoning
             body["think"] = self._settings.think if reasoning is None else not reasoning.is_off
         if schema := answer_schema(request):
             body["format"] = schema
         return body
+
+    def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "model": self._name,
+            "messages": list(messages),
+            "stream": True,
+            "options": options,
+            "keep_alive": keep_alive_value(self._settings.keep_alive),
+            "truncate": False,
+            "shift": False,
+        }
 
     def _options(self, config: lm15.Config) -> dict[str, Any]:
         def chosen(asked: Any, default: Any) -> Any:
@@ -118,10 +175,56 @@ class OllamaEngine(ServerEngine):
         return options
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the lines of an answer, and learn from the last one how the server works."""
+        self._sent += 1
+        try:
+            async with aclosing(self._waited_for(body)) as chunks:
+                async for chunk in chunks:
+                    if chunk.get("done"):
+                        self._learn(chunk)
+                    yield chunk
+        finally:
+            self._sent -= 1
+
+    def _learn(self, told: dict[str, Any]) -> None:
+        """Note how many answers the server writes at a time, and whether it had to load the model anew."""
+        if self._slots.ended(told) and self._settings.concurrency is None:
+            self._turns.most = self._slots.known
+        self._answers += 1
+        seconds = load_seconds(told)
+        if seconds > RELOAD_SECONDS and self._answers > 1:
+            self._report(
+                f"{self.server} loaded {self._name} anew ({seconds:.1f} s): another program asks for it with "
+                "another context length, or for another model",
+                0.0,
+            )
+
+    async def _tell_waiting(self) -> None:
+        """Say what a request waits for, and again when that is another thing."""
+        told = ""
+        while True:
+            await asyncio.sleep(SILENCE)
+            if (waiting := self._waiting()) != told:
+                self._report(waiting, 0.0)
+            told = waiting
+
+    def _waiting(self) -> str:
+        """Return what a request without a word so far is waiting for."""
+        if self._slots.known is not None and self._sent > self._slots.known:
+            slots = "1 slot" if self._slots.known == 1 else f"{self._slots.known} slots"
+            return f"Waiting in {self.server}'s queue ({slots}; OLLAMA_NUM_PARALLEL sets how many)"
+        if self._slots.known is None and self._sent > 1:
+            return (
+                f"Waiting: {self.server} has {self._sent} requests of this run to answer, or is loading "
+                f"{self._name}"
+            )
+        return f"Waiting: {self.server} is loading {self._name}, or reading a long prompt"
+
+    async def _waited_for(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the lines of an answer; wait while the server's queue is full."""
         pause = 0.25
         while True:
-            note = asyncio.get_running_loop().call_later(SILENCE, self._report, self._loading, 0.0)
+            note = asyncio.ensure_future(self._tell_waiting())
             try:
                 async with self._http.stream("POST", "/api/chat", json=body) as response:
                     note.cancel()
@@ -142,7 +245,8 @@ class OllamaEngine(ServerEngine):
     async def _lines(self, body: dict[str, Any], response: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
         if response.is_error:
             await response.aread()
-            raise self._error(body, response.status_code, error_text(response.text))
+            status = error_status(response.text, response.status_code)
+            raise self._error(body, status, error_text(response.text))
         async for line in response.aiter_lines():
             if not line.strip():
                 continue
@@ -150,20 +254,24 @@ class OllamaEngine(ServerEngine):
             if chunk is None:
                 raise lm15.TransportError(f"{self.server} sent a damaged line.")
             if "error" in chunk:
-                raise self._error(body, int(chunk.get("status") or 500), str(chunk["error"]))
+                status = error_status(line, int(chunk.get("status") or 500))
+                raise self._error(body, status, error_text(line))
             yield chunk
 
     def _error(self, body: dict[str, Any], status: int, reason: str) -> lm15.LM15Error:
         """Return what an error of Ollama means to DSPy: some are worth another try."""
         if is_context_overflow(reason):
-            return lm15.ContextLengthError(self._does_not_fit(count_prompt(self._counter, body["messages"])))
+            counted = _COUNTED.search(reason)
+            tokens = int(counted[1]) if counted else count_prompt(self._counter, body["messages"])
+            return lm15.ContextLengthError(self._does_not_fit(tokens, is_exact=counted is not None))
         kinds: dict[int, Callable[..., lm15.LM15Error]] = {
             404: lm15.UnsupportedModelError,
             408: lm15.TimeoutError,
             429: lm15.RateLimitError,
             504: lm15.TimeoutError,
         }
-        fallback = lm15.InvalidRequestError if status < 500 else lm15.ServerError
+        is_wrong_request = status < 500 or _WRONG_REQUEST.search(reason)  # Ollama answers 500 to some
+        fallback = lm15.InvalidRequestError if is_wrong_request else lm15.ServerError
         return kinds.get(status, fallback)(f"{self.server} answers {status}: {reason}.", status=status)
 
     def _end(self, body: dict[str, Any], last: dict[str, Any]) -> lm15.StreamEndEvent:
@@ -194,8 +302,8 @@ class OllamaEngine(ServerEngine):
             return sum(max(self._counter.count(text) - 2, 0) for text in texts)
         return sum(map(fewest_tokens, texts))
 
-    def _does_not_fit(self, tokens: int) -> str:
-        about = "" if self._counter.exact else "about "
+    def _does_not_fit(self, tokens: int, *, is_exact: bool = False) -> str:
+        about = "" if is_exact or self._counter.exact else "about "
         return (
             f"A prompt of {about}{tokens} tokens and its answer don't fit into the context of "
             f"{self._context_length} tokens. {self._remedy()}"
@@ -203,6 +311,18 @@ class OllamaEngine(ServerEngine):
 
     def _remedy(self) -> str:
         return "Raise `context_length` under [model], or shorten the example."
+
+    async def look(self) -> Sighting:
+        """Return what `/api/tags` says of the name: its manifest's digest, and when it was written."""
+        try:
+            response = await self._http.get("/api/tags", timeout=ANSWER_SECONDS)
+        except httpx.HTTPError as error:
+            raise ServerError(f"{unreachable(self._address)} {START_HINT}") from error
+        if response.is_error:
+            raise_for_status(response, self._address)
+        models = read_json(response.text, self._address).get("models") or []
+        found = listed(models, self._name, self._address)
+        return Sighting(manifest_digest(found), str(found.get("modified_at")))
 
     async def disconnect(self) -> None:
         """Close the connections."""

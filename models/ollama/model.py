@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.ground.model import Progress
+from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
 from models.errors import ModelError, ModelFileError, ModelMemoryError, ServerError
-from models.ollama.api import OllamaApi, is_new_enough
+from models.gguf.package import is_installed
+from models.ollama.api import LOGPROBS_VERSION, OllamaApi, is_new_enough
 from models.ollama.engine import OllamaEngine, keep_alive_value
 from models.ollama.revision import BLOB, read_revision
+from models.server.engine import begun_answer
 from models.server.model import ServerModel
+from models.server.scoring import NextToken
 from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
+from models.server.vouching import Sighting
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 
 
@@ -49,7 +55,10 @@ class OllamaModel(ServerModel):
     When it is closed, it stays in Ollama's memory for `keep_alive`.
     """
 
-    hint_when_moved = "The tag was pulled or made anew meanwhile: run again to prove rules on what it is now."
+    hint_when_moved = (
+        "The tag was pulled or made anew meanwhile: bring it back and resume the run, or run again to prove "
+        "rules on what it is now."
+    )
 
     def __init__(
         self,
@@ -64,14 +73,33 @@ class OllamaModel(ServerModel):
         self._api = api
         self._name = name
         counter = _counter(shown)
+        self._ollama = OllamaEngine(api.address, name, settings, context_length, shown, counter, report)
         super().__init__(
             f"ollama:{name}",
             revision,
             settings,
             context_length=context_length,
-            engine=OllamaEngine(api.address, name, settings, context_length, shown, counter, report),
+            engine=self._ollama,
             counter=counter,
+            seen=Sighting(revision.digest, shown["modified_at"]),  # the manifest covers the template
         )
+
+    @functools.cached_property
+    def can_score(self) -> bool:  # type: ignore[override]
+        """Whether the server tells log-probabilities, and the model's template leaves an answer open."""
+        if not is_new_enough(self.revision.engine, LOGPROBS_VERSION):
+            return False
+        begun = '{"a": "'
+        rendered = self._api.render(self._name, begun_answer([{"role": "user", "content": "a?"}], begun))
+        return rendered is None or rendered.endswith(begun)
+
+    async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
+        """Return the likeliest tokens after an answer has `begun`."""
+        return await self._ollama.next_tokens(messages, begun)
+
+    async def look(self) -> Sighting:
+        """Return what `/api/tags` says of the name now."""
+        return await self._ollama.look()
 
     def read_revision(self) -> ModelRevision:
         """Ask the server what the name stands for now."""
@@ -118,7 +146,7 @@ def _trained_context(shown: dict[str, Any]) -> int | None:
 def _counter(shown: dict[str, Any]) -> TokenCounter:
     """Return an exact counter if Ollama's blob is on this machine and llama.cpp can read it."""
     blob = BLOB.search(shown.get("modelfile") or "")
-    if blob and Path(blob[1]).is_file():
+    if blob and Path(blob[1]).is_file() and is_installed():
         try:
             return VocabularyCounter(Path(blob[1]))
         except ModelFileError:

@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from engine.ground.revision import ModelRevision, sha256_of
-from models.errors import ModelError
-from models.ollama.api import OllamaApi
+from models.errors import CHOOSE_ANOTHER, ModelError
+from models.ollama.api import OllamaApi, manifest_digest
 
 BLOB = re.compile(r"^FROM\s+(.*sha256[-:]([0-9a-f]{64}))\s*$", re.MULTILINE)
 """The line of a Modelfile that names the weights: their path, and their hash."""
@@ -27,7 +27,7 @@ def ollama_revision(name: str, *, address: str | None = None) -> ModelRevision:
 
 
 def read_revision(api: OllamaApi, name: str, version: str) -> tuple[ModelRevision, dict[str, Any]]:
-    """Return a model's identity, and what `/api/show` says of it.
+    """Return a model's identity, and what `/api/show` says of it, with the time when its name was written.
 
     Raises:
         ModelNotFoundError: the server doesn't have the model.
@@ -39,13 +39,19 @@ def read_revision(api: OllamaApi, name: str, version: str) -> tuple[ModelRevisio
             f"{name} runs at {shown.get('remote_host') or listed.get('remote_host') or 'a cloud'}, not here.",
             hint="Choose a model that Ollama holds itself; see `ollama list`.",
         )
+    capabilities = shown.get("capabilities")
+    if capabilities and "completion" not in capabilities:
+        raise ModelError(
+            f"{name} can't be used here: it writes no text, only {', '.join(capabilities)}.",
+            hint=CHOOSE_ANOTHER,
+        )
     template, blob = shown.get("template"), BLOB.search(shown.get("modelfile") or "")
     revision = ModelRevision(
         kind="ollama",
-        digest=f"sha256:{str(listed['digest']).removeprefix('sha256:')}",
+        digest=manifest_digest(listed),
         template_digest=sha256_of(template) if template else None,
         name=name,
         weights_digest=f"sha256:{blob[2]}" if blob else None,
         engine=f"ollama {version}",
     )
-    return revision, shown
+    return revision, {**shown, "modified_at": str(listed.get("modified_at"))}

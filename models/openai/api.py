@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
 from engine.ground.revision import ModelRevision, sha256_of
-from models.errors import ModelNotFoundError, ServerError
+from models.errors import ModelError, ModelNotFoundError, ServerError
 from models.server.addresses import goes_through_proxy
 from models.uri import OpenAIUri
 
@@ -47,8 +49,34 @@ class ServerAnswers:
     def context_length(self) -> int | None:
         """Tokens that a prompt and its answer may have together, if the server says so."""
         slot = (self.props.get("default_generation_settings") or {}).get("n_ctx")
-        length = slot or self.model.get("max_model_len") or self.model.get("loaded_context_length")
+        meta = (self.model.get("meta") or {}).get("n_ctx")
+        told = (slot, meta, self.model.get("max_model_len"), self.model.get("loaded_context_length"))
+        length = next(filter(None, told), None) or self._started_with("--ctx-size", "-c")
         return int(length) if length else None
+
+    @property
+    def continues_answers(self) -> bool:
+        """Whether it is known to continue an answer that has begun, and to tell log-probabilities."""
+        return self.model.get("owned_by") in ("llamacpp", "vllm")
+
+    @property
+    def is_loaded(self) -> bool | None:
+        """Whether the model is in memory, where a server says so: a router, or LM Studio."""
+        status = self.model.get("status")
+        state = status.get("value") if isinstance(status, dict) else self.model.get("state")
+        return state == "loaded" if state else None
+
+    @property
+    def describes_model(self) -> bool:
+        """Whether the server says enough for a revision: a router does once the model is loaded."""
+        return bool(self.model.get("meta")) or not isinstance(self.model.get("status"), dict)
+
+    def _started_with(self, *options: str) -> str | None:
+        """Return the value of a command-line option that a router gives to the model's process."""
+        status = self.model.get("status")
+        arguments = list(status.get("args") or ()) if isinstance(status, dict) else []
+        pairs = pairwise(arguments)
+        return next((value for name, value in pairs if name in options and value.isdigit()), None)
 
     @property
     def takes_schema_in_json_object(self) -> bool:
@@ -56,31 +84,81 @@ class ServerAnswers:
         return self.model.get("owned_by") == "me"
 
 
-def ask_all(target: OpenAIUri, *, seconds: float = QUESTION_SECONDS) -> ServerAnswers:
-    """Return what the servers say about the model; each has `seconds` to answer.
+class OpenAIServers:
+    """The servers of one model, to be asked what they serve; connections are kept between questions."""
 
-    Raises:
-        ServerError: none of them answers, or two describe different models.
-        ModelNotFoundError: one of them doesn't have it.
-    """
-    answers: list[ServerAnswers] = []
-    problems: list[str] = []
-    for endpoint in target.endpoints:
-        try:
-            answers.append(_ask(endpoint, target.name, seconds))
-        except ServerError as error:
-            problems.append(error.message)
-    if not answers:
-        raise ServerError(
-            " ".join(problems), hint="Start the server, or correct the address in the model's URI."
-        )
-    for other in answers[1:]:
-        if other.revision != answers[0].revision:
+    def __init__(self, target: OpenAIUri, seconds: float = QUESTION_SECONDS) -> None:
+        self._target = target
+        self._clients = {endpoint: client(endpoint, seconds) for endpoint in target.endpoints}
+        self._absent: set[str] = set()
+
+    def ask(self, *, load_seconds: float | None = None) -> ServerAnswers:
+        """Return what the servers tell about the model.
+
+        A server that loads models when they are wanted tells about one only once it is loaded. With
+        `load_seconds` it may take as long to load it; without, what it doesn't tell is left open.
+
+        Raises:
+            ServerError: none of them answers, or two describe different models.
+            ModelNotFoundError: one of them doesn't have it.
+        """
+        answers: list[ServerAnswers] = []
+        problems: list[str] = []
+        for endpoint, http in self._clients.items():
+            try:
+                answers.append(_ask(http, endpoint, self._target.name, load_seconds, self._absent))
+            except ServerError as error:
+                problems.append(error.message)
+        if not answers:
             raise ServerError(
-                f"{answers[0].endpoint} and {other.endpoint} describe {target.name!r} differently.",
-                hint="All endpoints of one URI must serve the same file with the same template.",
+                " ".join(problems), hint="Start the server, or correct the address in the model's URI."
             )
-    return answers[0]
+        for other in answers[1:]:
+            if other.revision != answers[0].revision:
+                raise ServerError(
+                    f"{answers[0].endpoint} and {other.endpoint} describe {self._target.name!r} differently.",
+                    hint="All endpoints of one URI must serve the same file with the same template.",
+                )
+        return answers[0]
+
+    def chat(self, body: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Return the first server's answer to what is posted to `/chat/completions`.
+
+        Raises:
+            ServerError: none of them gives one now.
+            ModelError: one of them refuses the request.
+        """
+        problem, asked = "", {"model": self._target.name, **body}
+        for endpoint, http in self._clients.items():
+            try:
+                response = http.post(f"{endpoint}/chat/completions", json=asked, timeout=seconds)
+                if response.is_client_error:
+                    raise ModelError(f"{endpoint} answers {response.status_code}: {response.text[:300]}")
+                response.raise_for_status()
+                answer: dict[str, Any] = response.json()
+                return answer
+            except (httpx.HTTPError, ValueError) as error:
+                problem = f"{endpoint} gives no answer: {error}"
+        raise ServerError(problem)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for http in self._clients.values():
+            http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def ask_all(
+    target: OpenAIUri, *, seconds: float = QUESTION_SECONDS, load_seconds: float | None = None
+) -> ServerAnswers:
+    """Return what the servers tell about the model, as `OpenAIServers.ask` does."""
+    with OpenAIServers(target, seconds) as servers:
+        return servers.ask(load_seconds=load_seconds)
 
 
 def served_names(endpoint: str, *, seconds: float = QUESTION_SECONDS) -> list[str]:
@@ -93,16 +171,41 @@ def served_names(endpoint: str, *, seconds: float = QUESTION_SECONDS) -> list[st
         return [str(entry.get("id")) for entry in _served(http, endpoint)]
 
 
-def _ask(endpoint: str, name: str, seconds: float) -> ServerAnswers:
-    with client(endpoint, seconds) as http:
-        served = _served(http, endpoint)
-        model = next((entry for entry in served if entry.get("id") == name), None)
-        if model is None:
-            known = ", ".join(str(entry.get("id")) for entry in served[:10]) or "nothing"
-            raise ModelNotFoundError(f"{endpoint} has no model {name!r}.", hint=f"It serves: {known}.")
-        props = read_object(http, "GET", f"{root_of(endpoint)}/props")
-        details = read_object(http, "GET", f"{root_of(endpoint)}/api/v0/models/{name}")  # LM Studio
-        return ServerAnswers(endpoint, {**details, **model}, props)
+def _ask(
+    http: httpx.Client, endpoint: str, name: str, load_seconds: float | None, absent: set[str]
+) -> ServerAnswers:
+    """Return what one server tells; it isn't asked again for the addresses in `absent`, which grows."""
+    root = root_of(endpoint)
+    entry = _entry(http, endpoint, name)
+    props_of, how = f"{root}/props", dict[str, Any]()
+    is_router = isinstance(entry.get("status"), dict)
+    if is_router:  # llama-server without a model of its own: it starts one for each name
+        props_of += f"?model={quote(name, safe='')}&autoload={'true' if load_seconds else 'false'}"
+        how = {"timeout": load_seconds} if load_seconds else {}
+    props = read_object(http, "GET", props_of, absent=absent, **how)
+    if is_router and load_seconds:
+        entry = _entry(http, endpoint, name)
+    details_of = f"{root}/api/v0/models/{name}"  # LM Studio's
+    details = read_object(http, "GET", details_of, absent=absent)
+    if details.get("state") == "not-loaded" and load_seconds:
+        hello = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        read_object(http, "POST", f"{endpoint}/chat/completions", json=hello, timeout=load_seconds)
+        details = read_object(http, "GET", details_of)
+    return ServerAnswers(endpoint, {**details, **entry}, props)
+
+
+def _entry(http: httpx.Client, endpoint: str, name: str) -> dict[str, Any]:
+    """Return what a server's list says of a model.
+
+    Raises:
+        ModelNotFoundError: it isn't in the list.
+    """
+    served = _served(http, endpoint)
+    for entry in served:
+        if name == entry.get("id") or name in (entry.get("aliases") or ()):
+            return entry
+    known = ", ".join(str(entry.get("id")) for entry in served[:10]) or "nothing"
+    raise ModelNotFoundError(f"{endpoint} has no model {name!r}.", hint=f"It serves: {known}.")
 
 
 def _served(http: httpx.Client, endpoint: str) -> list[dict[str, Any]]:
@@ -120,7 +223,12 @@ def _served(http: httpx.Client, endpoint: str) -> list[dict[str, Any]]:
 
 def client(endpoint: str, seconds: float = QUESTION_SECONDS) -> httpx.Client:
     """Return a client for a server, with the key of the environment."""
-    return httpx.Client(timeout=seconds, headers=authorization(), trust_env=goes_through_proxy(endpoint))
+    return httpx.Client(
+        timeout=seconds,
+        headers=authorization(),
+        trust_env=goes_through_proxy(endpoint),
+        verify=not endpoint.startswith("http://"),  # certificates take a tenth of a second to read
+    )
 
 
 def authorization() -> dict[str, str]:
@@ -137,10 +245,19 @@ def _entries(response: httpx.Response) -> list[dict[str, Any]] | None:
     return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
 
 
-def read_object(http: httpx.Client, method: str, url: str, **how: Any) -> dict[str, Any]:
-    """Return a JSON object from an address that only some servers have, or an empty one."""
+def read_object(
+    http: httpx.Client, method: str, url: str, *, absent: set[str] | None = None, **how: Any
+) -> dict[str, Any]:
+    """Return a JSON object from an address that only some servers have, or an empty one.
+
+    One that isn't there is added to `absent`, and not asked for again.
+    """
+    if absent is not None and url in absent:
+        return {}
     try:
         response = http.request(method, url, **how)
+        if absent is not None and response.status_code == httpx.codes.NOT_FOUND:
+            absent.add(url)
         data = response.json() if response.is_success else {}
     except (httpx.HTTPError, ValueError):
         return {}

@@ -100,8 +100,8 @@ class OpenAIEngine(ServerEngine):
 
     def _response_format(self, request: lm15.Request) -> dict[str, Any] | None:
         schema = answer_schema(request)
-        if schema is None or schema == "json":
-            return schema and {"type": "json_object"}
+        if schema is None:
+            return None
         if self._schema_in_json_object:
             return {"type": "json_object", "schema": schema}
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}

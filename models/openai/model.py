@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from dspy import lm15
+
+from engine.ground.model import Messages
 from engine.ground.revision import ModelRevision
-from models.openai.api import ServerAnswers, ask_all, client, read_object, root_of
+from models.errors import ModelError, ServerError
+from models.openai.api import OpenAIServers, ServerAnswers, client, read_object, root_of
 from models.openai.engine import OpenAIEngine
+from models.server.engine import begun_answer, is_context_overflow
 from models.server.model import ServerModel
+from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import EstimatedCounter
+from models.server.vouching import Sighting, identity_of
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.uri import OpenAIUri
 
@@ -18,16 +28,29 @@ def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
         ServerError: no server answers, or they serve different models.
         ModelNotFoundError: the servers don't have the model.
     """
-    return OpenAIModel(target, settings, ask_all(target))
+    servers = OpenAIServers(target)
+    try:
+        return OpenAIModel(target, settings, servers, servers.ask(load_seconds=settings.timeout_seconds))
+    except BaseException:
+        servers.close()
+        raise
 
 
 class OpenAIModel(ServerModel):
     """A `LocalModel` behind servers; `open_model("openai:URL#NAME")` makes one."""
 
-    hint_when_moved = "A server was started with another model meanwhile: run again."
+    hint_when_moved = (
+        "A server was started with another model meanwhile: bring the model back and resume the run, or "
+        "run again."
+    )
 
-    def __init__(self, target: OpenAIUri, settings: ModelSettings, answers: ServerAnswers) -> None:
-        self._target = target
+    def __init__(
+        self, target: OpenAIUri, settings: ModelSettings, servers: OpenAIServers, answers: ServerAnswers
+    ) -> None:
+        self._servers = servers
+        self._continues_answers = answers.continues_answers
+        self._template_switches = settings.template_switches
+        self._load_seconds = settings.timeout_seconds
         self._server_counter = _ServerCounter(answers)
         known_length = settings.context_length or answers.context_length
         super().__init__(
@@ -43,14 +66,49 @@ class OpenAIModel(ServerModel):
                 context_length=known_length,
             ),
             counter=self._server_counter,
+            seen=Sighting(identity_of(answers.revision)),
         )
 
     def read_revision(self) -> ModelRevision:
         """Ask the servers what they serve now."""
-        return ask_all(self._target).revision
+        return self._servers.ask(load_seconds=self._load_seconds).revision
+
+    @property
+    def can_score(self) -> bool:
+        """Whether it is a server that tells log-probabilities and continues an answer: llama-server, vLLM."""
+        return self._continues_answers
+
+    async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
+        """Return the likeliest tokens after an answer has `begun`."""
+        asked = {
+            "messages": begun_answer(messages, begun),
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": True,
+            "top_logprobs": NEXT_TOKENS,
+            "chat_template_kwargs": {**self._template_switches, "enable_thinking": False},
+        }
+        if begun:
+            asked |= {"add_generation_prompt": False, "continue_final_message": True}
+        try:
+            answer = await asyncio.to_thread(self._servers.chat, asked, self._load_seconds)
+        except ServerError as error:
+            raise lm15.TransportError(error.message) from error
+        except ModelError as error:
+            if is_context_overflow(error.message):
+                raise lm15.ContextLengthError(error.message) from error
+            raise
+        told = (answer["choices"][0].get("logprobs") or {}).get("content") or [{}]
+        return [NextToken.of(token) for token in told[0].get("top_logprobs") or ()]
+
+    async def look(self) -> Sighting:
+        """Return what the servers say of the name now; what was unloaded meanwhile is no other model."""
+        answers = await asyncio.to_thread(self._servers.ask)
+        return Sighting(identity_of(answers.revision if answers.describes_model else self.revision))
 
     def disconnect(self) -> None:
-        """Close the connection that counts tokens."""
+        """Close the connections that ask what is served and count tokens."""
+        self._servers.close()
         self._server_counter.close()
 
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import queue
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from dspy import lm15
 from dspy.clients.engines.base import StreamEvent, validate_request
 
+from engine.ground.model import Messages
 from models.cancelled import RequestCancelledError
 from models.server.background_loop import BackgroundLoop
+from models.server.turns import Turns
+from models.server.vouching import Vouching
 from models.settings import ModelSettings
 
 ChatMessage = dict[str, str]
+
+Result = TypeVar("Result")
+
+_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before what may pass is tried again."""
 
 _OVERFLOW = re.compile(
     r"context (length|size|window)|longer than the context|available context|context_length_exceeded",
@@ -35,9 +44,13 @@ class ServerEngine(ABC):
     def __init__(self, server: str, settings: ModelSettings) -> None:
         self.server = server
         self.timeout_seconds = settings.timeout_seconds
-        limit = settings.concurrency
-        self._turn = asyncio.Semaphore(limit) if limit else contextlib.nullcontext()
+        self._turns = Turns(settings.concurrency)
         self._loop = BackgroundLoop(server)
+        self._vouching: Vouching | None = None
+
+    def vouch_with(self, vouching: Vouching) -> None:
+        """Give no answer from now on that isn't vouched for."""
+        self._vouching = vouching
 
     @abstractmethod
     def events(self, request: lm15.Request) -> AsyncGenerator[StreamEvent]:
@@ -82,6 +95,13 @@ class ServerEngine(ABC):
             self._loop.run(self.disconnect())
         self._loop.close()
 
+    def run(self, make: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what a coroutine of `make` returns, as an answer: in turn, in time, vouched for."""
+        try:
+            return self._loop.run(self._tried(make))
+        except CancelledError:
+            raise cancelled(self.server) from None
+
     def submit(self, request: lm15.Request) -> Future[lm15.Response]:
         """Start a request and return at once."""
         return self._loop.submit(self.answer(request))
@@ -95,22 +115,49 @@ class ServerEngine(ABC):
     async def answer(self, request: lm15.Request) -> lm15.Response:
         """Return the answer to a request; runs on the engine's own loop."""
         validate_request(request)
-        try:
-            async with self._turn, asyncio.timeout(self.timeout_seconds):
-                return await lm15.amaterialize_response(self.unwatched_events(request), request)
-        except TimeoutError:
-            raise self._too_slow() from None
+        return await self._in_turn(self._read(request))
+
+    async def _read(self, request: lm15.Request) -> lm15.Response:
+        return await lm15.amaterialize_response(self.unwatched_events(request), request)
 
     async def _pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> None:
         validate_request(request)
-        try:
-            async with (
-                self._turn,
-                asyncio.timeout(self.timeout_seconds),
-                contextlib.aclosing(self.events(request)) as events,
-            ):
-                async for event in events:
+        put(await self._in_turn(self._all_but_the_end(request, put)))
+
+    async def _all_but_the_end(
+        self, request: lm15.Request, put: Callable[[StreamEvent | None], None]
+    ) -> StreamEvent | None:
+        """Pass an answer's events on, and return the last one: an answer ends once it is vouched for."""
+        end: StreamEvent | None = None
+        async with contextlib.aclosing(self.events(request)) as events:
+            async for event in events:
+                if event.type == "end":
+                    end = event
+                else:
                     put(event)
+        return end
+
+    async def _tried(self, make: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what `make` makes; a fault that may pass is tried again, as DSPy does with answers."""
+        for pause in _PAUSES:
+            try:
+                return await self._in_turn(make())
+            except (lm15.TransportError, lm15.ServerError, lm15.RateLimitError):
+                await asyncio.sleep(pause)
+        return await self._in_turn(make())
+
+    async def _in_turn(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what `work` returns, once it is its turn and if it ends in time, vouched for."""
+        timed = self._timed(work)
+        try:
+            return await (self._vouching.vouched(timed) if self._vouching else timed)
+        finally:
+            work.close()  # where it hasn't begun
+
+    async def _timed(self, work: Coroutine[Any, Any, Result]) -> Result:
+        try:
+            async with self._turns, asyncio.timeout(self.timeout_seconds):
+                return await work
         except TimeoutError:
             raise self._too_slow() from None
 
@@ -187,6 +234,11 @@ def chat_messages(request: lm15.Request) -> list[ChatMessage]:
     return messages
 
 
+def begun_answer(messages: Messages, begun: str) -> list[dict[str, Any]]:
+    """Return messages of which the last is an answer's beginning, if there is one: servers continue it."""
+    return [*map(dict, messages), *([{"role": "assistant", "content": begun}] if begun else [])]
+
+
 def _text(parts: tuple[Any, ...]) -> str:
     for part in parts:
         if part.type not in ("text", "thinking"):
@@ -194,12 +246,26 @@ def _text(parts: tuple[Any, ...]) -> str:
     return "".join(part.text for part in parts if part.type == "text")
 
 
-def answer_schema(request: lm15.Request) -> dict[str, Any] | Literal["json"] | None:
-    """Return the JSON schema that the answer must follow, "json" for any JSON, None for free text."""
+def answer_schema(request: lm15.Request) -> dict[str, Any] | None:
+    """Return the JSON schema that the answer must follow, None for free text.
+
+    Any JSON is a schema too: what servers call their JSON mode isn't enforced by llama-server, nor by Ollama.
+    """
     wanted = request.config.response_format
     if wanted is None:
         return None
-    return wanted["schema"] if wanted["type"] == "json_schema" else "json"
+    schema: dict[str, Any] = wanted["schema"] if wanted["type"] == "json_schema" else {"type": "object"}
+    return schema
+
+
+def fits(text: str, schema: dict[str, Any] | None) -> bool:
+    """Whether a text is the JSON object that a schema asks for, as far as its fields go."""
+    try:
+        answer = json.loads(text) if schema else None
+    except ValueError:
+        return False
+    wanted = (schema or {}).get("required") or (schema or {}).get("properties") or ()
+    return isinstance(answer, dict) and bool(answer) and all(name in answer for name in wanted)
 
 
 def is_context_overflow(reason: str) -> bool:

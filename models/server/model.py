@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import dspy
+from dspy import lm15
 
 from engine.ground.model import Messages
 from engine.ground.revision import ModelRevision
 from models.errors import RevisionMovedError
 from models.server.engine import AsyncServerEngine, ServerEngine
+from models.server.scoring import NextToken, score_continuations
 from models.server.token_counts import TokenCounter, count_prompt
+from models.server.vouching import Sighting, Vouching, identity_of, moved_sentence
 from models.settings import ModelSettings
 
 
@@ -29,6 +34,7 @@ class ServerModel(ABC):
         context_length: int,
         engine: ServerEngine,
         counter: TokenCounter,
+        seen: Sighting,
     ) -> None:
         self.uri = uri
         self.revision = revision
@@ -36,6 +42,7 @@ class ServerModel(ABC):
         self.context_length = context_length
         self._engine = engine
         self._counter = counter
+        engine.vouch_with(Vouching(uri, seen, self.look))
         self.lm = dspy.LM(
             f"{revision.kind}/{revision.name}",
             engine=engine,
@@ -48,6 +55,15 @@ class ServerModel(ABC):
     @abstractmethod
     def read_revision(self) -> ModelRevision:
         """Ask the server what the name stands for now."""
+
+    @abstractmethod
+    async def look(self) -> Sighting:
+        """Return what the server shows of the model's name now; runs on the engine's own loop.
+
+        Raises:
+            ModelNotFoundError: the server doesn't have it any more.
+            ServerError: the server doesn't answer.
+        """
 
     @abstractmethod
     def disconnect(self) -> None:
@@ -66,6 +82,30 @@ class ServerModel(ABC):
         """Return how many tokens the messages have, with an allowance for the template around them."""
         return count_prompt(self._counter, messages)
 
+    @property
+    def can_score(self) -> bool:
+        """Whether `score` works: the server tells log-probabilities and continues a begun answer."""
+        return False
+
+    def score(self, messages: Messages, continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation, of what follows the beginning that all share.
+
+        Nothing is generated but a token for each question. Answers are told apart by the likeliest next
+        tokens that a server tells; one that none of them begins has the probability of the least of them.
+
+        Raises:
+            UnsupportedFeatureError: the server can't do it.
+            RevisionMovedError: the name means another model now.
+        """
+        if not self.can_score:
+            raise lm15.UnsupportedFeatureError(f"{self.uri} tells no log-probabilities of answers.")
+        ask = functools.partial(self.next_tokens, messages)
+        return self._engine.run(lambda: score_continuations(continuations, ask))
+
+    async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
+        """Return the likeliest tokens after an answer has `begun`; runs on the engine's own loop."""
+        raise NotImplementedError
+
     def verify_revision(self) -> None:
         """Check that the server still means the same model.
 
@@ -74,9 +114,8 @@ class ServerModel(ABC):
         """
         now = self.read_revision()
         if now != self.revision:
-            raise RevisionMovedError(
-                f"{self.uri} was {self.revision.short} and is now {now.short}.", hint=self.hint_when_moved
-            )
+            sentence = moved_sentence(self.uri, identity_of(self.revision), identity_of(now))
+            raise RevisionMovedError(sentence, hint=self.hint_when_moved)
 
     def cancel(self) -> None:
         """End all running requests; the server stops working on them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +32,14 @@ class Files:
     junit: Path
 
 
-def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
+def run_pipeline(folder: Path, overrides: Mapping[str, str], budget: Budget, files: Files) -> int:
     """Bring the project's artifact up to date, write the result, and return the exit code.
 
     Raises:
         PromptGradError: the project, its model or the run failed.
     """
     refuse_unwritable(files.report, files.junit)
-    project = open_project(folder, {})
+    project = open_project(folder, overrides)
     terminal = Terminal.stdout()
     with StatusLine(Terminal.stderr()) as status:
         revision = revision_now(project, project.model.task, status.show)
@@ -47,7 +48,7 @@ def run_pipeline(folder: Path, budget: Budget, files: Files) -> int:
         terminal.line(_write_unchanged(project, before, files))
         return 0
     terminal.line(_reason(before))
-    exit_code = start(folder, {}, None, budget, Output(as_json=False, quiet=False))
+    exit_code = start(folder, overrides, None, budget, Output(as_json=False, quiet=False))
     with Journal.open(journal_path(project.root), read_only=True) as journal:
         _write_result(project, journal, journal.run("last"), before, files)
     for file in (files.report, files.junit):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
     examples=[
         "promptgrad check",
         "promptgrad check mine --no-probe",
+        "promptgrad check --set model.task=ollama:qwen3:4b",
         "promptgrad check --json | jq .findings",
     ],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    callback=assignments("key=value"),
+    metavar="KEY=VALUE",
+    help="Set a key of promptgrad.toml for this check only; repeatable.",
+)
 @click.option("--no-probe", is_flag=True, help="Don't call the model: skip the measured estimate.")
 @click.option("--no-model", is_flag=True, help="Don't open the model either: check only the files.")
 @json_option
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 def check_command(
     context: CommandContext,
     project: Path | None,
+    overrides: dict[str, str],
     no_probe: bool,
     no_model: bool,
     as_json: bool,
@@ -50,4 +61,6 @@ def check_command(
 
     folder = project or context.project
     upto: Part = "data" if no_model else "model" if no_probe else "rate"
-    end(check_as_json(folder, upto, json_progress=json_progress) if as_json else check_as_text(folder, upto))
+    if as_json:
+        end(check_as_json(folder, overrides, upto, json_progress=json_progress))
+    end(check_as_text(folder, overrides, upto))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import budget_options
@@ -20,6 +21,14 @@ from promptgrad_tui.commands.shared.printing import end
     examples=["promptgrad ci", "promptgrad ci prompts/desk --max-calls 3000 --max-minutes 30"],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    callback=assignments("key=value"),
+    metavar="KEY=VALUE",
+    help="Set a key of promptgrad.toml for this run only; repeatable.",
+)
 @budget_options
 @click.option(
     "--report", type=OUTPUT_FILE, default="report.md", show_default=True, metavar="FILE", help="The report."
@@ -36,6 +45,7 @@ from promptgrad_tui.commands.shared.printing import end
 def ci_command(
     context: CommandContext,
     project: Path | None,
+    overrides: dict[str, str],
     max_calls: int | None,
     max_minutes: float | None,
     report: Path,
@@ -54,4 +64,4 @@ def ci_command(
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     files = Files(report, junit)
-    end(run_pipeline(project or context.project, budget, files))
+    end(run_pipeline(project or context.project, overrides, budget, files))

@@ -13,17 +13,17 @@ from promptgrad_tui.commands.shared.printing import end
 @click.command(
     "resume",
     short_help="Resume an interrupted run.",
-    epilog=RUN_HELP,
+    epilog=f"{RUN_HELP} By default it is the latest run that isn't finished.",
     cls=Command,
-    examples=["promptgrad resume last", "promptgrad -C promptgrad-demo resume 20261121 --max-calls 2000"],
+    examples=["promptgrad resume", "promptgrad -C promptgrad-demo resume 20261121 --max-calls 2000"],
 )
-@click.argument("run")
+@click.argument("run", required=False)
 @budget_options
 @output_options
 @click.pass_obj
 def resume_command(
     context: CommandContext,
-    run: str,
+    run: str | None,
     max_calls: int | None,
     max_minutes: float | None,
     as_json: bool,
@@ -39,8 +39,10 @@ def resume_command(
     from promptgrad_tui.commands.shared.full_screen import has_screen, resume_on_screen
     from promptgrad_tui.work.run.budget import Budget
     from promptgrad_tui.work.run.headless import Output, resume
+    from promptgrad_tui.work.run.job import latest_unfinished
 
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
+    run = run or latest_unfinished(context.project)
     if not (as_json or plain or quiet) and has_screen():
         end(resume_on_screen(context.project, run, budget))
     end(resume(context.project, run, budget, Output(as_json=as_json, quiet=quiet)))

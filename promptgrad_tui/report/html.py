@@ -15,6 +15,7 @@ from engine.journal.narration import EPOCH_OUTCOMES, change_text
 from promptgrad_tui.report.figures import EffectBar, EpochPlot
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import (
     count_text,
@@ -59,6 +60,7 @@ def _template() -> Template:
         "change": change_text,
         "change_words": CHANGES,
         "count": count_text,
+        "demonstration": demonstration_text,
         "duration": duration_text,
         "gain": gain_text,
         "gate_cells": gate_cells,

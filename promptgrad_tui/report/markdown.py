@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
+from engine.journal.learning_events import LayerTested
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
@@ -40,6 +42,7 @@ def _verdict(report: RunReport) -> Iterator[str]:
 def _details(report: RunReport) -> Iterator[str]:
     yield from _slices_by_epoch(report)
     yield from _rules(report)
+    yield from _layers(report)
     yield from _changes(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
@@ -125,7 +128,36 @@ def _rules(report: RunReport) -> Iterator[str]:
         yield "Other tests: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + "."
 
 
-def _rule_row(rule: KeptRule, test: ValidationFinished | None) -> list[str]:
+def _layers(report: RunReport) -> Iterator[str]:
+    """Yield the demonstrations, what each layer brings, and the sets that were tested."""
+    if report.demonstrations:
+        yield "## Demonstrations"
+        rows = [[escaped(demonstration_text(one)), escaped(one.source)] for one in report.demonstrations]
+        yield table(["shown in the prompt", "source"], rows)
+    if report.layers:
+        yield "## What each layer brings"
+        yield table(["", "validation"], [[name, interval_text(score)] for name, score in report.layers])
+    if report.sets:
+        yield "## Sets that were tested"
+        yield table(
+            ["set", "source", "effect", "n", "fixed", "broke", "verdict"], list(map(_set_row, report.sets))
+        )
+
+
+def _set_row(test: LayerTested) -> list[str]:
+    found = test.evidence
+    return [
+        escaped(f"remove: {test.title}" if test.action == "remove" else test.title),
+        escaped(test.source),
+        escaped(gain_text(found.delta, found.low, found.high)),
+        str(found.n),
+        str(len(test.fixed)),
+        str(len(test.broken)),
+        test.verdict.replace("_", " "),
+    ]
+
+
+def _rule_row(rule: KeptRule, test: ValidationFinished | LayerTested | None) -> list[str]:
     evidence = test.evidence if test else None
     if test is None or evidence is None:
         return [_rule_text(rule), escaped(rule.trigger) or "every input", "not tested", "", "", ""]

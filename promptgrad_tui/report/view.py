@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from engine.ground.interval import Interval
 from engine.journal.events import (
     Event,
     GateResult,
@@ -19,13 +20,15 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.journal.journal import RunRecord
+from engine.journal.learning_events import LayerTested
 from engine.journal.narration import headline
-from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
+from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.story import RunStory
@@ -148,15 +151,33 @@ class RunReport:
         """Every rule's paired test, in order."""
         return [test for batch in self.story.batches.values() for test in batch.validations]
 
-    def test_of(self, rule: KeptRule) -> ValidationFinished | None:
-        """Return the test that accepted a rule, if it was tested."""
+    @cached_property
+    def sets(self) -> Sequence[LayerTested]:
+        """The paired test of every set of rules, and of demonstrations, in order."""
+        return [test for batch in self.story.batches.values() for test in batch.sets]
+
+    @property
+    def demonstrations(self) -> Sequence[Demonstration]:
+        """The demonstrations of the final program, or of the best one so far."""
+        return self.story.best_demonstrations
+
+    @property
+    def layers(self) -> Sequence[tuple[str, Interval]]:
+        """The validation score of each combination of layers, where they were compared."""
+        return list(layer_scores(self.story.layers)) if self.story.layers else ()
+
+    def test_of(self, rule: KeptRule) -> ValidationFinished | LayerTested | None:
+        """Return the test that accepted a rule, or the set that it is of, if it was tested."""
         found = [test for test in self.tests if test.rule.id == rule.id and test.verdict != "rejected"]
-        return found[-1] if found else None
+        sets = [
+            test for test in self.sets if test.verdict != "rejected" and rule.id in {r.id for r in test.rules}
+        ]
+        return found[-1] if found else sets[-1] if sets else None
 
     @property
     def effect_scale(self) -> float:
         """The common scale of the bars of all tests."""
-        tests = [test.evidence for test in self.tests if test.evidence]
+        tests = [test.evidence for test in (*self.tests, *self.sets) if test.evidence]
         return reach([bound for test in tests for bound in (test.low, test.high, test.delta)])
 
     @property

@@ -126,6 +126,7 @@ class RunPanes(Container):
         ]
         is_new = len(rows) != len(table.rows)
         table.show(rows, cursor=own[-1] if own and is_new else table.cursor)
+        self.query_one("#tabs", LinesView).repaint()
 
     @property
     def chosen_artifact(self) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from engine.ground.interval import Interval
 from engine.journal.events import KeptRule, SliceScores, SplitScores
+from engine.programs.demonstrations import Demonstration
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import SPLITS, Change, ExampleChange, HeldOut
 
@@ -38,6 +39,7 @@ class ComparedProgram:
     data: Mapping[str, str] = field(default_factory=dict)
     scores: SplitScores = field(default_factory=SplitScores)
     rules: Sequence[KeptRule] = ()
+    demonstrations: Sequence[Demonstration] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[HeldOut, Mapping[str, Answer]] = field(default_factory=dict)
     journal: Path | None = None
@@ -80,6 +82,16 @@ class Comparison:
     def counts(self, split: HeldOut) -> Counter[Change]:
         """Return how many examples of a split were fixed, broken, failing or the same."""
         return Counter(change.change for change in self.changes.get(split, ()))
+
+    @property
+    def shown_now(self) -> list[Demonstration]:
+        """The demonstrations that only the second program shows."""
+        return only_in(self.after.demonstrations, self.before.demonstrations)
+
+    @property
+    def shown_before(self) -> list[Demonstration]:
+        """The demonstrations that only the first program shows."""
+        return only_in(self.before.demonstrations, self.after.demonstrations)
 
     @property
     def added(self) -> list[KeptRule]:

@@ -24,6 +24,11 @@ def comparison_json(found: Comparison, show: Collection[Change]) -> dict[str, An
             "removed": _rules_json(found.removed),
             "kept": len(found.after.rules) - len(found.added),
         },
+        "demonstrations": {
+            "added": [one.values for one in found.shown_now],
+            "removed": [one.values for one in found.shown_before],
+            "kept": len(found.after.demonstrations) - len(found.shown_now),
+        },
         "prompts": {
             name: {"before": before, "after": after} for name, (before, after) in found.prompts.items()
         },

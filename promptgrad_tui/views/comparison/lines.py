@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from engine.ground.interval import Interval
 from engine.ground.revision import short_digest
 from engine.journal.events import KeptRule
+from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
+from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
 from promptgrad_tui.views.run.details import diff_lines, success_mark
 from promptgrad_tui.views.run.summary import evidence_text
@@ -132,7 +134,18 @@ def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
     in_both = len(found.after.rules) - len(found.added)
     lines += heading(f"Rules in both: {in_both}")
     lines += _rule_lines(f"Rules added: {len(found.added)}", "+ ", "good", found.added, columns)
-    return lines + _rule_lines(f"Rules removed: {len(found.removed)}", "- ", "bad", found.removed, columns)
+    lines += _rule_lines(f"Rules removed: {len(found.removed)}", "- ", "bad", found.removed, columns)
+    lines += _demonstration_lines("Demonstrations added", "+ ", "good", found.shown_now, columns)
+    return lines + _demonstration_lines("Demonstrations removed", "- ", "bad", found.shown_before, columns)
+
+
+def _demonstration_lines(
+    title: str, sign: str, tone: Tone, shown: Sequence[Demonstration], columns: int
+) -> list[Line]:
+    lines = heading(f"{title}: {len(shown)}") if shown else []
+    for one in shown:
+        lines += [line(row, tone) for row in wrap(demonstration_text(one), columns, "    ", f"  {sign}")]
+    return lines
 
 
 def _origin(program: ComparedProgram) -> str:

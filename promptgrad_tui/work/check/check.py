@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,33 +19,37 @@ if TYPE_CHECKING:
     from promptgrad_tui.work.check.preflight import Part
 
 
-def check_as_text(folder: Path, upto: Part) -> int:
+def check_as_text(folder: Path, overrides: Mapping[str, str], upto: Part) -> int:
     """Write the findings for a person as they come, and return the exit code."""
     with StatusLine(Terminal.stderr()) as status:
-        return show_findings(_findings(folder, upto, status), Terminal.stdout())
+        return show_findings(_findings(folder, overrides, upto, status), Terminal.stdout())
 
 
-def check_as_json(folder: Path, upto: Part, *, json_progress: bool) -> int:
+def check_as_json(folder: Path, overrides: Mapping[str, str], upto: Part, *, json_progress: bool) -> int:
     """Write one JSON object, a `CheckReport`, and return the exit code."""
     terminal = Terminal.stdout()
     progress = ProgressLines(sys.stderr) if json_progress else StatusLine(Terminal.stderr())
     with progress as status:
-        report = CheckReport.of(list(_items(folder, upto, status.show)))
+        report = CheckReport.of(list(_items(folder, overrides, upto, status.show)))
     terminal.line(report.model_dump_json())
     return exit_code_of(report.findings)
 
 
-def _findings(folder: Path, upto: Part, status: StatusLine) -> Iterator[Finding]:
-    for item in _items(folder, upto, status.show):
+def _findings(
+    folder: Path, overrides: Mapping[str, str], upto: Part, status: StatusLine
+) -> Iterator[Finding]:
+    for item in _items(folder, overrides, upto, status.show):
         if isinstance(item, Finding):
             # It is written over the progress.
             status.clear()
             yield item
 
 
-def _items(folder: Path, upto: Part, on_progress: Progress) -> Iterator[CheckItem]:
+def _items(
+    folder: Path, overrides: Mapping[str, str], upto: Part, on_progress: Progress
+) -> Iterator[CheckItem]:
     on_progress("Loading DSPy", 0.0)
     import_dspy_offline()
     from promptgrad_tui.work.check.preflight import inspect_project
 
-    yield from inspect_project(folder, upto=upto, on_progress=on_progress)
+    yield from inspect_project(folder, overrides, upto=upto, on_progress=on_progress)

@@ -13,7 +13,7 @@ from engine.ground.errors import MetricError
 from engine.programs.coercion import as_metric
 from engine.programs.formatting import as_text
 from engine.project.data import LoadedExample
-from engine.project.data_files import class_names
+from engine.project.formats.tables import class_names
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.run.planning import ProjectParts

@@ -24,6 +24,7 @@ from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
+from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
 from promptgrad_tui.work.check.probing import probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
@@ -39,11 +40,13 @@ Part = Literal["data", "model", "rate"]
 """How far a check goes: the files alone, the models too, or some calls as well."""
 
 
-def inspect_project(folder: Path, *, upto: Part, on_progress: Progress | None = None) -> Iterator[CheckItem]:
+def inspect_project(
+    folder: Path, overrides: Mapping[str, str], *, upto: Part, on_progress: Progress | None = None
+) -> Iterator[CheckItem]:
     """Yield what was found in a project, up to the first thing without which nothing else can be checked."""
     subject, project = "project", None
     try:
-        project = open_project(folder, {})
+        project = open_project(folder, overrides)
         yield Finding("ok", subject, f"{project.name}: {project.file.name} can be read")
         subject = "program"
         parts = load_parts(project)
@@ -156,6 +159,7 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
     inputs = parts.fields.inputs or public_fields(splits.train[0].values)
     yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
     yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
+    yield from label_findings(splits, inputs, parts.fields.outputs)
 
 
 def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:

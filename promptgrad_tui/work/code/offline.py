@@ -56,7 +56,7 @@ def _keep_stdout() -> None:
 
 def _silence_bars() -> None:
     """Let `dspy.Parallel` draw no progress bar: it would stand between the lines of a run."""
-    import tqdm  # type: ignore[import-untyped]
+    import tqdm
     from dspy.utils import parallelizer
 
     def silent(**options: Any) -> Any:

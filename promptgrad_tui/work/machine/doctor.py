@@ -23,6 +23,7 @@ from engine.journal.journal import journal_path
 from engine.project import PROJECT_FILE
 from models.errors import ModelError
 from models.gguf.memory import available_bytes
+from models.gguf.package import is_installed
 from models.ollama.api import OllamaApi
 from promptgrad_tui.views.figures import count_text, duration_text, size_text
 from promptgrad_tui.views.findings import Finding
@@ -42,9 +43,22 @@ def examine(folder: Path) -> Iterator[Finding]:
     """Yield what was found, one thing after the other; nothing here raises."""
     yield _python()
     yield from _packages()
+    if not is_installed():
+        yield Finding(
+            "warn",
+            "llama.cpp",
+            "llama-cpp-python isn't installed: GGUF files and the demo don't run in process",
+            "pip install 'promptgrad-tui[gguf]'; Ollama and other servers need nothing more",
+        )
+        yield from _machine(folder)
+        return
     library = _native("library")
     yield _llama_cpp(library)
     yield _demo_model() if "problem" not in library else Finding("warn", "demo model", "not tried")
+    yield from _machine(folder)
+
+
+def _machine(folder: Path) -> Iterator[Finding]:
     yield _ollama()
     yield _memory()
     yield _disk(folder)

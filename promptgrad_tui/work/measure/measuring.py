@@ -85,7 +85,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         released = manifest.optimized.test
         if released is None:
             raise ArtifactError(f"{chosen} has no test score.", hint="Run the optimizer with a test split.")
-        examples = load_examples(data, setting.project.data.id)
+        examples = load_examples(data, setting.project.data.id, setting.project.data.fields)
         _refuse_incomplete(examples, setting.parts.fields.inputs)
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, manifest.state)

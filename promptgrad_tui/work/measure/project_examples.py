@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.ground.errors import PromptGradError
 from engine.learning.slices import slice_name
 from engine.programs.formatting import as_text
-from engine.project.data import LoadedExample, load_examples
+from engine.project.data import LoadedExample, load_split
 from engine.project.settings import Project, load_project
 
 
@@ -56,7 +56,7 @@ def _examples(project: Project) -> dict[str, LoadedExample]:
         if name is None:
             continue
         try:
-            examples = load_examples(project.path(name), project.data.id)
+            examples = load_split(project, name)
         except PromptGradError:
             continue
         found |= {example.key: example for example in examples}

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.ground.errors import ProjectError, PromptGradError, RunStoppedError
+from engine.ground.errors import DataError, NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
 from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinished, RunStarted, RunSummary
-from engine.journal.journal import Journal, RunRecord
+from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.project.data_files import files_of
 from engine.project.fingerprint import project_code
 from engine.project.settings import Project, load_project
 from models.settings import ModelSettings
@@ -75,6 +76,22 @@ def unfinished_runs(
         same = (options.overrides, options.seed, options.contents) == (dict(overrides), seed, contents)
         if same and record.status in ("interrupted", "stopped", "error", "running"):
             yield record
+
+
+def latest_unfinished(folder: Path) -> str:
+    """Return the id of a project's latest run that a resume could go on with.
+
+    Raises:
+        NoRunError: there is none.
+    """
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        unfinished = [record.id for record in journal.runs() if not record.is_done]
+    if not unfinished:
+        raise NoRunError(
+            f"{folder}: every run is finished.",
+            hint="Start another: promptgrad run",
+        )
+    return unfinished[-1]
 
 
 def run_job(
@@ -181,13 +198,20 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
     data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
-    for path in (*code, *(project.path(file) for file in data if file)):
+    for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _relative(project: Project, path: Path) -> str:
     return os.path.relpath(path, project.root)
+
+
+def _files(project: Project, named: str) -> list[Path]:
+    try:
+        return files_of(project.root, named)
+    except DataError:  # whoever reads them says so
+        return []
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:

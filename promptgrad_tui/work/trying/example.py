@@ -10,8 +10,9 @@ from typing import Any
 from engine.ground.errors import DataError
 from engine.ground.examples import example_key
 from engine.programs.formatting import as_text
-from engine.project.data import LoadedExample, load_examples
-from engine.project.data_files import read_rows
+from engine.project.data import LoadedExample, load_examples, load_split
+from engine.project.data_files import files_of, read_rows
+from engine.project.field_paths import renamed
 from engine.project.near_duplicates import near_duplicates
 from engine.project.settings import Project
 from promptgrad_tui.work.code.program import ProgramFields
@@ -32,8 +33,8 @@ class TrainingFile:
     def __init__(self, project: Project, fields: ProgramFields, types: Mapping[str, Any]) -> None:
         self._project = project
         self._types = types
-        self._path = project.path(project.data.train)
-        self._rows = _readable_rows(self._path)
+        self._path = _last_file(project)
+        self._rows = _readable_rows(self._path, project.data.fields)
         names = list(dict.fromkeys(name for row in self._rows for name in row if not name.startswith("_")))
         known_inputs = [name for name in names if name in types and name not in fields.outputs]
         self.inputs: tuple[str, ...] = fields.inputs or tuple(known_inputs)
@@ -76,7 +77,7 @@ class TrainingFile:
         values = {name: self._value(name, text) for name, text in given.items()}
         self._refuse_repeated(values)
         append_example(self._path, values)
-        return load_examples(self._path, self._project.data.id)[-1]
+        return load_examples(self._path, self._project.data.id, self._project.data.fields)[-1]
 
     def _is_text(self, name: str) -> bool:
         """Whether a value is written as it is: so are all in CSV, and what has only ever been text."""
@@ -101,7 +102,7 @@ class TrainingFile:
         for split, file in files.items():
             if file is None:
                 continue
-            others = load_examples(project.path(file), project.data.id)
+            others = load_split(project, file)
             same = [other for other in others if example_key(other.values, self.inputs) == new.key]
             if same:
                 raise self._repeated(split, same[0], values)
@@ -161,9 +162,17 @@ def _refuse_constant(name: str) -> None:
     raise DataError(f"{name} is not a valid value of an example.", hint="Write null, or a number.")
 
 
-def _readable_rows(path: Path) -> list[dict[str, Any]]:
+def _last_file(project: Project) -> Path:
+    """Return the file of the training examples that another one is appended to."""
     try:
-        return [row for _, row in read_rows(path) if isinstance(row, dict)]
+        return files_of(project.root, project.data.train)[-1]
+    except DataError:
+        return project.path(project.data.train)
+
+
+def _readable_rows(path: Path, fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        return [renamed(row, fields) for _, row in read_rows(path) if isinstance(row, dict)]
     except DataError:
         return []
 

@@ -228,3 +228,70 @@ def test_a_model_may_think_before_its_answer_is_held(
     assert (allowed and grammar.allows(model.eos, candidates)) is fits
     grammar.close()
     cache.close()
+
+
+BOUNDS = [
+    ({"minimum": 1, "maximum": 5}, ["1", "5"], ["0", "6", "10", "-1", "01"]),
+    ({"minimum": 0, "maximum": 100}, ["0", "7", "99", "100"], ["101", "-1", "1000"]),
+    ({"minimum": 8, "maximum": 123}, ["8", "10", "99", "119", "123"], ["7", "124", "130", "200"]),
+    ({"minimum": -12, "maximum": 3}, ["-12", "-1", "0", "3"], ["-13", "4", "-20"]),
+    ({"exclusiveMinimum": 0, "exclusiveMaximum": 3}, ["1", "2"], ["0", "3"]),
+    ({"minimum": 40}, ["40", "41", "99", "100", "12345"], ["39", "4", "-40"]),
+    ({"maximum": -3}, ["-3", "-10", "-999"], ["-2", "0", "3"]),
+]
+
+
+@pytest.mark.parametrize(("bounds", "fit", "unfit"), BOUNDS)
+def test_integers_keep_their_bounds(
+    accepts: Any, bounds: dict[str, Any], fit: list[str], unfit: list[str]
+) -> None:
+    schema = {"type": "integer", **bounds}
+    assert [text for text in fit if not accepts(schema, text)] == []
+    assert [text for text in unfit if accepts(schema, text)] == []
+
+
+def test_bounds_of_integers_are_those_of_every_number(accepts: Any) -> None:
+    for low, high in ((0, 37), (9, 101), (95, 305), (-20, 20)):
+        schema = {"type": "integer", "minimum": low, "maximum": high}
+        assert [n for n in range(-40, 400) if accepts(schema, str(n)) != (low <= n <= high)] == []
+
+
+def test_numbers_keep_their_bounds(accepts: Any) -> None:
+    schema = {"type": "number", "minimum": 0, "maximum": 1}
+    assert all(accepts(schema, text) for text in ("0", "0.25", "0.999", "1", "1.0"))
+    assert not any(accepts(schema, text) for text in ("1.01", "2", "-0.1", "10"))
+    schema = {"type": "number", "minimum": -1.5, "maximum": 2}
+    assert all(accepts(schema, text) for text in ("-1.5", "-0.25", "1.75", "2"))
+    assert not any(accepts(schema, text) for text in ("-3", "2.5"))
+
+
+def test_bounds_that_nothing_keeps_are_told() -> None:
+    with pytest.raises(ValueError, match="from 3 to 2: there is none"):
+        schema_to_gbnf({"type": "integer", "minimum": 3, "maximum": 2})
+
+
+STRINGS = [
+    ({"pattern": "^[A-Z]{2}-[0-9]{3,4}$"}, ["AB-123", "AB-1234"], ["ab-123", "AB-12", "AB-12345", "xAB-123"]),
+    ({"pattern": "^(yes|no|may be)$"}, ["yes", "no", "may be"], ["maybe", "yesno"]),
+    ({"pattern": "[0-9]+ EUR"}, ["5 EUR", "about 12 EUR each"], ["EUR", "5 USD"]),
+    ({"pattern": r"^\w+@\w+[.](com|org)$"}, ["a_b@c.org"], ["a@b.net", "@b.com"]),
+    ({"pattern": "^[^,]*,[^,]*$"}, ["a,b", ","], ["ab", "a,b,c"]),
+    ({"pattern": "^(?=x)y"}, ["anything at all"], []),
+    ({"format": "date"}, ["2026-02-28"], ["2026-13-01", "28.2.2026", "2026-2-1"]),
+    (
+        {"format": "date-time"},
+        ["2026-02-28T23:59:59Z", "2026-02-28T00:00:00.5+02:00"],
+        ["2026-02-28", "2026-02-28T25:00:00Z"],
+    ),
+    ({"format": "uuid"}, ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567"]),
+    ({"format": "of one's own"}, ["anything"], []),
+]
+
+
+@pytest.mark.parametrize(("asked", "fit", "unfit"), STRINGS)
+def test_texts_keep_their_pattern_or_format(
+    accepts: Any, asked: dict[str, Any], fit: list[str], unfit: list[str]
+) -> None:
+    schema = {"type": "string", **asked}
+    assert [text for text in fit if not accepts(schema, json.dumps(text))] == []
+    assert [text for text in unfit if accepts(schema, json.dumps(text))] == []

@@ -84,3 +84,15 @@ def test_data_is_never_a_template() -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ChatTemplateError, match="missing"):
         ChatTemplate.load(str(tmp_path / "missing.jinja"), None, bos="", eos="", switches={})
+
+
+@pytest.mark.parametrize(
+    ("switches", "printed"),
+    [({}, "01 Jan 2026"), ({"today": "2026-11-30"}, "30 Nov 2026"), ({"today": "Monday"}, "Monday")],
+)
+def test_a_template_that_prints_the_date_prints_the_same_every_day(
+    switches: dict[str, str], printed: str
+) -> None:
+    text = "{{ strftime_now('%d %b %Y') }}{% for m in messages %} {{ m.content }}{% endfor %}"
+    template = ChatTemplate.load(text, None, bos="", eos="", switches=switches)
+    assert template.render([{"role": "user", "content": "Hello"}]) == f"{printed} Hello"

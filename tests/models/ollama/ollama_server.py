@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import select
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +26,11 @@ Answer = str | Callable[[dict[str, Any]], str]
 
 def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def below(code: int, message: str, kind: str, **more: Any) -> str:
+    """An error of the llama-server under Ollama, as it arrives: JSON in the JSON's text."""
+    return json.dumps({"error": {"code": code, "message": message, "type": kind, **more}})
 
 
 @dataclass
@@ -37,6 +46,8 @@ class FakeModel:
     blob: Path | None = None
     """Where the weights lie, if a test brings real ones."""
     remote_model: str = ""
+    writings: int = 0
+    """How often the name was written: a server shows it as the manifest's time."""
 
     @property
     def digest(self) -> str:
@@ -49,15 +60,17 @@ class FakeModel:
             "family": "qwen3",
             "parameter_size": "4.0B",
             "quantization_level": "Q4_K_M",
+            "context_length": self.context_length,
         }
         remote = {"remote_model": self.remote_model, "remote_host": "https://ollama.com"}
         return {
             "name": self.name,
             "model": self.name,
-            "modified_at": "2026-11-01T12:00:00Z",
+            "modified_at": f"2026-11-01T12:00:00.{self.writings:09}Z",
             "size": 2_600_000_000,
             "digest": self.digest,
             "details": details,
+            "capabilities": list(self.capabilities),
             **(remote if self.remote_model else {}),
         }
 
@@ -91,6 +104,10 @@ class Faults:
     """Cuts prompts that are too long, as old servers do whatever they are told."""
     seconds_per_piece: float = 0.0
     """Waits before each piece of an answer."""
+    seconds_per_look: float = 0.0
+    """Waits before it lists its models."""
+    seconds_to_load: float = 0.0
+    """What it says that it took to load the model, before each answer."""
     out_of_memory: bool = False
     """Refuses to load the model."""
     largest_context: int | None = None
@@ -103,6 +120,8 @@ class OllamaServer:
 
     models: list[FakeModel] = field(default_factory=lambda: [FakeModel("qwen3:4b")])
     version: str = "0.13.5"
+    slots: int = 1
+    """How many answers it writes at a time, as OLLAMA_NUM_PARALLEL says."""
     answers: deque[Answer] = field(default_factory=deque)
     default_answer: Answer = '{"answer": "yes"}'
     faults: Faults = field(default_factory=Faults)
@@ -111,6 +130,14 @@ class OllamaServer:
     loads: list[dict[str, Any]] = field(default_factory=list)
     """The bodies of all requests that only load a model."""
     paths: list[str] = field(default_factory=list)
+    before_chat: Callable[[int], None] = lambda _number: None
+    """Called with the number of each chat request, from 1, before its model is looked up."""
+    likely: Callable[[str], dict[str, float]] | None = None
+    """Returns the probabilities of tokens after the beginning of an answer; else its own answer is likely."""
+    thought: str = "Let me see."
+    """What a model thinks that is let to."""
+    continues_answers: bool = True
+    """Whether the model's template leaves an answer that has begun open."""
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client leaves before its answer is complete."""
 
@@ -121,6 +148,7 @@ class OllamaServer:
         self.most_at_once = 0
         """The most chat requests that were under way at the same time."""
         self.contexts: dict[str, int] = {}
+        self.free = threading.Semaphore(self.slots)
         handler = type("Handler", (_Handler,), {"ollama": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
@@ -138,6 +166,7 @@ class OllamaServer:
         model = self.model(name)
         assert model
         model.weights = weights
+        model.writings += 1
 
     def use_up(self, fault: str) -> bool:
         with self.lock:
@@ -190,6 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/version":
             self.reply({"version": self.ollama.version})
         elif self.path == "/api/tags":
+            time.sleep(self.ollama.faults.seconds_per_look)
             self.reply({"models": [model.listed() for model in self.ollama.models]})
         elif self.path == "/api/ps":
             running = [
@@ -210,6 +240,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/pull":
             self.pull(body["model"])
             return
+        if self.path == "/api/copy":
+            self.copy(body["source"], body["destination"])
+            return
+        if self.path == "/api/chat" and body["messages"]:
+            with self.ollama.lock:
+                self.ollama.chats.append(body)
+                self.ollama.before_chat(len(self.ollama.chats))
+                weights = next((m.weights for m in self.ollama.models if m.name == body["model"]), "")
+            body = {**body, "weights": weights}  # an answer is that of the weights at its request
         model = self.ollama.model(body["model"])
         if model is None:
             self.reply({"error": f"model '{body['model']}' not found"}, 404)
@@ -239,52 +278,138 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def set_context(self, model: FakeModel, body: dict[str, Any]) -> int:
-        asked = body.get("options", {}).get("num_ctx", 4096)
+        asked = max(body.get("options", {}).get("num_ctx", 4096), 256)
         context = min(asked, model.context_length, self.ollama.faults.largest_context or asked)
         self.ollama.contexts[model.name] = context
         return context
 
     def chat(self, model: FakeModel, body: dict[str, Any]) -> None:
-        self.ollama.chats.append(body)
         if self.ollama.use_up("busy"):
             reason = "server busy, please try again.  maximum pending requests exceeded"
             self.reply({"error": reason}, 503)
         elif self.ollama.use_up("broken"):
             self.reply({"error": "llama runner process has terminated: exit status 2"}, 500)
-        elif body.get("think") and "thinking" not in model.capabilities:
-            self.reply({"error": f'"{model.name}" does not support thinking'}, 400)
+        elif refusal := self.refusal(model, body):
+            self.reply({"error": refusal[1]}, refusal[0])
         else:
             self.answer(model, body)
+
+    def refusal(self, model: FakeModel, body: dict[str, Any]) -> tuple[int, str] | None:
+        """Return the status and the words with which the real one refuses a request."""
+        options, keep_alive = body.get("options") or {}, str(body.get("keep_alive", "5m"))
+        if not isinstance(options.get("num_predict", 0), int):
+            return 500, 'option "num_predict" must be of type integer'
+        if isinstance(body.get("keep_alive"), str) and keep_alive.lstrip("-").isdigit():
+            return 400, f'time: missing unit in duration "{keep_alive}"'
+        if body.get("think") and "thinking" not in model.capabilities:
+            return 400, f'"{model.name}" does not support thinking'
+        if body.get("top_logprobs", 0) > 20:
+            return 400, "top_logprobs must be between 0 and 20"
+        schema = body.get("format")
+        if isinstance(schema, dict) and schema.get("type") == "objct":
+            return 400, below(
+                400, "JSON schema conversion failed:\nUnrecognized schema", "invalid_request_error"
+            )
+        return None
 
     def answer(self, model: FakeModel, body: dict[str, Any]) -> None:
         context = self.set_context(model, body)
         prompt = sum(len(message["content"].split()) + 4 for message in body["messages"])
         if prompt >= context:
-            cuts = self.ollama.faults.truncates or body.get("truncate", True)
-            if not cuts:
-                self.reply({"error": "the input length exceeds the context length"}, 400)
+            cuts = body.get("truncate", True) and len(body["messages"]) > 1
+            if not (cuts or self.ollama.faults.truncates):
+                said = f"request ({prompt} tokens) exceeds the available context size ({context} tokens), "
+                numbers = {"n_prompt_tokens": prompt, "n_ctx": context}
+                kind = "exceed_context_size_error"
+                self.reply({"error": below(400, f"{said}try increasing it", kind, **numbers)}, 400)
                 return
             prompt = context // 2
-        with self.ollama.one_more():
-            pieces = self.pieces(model, body)
-        limit = min(body["options"].get("num_predict", -1) % 2**31, context - prompt)
-        cut = len(pieces) > limit
-        metrics = {"prompt_eval_count": prompt, "eval_count": min(len(pieces), limit)}
-        try:
-            self.stream(model, pieces[:limit], {**metrics, "done_reason": "length" if cut else "stop"})
-        except (BrokenPipeError, ConnectionResetError):
-            self.ollama.hung_up.set()
+        if body.get("_debug_render_only"):
+            self.reply({"message": {"content": ""}, "done": False, "_debug_info": self.rendered(body)})
+            return
+        if body.get("logprobs"):
+            self.reply(self.tokens(model, body, prompt))
+            return
+        came = time.monotonic()
+        with self.ollama.free:
+            begun = time.monotonic()
+            with self.ollama.one_more():
+                pieces = self.pieces(model, body)
+            asked = body["options"].get("num_predict", -1)
+            limit = context - prompt if asked < 0 else min(max(asked, 1), context - prompt)
+            end = {
+                "done_reason": "length" if len(pieces) > limit else "stop",
+                "load_duration": int(self.ollama.faults.seconds_to_load * 1e9) + 1_000_000,
+                "prompt_eval_count": prompt,
+                "eval_count": min(len(pieces), limit),
+            }
+            try:
+                self.stream(model, pieces[:limit], end, (came, begun), streams=body.get("stream", True))
+            except (BrokenPipeError, ConnectionResetError):
+                self.ollama.hung_up.set()
+
+    def rendered(self, body: dict[str, Any]) -> dict[str, str]:
+        text = "".join(f"<{message['role']}>{message['content']}" for message in body["messages"])
+        begun = body["messages"][-1]["role"] == "assistant" and self.ollama.continues_answers
+        return {"rendered_template": text if begun else f"{text}<end>"}
+
+    def tokens(self, model: FakeModel, body: dict[str, Any], prompt: int) -> dict[str, Any]:
+        last = body["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        likely = self.ollama.likely(begun) if self.ollama.likely else self.own_answer(body, begun)
+        told = [
+            {"token": token, "logprob": math.log(p), "bytes": list(token.encode())}
+            for token, p in sorted(likely.items(), key=lambda pair: -pair[1])
+        ][: body["top_logprobs"]]
+        metrics = {"prompt_eval_count": prompt, "eval_count": 1, "done": True, "done_reason": "length"}
+        message = {"role": "assistant", "content": told[0]["token"]}
+        return {
+            "model": model.name,
+            "message": message,
+            **metrics,
+            "logprobs": [{**told[0], "top_logprobs": told}],
+        }
+
+    def own_answer(self, body: dict[str, Any], begun: str) -> dict[str, float]:
+        """Return the next letters of the answer that it would give, if it begins like that but for blanks."""
+        answer = self.ollama.default_answer
+        asked = body["messages"][:-1] if begun else body["messages"]
+        text = answer if isinstance(answer, str) else answer({**body, "messages": asked})
+        while begun:
+            if begun[0].isspace():
+                begun = begun[1:]
+            elif text[:1].isspace():
+                text = text[1:]
+            elif text[:1] == begun[0]:
+                begun, text = begun[1:], text[1:]
+            else:
+                break
+        return {"<end>": 1.0} if begun or not text else {text[:4]: 0.9, "<end>": 0.1}
 
     def pieces(self, model: FakeModel, body: dict[str, Any]) -> list[dict[str, str]]:
-        """Return an answer word by word, after a thought where the model thinks."""
+        """Return an answer word by word, after a thought where the model thinks; a begun one is continued."""
         text = self.ollama.next_answer(body)
+        last = body["messages"][-1]
+        text = last["content"] + text if last["role"] == "assistant" else text
         words = [word + " " for word in text.split(" ")]
         words[-1] = words[-1][:-1]
         thinks = "thinking" in model.capabilities and body.get("think", True)
-        thought = [{"content": "", "thinking": "Let me see."}] if thinks else []
+        thought = [{"content": "", "thinking": self.ollama.thought}] if thinks else []
         return [*thought, *({"content": word} for word in words)]
 
-    def stream(self, model: FakeModel, pieces: list[dict[str, str]], end: dict[str, Any]) -> None:
+    def stream(
+        self,
+        model: FakeModel,
+        pieces: list[dict[str, str]],
+        end: dict[str, Any],
+        since: tuple[float, float],
+        *,
+        streams: bool,
+    ) -> None:
+        if not streams:
+            content = "".join(piece["content"] for piece in pieces)
+            self.reply({"message": {"role": "assistant", "content": content}, **self.last(model, end, since)})
+            return
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
@@ -292,7 +417,7 @@ class _Handler(BaseHTTPRequestHandler):
         cut, fails = self.ollama.use_up("cut_streams"), self.ollama.use_up("error_in_stream")
         damaged = self.ollama.use_up("damaged")
         for number, piece in enumerate(pieces):
-            time.sleep(self.ollama.faults.seconds_per_piece)
+            self.pause(self.ollama.faults.seconds_per_piece)
             line = {"model": model.name, "message": {"role": "assistant", **piece}, "done": False}
             self.chunk(json.dumps(line))
             if number == 0 and cut:
@@ -304,9 +429,46 @@ class _Handler(BaseHTTPRequestHandler):
             if number == 0 and damaged:
                 self.chunk("{half")
         else:
-            last = {"model": model.name, "message": {"role": "assistant", "content": ""}, "done": True, **end}
+            last = {"message": {"role": "assistant", "content": ""}, **self.last(model, end, since)}
             self.chunk(json.dumps(last))
         self.wfile.write(b"0\r\n\r\n")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the client leaves: then its place in the queue is free at once."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], min(left, 0.05))
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                raise BrokenPipeError
+
+    def last(self, model: FakeModel, end: dict[str, Any], since: tuple[float, float]) -> dict[str, Any]:
+        came, begun = since
+        now = time.monotonic()
+        times = {"total_duration": now - came, "prompt_eval_duration": 0.2 * (now - begun)}
+        times |= {"eval_duration": 0.8 * (now - begun)}
+        told = {name: int(seconds * 1e9) + 1 for name, seconds in times.items()}
+        return {"model": model.name, "created_at": datetime.now(UTC).isoformat(), "done": True, **told, **end}
+
+    def copy(self, source: str, destination: str) -> None:
+        model = self.ollama.model(source)
+        if model is None:
+            self.reply({"error": f'model "{source}" not found'}, 404)
+            return
+        old = self.ollama.model(destination)
+        writings = old.writings if old else 0
+        if old:
+            self.ollama.models.remove(old)
+        self.ollama.models.append(replace(model, name=destination, writings=writings + 1))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_DELETE(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        model = self.ollama.model(body["model"])
+        if model:
+            self.ollama.models.remove(model)
+        self.reply({} if model else {"error": f"model '{body['model']}' not found"}, 200 if model else 404)
 
     def pull(self, name: str) -> None:
         self.send_response(200)

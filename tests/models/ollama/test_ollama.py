@@ -14,6 +14,7 @@ import pytest
 from dspy import lm15
 from dspy.utils.exceptions import (
     ContextWindowExceededError,
+    LMError,
     LMServerError,
     LMTimeoutError,
     LMTransportError,
@@ -133,6 +134,20 @@ def test_a_thinking_model_thinks_only_when_told_to(ollama: OllamaServer) -> None
         assert answer.text == '{"answer": "yes"}'
 
 
+def test_an_answer_under_the_thoughts_is_taken_if_it_fits(ollama: OllamaServer) -> None:
+    ollama.models = [FakeModel("qwen3:4b", capabilities=("completion", "thinking"))]
+    ollama.thought, ollama.default_answer = '{"queue": "billing"}', ""
+    said: list[str] = []
+    asked = {"type": "json_schema", "schema": {"type": "object", "required": ["queue"]}}
+    with opened(ModelSettings(think=True), on_progress=lambda text, _done: said.append(text)) as model:
+        assert once(model, response_format=asked).text == '{"queue": "billing"}'
+        assert any("answers where it should think" in text for text in said)
+        ollama.thought = '{"other": "field"}'
+        assert not once(model, response_format=asked).text
+        ollama.thought = '{"queue": "billing"}'
+        assert not once(model).text  # nobody asked for JSON
+
+
 def test_a_model_that_cannot_think_is_never_told_to(ollama: OllamaServer) -> None:
     with opened(ModelSettings(think=True)) as model:
         model.lm("hello")
@@ -141,29 +156,32 @@ def test_a_model_that_cannot_think_is_never_told_to(ollama: OllamaServer) -> Non
 
 def test_a_prompt_that_is_too_long_is_an_error_with_the_limit(ollama: OllamaServer) -> None:
     with (
-        opened(ModelSettings(context_length=128)) as model,
-        pytest.raises(ContextWindowExceededError, match=r"context of\s+128 tokens.*context_length"),
+        opened(ModelSettings(context_length=512)) as model,
+        pytest.raises(
+            ContextWindowExceededError,
+            match=r"A prompt of 604 tokens and its answer.*context of\s+512 tokens.*context_length",
+        ),
     ):
-        model.lm("word " * 200)
+        model.lm("word " * 600)
     assert len(ollama.chats) == 1  # trying again would not make it shorter
 
 
 def test_a_prompt_that_a_server_cut_all_the_same_is_an_error(ollama: OllamaServer) -> None:
     ollama.faults.truncates = True
     with (
-        opened(ModelSettings(context_length=128)) as model,
-        pytest.raises(ContextWindowExceededError, match="read 64 tokens of a prompt of at least 200"),
+        opened(ModelSettings(context_length=512)) as model,
+        pytest.raises(ContextWindowExceededError, match="read 256 tokens of a prompt of at least 600"),
     ):
-        model.lm("word " * 200)
+        model.lm("word " * 600)
 
 
 def test_an_answer_that_hits_the_end_of_the_context_is_an_error(ollama: OllamaServer) -> None:
-    ollama.answers.append("word " * 100)
+    ollama.answers.append("word " * 300)
     with (
-        opened(ModelSettings(context_length=128)) as model,
+        opened(ModelSettings(context_length=512)) as model,
         pytest.raises(ContextWindowExceededError, match="don't fit"),
     ):
-        model.lm("word " * 80)
+        model.lm("word " * 300)
 
 
 def test_an_answer_of_the_allowed_length_is_cut_and_says_so(ollama: OllamaServer) -> None:
@@ -210,6 +228,57 @@ def test_a_cold_start_is_waited_for_with_a_message(
         ollama.default_answer = lambda _body: "yes" if told.wait(PATIENCE_SECONDS) else "too late"
         assert once(model).text == "yes"
     assert sum("is loading qwen3:4b" in sentence for sentence in said) == 1
+
+
+def test_what_waits_in_the_servers_queue_says_so(
+    ollama: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.ollama.engine.SILENCE", 0.05)
+    said: list[str] = []
+    ollama.default_answer = lambda _body: time.sleep(0.1) or "yes"  # type: ignore[func-returns-value]
+    with opened(on_progress=lambda text, _done: said.append(text)) as model, ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(model.lm, map(str, range(8)))) == [["yes"]] * 8
+    assert any("requests of this run to answer" in text for text in said)
+    assert any("'s queue (1 slot; OLLAMA_NUM_PARALLEL" in text for text in said)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_no_more_is_sent_than_the_server_answers_at_a_time(ollama: OllamaServer, slots: int) -> None:
+    ollama.free = threading.Semaphore(slots)
+    ollama.default_answer = lambda _body: time.sleep(0.2) or "yes"  # type: ignore[func-returns-value]
+    with opened() as model, ThreadPoolExecutor(8) as threads:
+        list(threads.map(model.lm, map(str, range(12))))
+        ollama.free = threading.Semaphore(8)
+        ollama.most_at_once = 0
+        list(threads.map(model.lm, map(str, range(12))))
+    assert ollama.most_at_once == slots
+
+
+def test_a_model_that_another_program_makes_the_server_load_anew_is_named(ollama: OllamaServer) -> None:
+    said: list[str] = []
+    ollama.faults.seconds_to_load = 2.5
+    with opened(on_progress=lambda text, _done: said.append(text)) as model:
+        model.lm("first")
+        assert not any("anew" in text for text in said)
+        model.lm("second")
+    assert any("loaded qwen3:4b anew (2.5 s): another program" in text for text in said)
+
+
+def test_any_json_is_sent_as_a_schema(ollama: OllamaServer) -> None:
+    with opened() as model:
+        once(model, response_format={"type": "json_object"})
+    assert ollama.chats[-1]["format"] == {"type": "object"}
+
+
+def test_an_error_from_below_is_said_in_its_own_words_and_not_tried_again(ollama: OllamaServer) -> None:
+    schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "objct"}}}
+    with (
+        opened() as model,
+        pytest.raises(LMError, match=r"answers 400: JSON schema conversion failed") as error,
+    ):
+        model.lm("hello", response_format=schema)
+    assert "{" not in str(error.value)
+    assert len(ollama.chats) == 1
 
 
 def test_a_server_that_stays_busy_ends_in_a_timeout(ollama: OllamaServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
@@ -24,6 +26,11 @@ class OpenAIServer:
     """What the model's entry in `/v1/models` says besides."""
     props: dict[str, Any] | None = None
     """llama-server's `/props`; other servers have none."""
+    is_router: bool = False
+    """Whether it is a llama-server that starts a process for each model, which has `entry` and `props`."""
+    is_loaded: bool = False
+    """Whether a router, or LM Studio, has the model in memory."""
+    is_lm_studio: bool = False
     counts_tokens: bool = False
     """Whether `/tokenize` answers; a word is a token."""
     key: str = ""
@@ -32,6 +39,8 @@ class OpenAIServer:
     default_answer: str = '{"answer": "yes"}'
     answer: Callable[[dict[str, Any]], str] | None = None
     """Makes an answer of a request, in place of those."""
+    likely: Callable[[str], dict[str, float]] = lambda _begun: {}
+    """Returns the probabilities of tokens after the beginning of an answer."""
     thought: str = ""
     tells_usage: bool = True
     """Whether a stream ends with its usage where that is asked for."""
@@ -104,14 +113,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.openai.paths.append(self.path)
         if not self.allowed():
             return
-        if self.path == "/v1/models":
-            entry = {"id": self.openai.name, "object": "model", "owned_by": self.openai.owned_by}
-            entry |= {"created": int(time.time() * 1000), **self.openai.entry}
-            self.reply({"object": "list", "data": [entry]})
-        elif self.path == "/props" and self.openai.props is not None:
+        path = urlsplit(self.path)
+        if path.path == "/v1/models":
+            self.reply({"object": "list", "data": [self.entry()]})
+        elif path.path == "/props" and self.openai.is_router:
+            self.router_props(parse_qs(path.query))
+        elif path.path == "/props" and self.openai.props is not None:
             self.reply(self.openai.props)
+        elif path.path == f"/api/v0/models/{self.openai.name}" and self.openai.is_lm_studio:
+            loaded = {"state": "loaded", "loaded_context_length": 4096}
+            self.reply(loaded if self.openai.is_loaded else {"state": "not-loaded"})
         else:
             self.reply({"error": {"message": "not found"}}, 404)
+
+    def entry(self) -> dict[str, Any]:
+        server = self.openai
+        entry = {"id": server.name, "object": "model", "owned_by": server.owned_by}
+        entry["created"] = int(time.time() * 1000)
+        if not server.is_router:
+            return entry | server.entry
+        status = {
+            "value": "loaded" if server.is_loaded else "unloaded",
+            "args": ["llama-server", "-c", "2048"],
+        }
+        return {**entry, "status": status, "aliases": ["alias"], **(server.entry if server.is_loaded else {})}
+
+    def router_props(self, query: dict[str, list[str]]) -> None:
+        """As `server-models.cpp` answers: a stand-in for itself, or what the model's own process says."""
+        if "model" not in query:
+            self.reply({"role": "router", "model_path": "none", "default_generation_settings": {"n_ctx": 0}})
+            return
+        self.openai.is_loaded = self.openai.is_loaded or query.get("autoload") != ["false"]
+        if self.openai.is_loaded:
+            self.reply(self.openai.props or {})
+        else:
+            self.reply({"error": {"code": 400, "message": "model is not loaded"}}, 400)
 
     def do_POST(self) -> None:
         self.openai.paths.append(self.path)
@@ -130,6 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         with self.openai.lock:
+            self.openai.is_loaded = True
             self.openai.chats.append(body)
             broken = self.openai.broken > 0
             self.openai.broken -= broken
@@ -144,8 +181,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.openai.context_length and prompt > self.openai.context_length:
             reason = "the request exceeds the available context size, try increasing it"
             self.reply({"error": {"code": 400, "message": reason, "type": "exceed_context_size_error"}}, 400)
+        elif body.get("logprobs"):
+            self.reply({"choices": [{"index": 0, "logprobs": {"content": self.tokens(body)}}]})
         else:
             self.answer(body, text, prompt)
+
+    def tokens(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        last = body["messages"][-1]
+        likely = self.openai.likely(last["content"] if last["role"] == "assistant" else "")
+        told = [
+            {"token": token, "logprob": math.log(p), "bytes": list(token.encode())}
+            for token, p in sorted(likely.items(), key=lambda pair: -pair[1])
+        ]
+        return [{**told[0], "top_logprobs": told[: body["top_logprobs"]]}]
 
     def answer(self, body: dict[str, Any], text: str, prompt: int) -> None:
         words = text.split(" ")

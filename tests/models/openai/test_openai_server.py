@@ -73,6 +73,12 @@ def test_llama_cpp_server_gets_the_schema_in_its_own_form() -> None:
     assert server.chats[-1]["response_format"] == {"type": "json_object", "schema": {"type": "object"}}
 
 
+def test_any_json_is_sent_as_a_schema(server: OpenAIServer) -> None:
+    with opened(server) as model:
+        once(model, response_format={"type": "json_object"})
+    assert server.chats[-1]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
 def test_nothing_is_left_to_the_servers_defaults(server: OpenAIServer) -> None:
     settings = ModelSettings(max_tokens=77, top_k=5, top_p=0.5, min_p=0.1, seed=9, think=True)
     with opened(server, settings=settings) as model:
@@ -243,6 +249,64 @@ def test_another_model_under_the_same_name_is_noticed() -> None:
         server.props["model_path"] = "/models/other.gguf"
         with pytest.raises(RevisionMovedError, match="is now"):
             model.verify_revision()
+
+
+def test_an_answer_of_another_model_under_the_name_never_counts() -> None:
+    def restart(_body: dict[str, Any]) -> str:
+        server.props = {**PROPS, "model_path": "/models/other.gguf"}
+        return "other"
+
+    with OpenAIServer(props=dict(PROPS), answer=restart) as server, opened(server) as model:
+        with pytest.raises(RevisionMovedError, match="is now"):
+            once(model)
+        server.props, server.answer = dict(PROPS), None
+        assert once(model).text == '{"answer": "yes"}'
+
+
+def test_another_template_is_another_model() -> None:
+    with OpenAIServer(props=dict(PROPS)) as server, opened(server) as model:
+        server.props = {**PROPS, "chat_template": "{{ other }}"}
+        with pytest.raises(RevisionMovedError, match="another chat template"):
+            model.verify_revision()
+        with pytest.raises(RevisionMovedError, match="another chat template"):
+            once(model)
+
+
+META: dict[str, Any] = {"meta": {"n_params": 600_000_000, "size": 400_000_000, "n_ctx": 4096}}
+
+
+def test_a_router_loads_the_model_before_it_is_asked_what_it_is() -> None:
+    with OpenAIServer(is_router=True, entry=META, props=dict(PROPS)) as router, opened(router) as model:
+        assert router.is_loaded
+        assert model.context_length == 4096
+        assert model.revision.engine == "b6000"
+        assert once(model).text == '{"answer": "yes"}'
+        router.is_loaded = False  # for another model, as --models-max says
+        assert once(model).text == '{"answer": "yes"}'
+        model.verify_revision()
+    with OpenAIServer(entry=META, props=dict(PROPS)) as server, opened(server) as alone:
+        assert alone.revision == model.revision
+
+
+def test_a_routers_model_goes_by_its_other_names_too() -> None:
+    with OpenAIServer(is_router=True, entry=META, props=dict(PROPS)) as router:
+        with open_model(f"openai:{router.endpoint}#alias") as model:
+            assert model.revision.name == "qwen3"
+        router.props = {}
+        router.entry = {"meta": {"n_params": 600_000_000}}
+        with opened(router) as model:
+            assert model.context_length == 2048  # of the command line that the router shows
+
+
+def test_a_model_that_lm_studio_loads_when_it_is_wanted_has_its_context_then() -> None:
+    with OpenAIServer(is_lm_studio=True, owned_by="organization_owner") as server:
+        assert not server.is_loaded
+        with opened(server) as model:
+            assert model.context_length == 4096
+            before = len(server.chats)
+            server.is_loaded = False
+            once(model)
+        assert len(server.chats) == before + 1  # to look doesn't load it
 
 
 def test_two_servers_share_the_load_and_survive_the_loss_of_one() -> None:

@@ -110,6 +110,18 @@ def test_a_budget_in_the_middle_of_a_rules_test_keeps_only_what_passed(whole: Wh
     )
 
 
+def test_a_budget_for_the_test_split_alone_is_no_run(tmp_path: Path) -> None:
+    with desk_server() as server:
+        project = write_project(tmp_path, server.uri)
+        refused = promptgrad("run", project, "--max-calls", TEST_CALLS)
+        assert refused.returncode == 2
+        assert f"{TEST_CALLS} calls don't pay for more than the test split" in refused.stderr
+        assert "--max-calls" in refused.stderr
+        assert "promptgrad resume" not in refused.stdout + refused.stderr
+        assert server.calls == 0
+        assert last_events(project)[-1].summary.status == "error"  # type: ignore[union-attr]
+
+
 def test_a_budget_that_found_no_rule_leaves_the_test_split_sealed(whole: Whole, tmp_path: Path) -> None:
     budget = whole.calls_until(1) + TEST_CALLS - 1
     with desk_server() as server:

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.desk import Desk
 from tests.models.ollama.ollama_server import OllamaServer
 from tests.models.openai.openai_server import OpenAIServer
-from tests.promptgrad_tui.desk_project import last_events, promptgrad, result, write_project
+from tests.promptgrad_tui.desk_project import last_events, outcome, promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
 NAME = "qwen3:4b"
@@ -27,16 +27,11 @@ def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
         yield server
 
 
-def move_tag_after(server: OllamaServer, answers: int) -> None:
-    """Let the tag mean other weights once so many answers were given."""
-    usual: Callable[[dict[str, Any]], str] = server.default_answer  # type: ignore[assignment]
-
-    def answer(body: dict[str, Any]) -> str:
-        if len(server.chats) >= answers:
-            server.move_tag(NAME)
-        return usual(body)
-
-    server.default_answer = answer
+def move_tag_at(server: OllamaServer, number: int) -> None:
+    """Let the tag mean other weights, which know nothing of the desk, from one request on."""
+    right: Callable[[dict[str, Any]], str] = server.default_answer  # type: ignore[assignment]
+    server.before_chat = lambda chat: server.move_tag(NAME) if chat == number else None
+    server.default_answer = lambda body: right(body) if body["weights"] == "weights" else '{"queue": "?"}'
 
 
 def test_a_run_belongs_to_the_manifests_digest(tmp_path: Path, ollama: OllamaServer) -> None:
@@ -60,23 +55,34 @@ def test_a_run_belongs_to_the_manifests_digest(tmp_path: Path, ollama: OllamaSer
     assert ollama.models[0].digest[:12] in refused.stderr
 
 
-@pytest.mark.parametrize("answers", [3, 150])
-def test_a_tag_that_moves_during_a_run_costs_it_its_artifact(
-    tmp_path: Path, ollama: OllamaServer, answers: int
+@pytest.mark.parametrize("number", [3, 75, 150])
+def test_a_tag_that_moves_stops_a_run_which_goes_on_once_it_is_back(
+    tmp_path: Path, ollama: OllamaServer, number: int
 ) -> None:
-    write_project(tmp_path, f"ollama:{NAME}")
+    untouched = write_project(tmp_path / "untouched", f"ollama:{NAME}")
+    right = promptgrad("run", untouched, "--json")
+    project = write_project(tmp_path / "project", f"ollama:{NAME}")
     before = ollama.models[0].digest
-    move_tag_after(ollama, answers)
+    ollama.chats.clear()
+    move_tag_at(ollama, number)
 
-    done = promptgrad("run", tmp_path, "--json")
+    stopped = promptgrad("run", project, "--json")
 
-    assert len(ollama.chats) > answers
-    assert done.returncode != 0
-    assert f"was {before[:12]} and is now {ollama.models[0].digest[:12]}" in done.stderr
-    assert not (tmp_path / "artifacts").exists()
-    assert last_events(tmp_path)[-1].kind == "run_finished"
-    assert " error " in promptgrad("-C", tmp_path, "runs").stdout
-    assert promptgrad("-C", tmp_path, "resume", "last").returncode != 0
+    assert stopped.returncode == 3
+    assert f"was {before[:12]} and is now {ollama.models[0].digest[:12]}" in stopped.stderr
+    assert "resume" in stopped.stderr
+    assert number <= len(ollama.chats) < number + 16  # within one answer of each worker
+    assert not (project / "artifacts").exists()
+    assert last_events(project)[-1].kind == "run_finished"
+    assert " error " in promptgrad("-C", project, "runs").stdout
+    refused = promptgrad("-C", project, "resume", "last")
+    assert refused.returncode != 0
+    assert "Bring back the model as it was" in refused.stderr
+
+    ollama.move_tag(NAME, weights="weights")
+    resumed = promptgrad("-C", project, "resume", "last", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert outcome(result(resumed)) == outcome(result(right))
 
 
 def test_a_busy_server_costs_a_run_nothing_but_time(tmp_path: Path, ollama: OllamaServer) -> None:

@@ -1,0 +1,243 @@
+"""Data files as people have them: what each becomes, or the words of its error and what to do."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.ground.errors import DataError
+from engine.project.data import load_examples, load_split
+from engine.project.settings import load_project
+from engine.project.splits import Splits, load_splits
+
+TWO = [{"ticket": "late", "queue": "ship"}, {"ticket": "refund", "queue": "money"}]
+LONG = "x" * 200_000
+
+CSV_READ: dict[str, tuple[str | bytes, list[dict[str, Any]]]] = {
+    "pandas' index": (",ticket,queue\n0,late,ship\n1,refund,money\n", TWO),
+    "trailing commas": ("ticket,queue,,\nlate,ship,,\nrefund,money,,\n", TWO),
+    "empty cells after the last column": ("ticket,queue\nlate,ship,\nrefund,money,,\n", TWO),
+    "Excel's separator line": ("sep=;\r\nticket;queue\r\nlate;ship\r\nrefund;money\r\n", TWO),
+    "a separator that the header hardly has": ("sep=|\nticket|queue\nlate|ship\nrefund|money\n", TWO),
+    "bars": ("ticket|queue\nlate|ship\nrefund|money\n", TWO),
+    "UTF-16": ("ticket,queue\nlate,ship\nrefund,money\n".encode("utf-16"), TWO),
+    "UTF-16, big end first": (
+        b"\xfe\xff" + "ticket\tqueue\nlate\tship\nrefund\tmoney\n".encode("utf-16-be"),
+        TWO,
+    ),
+    "a header in the middle": ("ticket,queue\nlate,ship\nticket,queue\nrefund,money\n", TWO),
+    "text that looks like no number": ("ticket,queue\nNaN,null\n", [{"ticket": "NaN", "queue": "null"}]),
+    "a long text": (f"ticket,queue\n{LONG},ship\n", [{"ticket": LONG, "queue": "ship"}]),
+    "an index that is one's own": (
+        "n,ticket\n0,late\n1,refund\n",
+        [{"n": "0", "ticket": "late"}, {"n": "1", "ticket": "refund"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CSV_READ)
+def test_csv_is_read_as_it_was_meant(tmp_path: Path, name: str) -> None:
+    content, expected = CSV_READ[name]
+    path = tmp_path / "a.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert [example.values for example in load_examples(path)] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "line"), [("sep=;\nticket;queue\nlate;ship\n", 3), ("ticket,queue\n\n\nlate,ship\n", 4)]
+)
+def test_lines_are_those_of_the_file(tmp_path: Path, content: str, line: int) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    assert [example.line for example in load_examples(tmp_path / "a.csv")] == [line]
+
+
+REFUSED = {
+    "a column without a name": (
+        "a.csv",
+        ",ticket\nx,late\n",
+        "line 1: the header names the column '' without a name",
+        "Give each column its own name",
+    ),
+    "too many columns": (
+        "a.csv",
+        "a,b\n1,2,3\n",
+        "line 2: 3 columns where the header has 2",
+        "double quotes",
+    ),
+    "a broken YAML": ("a.yaml", "- a: 1\n- b: [\n", "line 3: not YAML", "Correct the line"),
+    "a YAML that is no list": (
+        "a.yaml",
+        "a: 1\n",
+        "isn't a list of examples",
+        "each example begins with a dash",
+    ),
+    "an unknown ending": ("a.docx", "x", "has an unknown suffix", ".xlsx"),
+    "no file for a pattern": ("b/*.csv", None, "No file fits", "pattern"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_names_the_fix(tmp_path: Path, name: str) -> None:
+    file, content, said, fix = REFUSED[name]
+    if content is not None:
+        (tmp_path / file).write_text(content)
+    with pytest.raises(DataError) as error:
+        write_project(tmp_path, file)
+    assert said in error.value.message
+    assert fix in error.value.hint
+
+
+def test_yaml_is_read_with_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "# mine\n- ticket: late\n  when: 2026-01-02\n\n- ticket: [1, 2.5, null]\n"
+    )
+    found = [(example.line, example.values) for example in load_examples(tmp_path / "a.yaml")]
+    assert found == [(2, {"ticket": "late", "when": "2026-01-02"}), (5, {"ticket": [1, 2.5, None]})]
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("- ticket: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(DataError, match="line 1: not YAML: could not determine a constructor"):
+        load_examples(tmp_path / "a.yaml")
+
+
+def test_a_workbook_is_read_from_its_first_sheet(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (
+        ["ticket", "queue", None, "when"],
+        ["late", 7, "note", datetime.date(2026, 1, 2)],
+        [None] * 4,
+    ):
+        book.active.append(row)
+    book.create_sheet("other").append(["nothing"])
+    book.save(tmp_path / "a.xlsx")
+    [example] = load_examples(tmp_path / "a.xlsx")
+    assert (example.line, example.values) == (
+        2,
+        {"ticket": "late", "queue": 7, "when": "2026-01-02T00:00:00"},
+    )
+
+
+def write_project(root: Path, train: str, fields: str = "", slice_field: str = "") -> Splits:
+    """Load the splits of a project whose other splits are fine."""
+    for split in ("validation", "test"):
+        lines = (json.dumps({"ticket": f"{split} {n}", "queue": "ship"}) for n in range(2))
+        (root / f"{split}.jsonl").write_text("\n".join(lines))
+    sliced = f'slice = "{slice_field}"\n' if slice_field else ""
+    (root / "promptgrad.toml").write_text(
+        '[program]\nsignature = "ticket -> queue"\n[metric]\nkind = "exact_match"\nfield = "queue"\n'
+        f'[model]\ntask = "demo"\n[data]\ntrain = {json.dumps(train)}\nvalidation = "validation.jsonl"\n'
+        f'test = "test.jsonl"\n{sliced}[data.fields]\n{fields}\n'
+    )
+    project = load_project(root)
+    if fields:  # the other splits are written under the program's names, which hold too
+        assert load_split(project, "test.jsonl")[0].values["queue"] == "ship"
+    return load_splits(project, ["ticket"], ["queue"])
+
+
+SOURCES = {
+    "another name": (
+        {"Customer message": "late", "Team": "ship"},
+        'ticket = "Customer message"\nqueue = "Team"',
+    ),
+    "a path": (
+        {"inputs": {"text": "late"}, "outputs": {"label": "ship"}},
+        'ticket = "inputs.text"\nqueue = "outputs.label"',
+    ),
+    "a place in a list": (
+        {"vars": {"t": "late"}, "assert": [{"value": "ship"}]},
+        'ticket = "vars.t"\nqueue = "assert.0.value"',
+    ),
+    "a name with dots": ({"a.b": "late", "queue": "ship"}, 'ticket = "a.b"'),
+    "a constant": ({"ticket": "late"}, 'queue = "=ship"'),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_fields_are_read_from_where_they_are(tmp_path: Path, name: str) -> None:
+    values, fields = SOURCES[name]
+    (tmp_path / "train.jsonl").write_text(json.dumps(values))
+    [example] = write_project(tmp_path, "train.jsonl", fields).train
+    assert (example.values["ticket"], example.values["queue"]) == ("late", "ship")
+
+
+NEIGHBOURS = {
+    "promptfoo": (
+        {"vars": {"ticket": "late"}, "assert": [{"type": "equals", "value": "ship"}]},
+        'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "assert.0.value"',
+    ),
+    "promptfoo's CSV": (
+        {"ticket": "late", "__expected": "ship"},
+        'promptfoo test: under [data.fields] write queue = "__expected"',
+    ),
+    "LangSmith": (
+        {"inputs": {"question": "late"}, "outputs": {"answer": "ship"}},
+        'a LangSmith dataset: under [data.fields] write ticket = "inputs.question" and '
+        'queue = "outputs.answer"',
+    ),
+    "Langfuse": (
+        {"input": "late", "expectedOutput": "ship", "metadata": {}},
+        'Langfuse dataset: under [data.fields] write ticket = "input" and queue = "expectedOutput"',
+    ),
+    "Opik": (
+        {"id": "1", "data": {"input": "late", "expected_output": "ship"}},
+        'Opik dataset: under [data.fields] write ticket = "data.input" and queue = "data.expected_output"',
+    ),
+    "another case": (
+        {"Ticket": "late", "'queue'": "ship"},
+        """under [data.fields] write ticket = "Ticket" and queue = "'queue'\"""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEIGHBOURS)
+def test_datasets_of_other_tools_are_recognised_and_never_guessed(tmp_path: Path, name: str) -> None:
+    values, advice = NEIGHBOURS[name]
+    (tmp_path / "train.jsonl").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is missing") as error:
+        write_project(tmp_path, "train.jsonl")
+    assert advice.casefold() in error.value.hint.casefold()
+    told = error.value.hint.partition("write ")[2].rstrip(".").replace(" and ", "\n")
+    [example] = write_project(tmp_path, "train.jsonl", told).train  # what it says works
+    assert (example.values["ticket"], example.values["queue"]) == ("late", "ship")
+
+
+@pytest.mark.parametrize("train", ["a.jsonl, b.csv", "[ab].*", "sub/../a.jsonl,b.csv"])
+def test_a_split_may_be_several_files(tmp_path: Path, train: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.jsonl").write_text(json.dumps({"ticket": "late", "queue": "ship"}))
+    (tmp_path / "b.csv").write_text("ticket,queue\nrefund,money\n")
+    found = write_project(tmp_path, train).train
+    assert [example.values for example in found] == TWO
+    assert [example.file.name for example in found] == ["a.jsonl", "b.csv"]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "a,[1].jsonl").write_text(json.dumps(TWO[0]))
+    assert len(write_project(tmp_path, "a,[1].jsonl").train) == 1
+
+
+def test_a_column_of_bytes_is_refused_only_where_it_is_needed(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [
+        {
+            "ticket": "late",
+            "queue": "ship",
+            "scan": b"\x00",
+            "score": float("nan"),
+            "took": datetime.timedelta(1),
+        }
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    [example] = write_project(tmp_path, "a.parquet").train
+    assert example.values == {"ticket": "late", "queue": "ship"}
+    for field, kind in (("scan", "bytes"), ("score", "nan"), ("took", "timedelta")):
+        with pytest.raises(DataError, match=f"the field 'queue' holds {kind}"):
+            write_project(tmp_path, "a.parquet", f'queue = "{field}"')
