@@ -40,7 +40,8 @@ def judging(judge: Judge | None) -> Iterator[None]:
         return
     token = _current.set(judge)
     try:
-        with dspy.context(lm=judge.lm, adapter=dspy.JSONAdapter(), trace=None):
+        adapter = dspy.settings.adapter or dspy.JSONAdapter()
+        with dspy.context(lm=judge.lm, adapter=adapter, trace=None):
             yield
     finally:
         _current.reset(token)
