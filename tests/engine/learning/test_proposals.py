@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+import dspy
 import pytest
-from engine.learning.demonstration_draws import balanced_draw, fitting, labelled
 
-from engine.learning.answers import AnswerSpace
+from engine.learning.answers import AnswerSpace, answer_space
+from engine.learning.demonstrations.draws import balanced_draw, fitting, labelled
 from engine.learning.proposals.choice import chosen_sources
 from engine.learning.proposals.contrast import ContrastSource, telling_words
 from engine.learning.proposals.refinement import RefinementSource
