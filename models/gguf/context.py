@@ -20,7 +20,7 @@ import numpy as np
 
 from models.errors import ModelFileError, ModelMemoryError
 from models.gguf.library import Logits, NativeModel, pointer_to
-from models.gguf.scheduling.prefix_tree import Tokens
+from models.gguf.prefix_tree import Tokens
 
 ABORTED = 2
 CELLS_BETWEEN = 64

@@ -14,9 +14,9 @@ from dspy.clients.engines.base import validate_request
 from models.errors import ChatTemplateError
 from models.gguf.grammar import Thinking, grammar_for
 from models.gguf.library import NativeModel
+from models.gguf.prefix_tree import Tokens
 from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
 from models.gguf.scheduling.jump import Jump, jump_for
-from models.gguf.scheduling.prefix_tree import Tokens
 from models.gguf.scheduling.request import Completion, Generation, TokenChoice
 from models.gguf.scheduling.scheduler import Scheduler
 from models.gguf.thinking import TextSplitter, split_thinking

@@ -18,7 +18,7 @@ from dspy import lm15
 
 from models.errors import ModelFileError
 from models.gguf import amx, native_log
-from models.gguf.scheduling.prefix_tree import Tokens
+from models.gguf.prefix_tree import Tokens
 
 Logits = npt.NDArray[np.float32]
 

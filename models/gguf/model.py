@@ -20,10 +20,10 @@ from models.gguf.engine import AsyncGGUFEngine, GGUFEngine, room_for_answer
 from models.gguf.library import NativeModel
 from models.gguf.numerics import numerics_of
 from models.gguf.passing_thread import in_passing_thread
+from models.gguf.prefix_tree import Tokens, common_prefix
 from models.gguf.quoting import Quoting, unsealed
 from models.gguf.rows import row_quantum
 from models.gguf.sampling import Sampling
-from models.gguf.scheduling.prefix_tree import Tokens, common_prefix
 from models.gguf.scheduling.prompt_cache import PromptCache
 from models.gguf.scheduling.scheduler import Scheduler, Statistics
 from models.gguf.scheduling.scoring import Scoring

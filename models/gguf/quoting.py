@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.gguf.library import NativeModel
-from models.gguf.scheduling.prefix_tree import Tokens
+from models.gguf.prefix_tree import Tokens
 
 _SEAL = "70531926408275913648"
 """Digits, which no template trims, escapes, splits at or writes in capitals."""

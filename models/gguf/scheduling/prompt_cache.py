@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from models.gguf.context import NativeContext
-from models.gguf.scheduling.prefix_tree import Match, PrefixTree, Trim
+from models.gguf.prefix_tree import Match, PrefixTree, Trim
 from models.gguf.scheduling.request import Request
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from models.cancelled import RequestCancelledError
 from models.gguf.library import Logits, NativeModel
+from models.gguf.prefix_tree import Node, Tokens
 from models.gguf.sampling import Candidates, TokenSampler, log_probabilities
-from models.gguf.scheduling.prefix_tree import Node, Tokens
 
 FinishReason = Literal["stop", "length"]
 

@@ -15,8 +15,8 @@ from dspy import lm15
 from models.cancelled import RequestCancelledError
 from models.gguf.context import ABORTED, NativeContext
 from models.gguf.library import Logits, NativeModel
+from models.gguf.prefix_tree import Match
 from models.gguf.sampling import Candidates
-from models.gguf.scheduling.prefix_tree import Match
 from models.gguf.scheduling.prompt_cache import PromptCache
 from models.gguf.scheduling.request import Generation, Request
 from models.gguf.scheduling.snapshot_cache import SnapshotCache

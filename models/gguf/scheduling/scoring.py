@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.gguf.library import Logits
+from models.gguf.prefix_tree import Tokens
 from models.gguf.sampling import Candidates, log_probabilities
-from models.gguf.scheduling.prefix_tree import Tokens
 from models.gguf.scheduling.request import Request
 
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from models.gguf.context import NativeContext
-from models.gguf.scheduling.prefix_tree import Match, PrefixTree, Tokens, common_prefix
+from models.gguf.prefix_tree import Match, PrefixTree, Tokens, common_prefix
 from models.gguf.scheduling.request import Request
 
 _REMEMBERED = 64

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.gguf.scheduling.prefix_tree import Node, PrefixTree, Tokens, Trim
+from models.gguf.prefix_tree import Node, PrefixTree, Tokens, Trim
 
 
 @dataclass
