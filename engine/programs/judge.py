@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import dspy
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.ground.errors import MetricError
+
+if TYPE_CHECKING:
+    import dspy
 
 
 class LikelihoodScorer(Protocol):
@@ -38,6 +39,8 @@ def judging(judge: Judge | None) -> Iterator[None]:
     if judge is None:
         yield
         return
+    import dspy
+
     token = _current.set(judge)
     try:
         adapter = dspy.settings.adapter or dspy.JSONAdapter()
@@ -53,6 +56,8 @@ def current_judge() -> Judge:
     Raises:
         MetricError: no judge is at hand, as while a project is checked.
     """
+    import dspy
+
     judge = _current.get()
     if judge is not None:
         return judge
