@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from engine.learning.rollouts import Item
+from engine.programs.formatting import as_text
 from engine.programs.program import FrozenProgram
 
 _MOST_ANSWERS = 24
+_MOST_SIGNS = 10
+"""Letters or numbers that may be labels; more of them are values of their own."""
+_WORD = re.compile(r"[^\W\d_]{2}")
 _FEWEST_EXAMPLES = 2.0
 """Answers count as labels from this mean number of training examples per answer."""
 
@@ -27,6 +32,11 @@ class AnswerSpace:
     values: tuple[Any, ...]
     is_closed: bool
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the answers are names that mean the same everywhere: "fraud", and not "(A)" or "3"."""
+        return self.is_closed and all(_WORD.search(as_text(value)) for value in self.values)
+
     def expected(self, item: Item) -> Any:
         """Return the expected answer of an example."""
         return item.values.get(self.field)
@@ -40,16 +50,17 @@ class AnswerSpace:
 
 
 def answer_space(program: FrozenProgram, train: Sequence[Item]) -> AnswerSpace | None:
-    """Return the expected answers in the training examples; None if no output field is labelled.
+    """Return the answers that the training examples ask for; None where no output field is labelled.
 
-    If several outputs are, the last predictor's last one counts: the others lead to it.
+    Where several outputs are, one with few values comes first, then the last: the others lead to it.
     """
-    for name in reversed(program.predictors):
-        for field, info in reversed(list(program.signature(name).output_fields.items())):
-            labelled = [item for item in train if item.values.get(field) is not None]
-            if len(labelled) == len(train):
-                return _space(name, field, info.annotation, [item.values[field] for item in train])
-    return None
+    found = [
+        _space(name, field, info.annotation, [item.values[field] for item in train])
+        for name in reversed(program.predictors)
+        for field, info in reversed(list(program.signature(name).output_fields.items()))
+        if train and all(item.values.get(field) is not None for item in train)
+    ]
+    return next((space for space in found if space.is_closed), found[0] if found else None)
 
 
 def _space(predictor: str, field: str, annotation: Any, expected: Sequence[Any]) -> AnswerSpace:
@@ -58,5 +69,6 @@ def _space(predictor: str, field: str, annotation: Any, expected: Sequence[Any])
     if not all(isinstance(value, str | int | bool) for value in expected):
         return AnswerSpace(predictor, field, (), is_closed=False)
     counts = Counter(expected)
-    few = 2 <= len(counts) <= _MOST_ANSWERS and len(expected) >= _FEWEST_EXAMPLES * len(counts)
+    most = _MOST_ANSWERS if any(_WORD.search(as_text(value)) for value in counts) else _MOST_SIGNS
+    few = 2 <= len(counts) <= most and len(expected) >= _FEWEST_EXAMPLES * len(counts)
     return AnswerSpace(predictor, field, tuple(sorted(counts, key=str)) if few else (), is_closed=few)

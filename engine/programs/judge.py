@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import dspy
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.ground.errors import MetricError
+
+if TYPE_CHECKING:
+    import dspy
 
 
 class LikelihoodScorer(Protocol):
@@ -38,9 +39,12 @@ def judging(judge: Judge | None) -> Iterator[None]:
     if judge is None:
         yield
         return
+    import dspy
+
     token = _current.set(judge)
     try:
-        with dspy.context(lm=judge.lm, adapter=dspy.JSONAdapter(), trace=None):
+        adapter = dspy.settings.adapter or dspy.JSONAdapter()
+        with dspy.context(lm=judge.lm, adapter=adapter, trace=None):
             yield
     finally:
         _current.reset(token)
@@ -52,6 +56,8 @@ def current_judge() -> Judge:
     Raises:
         MetricError: no judge is at hand, as while a project is checked.
     """
+    import dspy
+
     judge = _current.get()
     if judge is not None:
         return judge

@@ -15,12 +15,14 @@ from models.errors import ChatTemplateError
 from models.gguf.grammar import Thinking, grammar_for
 from models.gguf.library import NativeModel
 from models.gguf.prefix_tree import Tokens
-from models.gguf.request import Completion, Generation, TokenChoice
 from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
-from models.gguf.scheduler import Scheduler
+from models.gguf.scheduling.jump import Jump, jump_for
+from models.gguf.scheduling.request import Completion, Generation, TokenChoice
+from models.gguf.scheduling.scheduler import Scheduler
 from models.gguf.thinking import TextSplitter, split_thinking
 
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
+_JUMPS_KEPT = 64
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
 
 
@@ -64,6 +66,7 @@ class GGUFEngine:
         self._context_length = context_length
         self._thinking = thinking
         self._grammars = GrammarCache(model)
+        self._jumps: dict[str, Jump | None] = {}
 
     def complete(self, request: lm15.Request) -> lm15.Response:
         """Generate an answer.
@@ -133,8 +136,19 @@ class GGUFEngine:
             stop=config.stop,
             logprobs=config.logprobs,
             on_text=on_text,
+            guess=self._jump(gbnf, config.response_format) if gbnf and not thinks else None,
         )
         return generation, thinks
+
+    def _jump(self, gbnf: str, response_format: Mapping[str, Any] | None) -> Jump | None:
+        """Return what guesses the fixed parts of such answers, where steps can be taken back."""
+        if self._model.keeps_state:
+            return None
+        if gbnf not in self._jumps:
+            if len(self._jumps) >= _JUMPS_KEPT:
+                self._jumps.clear()
+            self._jumps[gbnf] = jump_for(response_format, lambda text: self._model.tokenize(text).tolist())
+        return self._jumps[gbnf]
 
     def _sampling_of(self, config: lm15.Config) -> Sampling:
         """Return the model's sampling with what the request sets itself."""

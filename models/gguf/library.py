@@ -1,4 +1,4 @@
-"""A thin, typed layer over llama.cpp's C interface: a model's file, and a context that evaluates tokens."""
+"""A thin, typed layer over llama.cpp's C interface: a model's file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from dspy import lm15
 
-from models.errors import ModelFileError, ModelMemoryError
+from models.errors import ModelFileError
 from models.gguf import amx, native_log
 from models.gguf.prefix_tree import Tokens
 
 Logits = npt.NDArray[np.float32]
-
-ABORTED = 2
-NO_ROOM = 1
-
-# The package's own binding returns a pointer object; an address costs a fifth of that on every step.
-_get_logits = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", llama._lib))
-
-# llama.cpp asks "abort?" before each operation, from its own thread. A Python callback would take the GIL
-# thousands of times a second. The C function strlen gives the same answer for a buffer that holds "" or "x".
-_strlen = ctypes.cast(ctypes.CDLL(None if hasattr(ctypes, "pythonapi") else "msvcrt").strlen, ctypes.c_void_p)
-_abort_callback = ctypes.cast(_strlen, llama.ggml_abort_callback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +129,7 @@ class NativeModel:
         data = text.encode()
         room = len(data) + 8
         buffer = np.empty(room, np.int32)
-        pointer = _pointer(buffer, llama.llama_token)
+        pointer = pointer_to(buffer, llama.llama_token)
         with self.in_use():
             count = llama.llama_tokenize(self.vocab, data, len(data), pointer, room, False, special)
         return buffer[:count].copy()
@@ -163,7 +152,7 @@ class NativeModel:
         return bool(llama.llama_model_is_recurrent(self.handle) or llama.llama_model_is_hybrid(self.handle))
 
     def kv_bytes_per_token(self) -> int:
-        """Return what one evaluated token takes in memory, with 16-bit keys and values."""
+        """Return what one evaluated token takes in memory: keys and values have 16 bits."""
         layers = llama.llama_model_n_layer(self.handle)
         heads = llama.llama_model_n_head(self.handle) or 1
         kv_heads = llama.llama_model_n_head_kv(self.handle) or heads
@@ -211,165 +200,6 @@ class NativeModel:
             size = -length
 
 
-class Batch:
-    """Tokens for one step, in buffers that are made once."""
-
-    def __init__(self, capacity: int, *, twins: int = 0) -> None:
-        self.capacity = capacity
-        self.tokens = np.zeros(capacity, np.int32)
-        self.positions = np.zeros(capacity, np.int32)
-        self._owners = np.zeros((capacity, 2), np.int32)
-        self.sequences = self._owners[:, 0]
-        self.outputs = np.zeros(capacity, np.int8)
-        self._twins = twins
-        self._counts = np.full(capacity, 2 if twins else 1, np.int32)
-        self._pointers = self._owners.ctypes.data + 8 * np.arange(capacity, dtype=np.uintp)
-        self.native = llama.llama_batch(
-            n_tokens=0,
-            token=_pointer(self.tokens, llama.llama_token),
-            embd=None,
-            pos=_pointer(self.positions, llama.llama_pos),
-            n_seq_id=_pointer(self._counts, ctypes.c_int32),
-            seq_id=_pointer(self._pointers, ctypes.POINTER(llama.llama_seq_id)),
-            logits=_pointer(self.outputs, ctypes.c_int8),
-        )
-
-    def take(self, count: int) -> Any:
-        """Return the first tokens as llama.cpp takes them."""
-        if self._twins:
-            self._owners[:count, 1] = self._owners[:count, 0] + self._twins
-        self.native.n_tokens = count
-        return self.native
-
-
-def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
+def pointer_to(array: npt.NDArray[Any], kind: Any) -> Any:
     """Return an array's memory as a C pointer; the array must outlive it."""
     return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
-
-
-class NativeContext:
-    """Evaluates batches over one KV cache; used by one thread at a time, except `abort`.
-
-    llama.cpp gives away a cell that one sequence alone holds once it has left that sequence's sliding window,
-    though a prompt that shares an earlier part still needs it. So where a model has such a window, each
-    sequence has a twin which holds the same cells.
-    """
-
-    def __init__(
-        self, model: NativeModel, *, cells: int, sequences: int, batch_size: int, threads: int
-    ) -> None:
-        params = llama.llama_context_default_params()
-        params.n_ctx = cells
-        self._twins = sequences if model.has_window and not model.keeps_state else 0
-        params.n_seq_max = sequences + self._twins
-        params.n_batch = max(batch_size, params.n_seq_max)
-        params.n_ubatch = min(params.n_batch, 512)
-        params.n_threads = params.n_threads_batch = self._threads = threads
-        params.kv_unified = True
-        params.swa_full = True
-        params.no_perf = True
-        self._abort = ctypes.create_string_buffer(2)
-        params.abort_callback = _abort_callback
-        params.abort_callback_data = ctypes.addressof(self._abort)
-        self.handle = llama.llama_init_from_model(model.handle, params)
-        if not self.handle:
-            raise ModelMemoryError(
-                f"llama.cpp can't make a context of {cells:,} tokens.",
-                hint="Set a smaller `context_length` under [model], or close other programs.",
-            )
-        self.memory = llama.llama_get_memory(self.handle)
-        self.batch = Batch(batch_size, twins=self._twins)
-        self._n_vocab = model.n_vocab
-
-    def use_threads(self, threads: int) -> None:
-        """Let the next steps have so many threads."""
-        if threads != self._threads:
-            self._threads = threads
-            llama.llama_set_n_threads(self.handle, threads, threads)
-
-    def decode(self, count: int) -> int:
-        """Evaluate the first tokens of the batch; 0, NO_ROOM, ABORTED, or below 0 for a fatal error."""
-        return int(llama.llama_decode(self.handle, self.batch.take(count)))
-
-    def logits(self, rows: int) -> Logits:
-        """Return the last step's outputs in the batch's order, valid until the next step."""
-        address = _get_logits(self.handle)
-        buffer = (ctypes.c_float * (rows * self._n_vocab)).from_address(address)
-        return np.ctypeslib.as_array(buffer).reshape(rows, self._n_vocab)
-
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Let `target` share the first positions of `source`; no data moves."""
-        llama.llama_memory_seq_cp(self.memory, source, target, 0, length)
-        if self._twins:
-            llama.llama_memory_seq_cp(self.memory, source, target + self._twins, 0, length)
-
-    def cut(self, sequence: int, length: int) -> bool:
-        """Forget what a sequence has from position `length` on; False if this model's memory can't."""
-        begin = length if length else -1
-        if self._twins:
-            llama.llama_memory_seq_rm(self.memory, sequence + self._twins, begin, -1)
-        return bool(llama.llama_memory_seq_rm(self.memory, sequence, begin, -1))
-
-    def shares_beginnings(self) -> bool:
-        """Try whether a sequence can go on from the middle of another one; the cache is empty afterwards.
-
-        Recurrent memory can't be cut, whatever a model's name says, and its state can't be copied in part.
-        """
-        tokens = np.arange(4, dtype=np.int32) % self._n_vocab
-        whole = self._evaluate(tokens, 0, sequence=0)
-        self.copy(0, 1, 2)
-        held = llama.llama_memory_seq_pos_max(self.memory, 1)
-        continued = self._evaluate(tokens[2:], 2, sequence=1) if held == 1 else None
-        shares = (
-            continued is not None
-            and _are_close(whole, continued)
-            and self.cut(0, 2)
-            and llama.llama_memory_seq_pos_max(self.memory, 0) == 1
-        )
-        llama.llama_memory_clear(self.memory, True)
-        return bool(shares)
-
-    def copies_states(self) -> bool:
-        """Try whether a whole sequence and its copy go on independently; the cache is empty afterwards."""
-        tokens = np.arange(4, dtype=np.int32) % self._n_vocab
-        whole = self._evaluate(tokens, 0, sequence=0)
-        llama.llama_memory_clear(self.memory, True)
-        self._evaluate(tokens[:2], 0, sequence=0)
-        self.copy(0, 1, 2)
-        continued = [self._evaluate(tokens[2:], 2, sequence=sequence) for sequence in (1, 0)]
-        llama.llama_memory_clear(self.memory, True)
-        return all(_are_close(whole, logits) for logits in continued)
-
-    def bytes_of(self, tokens: int) -> int:
-        """Return what a sequence of so many tokens takes in memory; the cache is empty afterwards."""
-        self._evaluate(np.zeros(tokens, np.int32), 0, sequence=0)
-        size = int(llama.llama_state_seq_get_size(self.handle, 0))
-        llama.llama_memory_clear(self.memory, True)
-        return size
-
-    def _evaluate(self, tokens: Tokens, start: int, *, sequence: int) -> Logits:
-        """Evaluate a few tokens and return the logits after the last one."""
-        count, batch = len(tokens), self.batch
-        batch.tokens[:count] = tokens
-        batch.positions[:count] = range(start, start + count)
-        batch.sequences[:count] = sequence
-        batch.outputs[:count] = 0
-        batch.outputs[count - 1] = 1
-        if self.decode(count) != 0:
-            raise ModelFileError("The model can't evaluate a few tokens.", hint="The log may say why.")
-        return np.array(self.logits(1)[0])
-
-    def abort(self, wanted: bool) -> None:
-        """Make the step that is running, and any after it, end at once; from any thread."""
-        self._abort[0] = b"x" if wanted else b"\0"
-
-    def close(self) -> None:
-        """Free the KV cache."""
-        if self.handle:
-            llama.llama_free(self.handle)
-            self.handle = None
-
-
-def _are_close(left: Logits, right: Logits) -> bool:
-    """Whether two rows are the same but for the order of sums."""
-    return bool(np.allclose(left, right, atol=0.02 * float(np.ptp(left))))

@@ -15,16 +15,19 @@ from dspy import lm15
 
 from models.errors import ModelNotFoundError, RevisionMovedError
 from models.gguf import native_log
+from models.gguf.context import CELLS_BETWEEN, NativeContext
 from models.gguf.engine import AsyncGGUFEngine, GGUFEngine, room_for_answer
-from models.gguf.library import NativeContext, NativeModel
+from models.gguf.library import NativeModel
+from models.gguf.numerics import numerics_of
 from models.gguf.passing_thread import in_passing_thread
 from models.gguf.prefix_tree import Tokens, common_prefix
-from models.gguf.prompt_cache import PromptCache
 from models.gguf.quoting import Quoting, unsealed
-from models.gguf.request import Scoring
+from models.gguf.rows import row_quantum
 from models.gguf.sampling import Sampling
-from models.gguf.scheduler import Scheduler, Statistics
-from models.gguf.snapshot_cache import SnapshotCache
+from models.gguf.scheduling.prompt_cache import PromptCache
+from models.gguf.scheduling.scheduler import Scheduler, Statistics
+from models.gguf.scheduling.scoring import Scoring
+from models.gguf.scheduling.snapshot_cache import SnapshotCache
 from models.gguf.template import ChatTemplate, thinking_switches
 from models.gguf.thread_choice import ThreadChoice
 from models.gguf.tuning import tuned
@@ -33,13 +36,13 @@ from models.settings import ModelSettings
 if TYPE_CHECKING:
     from engine.ground.revision import ModelRevision
 
+Messages = Sequence[Mapping[str, Any]]
+
 _LONGEST_CONTEXT = 8192
-_MOST_SEQUENCES = 256
-"""What llama.cpp can tell apart."""
-_FEWEST_SEQUENCES = 2
-_IDLE_SEQUENCES = 32
+_IDLE_SEQUENCES = 8
 """Sequences, besides one for each request, that hold prompts for later ones."""
-_CELLS_PER_SEQUENCE = 1024
+_USUAL_CELLS = 2048
+"""Tokens that each sequence has room for until a request needs more."""
 _MEGABYTE = 2**20
 
 
@@ -103,11 +106,11 @@ class GGUFModel:
         """Return how many tokens a text has."""
         return len(self._model.tokenize(text))
 
-    def count_prompt_tokens(self, messages: Sequence[Mapping[str, Any]]) -> int:
+    def count_prompt_tokens(self, messages: Messages) -> int:
         """Return how many tokens messages have once the chat template is around them."""
         return len(self._prompt_tokens(messages)[0])
 
-    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def render(self, messages: Messages) -> str:
         """Return the exact text that the model reads for these messages.
 
         Raises:
@@ -115,31 +118,42 @@ class GGUFModel:
         """
         return unsealed(self._sealed(messages))
 
-    def score(self, prompt: str | Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
+    def score(
+        self, prompt: str | Messages, continuations: Sequence[str], *, among: bool = False
+    ) -> list[float]:
         """Return the log-probability of each continuation of a prompt; nothing is generated.
 
-        The prompt is evaluated once for all continuations. In a prompt that is text each special token counts
-        as such; in messages and continuations none does.
+        What continuations share is evaluated once. With `among` the answer is taken to be one of them, as
+        where a schema allows no other: each token competes with those that the others have at its place, the
+        probabilities add up to 1, and only the places where continuations part are evaluated. In a prompt
+        that is text each special token counts as such; in messages and continuations none does.
 
         Raises:
             ContextLengthError: a continuation doesn't fit behind the prompt.
             InvalidRequestError: the prompt is empty, or has no token before what continues it.
             RequestCancelledError: `cancel` was called meanwhile.
         """
-        text = prompt if isinstance(prompt, str) else self._sealed(prompt)
-        whole = [self._tokenize(text + self._quoting.sealed(continuation)) for continuation in continuations]
-        # The last token of a prompt may merge with what follows: score from where all agree with the prompt.
-        own = self._tokenize(text)
-        start = min((common_prefix(own, tokens) for tokens in whole), default=0)
-        for tokens in whole:
-            room_for_answer(len(tokens) - 1, self.context_length)
-        if not whole:
-            return []
-        if start == 0:
-            raise lm15.InvalidRequestError(
-                "A continuation has no log-probability without a prompt; give one that has at least a word."
-            )
-        return self._score(own[:start], [tokens[start:].astype(np.int64) for tokens in whole])
+        return self.score_all([prompt], [continuations], among=among)[0]
+
+    def score_all(
+        self,
+        prompts: Sequence[str | Messages],
+        continuations: Sequence[Sequence[str]],
+        *,
+        among: bool = False,
+    ) -> list[list[float]]:
+        """Return what `score` would for each prompt and its continuations, in few wide steps.
+
+        Raises: as `score` does.
+        """
+        asked = [
+            self._scorings(prompt, texts, among) for prompt, texts in zip(prompts, continuations, strict=True)
+        ]
+        found = iter(self._wait([scoring for group in asked for scoring in group if scoring.is_open]))
+        return [
+            [score for scoring in group for score in (next(found) if scoring.is_open else scoring.settled())]
+            for group in asked
+        ]
 
     def cancel(self) -> None:
         """End every request; their callers get `RequestCancelledError` within a second."""
@@ -200,30 +214,34 @@ class GGUFModel:
     def _start_scheduler(self, settings: ModelSettings) -> Scheduler:
         usual = tuned(self._model, self._path)
         sequences = settings.sequences or usual.sequences
-        memory = settings.kv_memory * _MEGABYTE if settings.kv_memory else psutil.virtual_memory().total // 8
-        most = _MOST_SEQUENCES // 2 if self._model.has_window else _MOST_SEQUENCES
-        held = min(2 * sequences + _IDLE_SEQUENCES, most, settings.batch_size)
-        per_token, per_sequence = self._bytes_per_token_and_sequence()
-        if per_sequence:
-            held = max(_FEWEST_SEQUENCES, min(held, memory // 2 // per_sequence))
-        wanted = self.context_length + sequences * min(self.context_length, _CELLS_PER_SEQUENCE)
-        affordable = max(memory - held * per_sequence, 0) // per_token if per_token else wanted
-        cells = max(self.context_length, min(affordable, wanted))
         threads = settings.threads or usual.threads
+        memory = settings.kv_memory * _MEGABYTE if settings.kv_memory else psutil.virtual_memory().total // 8
+        per_token, per_sequence = self._bytes_per_token_and_sequence()
+
+        def sizes(needed: int) -> tuple[int, int]:
+            """Return how many cells how many sequences have where a request needs so many."""
+            cells = _USUAL_CELLS
+            while cells < needed:
+                cells *= 2
+            cells = min(cells, self.context_length)
+            affordable = memory // max(1, per_token * (cells + CELLS_BETWEEN) + per_sequence)
+            return cells, max(1, min(sequences + _IDLE_SEQUENCES, affordable))
+
+        cells, held = sizes(1)
         self._context = NativeContext(
-            self._model,
-            cells=cells,
-            sequences=held,
-            batch_size=settings.batch_size,
-            threads=threads,
+            self._model, cells=cells, sequences=held, batch_size=settings.batch_size, threads=threads
         )
-        cache = self._make_cache(cells, held)
+        quantum = None
+        if self._context.one_kernel and not self._model.keeps_state:
+            quantum = row_quantum(self._model, self._path, threads)
+        self.numerics = numerics_of(self._model, self._context, quantum)
         return Scheduler(
             self._model,
             self._context,
-            cache,
-            sequences=min(sequences, held),
-            mixes=self._model.on_gpu,
+            self._make_cache(),
+            sequences=sequences,
+            quantum=None if self._model.keeps_state else quantum or 1,
+            sizes=sizes,
             threads=None if settings.threads or self._model.on_gpu else ThreadChoice(threads),
         )
 
@@ -236,12 +254,17 @@ class GGUFModel:
         trial.close()
         return two - one, one - (two - one)
 
-    def _make_cache(self, cells: int, sequences: int) -> PromptCache | SnapshotCache:
+    def _make_cache(self) -> PromptCache | SnapshotCache:
         """Return the cache that fits what the model's memory can do, which is tried, not looked up."""
-        shares = self._context.shares_beginnings()
-        if not shares and self._context.copies_states():
-            return SnapshotCache(self._context, cells=cells, sequences=sequences)
-        return PromptCache(self._context, cells=cells, sequences=sequences, shares=shares)
+        trial = NativeContext(self._model, cells=64, sequences=2, batch_size=16, threads=1)
+        try:
+            shares = trial.shares_beginnings()
+            copies = not shares and trial.copies_states()
+        finally:
+            trial.close()
+        if copies:
+            return SnapshotCache(self._context)
+        return PromptCache(self._context, shares=shares)
 
     def _make_engine(self, settings: ModelSettings) -> GGUFEngine:
         return GGUFEngine(
@@ -261,12 +284,12 @@ class GGUFModel:
             thinking="maybe" if settings.think else "never",
         )
 
-    def _prompt_tokens(self, messages: Sequence[Mapping[str, Any]]) -> tuple[Tokens, bool]:
+    def _prompt_tokens(self, messages: Messages) -> tuple[Tokens, bool]:
         """Return a prompt's tokens, and whether it ends within the model's thinking."""
         text = self._sealed(messages)
         return self._tokenize(text), text.rstrip().endswith("<think>")
 
-    def _sealed(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def _sealed(self, messages: Messages) -> str:
         """Return the prompt, in which no message spells a special token."""
         return self._template.render(self._quoting.sealed_messages(messages))
 
@@ -277,27 +300,26 @@ class GGUFModel:
             return np.concatenate([np.array([self._model.bos], np.int32), tokens])
         return tokens
 
-    def _score(self, prompt: Tokens, continuations: Sequence[Any]) -> list[float]:
-        firsts = np.array([tokens[0] if len(tokens) else 0 for tokens in continuations], np.int64)
-        begin = Scoring(prompt, outputs_from=len(prompt) - 1, targets=[firsts], keep=True)
-        totals = [float(value) for value in self._wait([begin])[0][0]]
-        rest = [
-            Scoring(
-                np.concatenate([prompt, tokens[:-1].astype(np.int32)]),
-                outputs_from=len(prompt),
-                targets=[tokens[i : i + 1] for i in range(1, len(tokens))],
-                keep=False,
+    def _scorings(self, prompt: str | Messages, continuations: Sequence[str], among: bool) -> list[Scoring]:
+        """Return the requests that score continuations: one, or one for each where memory can't be cut."""
+        text = prompt if isinstance(prompt, str) else self._sealed(prompt)
+        whole = [self._tokenize(text + self._quoting.sealed(continuation)) for continuation in continuations]
+        # The last token of a prompt may merge with what follows: score from where all agree with the prompt.
+        own = self._tokenize(text)
+        start = min((common_prefix(own, tokens) for tokens in whole), default=0)
+        for tokens in whole:
+            room_for_answer(len(tokens) - 1, self.context_length)
+        if not whole:
+            return []
+        if start == 0:
+            raise lm15.InvalidRequestError(
+                "A continuation has no log-probability without a prompt; give one that has at least a word."
             )
-            for tokens in continuations
-            if len(tokens) > 1
+        answers = [tokens[start:].tolist() for tokens in whole]
+        each: Sequence[int | None] = range(len(answers)) if self._model.keeps_state else [None]
+        return [
+            Scoring(own[:start], answers, among=among, end_token=self._model.eos, only=only) for only in each
         ]
-        scores = iter(self._wait(rest))
-        for index, tokens in enumerate(continuations):
-            if len(tokens) == 0:
-                totals[index] = 0.0
-            if len(tokens) > 1:
-                totals[index] += sum(float(value[0]) for value in next(scores))
-        return totals
 
     def _wait(self, requests: Sequence[Scoring]) -> list[Any]:
         for request in requests:

@@ -16,12 +16,6 @@ import numpy.typing as npt
 Tokens = npt.NDArray[np.int32]
 
 
-_GRACE = 512
-_EARNED_PER_REUSE = 2048
-"""Evaluated tokens for which a prompt is kept: attention passes over idle cells too, which costs. What only
-one request had was mostly asked for once; what several began with will be asked for again."""
-
-
 class Evaluation(Protocol):
     """A prompt under evaluation; whoever shares its beginning waits for it."""
 
@@ -175,14 +169,6 @@ class PrefixTree:
         """Drop the least recently used leaf; None if everything is in use."""
         idle = self._idle_leaves()
         return self._remove(min(idle, key=lambda leaf: leaf.last_used)) if idle else None
-
-    def expire(self) -> list[Trim]:
-        """Drop the leaves that were idle for longer than their uses have earned."""
-        return [
-            self._remove(leaf)
-            for leaf in self._idle_leaves()
-            if self.clock - leaf.last_used > _GRACE + (leaf.uses - 1) * _EARNED_PER_REUSE
-        ]
 
     def leaves(self) -> Iterator[Node]:
         """Yield the nodes that nothing continues."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import llama_cpp.llama_cpp as llama
 import psutil
 
-from models.gguf.library import NativeContext, NativeModel
+from models.gguf.context import NativeContext
+from models.gguf.library import NativeModel
 from models.user_cache import file_key, recall, remember
 
 SEQUENCES = 16
@@ -56,9 +57,7 @@ def tuned(model: NativeModel, path: Path) -> Tuning:
 
 
 def _try(model: NativeModel, usual: Tuning) -> Tuning:
-    context = NativeContext(
-        model, cells=512, sequences=SEQUENCES, batch_size=SEQUENCES, threads=usual.threads
-    )
+    context = NativeContext(model, cells=64, sequences=SEQUENCES, batch_size=SEQUENCES, threads=usual.threads)
     try:
         if _step_seconds(context, 1) > _SHORT_STEP_SECONDS:
             return usual
@@ -93,5 +92,5 @@ def _step_seconds(context: NativeContext, rows: int, repeats: int = _REPEATS) ->
         context.decode(rows)
         context.logits(rows)
         taken.append(time.perf_counter() - began)
-    llama.llama_memory_clear(context.memory, True)
+    context.clear()
     return min(taken[1:])

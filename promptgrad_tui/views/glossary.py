@@ -34,6 +34,7 @@ TERMS: tuple[Term, ...] = (
         "3 passes made this proposal; the estimated chance that one more pass would make it is 80 %.",
         ("run",),
     ),
+    Term("2x same", "2 passes gave the same analysis and proposals.", ("run",)),
     Term("consensus", "The proposals that a majority of the passes made. Only these are tested.", ("run",)),
     Term("trigger", "Words that say which inputs a rule is for.", ("run", "review", "try")),
     Term(

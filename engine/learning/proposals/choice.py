@@ -16,6 +16,8 @@ from engine.learning.proposals.topics import TopicSource
 from engine.project.config import SourceName
 
 FAILURE_ANALYSIS: SourceName = "failure_analysis"
+_FEW = 3
+"""Named answers among which a task is more often one of reasoning than of topics."""
 
 
 def chosen_sources(
@@ -23,9 +25,10 @@ def chosen_sources(
 ) -> list[SourceName]:
     """Return the sources by name, "auto" replaced by those that fit.
 
-    With few possible answers: what the inputs of each have in common, what distinguishes confused ones, and
-    the words that set them apart. With open answers: their form, and one failure at a time. If a program
-    does more than answer (it reasons first or has several steps), whole failures are analysed first.
+    With few possible answers that are names: what the inputs of each have in common, what distinguishes
+    confused ones, and the words that set them apart. With other answers, such as (A) or open ones: their
+    form, and one failure at a time. Two or three names get both. If a program does more than answer (it
+    reasons first or has several steps), whole failures are analysed first.
     """
     found: list[SourceName] = []
     for name in names:
@@ -36,10 +39,12 @@ def chosen_sources(
             found.append(FAILURE_ANALYSIS)
         if space is None:
             continue
-        if space.is_closed:
+        if space.is_named:
             found += ["topics", "contrast", "shapes", "pairs", "refinement"]
         else:
-            found += ["shapes", "corrections"]
+            found.append("shapes")
+        if not space.is_named or len(space.values) <= _FEW:
+            found.append("corrections")
     return list(dict.fromkeys(found))
 
 

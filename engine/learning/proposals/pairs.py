@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
+from engine.learning.proposals.contrast import telling_words
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import read_topics
-from engine.learning.proposals.wording import input_noun, input_text, pair_rule
+from engine.learning.proposals.wording import about, input_noun, input_text, mentions, pair_rule
 from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
@@ -37,6 +39,7 @@ _WORKED_EXAMPLES = (
 )
 _TEXTS_SHOWN = 5
 _MOST_PAIRS = 3
+_MOST_WORDS = 4
 _WARM = 0.6
 
 
@@ -74,25 +77,27 @@ class PairSource:
             findings.epoch,
             findings.batch,
         )
-        proposals = []
+        proposals = [
+            self._proposal(mentions(words), ", ".join(words), pair, space, findings)
+            for pair in pairs
+            if (words := _own_words(pair, groups))
+        ]
         for (pair, _), reply in zip(asked, replies, strict=True):
-            topics = ", ".join(read_topics(reply))
-            if topics:
-                rule = self._rule(topics, pair, space, findings)
-                proposals.append(RuleProposal(self.name, (rule,), (pair.right,)))
+            if topics := ", ".join(read_topics(reply)):
+                proposals.append(self._proposal(about(topics), topics, pair, space, findings))
         return proposals
 
     def _question(
         self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], number: int, place: str
     ) -> Question:
-        about = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
-        rng = generator(self._seed, "pairs", place, about, number)
+        title = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
+        rng = generator(self._seed, "pairs", place, title, number)
         confused = list(pair.examples)
         rest = [item for item in own if item not in confused]
         ours = [*rng.sample(confused, min(3, len(confused))), *_drawn(rest, rng)][:_TEXTS_SHOWN]
         return Question(
             source=self.name,
-            about=about,
+            about=title,
             system=_SYSTEM,
             examples=_WORKED_EXAMPLES,
             text=f"Group A:\n{_listed(ours)}\n\nGroup B:\n{_listed(_drawn(others, rng))}\n\nOnly in group A:",
@@ -100,16 +105,28 @@ class PairSource:
             temperature=_WARM if number else 0.0,
         )
 
-    def _rule(self, topics: str, pair: Confusion, space: AnswerSpace, findings: Findings) -> Rule:
-        return Rule(
-            text=pair_rule(topics, pair.right, pair.favoured, space, input_noun(findings.train[0])),
-            trigger=topics,
+    def _proposal(
+        self, said: str, trigger: str, pair: Confusion, space: AnswerSpace, findings: Findings
+    ) -> RuleProposal:
+        rule = Rule(
+            text=pair_rule(said, pair.right, pair.favoured, space, input_noun(findings.train[0])),
+            trigger=trigger,
             predictor=space.predictor,
             source=self.name,
             epoch=findings.epoch,
             batch=findings.batch,
             suggested_by=tuple(item.key for item in pair.examples),
         )
+        return RuleProposal(self.name, (rule,), (pair.right,))
+
+
+def _own_words(pair: Confusion, groups: Mapping[Any, Sequence[Item]]) -> list[str]:
+    """Return the words that set the right answer's inputs apart from those of the favoured one."""
+    texts = {
+        answer: [input_text(item) for item in groups.get(answer, ())]
+        for answer in (pair.right, pair.favoured)
+    }
+    return telling_words(texts)[pair.right][:_MOST_WORDS]
 
 
 def _drawn(items: Sequence[Item], rng: Random) -> list[Item]:

@@ -14,21 +14,28 @@ _LONGEST_TEXT = 400
 
 def topic_rule(topics: str, answer: Any, space: AnswerSpace, noun: str) -> str:
     """Return the rule that inputs about some topics ask for an answer."""
-    return f"If the {noun} is about {topics}, the {_spoken(space.field)} is {as_text(answer)}."
+    return f"If the {noun} {about(topics)}, the {_spoken(space.field)} is {as_text(answer)}."
 
 
 def word_rule(words: Sequence[str], answer: Any, space: AnswerSpace, noun: str) -> str:
     """Return the rule that inputs with some words ask for an answer."""
+    return f"If the {noun} {mentions(words)}, the {_spoken(space.field)} is {as_text(answer)}."
+
+
+def pair_rule(said: str, answer: Any, other: Any, space: AnswerSpace, noun: str) -> str:
+    """Return the rule that distinguishes an answer from the one it is confused with, by what is `said`."""
+    return f"If the {noun} {said}, the {_spoken(space.field)} is {as_text(answer)}, not {as_text(other)}."
+
+
+def about(topics: str) -> str:
+    """Return what an input with some topics does, for a rule."""
+    return f"is about {topics}"
+
+
+def mentions(words: Sequence[str]) -> str:
+    """Return what an input with some words does, for a rule."""
     quoted = ", ".join(f'"{word}"' for word in words)
-    return f"If the {noun} mentions {quoted}, the {_spoken(space.field)} is {as_text(answer)}."
-
-
-def pair_rule(topics: str, answer: Any, other: Any, space: AnswerSpace, noun: str) -> str:
-    """Return the rule that distinguishes an answer from the one it is confused with."""
-    return (
-        f"If the {noun} is about {topics}, the {_spoken(space.field)} is {as_text(answer)}, "
-        f"not {as_text(other)}."
-    )
+    return f"mentions {quoted}"
 
 
 def values_rule(space: AnswerSpace) -> str:

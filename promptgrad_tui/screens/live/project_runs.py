@@ -31,7 +31,7 @@ class RunWatch:
 
     _KINDS = (
         *("run_started", "run_resumed", "continued", "paused", "progress", "phase_started"),
-        *("validation_started", "review_awaited", "run_finished"),
+        *("validation_started", "review_awaited", "rules", "run_finished"),
     )
 
     def __init__(self, folder: Path, run: str) -> None:

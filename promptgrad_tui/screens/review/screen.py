@@ -68,6 +68,7 @@ class ReviewScreen(ReviewMoves):
         self._shown: tuple[str, Decision | None, str, int, int] | None = None
         self._file = DraftFile.of_run(session.journal.path, session.run)
         self._draft = self._file.read()
+        self._unkept: ReviewDraft | None = None
         self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
         self._applied = session.live.reviews_applied
 
@@ -154,17 +155,19 @@ class ReviewScreen(ReviewMoves):
 
     def _keep_draft(self) -> None:
         mine = ReviewDraft(decisions=self._state.decisions, notes=self._state.notes)
-        # Another screen may review the same run.
-        draft = with_theirs(mine, self._draft, self._file.read())
+        # Another screen may review the same run: `_draft` is what the file held at the last look.
+        theirs = self._file.read()
+        draft = with_theirs(mine, self._draft, theirs)
         if draft != mine:
             self._state.take_drafted(draft.decisions, draft.notes)
             self.notify("Another screen is also reviewing this run: its decisions are now here.", timeout=4)
-        if draft != self._draft:
-            self._draft = draft
-            if not self._file.write(draft):
-                lost = "decisions that you haven't applied are lost when you leave this screen."
-                text = f"{self._file.file} can't be written: {lost}"
-                self.notify(text, severity="warning", markup=False)
+        if draft != theirs and self._file.write(draft):
+            theirs = draft
+        elif draft not in (theirs, self._unkept):
+            self._unkept = draft
+            lost = "decisions that you haven't applied are lost when you leave this screen."
+            self.notify(f"{self._file.file} can't be written: {lost}", severity="warning", markup=False)
+        self._draft = theirs
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
         is_in, start = item.id in self._rules_now, self._session.live.rule_start

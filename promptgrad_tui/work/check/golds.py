@@ -32,7 +32,12 @@ def impossible_golds(parts: ProjectParts) -> Iterator[Finding]:
             yield named
         if named or annotation in (str, Any):
             continue
-        wrong = [example for example in told if not _can_be(parts, example, name, annotation)]
+        verdicts: dict[str, bool] = {}
+        for example in told:
+            value = _spelled(example.values[name])
+            if value not in verdicts:
+                verdicts[value] = _can_be(parts, example, name, annotation)
+        wrong = [example for example in told if not verdicts[_spelled(example.values[name])]]
         if wrong:
             first = wrong[0]
             yield Finding(
@@ -44,6 +49,11 @@ def impossible_golds(parts: ProjectParts) -> Iterator[Finding]:
                 "Write the values as the type has them, or change the type in [program] signature.",
                 field="program.signature",
             )
+
+
+def _spelled(value: Any) -> str:
+    """Return a value as text, with what tells 4 from "4"."""
+    return f"{type(value).__name__} {as_text(value)}"
 
 
 def _types(parts: ProjectParts) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import dspy
 import pytest
-from engine.learning.demonstration_draws import balanced_draw, fitting, labelled
 
-from engine.learning.answers import AnswerSpace
+from engine.learning.answers import AnswerSpace, answer_space
+from engine.learning.demonstrations.draws import balanced_draw, fitting, labelled
+from engine.learning.proposals.choice import chosen_sources
 from engine.learning.proposals.contrast import ContrastSource, telling_words
 from engine.learning.proposals.refinement import RefinementSource
 from engine.learning.proposals.shapes import ShapeSource, broken_forms
@@ -16,6 +18,7 @@ from engine.learning.proposals.topics import read_topics
 from engine.learning.proposals.wording import topic_rule
 from engine.learning.rollouts import Item
 from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 
@@ -105,6 +108,32 @@ class NoQuestions:
     def ask(self, questions, epoch, batch):
         assert not questions
         return []
+
+
+TOPICS = ["topics", "contrast", "shapes", "pairs", "refinement"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sources"),
+    [
+        (["fraud", "cards", "loans", "cash"], TOPICS),
+        (["yes", "no"], [*TOPICS, "corrections"]),
+        (["(A)", "(B)", "(C)"], ["shapes", "corrections"]),
+        ([str(number) for number in range(24)], ["shapes", "corrections"]),
+    ],
+)
+def test_sources_are_chosen_by_the_answers(values, sources):
+    program = FrozenProgram(dspy.Predict("ticket -> queue"))
+    train = [item(f"{number}", value) for number, value in enumerate(values * 3)]
+    space = answer_space(program, train)
+    assert chosen_sources(("auto",), space, is_one_step=True) == sources
+    assert chosen_sources(("auto",), space, is_one_step=False) == ["failure_analysis", *sources]
+
+
+def test_the_answers_are_those_of_the_literal_where_there_is_one():
+    signature = dspy.Signature("ticket -> queue: Literal['music', 'sports', 'legal']")
+    space = answer_space(FrozenProgram(dspy.Predict(signature)), TRAIN)
+    assert space.values == ("music", "sports", "legal")
 
 
 def test_every_beginning_of_a_balanced_draw_is_balanced():

@@ -11,8 +11,9 @@ import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import MetricError, ModelUnavailableError
+from engine.journal.completions import MemoryCompletions
 from engine.journal.events import RolloutFinished
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.replay import Replay
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.coercion import as_metric
 from engine.programs.judge import Judge

@@ -97,7 +97,7 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 
 def test_a_section_that_has_no_near_name_lists_what_there_is(tmp_path: Path) -> None:
     message = refused(write_project(tmp_path, TOML + "[zebra]\n"))
-    assert "promptgrad.toml, line 16: zebra is unknown; there are data, " in message
+    assert "promptgrad.toml, line 16: zebra is unknown; there are base, data, " in message
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_without_a_class_for_them_model_options_are_kept_as_they_are(tmp_path: P
     assert load_project(write_project(tmp_path, TOML + "anything = [1]\n")).model.options == {"anything": [1]}
 
 
-SECTIONS = ("program", "data", "metric", "model", "optimizer", "gates")
+SECTIONS = ("program", "data", "metric", "model", "optimizer", "gates", "base")
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def test_scoring_evaluates_the_prompt_once_and_decodes_nothing(tiny: GGUFModel) 
     tiny.score(MESSAGES, continuations)
 
     counts = tiny.statistics()
-    lengths = sum(tiny.count_tokens(text) - 1 for text in continuations)
-    assert counts.prompt_tokens_evaluated == tiny.count_prompt_tokens(MESSAGES) + lengths
+    tokens = [tiny._tokenize(text).tolist() for text in continuations]
+    shared_once = {tuple(each[:end]) for each in tokens for end in range(1, len(each))}
+    assert counts.prompt_tokens_evaluated == tiny.count_prompt_tokens(MESSAGES) + len(shared_once)
     assert counts.tokens_decoded == 0
     assert counts.cells_used == tiny.count_prompt_tokens(MESSAGES)
 
@@ -166,3 +168,25 @@ def test_a_file_that_changes_while_it_is_in_use_is_noticed(tmp_path: Path, open_
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in ModelSettings.model_fields.values())
+
+
+def test_scores_among_answers_are_those_of_choosing_one_of_them(tiny: GGUFModel) -> None:
+    letters = ["b", "q", "z"]
+    alone = tiny.score(MESSAGES, letters)
+
+    among = tiny.score(MESSAGES, letters, among=True)
+
+    total = math.log(sum(map(math.exp, alone)))
+    assert among == pytest.approx([value - total for value in alone], abs=1e-4)
+    many = tiny.score(MESSAGES, ["billing team", "billing desk", "late", "late parcels"], among=True)
+    assert sum(map(math.exp, many)) == pytest.approx(1.0)
+
+
+def test_scoring_among_evaluates_nothing_behind_the_last_choice(tiny: GGUFModel) -> None:
+    prompt = tiny.count_prompt_tokens(MESSAGES)
+
+    assert tiny.score(MESSAGES, ["only one answer"], among=True) == [0.0]
+    assert tiny.statistics().prompt_tokens_evaluated == 0
+    tiny.score(MESSAGES, ["billing and much more", "parcels and much more"], among=True)
+    assert tiny.statistics().prompt_tokens_evaluated == prompt
+    assert tiny.statistics().steps == 1

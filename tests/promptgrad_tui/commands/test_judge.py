@@ -100,7 +100,7 @@ def test_a_judge_is_measured_by_labels_and_a_gate_holds_it_to_that(server, desk,
     failed = [gate for gate in run["gates"] if not gate["passed"]]
     assert [gate["gate"] for gate in failed] == ["min_judge_agreement"]
     assert "never compared with labels" in failed[0]["detail"]
-    notices = promptgrad("-C", project, "events", "last", "--kind", "notice").stdout
+    notices = promptgrad("-C", project, "events", "last").stdout
     assert "The judge isn't calibrated" in notices
 
     grade(project, right_keys(project, 20), "-n", "20")
@@ -156,6 +156,6 @@ def test_without_a_judge_there_is_nothing_to_grade(server, tmp_path):
 def test_a_report_says_what_to_know_of_the_judge(server, tmp_path):
     project = judged_project(tmp_path, server.uri)
     result(promptgrad("run", project, "--json", "-q"))
-    report = promptgrad("-C", project, "report", "last", "--format", "md", "-o", tmp_path / "r.md")
+    report = promptgrad("-C", project, "report", "last", "--markdown", tmp_path / "r.md")
     assert report.returncode == 0, report.stderr
     assert "The judge isn't calibrated" in (tmp_path / "r.md").read_text()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.journal.decisions import Decision
 from engine.journal.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished
 from engine.programs.rules import Rule, RuleSet
+from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_true
 from tests.promptgrad_tui.screens.recorded import RecordedRun
@@ -485,5 +487,23 @@ def test_a_review_that_cannot_be_applied_is_told_and_may_be_tried_again(recorded
         assert "A Apply" in screen
         await pilot.press("A")
         await until(pilot, "Apply 1 decision")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_two_screens_on_one_run_keep_each_others_drafts(recorded: RecordedRun) -> None:
+    file = DraftFile.of_run(recorded.journal.path, recorded.run)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        first, second = (item.id for item in screen._state.visible()[:2])
+        await pilot.press("a")
+        await until(pilot, "1 keep")
+        mine = file.read()
+        assert list(mine.decisions) == [first]
+        theirs = {**mine.decisions, second: Decision(choice="drop")}
+        assert file.write(ReviewDraft(decisions=theirs))
+        await until(pilot, "1 keep \u00b7 1 drop")
+        assert file.read().decisions.keys() == {first, second}
 
     drive(recorded.folder, recorded.run, script, LARGE)

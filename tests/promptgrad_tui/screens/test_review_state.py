@@ -7,7 +7,7 @@ import pytest
 from engine.journal.decisions import Decision, decision_key, written_decisions
 from engine.programs.rules import Rule
 from engine.programs.triggers import fires
-from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
+from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft, with_theirs
 from promptgrad_tui.screens.review.state import (
     ReviewItem,
     ReviewState,
@@ -215,3 +215,14 @@ def test_a_draft_of_a_merge_concerns_what_either_rule_does() -> None:
     assert all(fires(merged, {"ticket": said}) for said in ("A hearing aid.", "My camera crew."))
     assert merged_text([first, first])[1] == "hearing aid"
     assert merged_text([first, Rule(text="For all.")]) == ("One. For all.", "")
+
+
+def test_a_draft_takes_in_what_another_screen_decided_and_keeps_its_own() -> None:
+    keep, drop = Decision(choice="keep"), Decision(choice="drop")
+    known = ReviewDraft(decisions={A: keep, B: keep})
+    mine = ReviewDraft(decisions={A: drop, B: keep})
+    theirs = ReviewDraft(decisions={A: keep, C: drop}, notes={C: "Theirs."})
+    merged = with_theirs(mine, known, theirs)
+    assert merged.decisions == {A: drop, C: drop}
+    assert merged.notes == {C: "Theirs."}
+    assert with_theirs(mine, known, known) == mine

@@ -6,12 +6,13 @@ prompts part: at the end of what many of them share, a request pauses once and l
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from models.gguf.library import NativeContext
+from models.gguf.context import NativeContext
 from models.gguf.prefix_tree import Match, PrefixTree, Tokens, common_prefix
-from models.gguf.request import Request
+from models.gguf.scheduling.request import Request
 
 _REMEMBERED = 64
 """Requests that tell where the next ones are likely to part."""
@@ -35,15 +36,24 @@ class _Snapshot:
 class SnapshotCache:
     """The sequences of one context, and the states that are kept; used by the scheduler's thread."""
 
-    def __init__(self, context: NativeContext, *, cells: int, sequences: int) -> None:
-        self.cells = cells
+    def __init__(self, context: NativeContext) -> None:
         self._context = context
-        self._free = list(range(sequences))
+        self._free = list(range(context.sequences))
         self._snapshots: list[_Snapshot] = []
         self._seen: OrderedDict[Request, None] = OrderedDict()
         self._reserved = 0
         self._clock = 0
         self._nowhere = PrefixTree().root
+
+    def forget(self) -> None:
+        """Begin anew on a context that was emptied; no request may be under way."""
+        self._free = list(range(self._context.sequences))
+        self._snapshots.clear()
+
+    @property
+    def cells(self) -> int:
+        """Cells that there are, those for each sequence's longest prompt and answer."""
+        return self._context.cells * self._context.sequences
 
     @property
     def used(self) -> int:
@@ -71,17 +81,16 @@ class SnapshotCache:
         """Give a request its sequence and cells, beginning with a snapshot's; False if it must wait."""
         source = self._longest(request)
         shared = len(source.tokens) if source else 0
-        needed = len(request.tokens) - shared + request.room
-        while not self._free or self.used + needed > self.cells:
+        while not self._free:
             if not self._evict(other_than=source):
                 return False
-        request.sequence = self._free.pop()
+        request.sequence = heapq.heappop(self._free)
         if source:
             self._context.copy(source.sequence, request.sequence, shared)
             source.last_used = self._clock
         request.evaluated = request.reused = shared
-        request.room = needed
-        self._reserved += needed
+        request.room += len(request.tokens) - shared
+        self._reserved += request.room
         self._plan_snapshot(request)
         return True
 
@@ -114,9 +123,6 @@ class SnapshotCache:
         """Drop the snapshot that was not used for longest; False if there is none to drop."""
         return self._evict(other_than=None)
 
-    def expire(self) -> None:
-        """Keep everything: a state that nobody uses costs the others no time."""
-
     def _notice(self, request: Request) -> None:
         self._seen[request] = None
         if len(self._seen) > _REMEMBERED:
@@ -130,14 +136,14 @@ class SnapshotCache:
     def _plan_snapshot(self, request: Request) -> None:
         """Let a request pause where most can be saved for others, if there is room to keep the state."""
         end = self._best_end(request)
-        if not end or self.used + end > self.cells:
+        if not end:
             return
         while not self._free or len(self._snapshots) >= _MOST_SNAPSHOTS:
             if not self._evict(other_than=None):
                 return
         request.pause = end
         self._snapshots.append(
-            _Snapshot(request.tokens[:end], self._free.pop(), maker=request, last_used=self._clock)
+            _Snapshot(request.tokens[:end], heapq.heappop(self._free), maker=request, last_used=self._clock)
         )
 
     def _best_end(self, request: Request) -> int:
@@ -164,7 +170,7 @@ class SnapshotCache:
 
     def _release(self, sequence: int) -> None:
         self._context.cut(sequence, 0)
-        self._free.append(sequence)
+        heapq.heappush(self._free, sequence)
 
 
 def _begins(snapshot: _Snapshot, request: Request) -> bool:

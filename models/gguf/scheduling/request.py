@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from models.cancelled import RequestCancelledError
 from models.gguf.library import Logits, NativeModel
@@ -18,6 +17,9 @@ from models.gguf.prefix_tree import Node, Tokens
 from models.gguf.sampling import Candidates, TokenSampler, log_probabilities
 
 FinishReason = Literal["stop", "length"]
+
+_OUTPUTS_PER_STEP = 64
+"""Rows of logits that a request may ask for in one step: each takes the vocabulary's size in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,21 @@ class Completion:
 class Request:
     """Tokens to evaluate; the scheduler's thread alone changes it, except `cancel`."""
 
-    keeps_prompt = True
-    """Whether the tokens stay in the prefix tree for others."""
-
-    def __init__(self, tokens: Tokens, *, outputs_from: int, room: int) -> None:
+    def __init__(self, tokens: Tokens, *, room: int) -> None:
         self.tokens = tokens
-        self.outputs_from = outputs_from
-        """The first position whose logits are needed."""
+        """The prompt, which others may share."""
+        self.tail: list[int] = []
+        """Tokens that follow it in this request alone, evaluated or to be so."""
         self.pause = 0
         """A position where a step has to end, because the state there is kept."""
         self.room = room
-        """KV cells that the answer may need."""
+        """KV cells that the tail may need."""
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
         self.result: Any = None
         self.cancelled = threading.Event()
         self.evaluated = 0
+        """Tokens that are in the KV cache. `absorb` may lower it: what lies behind is then forgotten."""
         self.reused = 0
         self.sequence = -1
         self.node: Node | None = None
@@ -68,9 +69,34 @@ class Request:
         self.passed_over = 0
 
     @property
+    def outputs_from(self) -> int:
+        """The first position whose logits are needed."""
+        return len(self.tokens) - 1
+
+    @property
     def prefilling(self) -> bool:
         """Whether some of the prompt is still to be evaluated."""
         return self.evaluated < len(self.tokens)
+
+    @property
+    def ready(self) -> int:
+        """How many tokens the next step may evaluate."""
+        end = len(self.tokens) + len(self.tail)
+        if self.evaluated < self.pause:
+            end = min(end, self.pause)
+        return min(end, max(self.evaluated, self.outputs_from) + _OUTPUTS_PER_STEP) - self.evaluated
+
+    def following(self, length: int) -> Sequence[int] | Tokens:
+        """Return the next tokens to evaluate."""
+        start, prompt = self.evaluated, len(self.tokens)
+        if start >= prompt:
+            return self.tail[start - prompt : start - prompt + length]
+        here = self.tokens[start : start + length]
+        return here if len(here) == length else [*here.tolist(), *self.tail[: length - len(here)]]
+
+    def outputs(self, start: int, end: int) -> Iterable[int]:
+        """Return which of the positions from `start` to `end` need logits, counted from `start`."""
+        return range(max(start, self.outputs_from) - start, end - start)
 
     def cancel(self) -> None:
         """Let the caller go at once; the scheduler frees the rest. From any thread."""
@@ -87,34 +113,12 @@ class Request:
         with suppress(InvalidStateError):
             self.future.set_exception(error)
 
-    def absorb(self, rows: Logits, likeliest: Sequence[int], candidates: Candidates) -> bool:
-        """Take the logits of this step's outputs; True when the request is finished and `result` is set."""
+    def absorb(self, rows: Sequence[Logits], likeliest: Sequence[int], candidates: Candidates) -> bool:
+        """Take the logits that `outputs` asked for; True when the request is finished and `result` is set."""
         raise NotImplementedError
 
     def close(self) -> None:
         """Free what belongs to the request alone."""
-
-
-class Scoring(Request):
-    """Collects the log-probabilities of given tokens."""
-
-    def __init__(
-        self, tokens: Tokens, *, outputs_from: int, targets: Sequence[npt.NDArray[np.int64]], keep: bool
-    ) -> None:
-        super().__init__(tokens, outputs_from=outputs_from, room=0)
-        self.keeps_prompt = keep
-        self._targets = targets
-        """For each output, the tokens whose log-probability is wanted."""
-        self._scores: list[npt.NDArray[np.float32]] = []
-
-    def absorb(self, rows: Logits, _likeliest: Sequence[int], _candidates: Candidates) -> bool:
-        """Look up the targets; True after the last output."""
-        for row in rows:
-            self._scores.append(log_probabilities(row)[self._targets[len(self._scores)]])
-        if self.prefilling:
-            return False
-        self.result = self._scores
-        return True
 
 
 class Generation(Request):
@@ -130,10 +134,19 @@ class Generation(Request):
         stop: Sequence[str] = (),
         logprobs: int | None = None,
         on_text: Callable[[bytes], None] | None = None,
+        guess: Callable[[str], Sequence[int]] | None = None,
     ) -> None:
+        """Ask for an answer.
+
+        `guess` is given the text so far and returns tokens that are likely to follow. They are evaluated
+        along with the token before them, and count only where each would have been chosen anyway.
+        """
         # The last token of an answer is never evaluated.
-        super().__init__(tokens, outputs_from=len(tokens) - 1, room=max_tokens - 1)
+        super().__init__(tokens, room=max_tokens - 1)
         self.generated: list[int] = []
+        self.guessed = 0
+        """Tokens that a guess had right, each of which saved a step."""
+        self._guess = guess
         self._model = model
         self._sampler = sampler
         self._max_tokens = max_tokens
@@ -144,13 +157,35 @@ class Generation(Request):
         self._text = bytearray()
         self._emitted = 0
         self._on_text = on_text
+        self._look_ahead()
 
-    def absorb(self, rows: Logits, likeliest: Sequence[int], candidates: Candidates) -> bool:
-        """Choose the next token; True when the answer ends with it."""
-        if not len(rows):
+    def absorb(self, rows: Sequence[Logits], likeliest: Sequence[int], candidates: Candidates) -> bool:
+        """Choose the next tokens, up to the first that was guessed wrong; True when the answer ends."""
+        for row, best in zip(rows, likeliest, strict=True):
+            if self._choose(row, best, candidates):
+                return True
+            count = len(self.generated)
+            if self.tail[count - 1 : count] != self.generated[-1:]:
+                break
+            self.guessed += 1
+        if not rows:
             return False
-        row = rows[0]
-        token = self._sampler.choose(row, likeliest[0], candidates)
+        if self.tail[: len(self.generated)] != self.generated:
+            self.tail = [*self.generated]
+        self.evaluated = min(self.evaluated, len(self.tokens) + len(self.generated) - 1)
+        if len(self.tail) == len(self.generated):
+            self._look_ahead()
+        return False
+
+    def _look_ahead(self) -> None:
+        """Add what is likely to follow, if there is room for it."""
+        if self._guess is not None:
+            ahead = self._guess(self._text.decode("utf-8", "replace"))
+            self.tail += ahead[: max(0, self._max_tokens - 1 - len(self.tail))]
+
+    def _choose(self, row: Logits, likeliest: int, candidates: Candidates) -> bool:
+        """Choose the next token; True when the answer ends with it."""
+        token = self._sampler.choose(row, likeliest, candidates)
         if token is None or token in self._model.end_tokens:
             return self._finish("stop")
         if self._logprobs is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,22 +13,20 @@ from typing import Any
 from dspy import lm15
 
 from models.cancelled import RequestCancelledError
-from models.gguf.library import ABORTED, NO_ROOM, Logits, NativeContext, NativeModel
+from models.gguf.context import ABORTED, NativeContext
+from models.gguf.library import Logits, NativeModel
 from models.gguf.prefix_tree import Match
-from models.gguf.prompt_cache import PromptCache
-from models.gguf.request import Generation, Request
 from models.gguf.sampling import Candidates
-from models.gguf.snapshot_cache import SnapshotCache
+from models.gguf.scheduling.prompt_cache import PromptCache
+from models.gguf.scheduling.request import Generation, Request
+from models.gguf.scheduling.snapshot_cache import SnapshotCache
+from models.gguf.scheduling.step import Part, Step, answer_block, fill, line, prompt_block
 from models.gguf.thread_choice import ThreadChoice
 
 _WINDOW = 64
 """Waiting requests that are looked at for the one that shares most."""
 _PATIENCE = 64
 """How often the oldest request lets others go first."""
-_SHARE_BESIDE_ANSWERS = 4
-"""Where answers and prompts share steps, prompts take a quarter of a batch: answers shouldn't wait long."""
-_OUTPUTS_PER_CHUNK = 64
-"""Rows of logits that one prompt chunk may ask for: each takes the vocabulary's size in memory."""
 
 
 @dataclass(slots=True)
@@ -39,7 +38,11 @@ class Statistics:
     prompt_tokens_evaluated: int = 0
     prompt_tokens_reused: int = 0
     tokens_decoded: int = 0
+    tokens_guessed: int = 0
+    """Of these, how many came without a step of their own."""
     steps: int = 0
+    rows: int = 0
+    """Rows that steps had, those included that fill them up."""
     decode_seconds: float = 0.0
     """Time within llama.cpp."""
     busy_seconds: float = 0.0
@@ -48,18 +51,6 @@ class Statistics:
     cells_free: int = 0
     active: int = 0
     waiting: int = 0
-
-
-@dataclass(slots=True)
-class _Span:
-    """A request's part of the step."""
-
-    request: Request
-    before: int
-    """Positions that the request's sequence had before the step."""
-    length: int
-    outputs: int
-    prefill: bool
 
 
 class Scheduler:
@@ -72,20 +63,22 @@ class Scheduler:
         cache: PromptCache | SnapshotCache,
         *,
         sequences: int,
-        mixes: bool,
+        quantum: int | None,
+        sizes: Callable[[int], tuple[int, int]],
         threads: ThreadChoice | None = None,
     ) -> None:
         """Start the thread.
 
-        `threads` chooses how many threads each step has; without it the context's own stay.
-        `mixes` lets answers and prompts share steps, which a GPU likes. On a CPU llama.cpp's attention works
-        on blocks of 64 tokens at everything that any of them attends to: answers of many sequences among
-        prompts make each block attend to all, and a step of both costs more than one of each.
+        `sequences` is how many requests are under way at a time. Steps have a multiple of `quantum` rows,
+        without it any number. `sizes` says how many cells each of how many sequences should have where a
+        request needs so many. `threads` chooses how many threads each step has; without it the context's
+        own stay.
         """
         self._context = context
         self._cache = cache
         self._max_active = sequences
-        self._mixes = mixes
+        self._quantum = quantum
+        self._sizes = sizes
         self._threads = threads
         self._candidates = Candidates(model.n_vocab)
         self._waiting: deque[Request] = deque()
@@ -163,24 +156,26 @@ class Scheduler:
         began = time.perf_counter()
         self._drop_cancelled()
         self._admit()
-        spans, count, outputs = self._compose()
-        if not spans:
+        step = self._compose()
+        if step is None:
             return
         before_decode, cpu_before = time.perf_counter(), time.thread_time()
-        result = self._context.decode(count)
+        result = self._context.decode(step.count)
         after_decode, cpu_after = time.perf_counter(), time.thread_time()
         if self._threads is not None and result == 0:
+            answers = not any(part.request.prefilling for part in step.parts)
             self._threads.stepped(
-                after_decode - before_decode, cpu_after - cpu_before, count, answers=not spans[-1].prefill
+                after_decode - before_decode, cpu_after - cpu_before, step.count, answers=answers
             )
             self._context.use_threads(self._threads.threads)
         if result == 0:
-            self._cache.passed(count)
-            self._advance(spans, outputs)
+            self._cache.passed(step.count)
+            self._advance(step)
         else:
-            self._recover(spans, result)
+            self._recover(step, result)
         ended = time.perf_counter()
         self._counts.steps += 1
+        self._counts.rows += step.count
         self._counts.decode_seconds += after_decode - before_decode
         self._counts.busy_seconds += ended - began
 
@@ -188,108 +183,93 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Start waiting requests while there are places, sequences and cells for them."""
-        while self._waiting and len(self._active) < self._max_active:
+        while self._waiting and len(self._active) < min(self._max_active, self._context.sequences):
             chosen = self._choose()
             if chosen is None:
                 return
             request, match = chosen
+            needed = len(request.tokens) + request.room
+            if needed > self._context.cells:
+                if self._active:
+                    return  # What they evaluated is forgotten with the context that they are in.
+                self._context.resize(*self._sizes(needed))
+                self._cache.forget()
+                match = self._cache.match(request)
             if not self._cache.place(request, match):
                 if not self._active:
                     raise RuntimeError("There is no room for a request, though none is under way.")
                 return
             self._waiting.remove(request)
             self._active.append(request)
-            self._cache.expire()
             self._counts.requests += 1
             self._counts.prompt_tokens_requested += len(request.tokens)
             self._counts.prompt_tokens_reused += request.reused
 
     def _choose(self) -> tuple[Request, Match] | None:
-        """Return the request that shares most with what is evaluated; one that half shares is good enough."""
+        """Return the request that shares most with what is evaluated, of equal ones the shortest."""
         best: tuple[Request, Match] | None = None
+        best_rank = (-1, 0)
         for position, request in enumerate(islice(self._waiting, _WINDOW)):
             match = self._cache.match(request)
             if match.ready < min(match.length, request.outputs_from):
                 continue  # Another request is evaluating what they share.
             if position == 0 and request.passed_over >= _PATIENCE:
                 return request, match
-            if 2 * match.ready >= len(request.tokens):
-                best = request, match
-                break
-            if best is None or match.ready > best[1].ready:
-                best = request, match
+            rank = (match.ready, match.ready - len(request.tokens))
+            if rank > best_rank:
+                best, best_rank = (request, match), rank
         if best is not None and best[0] is not self._waiting[0]:
             self._waiting[0].passed_over += 1
         return best
 
     # One step
 
-    def _compose(self) -> tuple[list[_Span], int, int]:
-        """Fill the batch with each answer's next token, prompts, or both; return spans, tokens, outputs."""
-        batch = self._context.batch
-        prefilling = [r for r in self._active if r.prefilling]
-        decoding = [r for r in self._active if isinstance(r, Generation) and not r.prefilling]
-        if prefilling and not self._mixes:
-            decoding = []
-        count = len(decoding)
-        batch.tokens[:count] = [r.generated[-1] for r in decoding]
-        batch.positions[:count] = [len(r.tokens) + len(r.generated) - 1 for r in decoding]
-        batch.sequences[:count] = [r.sequence for r in decoding]
-        batch.outputs[:count] = 1
-        spans = [_Span(r, len(r.tokens) + len(r.generated) - 1, 1, 1, False) for r in decoding]
-        outputs = count
-        limit = (
-            min(batch.capacity, count + batch.capacity // _SHARE_BESIDE_ANSWERS) if count else batch.capacity
-        )
-        for request in prefilling:
-            if count < limit:
-                span = self._add_chunk(request, count, limit)
-                spans.append(span)
-                count += span.length
-                outputs += span.outputs
-        return spans, count, outputs
+    def _compose(self) -> Step | None:
+        """Fill the batch with prompts, or with each answer's next tokens where no prompt waits."""
+        if not self._active:
+            return None
+        prompts = [request for request in self._active if request.prefilling]
+        chosen = prompts or self._active
+        capacity = self._context.batch.capacity
+        if self._quantum is None:
+            return line(self._context, chosen, capacity)
+        ready = sorted((request.sequence, request.ready) for request in chosen)
+        if prompts:
+            block = prompt_block(ready, prompts[0].sequence, capacity, self._quantum)
+        else:
+            block = answer_block(ready, self._context.sequences, capacity, self._quantum)
+        return fill(self._context, block, {request.sequence: request for request in chosen}, self._quantum)
 
-    def _add_chunk(self, request: Request, at: int, limit: int) -> _Span:
-        """Add as much of a prompt as fits between two positions of the batch."""
-        batch, start = self._context.batch, request.evaluated
-        most_outputs = max(start, request.outputs_from) + _OUTPUTS_PER_CHUNK
-        end = min(len(request.tokens), start + limit - at, most_outputs)
-        if start < request.pause:
-            end = min(end, request.pause)
-        stop = at + end - start
-        batch.tokens[at:stop] = request.tokens[start:end]
-        batch.positions[at:stop] = range(start, end)
-        batch.sequences[at:stop] = request.sequence
-        outputs = max(0, end - max(start, request.outputs_from))
-        batch.outputs[at:stop] = 0
-        batch.outputs[stop - outputs : stop] = 1
-        return _Span(request, start, end - start, outputs, True)
-
-    def _advance(self, spans: list[_Span], outputs: int) -> None:
+    def _advance(self, step: Step) -> None:
         """Give each request its logits and let go of the finished ones."""
-        logits = self._context.logits(outputs) if outputs else None
+        logits = self._context.logits(step.outputs) if step.outputs else None
         likeliest: list[int] = [] if logits is None else logits.argmax(axis=1).tolist()
-        row = 0
-        for span in spans:
-            request = span.request
-            if span.prefill:
-                self._cache.evaluated(request, span.length)
-                self._counts.prompt_tokens_evaluated += span.length
-            if logits is None or not span.outputs:
-                continue
-            rows, row = slice(row, row + span.outputs), row + span.outputs
-            if not request.cancelled.is_set():
-                self._counts.tokens_decoded += isinstance(request, Generation)
-                self._hand_out(request, logits[rows], likeliest[rows])
+        for sequence, length in step.filled:
+            self._context.cut(sequence, length)
+        for part in step.parts:
+            request = part.request
+            given = len(request.tokens) if isinstance(request, Generation) else part.start + part.length
+            self._counts.prompt_tokens_evaluated += max(0, min(part.length, given - part.start))
+            self._cache.evaluated(request, part.length)
+            if logits is not None and part.rows and not request.cancelled.is_set():
+                rows = [logits[row] for row in part.rows]
+                self._hand_out(part, rows, [likeliest[row] for row in part.rows])
 
-    def _hand_out(self, request: Request, rows: Logits, likeliest: list[int]) -> None:
+    def _hand_out(self, part: Part, rows: list[Logits], likeliest: list[int]) -> None:
         """Give a request its logits; what goes wrong with them ends that request alone."""
-        failure: Exception | None = None
+        request, failure = part.request, None
+        decoded, guessed = _progress(request)
         try:
-            if not request.absorb(rows, likeliest, self._candidates):
-                return
+            finished = request.absorb(rows, likeliest, self._candidates)
         except Exception as error:
-            failure = error
+            finished, failure = True, error
+        now_decoded, now_guessed = _progress(request)
+        self._counts.tokens_decoded += now_decoded - decoded
+        self._counts.tokens_guessed += now_guessed - guessed
+        if not finished:
+            if request.evaluated < part.start + part.length:
+                self._context.cut(request.sequence, request.evaluated)
+            return
         try:
             self._finish(request)
         finally:  # last: whoever has the answer finds its place free
@@ -298,14 +278,14 @@ class Scheduler:
             else:
                 request.fail(lm15.ServerError(f"An answer failed: {type(failure).__name__}: {failure}"))
 
-    def _recover(self, spans: list[_Span], result: int) -> None:
+    def _recover(self, step: Step, result: int) -> None:
         """Undo a step that didn't finish."""
-        if result not in (ABORTED, NO_ROOM):
+        if result != ABORTED:
             raise RuntimeError(f"llama_decode failed with {result}.")
-        for span in spans:
-            self._cache.undo(span.request, span.before)
-        if result == NO_ROOM and not self._cache.evict():
-            raise RuntimeError("The KV cache is full although nothing is evictable.")
+        for sequence, length in step.filled:
+            self._context.cut(sequence, length)
+        for part in step.parts:
+            self._cache.undo(part.request, part.start)
 
     # Endings
 
@@ -337,3 +317,8 @@ class Scheduler:
         self._inbox.clear()
         self._waiting.clear()
         self._active.clear()
+
+
+def _progress(request: Request) -> tuple[int, int]:
+    """Return how many tokens an answer has, and how many of them were guessed."""
+    return (len(request.generated), request.guessed) if isinstance(request, Generation) else (0, 0)

@@ -1,0 +1,1 @@
+"""Requests of many threads in the steps of one context, and what they share."""
