@@ -106,7 +106,7 @@ def _options_of(kind: str) -> tuple[str, ...]:
 class MetricSection(_Section):
     """How a prediction is scored."""
 
-    kind: MetricKind | Literal["rubric"] | None = Field(
+    kind: Literal[MetricKind, "rubric"] | None = Field(
         None, description="A ready-made metric; rubric asks a judge."
     )
     field: str | None = Field(
