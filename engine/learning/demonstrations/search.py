@@ -19,6 +19,8 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
 _DRAWS = 2
+_FEW = 12
+"""Demonstrations that are tested where the whole draw failed: long prompts confuse some models."""
 _SCREENED_ON = 12
 """Training examples that no draw shows; with fewer than twice as many, a single draw is tested at once."""
 
@@ -67,11 +69,17 @@ class DemonstrationSearch:
             standings = race(candidates, state, self._screened_on(epoch), self._signal)
             chosen = max(range(len(draws)), key=lambda index: (standings[index].gain, -index))
             self._report(draws, standings, chosen, epoch, batch)
-        draw = draws[chosen]
+        draw, shown = draws[chosen], draws[chosen].demonstrations.demonstrations
+        result = self._test(state, draw, epoch, batch)
+        if not result.is_accepted and len(shown) > _FEW:
+            few = _Draw(f"its first {_FEW} examples", draw.source, DemonstrationSet(shown[:_FEW]))
+            result = self._test(state, few, epoch, batch)
+        return result
+
+    def _test(self, state: LearnedState, draw: _Draw, epoch: int, batch: int) -> LayerResult:
+        after = state.with_demonstrations(draw.demonstrations)
         return self._tester.test(
-            LayerChange(
-                "demonstrations", "add", draw.source, draw.title, state, candidates[chosen], epoch, batch
-            )
+            LayerChange("demonstrations", "add", draw.source, draw.title, state, after, epoch, batch)
         )
 
     def _draws(self, state: LearnedState, epoch: int, batch: int) -> list[_Draw]:

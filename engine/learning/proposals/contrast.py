@@ -77,7 +77,8 @@ def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
     for name, own in counts.items():
         scored = {word: _z_score(word, own, whole) for word, count in own.items() if count >= _FEWEST_TEXTS}
         ranked = sorted(
-            (word for word in scored if scored[word] >= _TELLING), key=lambda word: (-scored[word], word)
+            (word for word in scored if scored[word] >= _TELLING),
+            key=lambda word: (-scored[word], -len(word), word),
         )
         found[name] = _without_parts(ranked)[:_MOST_WORDS]
     return found

@@ -9,6 +9,7 @@ from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, line, score_bar
@@ -91,9 +92,10 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
     if not slices:
         return []
     lines = heading(f"Slices of the {split} split")
-    name = max(_NAME, *(len(name) + 2 for name in slices))
+    shown = shown_slices(slices)
+    name = max(_NAME, *(len(name) + 2 for name in shown))
     bar = min(columns - 2 - name - 16 - _GAIN - _WRONG, _WIDEST_BAR)
-    for slice_name, scores in slices.items():
+    for slice_name, scores in shown.items():
         tone: Tone = "bad" if scores.gain.high < 0 else "good" if scores.gain.low > 0 else ""
         after = scores.optimized
         drawn = score_bar(after.score, after.low, after.high, bar) if bar >= _NARROWEST_BAR else ()
@@ -106,6 +108,8 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
                 *drawn,
             )
         )
+    if hidden := hidden_text(slices):
+        lines.append(line(f"  {hidden}", "dim"))
     return lines
 
 

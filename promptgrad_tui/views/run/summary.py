@@ -27,6 +27,7 @@ from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.score_plot import score_plot
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.sanitize import one_line, pad, visible, wrap
 from promptgrad_tui.views.tables import table_lines
@@ -172,9 +173,9 @@ def _score(interval: Interval | None) -> str:
 
 def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
-    for name, scores in slices.items():
+    for name, scores in shown_slices(slices).items():
         lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
-    return lines
+    return [*lines, *([f"  {hidden}"] if (hidden := hidden_text(slices)) else [])]
 
 
 def _gates(gates: Sequence[GateResult], terminal: Terminal) -> list[str]:

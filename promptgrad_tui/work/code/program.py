@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_args
 
 import dspy
 
@@ -23,6 +23,8 @@ from engine.programs.metrics.rubric import Rubric
 from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
 from engine.project.settings import ProgramSection, Project
 from promptgrad_tui.work.code.user_code import load_object, user_errors
+
+_MEDIA = (dspy.Image, dspy.Audio)
 
 _MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
 
@@ -54,7 +56,7 @@ def program_fields(program: dspy.Module) -> ProgramFields:
     """Return the fields that `program` takes and gives.
 
     Raises:
-        ProjectError: the program has no predictor.
+        ProjectError: the program has no predictor, or one that reads something other than text.
     """
     steps = [step.signature for _, step in program.named_predictors()]
     if not steps:
@@ -62,11 +64,28 @@ def program_fields(program: dspy.Module) -> ProgramFields:
             "The program has no predictor to improve.",
             hint="Make a dspy.Predict or a dspy.ChainOfThought in its __init__.",
         )
+    _refuse_media(steps)
     outputs = tuple(name for name in steps[-1].output_fields if name != "reasoning")
     _, *parameters = inspect.signature(forward_of(program)).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return ProgramFields(fields_of_anything(program), outputs)
     return ProgramFields(tuple(p.name for p in parameters if p.default is p.empty), outputs)
+
+
+def _refuse_media(steps: Sequence[Any]) -> None:
+    """Refuse pictures and sounds, which no model here is sent."""
+    for step in steps:
+        for name, field in step.input_fields.items():
+            kind = next((kind for kind in _MEDIA if _mentions(field.annotation, kind)), None)
+            if kind is not None:
+                raise ProjectError(
+                    f"The input {name!r} is a dspy.{kind.__name__}: models are only sent text here.",
+                    hint="Give the program a field with a description of it, or leave the input away.",
+                )
+
+
+def _mentions(annotation: Any, kind: type) -> bool:
+    return annotation is kind or any(_mentions(inner, kind) for inner in get_args(annotation))
 
 
 def build_metric(project: Project, inputs: Collection[str] = ()) -> Metric:

@@ -42,9 +42,10 @@ def findings(space=QUEUES, train=TRAIN, **known) -> Findings:
 
 
 def test_contrast_finds_the_words_that_only_one_answer_has():
-    found = telling_words({"music": ["grand piano tuner", "a grand piano"], "sports": ["kayak", "my kayak"]})
-    assert found["music"] == ["grand piano"]
-    assert found["sports"] == ["kayak"]
+    music = [f"the grand piano in hall {number}" for number in range(8)]
+    sports = [f"a kayak in hall {number}" for number in range(8)]
+    found = telling_words({"music": music, "sports": sports})
+    assert found == {"music": ["grand piano"], "sports": ["kayak"]}
 
 
 def test_contrast_leaves_out_what_both_answers_say_and_what_is_said_once():

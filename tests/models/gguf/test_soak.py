@@ -37,8 +37,8 @@ WAYS = {"greedy": 12, "schema": 2, "sampled": 3, "cancelled": 2, "vanished": 1}
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[GGUFModel]:
-    """The demo model with fewer places than threads and too few cells for all prompts."""
-    settings = ModelSettings(sequences=12, context_length=1024, kv_memory=3)
+    """The demo model with fewer places than threads and too few sequences for all prompts."""
+    settings = ModelSettings(sequences=12, context_length=1024, kv_memory=40)
     with open_model("demo", settings=settings) as opened:
         assert isinstance(opened, GGUFModel)
         yield opened

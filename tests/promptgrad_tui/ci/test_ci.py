@@ -198,14 +198,14 @@ def test_the_comparison_names_the_current_artifact_and_its_rules(project: Path) 
 def test_scores_of_different_test_splits_are_not_compared_silently(project: Path) -> None:
     more_data("test")(project)
     ci(project)
-    assert "not of the same examples" in (project / "report.md").read_text()
+    assert "of different examples" in (project / "report.md").read_text()
 
 
 def test_a_budget_ends_the_check_cleanly(server: DeskServer, tmp_path: Path) -> None:
     root = write_project(tmp_path, server.uri, epochs=4)
     done = ci(root, "--max-calls", "150")
     assert done.returncode == 0, done.stderr
-    assert "budget is used up" in (root / "report.md").read_text()
+    assert "budget used up" in (root / "report.md").read_text().lower()
     assert suite(root).attrib["failures"] == "0"
 
 

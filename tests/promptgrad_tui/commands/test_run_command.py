@@ -286,7 +286,7 @@ def test_a_run_that_asks_nothing_new_says_why_it_made_no_calls(tmp_path):
         calls = server.calls
         again = promptgrad("run", project, "--quiet")
         assert server.calls == calls
-    assert re.search(r"^0 calls, .*: an earlier run had paid for every answer$", again.stdout, re.MULTILINE)
+    assert re.search(r"^0 calls, .*: an earlier run has paid for every answer$", again.stdout, re.MULTILINE)
 
 
 def test_an_error_about_an_example_without_an_id_names_its_line(tmp_path):

@@ -85,6 +85,19 @@ def test_a_tag_that_moves_stops_a_run_which_goes_on_once_it_is_back(
     assert outcome(result(resumed)) == outcome(result(right))
 
 
+def test_a_server_none_of_whose_answers_can_be_read_ends_the_run_with_the_first_one(tmp_path: Path) -> None:
+    with OpenAIServer(name="desk", default_answer="I would rather write a poem.") as server:
+        write_project(tmp_path, f"openai:{server.endpoint}#desk")
+        done = promptgrad("run", tmp_path, "--json")
+
+    assert done.returncode == 3
+    told = " ".join(done.stderr.split())
+    assert "Not one of 30 answers could be read." in told
+    assert "I would rather write a poem." in told
+    assert "max_tokens" in told
+    assert len(server.chats) <= 60  # the baseline, and nothing after it
+
+
 def test_a_busy_server_costs_a_run_nothing_but_time(tmp_path: Path, ollama: OllamaServer) -> None:
     write_project(tmp_path, f"ollama:{NAME}")
     ollama.faults.busy = 3

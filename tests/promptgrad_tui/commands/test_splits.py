@@ -153,10 +153,10 @@ def test_ci_runs_and_compares_on_the_split_of_the_run_before(root: Path) -> None
     write_train(root, [*tickets(4, seed=9), *train(root)])
     assert "Changed since" in ci(root).stdout
     assert started(root).data["test"] == before
-    assert "not of the same examples" not in (root / "report.md").read_text()
+    assert "of different examples" not in (root / "report.md").read_text()
     replace_in_project(root, "[metric]", "test_seed = 1\n[metric]")
     assert "data.test_seed" in ci(root).stdout
-    assert "not of the same examples" in (root / "report.md").read_text()
+    assert "of different examples" in (root / "report.md").read_text()
 
 
 def test_an_artifact_tells_the_split_where_the_journal_is_lost(root: Path) -> None:

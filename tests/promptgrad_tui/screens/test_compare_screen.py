@@ -16,7 +16,7 @@ from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
 from tests.promptgrad_tui.screens.stills import Stills, save_version
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
-_FILTERS = re.compile(r"test: .*all (\d+).*fixed (\d+).*broken (\d+).*failing (\d+).*same (\d+)")
+_FILTERS = re.compile(r"test: .*fixed (\d+).*broken (\d+).*failing (\d+).*same (\d+).*all (\d+)")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_run_is_compared_with_its_baseline(recorded: RecordedRun, size: tuple[
         assert f"{gain.score:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on 40 examples" in screen
         shown = _FILTERS.search(screen)
         assert shown is not None
-        expected = (40, *(counts[name] for name in ("fixed", "broken", "failing", "same")))
+        expected = (*(counts[name] for name in ("fixed", "broken", "failing", "same")), 40)
         assert tuple(map(int, shown.groups())) == expected
         assert "│ ✓ 1.00  after" in screen or "│ ✗ 0.00  after" in screen
         if size == LARGE:

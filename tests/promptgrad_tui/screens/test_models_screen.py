@@ -156,7 +156,7 @@ def test_work_that_is_asked_for_meanwhile_waits_and_begins_after(folder: Path) -
         await until(pilot, "then: hash of tiny")
         assert len(children()) == 1
         await pilot.press("q")
-        await until(pilot, "Not begun: hash of tiny.")
+        await until(pilot, "Not started: hash of tiny.")
         await pilot.press("escape")
         await until(pilot, "then: hash of tiny")
         await pilot.press("x")

@@ -56,12 +56,12 @@ def test_types_descriptions_and_reasoning(tmp_path: Path) -> None:
     program = build_program(
         project(
             tmp_path,
-            "signature = \"ticket, image: dspy.Image -> queue: Literal['a', 'b'], urgent: bool\"\n"
+            "signature = \"ticket, before: dspy.History -> queue: Literal['a', 'b'], urgent: bool\"\n"
             'module = "chain_of_thought"\n[program.fields]\nticket = "what was written"\n',
         )
     )
     assert isinstance(program, dspy.ChainOfThought)
-    assert program_fields(program) == ProgramFields(("ticket", "image"), ("queue", "urgent"))
+    assert program_fields(program) == ProgramFields(("ticket", "before"), ("queue", "urgent"))
     signature = program.predict.signature
     assert signature.input_fields["ticket"].json_schema_extra["desc"] == "what was written"
     assert signature.output_fields["urgent"].annotation is bool
