@@ -58,7 +58,8 @@ def place_of(error: Exception) -> Place:
 
 def _is_on_the_way(file: Path) -> bool:
     """Whether a file only calls the user's code: one of ours, of DSPy's, or of Python's."""
-    return file.is_relative_to(_OURS) or file.name == "contextlib.py" or file.is_relative_to(_dspy())
+    is_pythons = file.name == "contextlib.py" or file.parent.name == "asyncio"
+    return file.is_relative_to(_OURS) or is_pythons or file.is_relative_to(_dspy())
 
 
 @lru_cache(maxsize=1)

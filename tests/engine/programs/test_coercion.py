@@ -187,6 +187,16 @@ def test_a_metric_that_raises_is_named_with_file_and_line() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+def test_an_asynchronous_metric_that_raises_is_named_with_its_own_line() -> None:
+    async def metric(example: Any, prediction: Any) -> float:
+        return float(prediction["no such field"])
+
+    line = metric.__code__.co_firstlineno + 1
+    with pytest.raises(MetricError) as caught:
+        scored(metric)
+    assert f"(test_coercion.py, line {line})" in caught.value.message
+
+
 def test_an_example_without_a_name_is_named_by_its_key() -> None:
     with pytest.raises(MetricError, match=r"on the example [0-9a-f]{16}"):
         as_metric(raising)({"answer": "4"}, RIGHT)
