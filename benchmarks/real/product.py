@@ -40,6 +40,8 @@ def measure(task: Task, model: Path, variant: str, seed: int, folder: Path) -> d
         summary = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
         summary = {"status": "error", "reason": (done.stderr or "no answer").strip()[-300:]}
+    if summary["status"] == "stopped":
+        raise SystemExit(f"{folder} was stopped; the same command goes on with it.")
     if summary["status"] == "error" or not (summary.get("baseline") or {}).get("test"):
         return {"status": "failed", "problem": summary["reason"], "seconds": time.monotonic() - began}
     events = [json.loads(line) for line in _promptgrad(folder, "events", summary["run"]).stdout.splitlines()]

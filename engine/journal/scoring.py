@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from inspect import signature
 from typing import Any
 
 from engine.ground.model import Messages, Model
@@ -19,14 +20,26 @@ class RecordedScorer:
     def __init__(self, replay: Replay, model: Model) -> None:
         self._replay = replay
         self._revision = model.revision
-        self._score: Callable[[Messages, Sequence[str]], Sequence[float]] = model.score  # type: ignore[attr-defined]
+        score: Callable[..., Sequence[float]] = model.score  # type: ignore[attr-defined]
+        # A model that can take the answer to be one of those asked about evaluates only where they part.
+        self._options = {"among": True} if "among" in signature(score).parameters else {}
+        self._score = score
 
     def score(self, messages: Messages, continuations: Sequence[str]) -> list[float]:
-        """Return the log-probability of each continuation: from the record or, once, from the model."""
-        asked = {"messages": [dict(message) for message in messages], "continuations": list(continuations)}
+        """Return the log-probability of each continuation: from the record or, once, from the model.
+
+        They compare the continuations with each other; what they add up to is up to the model.
+        """
+        asked = {
+            "messages": [dict(message) for message in messages],
+            "continuations": list(continuations),
+            **self._options,
+        }
 
         def answer() -> tuple[str, Tokens]:
-            return json.dumps([float(value) for value in self._score(messages, continuations)]), Tokens()
+            return json.dumps(
+                [float(value) for value in self._score(messages, continuations, **self._options)]
+            ), Tokens()
 
         kept = self._replay.recorded(self._key(asked), _brief(asked), answer)
         return [float(value) for value in json.loads(kept.response)]

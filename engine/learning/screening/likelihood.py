@@ -21,7 +21,7 @@ from engine.learning.rollouts import Item
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 
 
 class AnswerScorer(Protocol):

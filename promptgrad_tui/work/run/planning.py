@@ -116,7 +116,7 @@ def make_plan(
     parts = load_parts(project)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
     carving = parts.splits.carving
-    train = _as_begun(parts.splits.train, train_before, run)
+    train = _as_begun(parts.splits.train, train_before, run, project.data.train)
     hidden = [project.data.slice] if project.data.slice else []
     formatter = build_formatter(project) or FieldFormatter(parts.fields.inputs, hidden)
     models = open_models(project, log_file, on_progress, stack)
@@ -160,13 +160,15 @@ def known_agreement(project: Project, judge: Model) -> Agreement | None:
     return load_agreement(project.root, judge.revision.digest, rubric_digest(project))
 
 
-def _as_begun(train: Sequence[LoadedExample], before: DataUsed | None, run: str) -> Sequence[LoadedExample]:
+def _as_begun(
+    train: Sequence[LoadedExample], before: DataUsed | None, run: str, named: str
+) -> Sequence[LoadedExample]:
     if before is None:
         return train
     known = train[: before.n]
     if dataset_digest(known) != before.digest:
         raise ProjectError(
-            f"Since run {run} began, examples that it learns from were changed, removed or moved.",
+            f"Since run {run} began, examples in {named} were changed, removed or moved.",
             hint="Put them back, or start a new run. Examples may be appended at any time.",
         )
     return known

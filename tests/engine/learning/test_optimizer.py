@@ -1,3 +1,4 @@
+import json
 import logging
 
 import dspy
@@ -172,7 +173,7 @@ def test_progress_is_printed_where_no_logging_is_set_up(monkeypatch, capsys):
     logger = logging.getLogger("promptgrad")
     monkeypatch.setattr(logger, "propagate", False)  # pytest has set up logging
     optimize(config={"verbose": True, "epochs": 1})
-    assert capsys.readouterr().err.startswith("baseline: 0.")
+    assert capsys.readouterr().err.startswith("Baseline: 0.")
     assert logger.handlers == []
 
 
@@ -207,10 +208,15 @@ def test_a_task_answer_that_cant_be_read_is_a_failure_and_not_the_end():
         return Score(1.0, True)
 
     optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1, verbose=False))
-    with dspy.context(lm=scripted_model(lambda messages: "no json at all").lm):
+
+    def answer(messages):
+        ticket = messages[-1]["content"]
+        return json.dumps({"queue": "general"}) if "parcel" in ticket else "no json at all"
+
+    with dspy.context(lm=scripted_model(answer).lm):
         optimized = optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
     assert instructions(optimized) == BASE
-    assert seen == []
+    assert {prediction.queue for prediction in seen} == {"general"}
 
 
 def test_a_model_that_is_down_is_not_a_wrong_answer():

@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from engine import PromptGradConfig
-from engine.ground.errors import JournalError, ModelUnavailableError, ProjectError, RunLockedError
+from engine.ground.errors import (
+    BudgetTooSmallError,
+    JournalError,
+    ModelUnavailableError,
+    ProjectError,
+    RunLockedError,
+)
 from engine.ground.examples import example_key, public_fields
 from engine.ground.model import RunModels
 from engine.journal.events import (
@@ -373,10 +379,9 @@ def test_a_budget_ends_a_run_cleanly_and_leaves_the_test_paid(tmp_path, journal)
 
 def test_a_budget_below_the_test_split_is_an_error_before_any_call(tmp_path, journal):
     wanted = plan(tmp_path, journal, max_calls=100)
-    summary = execute(wanted, journal)
-    assert summary.status == "budget"
+    with pytest.raises(BudgetTooSmallError, match="160 calls"):
+        execute(wanted, journal)
     assert wanted.models.task.requests == []
-    assert "160 calls" in summary.reason
 
 
 def test_minutes_end_a_run_cleanly(tmp_path, journal):

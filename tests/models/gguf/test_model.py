@@ -36,7 +36,8 @@ def test_special_tokens_count_as_one(tiny: GGUFModel) -> None:
 
 def test_scores_are_the_log_probabilities_of_llama_cpp_itself(tiny_path: Path, tiny: GGUFModel) -> None:
     continuations = ["billing", "b", "late parcels", "billing team", "zzz"]
-    reference = Llama(str(tiny_path), n_ctx=1024, verbose=False, logits_all=True, n_threads=1)
+    kinds = {"flash_attn": True, "type_k": 1, "type_v": 30}  # as the model's own context has them
+    reference = Llama(str(tiny_path), n_ctx=1024, verbose=False, logits_all=True, n_threads=1, **kinds)
     prompt = tiny.render(MESSAGES)
     start = len(reference.tokenize(prompt.encode(), add_bos=False, special=True))
     expected = []

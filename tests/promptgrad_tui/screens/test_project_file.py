@@ -22,8 +22,9 @@ def comments(text: str) -> list[str]:
 
 
 def test_a_value_is_changed_and_nothing_else() -> None:
-    before, after = TEMPLATE.splitlines(), edited(TEMPLATE, {("optimizer", "epochs"): 12}).splitlines()
-    assert [line for line in after if line not in before] == ["epochs = 12"]
+    edits = {("optimizer", "batches_per_epoch"): 12}
+    before, after = TEMPLATE.splitlines(), edited(TEMPLATE, edits).splitlines()
+    assert [line for line in after if line not in before] == ["batches_per_epoch = 12"]
     assert len(after) == len(before)
 
 

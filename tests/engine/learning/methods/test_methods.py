@@ -13,9 +13,10 @@ import dspy
 import pytest
 
 from engine.ground.errors import BudgetExhaustedError, ConfigError, RunStoppedError
+from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event
 from engine.journal.method_events import MethodFinished
-from engine.journal.replay import MemoryCompletions, Replay
+from engine.journal.replay import Replay
 from engine.learning.methods.method import MethodTask
 from engine.learning.methods.registry import METHODS, MethodName, run_method
 from engine.testing import ScriptedModel, scripted_model
