@@ -7,9 +7,11 @@ that it happens to write (G-Eval, Liu et al. 2023, arXiv 2303.16634, section 2).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import MetricError
 from engine.ground.score import Example, Score
@@ -87,14 +89,21 @@ class Rubric:
         messages = self.messages(criterion, example, answer)
         if judge.scorer is not None:
             return expected_grade(judge.scorer.score(messages, self._grades))
-        (said, *_) = judge.lm(messages=messages, temperature=0.0, max_tokens=16)
-        return self._read(said if isinstance(said, str) else str(said.get("text", "")))
+        return self._written(judge, messages[-1]["content"])
 
-    def _read(self, said: str) -> float:
-        """Return the grade in a reply; one that can't be read is the worst."""
-        words = re.findall(r"\d+|[^\W\d_]+", said.casefold())
-        place = next((self._grades.index(word) for word in words if word in self._grades), 0)
-        return place / (len(self._grades) - 1)
+    def _written(self, judge: Judge, question: str) -> float:
+        """Return the grade that a judge writes; one that can't be read is the worst."""
+        grade = dspy.OutputField(desc=f"one of {', '.join(self._grades)}")
+        signature = dspy.Signature(
+            {"question": (str, dspy.InputField()), "grade": (Literal[self._grades], grade)},  # type: ignore[valid-type]
+            _TASK,
+        )
+        try:
+            with dspy.context(lm=judge.lm.copy(temperature=0.0)):
+                said = dspy.Predict(signature)(question=question).grade
+        except AdapterParseError:
+            return 0.0
+        return self._grades.index(said) / (len(self._grades) - 1)
 
 
 def expected_grade(log_probabilities: Sequence[float]) -> float:

@@ -26,7 +26,7 @@ EXAMPLE = {"id": "7", "question": "Where is my parcel?", "reply": "It comes in t
 
 
 def judge_says(*replies: str) -> tuple[Judge, Any]:
-    model = scripted_model(replies)
+    model = scripted_model([json.dumps({"grade": reply}) if reply else "?" for reply in replies])
     return Judge(model.lm), model
 
 
@@ -47,7 +47,7 @@ def scored(rubric: Rubric, judge: Judge, reply: str = "In three days.") -> Any:
 
 
 def test_each_criterion_is_one_question_and_what_is_missed_is_the_feedback():
-    judge, model = judge_says("Yes.", "no")
+    judge, model = judge_says("yes", "no")
     score = scored(Rubric("reply", [TIME, POLICY], threshold=0.8), judge)
     assert (score.value, score.is_success) == (0.5, False)
     assert score.feedback == "Not met: cites a policy (judged 0.00)."
@@ -59,6 +59,8 @@ def test_each_criterion_is_one_question_and_what_is_missed_is_the_feedback():
     assert "An answer that is known to be good: It comes in two days (policy 4)." in first
     assert "The answer to check: In three days." in first
     assert "names a time" not in second
+    schema = json.dumps(model.requests[0].config.response_format, default=str)
+    assert '"no", "yes"' in schema
 
 
 def test_where_the_judge_tells_probabilities_the_score_is_what_it_expects():
@@ -76,10 +78,16 @@ def test_an_expected_grade_lies_between_the_worst_and_the_best():
     assert expected_grade([-50.0, -0.1]) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("reply", "value"), [("4", 0.75), ("Grade: 5 of 5", 1.0), ("none", 0.0)])
+@pytest.mark.parametrize(("reply", "value"), [("4", 0.75), ("5", 1.0), ("1", 0.0)])
 def test_a_grade_is_read_off_a_reply(reply, value):
     judge, _ = judge_says(reply)
     assert scored(Rubric("reply", [TIME], scale=(1, 5)), judge).value == value
+
+
+@pytest.mark.parametrize("reply", ["?", '{"grade": "perhaps"}'])
+def test_a_reply_that_cannot_be_read_is_the_worst_grade(reply):
+    model = scripted_model(lambda messages: reply)
+    assert scored(Rubric("reply", [TIME]), Judge(model.lm)).value == 0.0
 
 
 @pytest.mark.parametrize(
