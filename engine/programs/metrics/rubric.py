@@ -95,7 +95,7 @@ class Rubric:
         """Return the grade that a judge writes; one that can't be read is the worst."""
         grade = dspy.OutputField(desc=f"one of {', '.join(self._grades)}")
         signature = dspy.Signature(
-            {"question": (str, dspy.InputField()), "grade": (Literal[self._grades], grade)},  # type: ignore[valid-type]
+            {"question": (str, dspy.InputField()), "grade": (Literal[self._grades], grade)},
             _TASK,
         )
         try:
