@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,10 @@ def open_ollama(
         raise
 
 
+_BUSY_SECONDS = (1.0, 2.0, 4.0)
+"""Pauses after which a busy server is asked again."""
+
+
 class OllamaModel(ServerModel):
     """A `LocalModel` that an Ollama server runs; `open_model("ollama:NAME")` makes one.
 
@@ -90,8 +96,16 @@ class OllamaModel(ServerModel):
         if not is_new_enough(self.revision.engine, LOGPROBS_VERSION):
             return False
         begun = '{"a": "'
-        rendered = self._api.render(self._name, begun_answer([{"role": "user", "content": "a?"}], begun))
+        rendered = self._rendered(begun_answer([{"role": "user", "content": "a?"}], begun))
         return rendered is None or rendered.endswith(begun)
+
+    def _rendered(self, messages: list[dict[str, str]]) -> str | None:
+        """Ask what the model would read of these messages, again while the server is busy."""
+        for seconds in _BUSY_SECONDS:
+            with suppress(ServerError):
+                return self._api.render(self._name, messages)
+            time.sleep(seconds)
+        return self._api.render(self._name, messages)
 
     async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
         """Return the likeliest tokens after an answer has `begun`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ _HOMES = {
     "copro": "dspy_search",
 }
 """Files of the methods that aren't named after their file."""
+
+_PRINTING = ("dspy.teleprompt", "dspy.utils.inspect_history", "dspy.propose", "dspy.evaluate")
 
 _KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
 """Methods that have a result when their budget ends them early."""
@@ -76,16 +79,21 @@ def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep DSPy's logs, prints and progress bars off the terminal: the events say what happens."""
-    from dspy.teleprompt import random_search
-
+    printing = [part for name, part in sys.modules.items() if name.startswith(_PRINTING)]
     logger = logging.getLogger("dspy")
     level, draw = logger.level, tqdm.__init__
     logger.setLevel(logging.CRITICAL)
-    random_search.print = lambda *_words: None
+    for part in printing:
+        vars(part)["print"] = _say_nothing
     tqdm.__init__ = partialmethod(draw, disable=True)
     try:
         yield
     finally:
         tqdm.__init__ = draw
-        del random_search.print
+        for part in printing:
+            vars(part).pop("print", None)
         logger.setLevel(level)
+
+
+def _say_nothing(*_words: object, **_options: object) -> None:
+    """Take the place of `print` in DSPy's own modules."""

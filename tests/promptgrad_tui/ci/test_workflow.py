@@ -47,7 +47,7 @@ def run_commands(folder: Path) -> str:
 
 def test_the_workflow_installs_this_package() -> None:
     name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-    assert f"pip install {name}" in commands()
+    assert f"pip install '{name}[gguf]'" in commands()
 
 
 def test_the_workflow_runs_and_then_has_nothing_to_do(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_project_that_was_moved_goes_on_where_it_is(tmp_path):
     before, now = tmp_path / "before", tmp_path / "now"
     with desk_server() as server:
         write_project(before, server.uri)
-        assert promptgrad("run", before, "--max-calls", "40", "--quiet").returncode == 0
+        assert promptgrad("run", before, "--max-calls", "80", "--quiet").returncode == 0
         before.rename(now)
         told = result(promptgrad("-C", now, "resume", "last", "--max-calls", "9999", "--json", "--quiet"))
     assert told["status"] == "improved"

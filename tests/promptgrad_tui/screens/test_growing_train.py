@@ -43,7 +43,7 @@ def test_a_review_is_applied_after_an_example_was_appended_and_not_after_one_was
         await pilot.press("v", "g", "a", "A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        told = await until_told(pilot, "examples that it learns from were changed")
+        told = await until_told(pilot, "were changed, removed or moved")
         assert "Traceback" not in told
         assert "start a new run" in told
 
