@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partialmethod
 from importlib import import_module
 from typing import cast, get_args
 
@@ -85,7 +84,11 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.CRITICAL)
     for part in printing:
         vars(part)["print"] = _say_nothing
-    tqdm.__init__ = partialmethod(draw, disable=True)
+
+    def undrawn(bar: tqdm, *given: object, **options: object) -> None:
+        draw(bar, *given, **{**options, "disable": True})
+
+    tqdm.__init__ = undrawn
     try:
         yield
     finally:
