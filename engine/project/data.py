@@ -80,7 +80,7 @@ def load_examples(
     Raises:
         DataError: a file can't be read, or holds something other than examples.
     """
-    examples = []
+    examples: list[LoadedExample] = []
     for path in [paths] if isinstance(paths, Path) else paths:
         before = len(examples)
         examples += [_example(path, line, values, id_field, fields or {}) for line, values in read_rows(path)]

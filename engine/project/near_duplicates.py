@@ -130,8 +130,9 @@ def _share_words(
     hashes estimates the share of runs in common. It misses pairs in which small changes touch most words.
     """
     ours, theirs = signatures[0][row], signatures[1][columns]
-    alike = (theirs == ours).mean(axis=1) >= _LEAST_RESEMBLANCE
-    return alike | (their_sizes[columns] < _LONG)
+    alike: npt.NDArray[np.bool_] = (theirs == ours).mean(axis=1) >= _LEAST_RESEMBLANCE
+    short: npt.NDArray[np.bool_] = their_sizes[columns] < _LONG
+    return np.logical_or(alike, short)
 
 
 def _signatures(texts: Sequence[str]) -> npt.NDArray[np.uint64]:

@@ -85,7 +85,7 @@ class OllamaModel(ServerModel):
         )
 
     @functools.cached_property
-    def can_score(self) -> bool:  # type: ignore[override]
+    def can_score(self) -> bool:
         """Whether the server tells log-probabilities, and the model's template leaves an answer open."""
         if not is_new_enough(self.revision.engine, LOGPROBS_VERSION):
             return False

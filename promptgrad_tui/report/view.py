@@ -177,7 +177,8 @@ class RunReport:
     @property
     def effect_scale(self) -> float:
         """The common scale of the bars of all tests."""
-        tests = [test.evidence for test in (*self.tests, *self.sets) if test.evidence]
+        alone = [test.evidence for test in self.tests if test.evidence is not None]
+        tests = [*alone, *(test.evidence for test in self.sets)]
         return reach([bound for test in tests for bound in (test.low, test.high, test.delta)])
 
     @property

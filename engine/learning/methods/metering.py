@@ -97,7 +97,7 @@ class AsyncMeteredEngine:
         """Do nothing: the inner engine belongs to its model."""
 
 
-class MeteredLM(dspy.LM):  # type: ignore[misc]
+class MeteredLM(dspy.LM):
     """An LM whose copies with another `rollout_id` sample by another seed of the run.
 
     DSPy asks for another answer to the same prompt by a `rollout_id`, which reaches no engine. A seed does.

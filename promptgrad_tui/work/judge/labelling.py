@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.ground.examples import example_name
+from engine.ground.score import Score
 from engine.ground.seeds import generator
 from engine.journal.events import Event
 from engine.learning.rollouts import RolloutRunner
@@ -60,9 +61,9 @@ def answers_to_grade(setting: JudgeSetting, n: int) -> list[GradedAnswer]:
     ]
 
 
-def _unscored(example: Mapping[str, Any], prediction: Any) -> float:
+def _unscored(example: Mapping[str, Any], prediction: Any) -> Score:
     del example, prediction
-    return 0.0
+    return Score(0.0, False)
 
 
 def _ignore(event: Event) -> None:
