@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from engine.project.judge_labels import AGREEMENT, LABELS, load_labels
+from engine.project.judge_labels import AGREEMENT, load_labels
 from engine.release.manifest import load_manifest
 from promptgrad_tui.cli import promptgrad as command
 from tests.engine.desk import POLICY, Desk
