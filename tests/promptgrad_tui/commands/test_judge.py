@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from engine.project.judge_labels import AGREEMENT, LABELS, load_labels
+from engine.project.judge_labels import AGREEMENT, load_labels
 from engine.release.manifest import load_manifest
 from promptgrad_tui.cli import promptgrad as command
 from tests.engine.desk import POLICY, Desk
@@ -57,20 +58,15 @@ def grade(project, keys, *options):
 
 def right_keys(project, n):
     """The keys that a person presses who knows the policy."""
-    shown = grade(project, "q", "-n", str(n)).output
-    assert "Is it good? y or n" in shown
-    by_ticket = {}
+    rows = {}
     for split in ("train", "validation"):
         for line in (project / "data" / f"{split}.jsonl").read_text().splitlines():
             row = json.loads(line)
-            by_ticket[row["id"]] = row
-    keys = ""
-    for _ in range(n):
-        shown = grade(project, f"{keys}q", "-n", str(n)).output
-        name = shown.rsplit(f"({len(keys) + 1} of {n})", 1)[0].splitlines()[-1].split()[0]
-        keys += "y" if by_ticket[name]["queue"] == "general" else "n"
-        (project / LABELS).unlink(missing_ok=True)
-    return keys
+            rows[row["id"]] = row
+    shown = grade(project, "s" * n, "-n", str(n)).output
+    names = re.findall(rf"^(\S+)  \(\d+ of {n}\)$", shown, re.MULTILINE)
+    assert len(names) == n
+    return "".join("y" if rows[name]["queue"] == "general" else "n" for name in names)
 
 
 def test_labels_are_kept_at_once_taken_back_and_taken_up_again(server, tmp_path):
