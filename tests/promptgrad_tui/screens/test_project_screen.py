@@ -177,7 +177,7 @@ def test_a_change_on_the_disk_is_never_overwritten(project: Path) -> None:
         (project / "promptgrad.toml").write_text(text_of(project) + "seed = 5\n")
         await until(pilot, "changed on disk")
         await pilot.press("s")
-        await until(pilot, "Nothing was overwritten")
+        await until(pilot, "The file has changed")
         assert "epochs = 2" in text_of(project)
         await pilot.press("k")
         await until_true(pilot, lambda screen: "changed on disk" not in screen)
