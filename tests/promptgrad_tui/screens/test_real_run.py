@@ -109,7 +109,7 @@ def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) 
         await pilot.press("d", "A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        await until(pilot, "1 decision written")
+        await until(pilot, "1 decision saved")
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review")
 

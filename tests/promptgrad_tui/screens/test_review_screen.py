@@ -68,7 +68,7 @@ def test_keep_drop_edit_undo_and_apply_reach_the_journal(recorded: RecordedRun) 
         await pilot.press("A")
         await until(pilot, "Apply the review?")
         await pilot.press("A")
-        await until(pilot, "2 decisions written")
+        await until(pilot, "2 decisions saved")
         written = recorded.journal.decisions(recorded.run)
         assert written[f"review/1/{first}"]["choice"] == "keep"
         assert written[f"review/1/{second}"]["choice"] == "edit"

@@ -192,7 +192,7 @@ def test_the_keys_of_all_screens_are_told_in_80_columns(tmp_path: Path) -> None:
 
     async def script(pilot: Pilot[int]) -> None:
         screen = await until(pilot, "1 run")
-        for key in ("r Run", "p Project", "i New", "c Compare", "M Models", "? Help", "q Quit"):
+        for key in ("r Run", "p Project", "i New", "c Compare", "t Try", "? Help", "q Quit"):
             assert key in screen.splitlines()[-1]
         await pilot.press("enter")
         screen = await until(pilot, "v Review")

@@ -178,11 +178,11 @@ def test_an_input_is_saved_with_the_right_answer_and_refused_the_second_time(
         # What the model said is not taken for right, nor is a value that no example has.
         await pilot.press("ctrl+s")
         await until_told(pilot, "queue is missing")
-        await typed(pilot, "evnts")
+        await typed(pilot, "lgal")
         await pilot.press("ctrl+s")
-        await until_told(pilot, "No example has queue = evnts.")
-        await pilot.press(*["backspace"] * 5)
-        await typed(pilot, "events")
+        await until_told(pilot, "No example has queue = lgal.")
+        await pilot.press(*["backspace"] * 4)
+        await typed(pilot, "legal")
         await pilot.press("ctrl+s")
         await until_told(pilot, "channel is missing")
         await pilot.press("tab")
@@ -192,7 +192,7 @@ def test_an_input_is_saved_with_the_right_answer_and_refused_the_second_time(
         await until(pilot, "Saved as")
         await pilot.press("ctrl+s")
         await until(pilot, "try-2")
-        await typed(pilot, "events")
+        await typed(pilot, "legal")
         await pilot.press("tab")
         await typed(pilot, "web")
         await pilot.press("ctrl+s")
@@ -206,7 +206,7 @@ def test_an_input_is_saved_with_the_right_answer_and_refused_the_second_time(
     saved = load_examples(file)[-1].values
     assert saved == {
         "ticket": "We share a wedding list.",
-        "queue": "events",
+        "queue": "legal",
         "channel": "web",
         "id": "try-1",
     }

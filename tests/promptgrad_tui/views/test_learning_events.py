@@ -40,7 +40,7 @@ def scores(score: float) -> Interval:
     return Interval(score=score, n=40, low=score - 0.1, high=score + 0.1)
 
 
-def tested(layer: str, verdict: str, **parts: object) -> LayerTested:
+def layer_test(layer: str, verdict: str, **parts: object) -> LayerTested:
     evidence = Evidence(delta=0.1, low=0.02, high=0.2, n=40, calls=40)
     test = {"layer": layer, "action": "add", "source": "contrast", "before": "a", "after": layer}
     found = {"verdict": verdict, "reason": "it pays", "evidence": evidence}
@@ -80,8 +80,8 @@ def events() -> list[Event]:
             after="rules",
             rules=PAIR,
         ),
-        tested("rules", "accepted", rules=PAIR),
-        tested("demonstrations", "accepted", demonstrations=SHOWN),
+        layer_test("rules", "accepted", rules=PAIR),
+        layer_test("demonstrations", "accepted", demonstrations=SHOWN),
         LayersCompared(
             id="layers", base=scores(0.5), rules_only=scores(0.6), demonstrations_only=None, both=scores(0.7)
         ),
