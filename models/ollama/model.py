@@ -96,7 +96,10 @@ class OllamaModel(ServerModel):
         if not is_new_enough(self.revision.engine, LOGPROBS_VERSION):
             return False
         begun = '{"a": "'
-        rendered = self._rendered(begun_answer([{"role": "user", "content": "a?"}], begun))
+        try:
+            rendered = self._rendered(begun_answer([{"role": "user", "content": "a?"}], begun))
+        except ServerError:
+            return False  # too busy to say: the requests themselves wait, or tell what is wrong
         return rendered is None or rendered.endswith(begun)
 
     def _rendered(self, messages: list[dict[str, str]]) -> str | None:

@@ -243,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/copy":
             self.copy(body["source"], body["destination"])
             return
-        if self.path == "/api/chat" and body["messages"]:
+        if self.path == "/api/chat" and body["messages"] and not body.get("_debug_render_only"):
             with self.ollama.lock:
                 self.ollama.chats.append(body)
                 self.ollama.before_chat(len(self.ollama.chats))
