@@ -334,6 +334,11 @@ def of_scope(*scopes: Scope) -> list[Action]:
     return [action for action in ACTIONS if action.scope in scopes]
 
 
+def key_of(action: str) -> str:
+    """Return the key of an action, for a sentence that names it; `action` is an id like `models.hash`."""
+    return next(each for each in ACTIONS if each.id == action).shown.split()[0]
+
+
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Return Textual's bindings for the actions of some scopes."""
     return [
