@@ -20,12 +20,16 @@ ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
 
 
 class ModelUsed(Part):
-    """A model of a run: the URI that opened it and the revision that answered."""
+    """A model of a run: the URI that opened it and the revision that answered.
+
+    `numerics` is what of the machine and of the build its answers depend on; empty where that isn't known.
+    """
 
     uri: str
     revision: str
     verified: bool = True
     template_digest: str | None = None
+    numerics: str = ""
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -36,6 +40,7 @@ class ModelUsed(Part):
             revision=revision.digest,
             verified=revision.verified,
             template_digest=revision.template_digest,
+            numerics=revision.numerics,
         )
 
     @property

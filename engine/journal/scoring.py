@@ -19,7 +19,7 @@ class RecordedScorer:
 
     def __init__(self, replay: Replay, model: Model) -> None:
         self._replay = replay
-        self._revision = model.revision
+        self._revision = replay.revision_of(model)
         score: Callable[..., Sequence[float]] = model.score  # type: ignore[attr-defined]
         # A model that can take the answer to be one of those asked about evaluates only where they part.
         self._options = {"among": True} if "among" in signature(score).parameters else {}
@@ -45,8 +45,8 @@ class RecordedScorer:
         return [float(value) for value in json.loads(kept.response)]
 
     def _key(self, asked: dict[str, Any]) -> str:
-        """Return the hash of everything the numbers depend on: weights, template, prompt, continuations."""
-        identity = ["score", self._revision.digest, self._revision.template_digest, asked]
+        """Return the hash of everything the numbers depend on: the model, prompt and continuations."""
+        identity = ["score", *self._revision.answers_as, asked]
         return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from engine.journal.control import RunControl
 from engine.journal.events import (
     Event,
     ModelUsed,
+    Notice,
     RunContinued,
     RunPaused,
     RunResumed,
@@ -72,6 +73,12 @@ class RunHistory:
         )
 
     @property
+    def names_machine(self) -> bool:
+        """Whether the run's answers are kept under the machine that gave them: older runs' weren't."""
+        models = (self.began.model, self.began.reflection, self.began.judge)
+        return self.attempt == 1 or any(model.numerics for model in models if model)
+
+    @property
     def opening(self) -> Event:
         """The first event of this attempt."""
         if self.attempt > 1:
@@ -114,6 +121,16 @@ class RunContext:
                     f"now {now.revision.short}.",
                     hint="Bring back the model as it was, or start a new run: promptgrad run",
                 )
+            if before.numerics and before.numerics != now.revision.numerics:
+                self._tell_other_machine(before, now.revision.numerics)
+
+    def _tell_other_machine(self, before: ModelUsed, now: str) -> None:
+        text = (
+            f"This run began on another machine or with another build of llama.cpp. Answers of {before.uri} "
+            "from there may differ, so they aren't reused: they are asked again here. What is shown of the "
+            f"run so far is from there. It was: {before.numerics}. It is: {now}."
+        )
+        self.events.emit(Notice(id=f"machine/{self.history.attempt}", level="warning", text=text))
 
 
 @contextmanager
@@ -143,7 +160,7 @@ def run_context(
         on_stop=cancel_models,
         on_pause=report_pause,
     ) as control:
-        replay = Replay(journal, plan.run, checkpoint=control.checkpoint)
+        replay = Replay(journal, plan.run, checkpoint=control.checkpoint, names_machine=history.names_machine)
         metric = as_metric(plan.metric, success_from=plan.config.failure_threshold)
         judged = metric.judged_by(recorded_judge(replay, plan.models.judging))
         plan = replace(plan, metric=judged)

@@ -26,7 +26,7 @@ from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
-from promptgrad_tui.work.check.probing import probe
+from promptgrad_tui.work.check.probing import Repeated, probe, repeat
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter
@@ -277,11 +277,19 @@ def _measured(
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
         found = probe(parts, model, project.optimizer, _PROBED, on_progress)
+        if model.revision.repeats_answers:
+            repeated = Repeated(0, 0)
+        else:
+            if on_progress:
+                on_progress("Asking the same again", 0.0)
+            repeated = repeat(parts, model, project.optimizer, _PROBED, found.answers)
     yield RateMeasured(
         uri=model.uri,
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
+        repeated=repeated.answers,
+        changed=repeated.changed,
     )
     few, many = costs(calls, found.measured, prompts.analysis)
     yield Finding("ok", "estimate", cost_text(few, many, found.measured))
@@ -295,3 +303,20 @@ def _measured(
         )
     else:
         yield Finding("ok", "answers", f"{found.right} of {found.rollouts} probed examples are right already")
+    yield _repeated(repeated)
+
+
+def _repeated(repeated: Repeated) -> Finding:
+    count = count_text(repeated.answers, "repeated answer")
+    if not repeated.answers:
+        return Finding("ok", "answers", "the same request gets the same answer each time, bit for bit")
+    if not repeated.changed:
+        return Finding("ok", "answers", f"none of {count} changed by itself, asked alone and with others")
+    share = max(1, round(100 * repeated.changed / repeated.answers))
+    return Finding(
+        "warn",
+        "answers",
+        f"{repeated.changed} of {count} changed by themselves: about {share} in 100 here",
+        "A test of a rule can't tell that from what the rule does: use more validation examples, or a GGUF "
+        "file in process, where an answer depends on its request alone.",
+    )

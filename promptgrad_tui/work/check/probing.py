@@ -1,13 +1,16 @@
-"""A few rollouts of a project's program, measured before a run. Nothing is kept."""
+"""A few rollouts of a project's program, measured and repeated before a run. Nothing is kept."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import dspy
 
 from engine.ground.model import Model, Progress
 from engine.journal.completions import MemoryCompletions
-from engine.journal.events import Event, RolloutFinished
+from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.program import FrozenProgram
@@ -25,6 +28,16 @@ class Probed:
     rollouts: int
     right: int
     unparseable: int
+    answers: Mapping[str, str]
+    """What was answered, by the key of what was asked."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """How many answers were asked for again, and how many of them were others then."""
+
+    answers: int
+    changed: int
 
 
 def probe(
@@ -52,14 +65,9 @@ def probe(
         if on_progress:
             on_progress(f"Measuring: {len(events)} of {asked} answers,", len(events) / asked)
 
-    replay = Replay(MemoryCompletions(), "probe")
-    runner = RolloutRunner(
-        FrozenProgram(parts.program, config.base_prompt_source),
-        parts.metric,
-        replay.lm(model),
-        max_workers=config.max_workers,
-        emit=keep,
-    )
+    store = MemoryCompletions()
+    replay = Replay(store, "probe")
+    runner = _runner(parts, replay.lm(model), config, config.max_workers, keep)
     try:
         show()
         examples = [example.values for example in parts.splits.train[: rollouts + 1]]
@@ -80,4 +88,36 @@ def probe(
         rollouts=len(events),
         right=sum(event.is_success for event in events),
         unparseable=sum(event.error_type == UNPARSEABLE for event in events),
+        answers=store.answers,
     )
+
+
+def repeat(
+    parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts: int, answers: Mapping[str, str]
+) -> Repeated:
+    """Ask for the answers of a probe again, one at a time and then as many at a time as a run would.
+
+    Raises:
+        ModelUnavailableError: the model doesn't answer any more.
+    """
+    count = changed = 0
+    examples = [example.values for example in parts.splits.train[: rollouts + 1]]
+    for workers in (1, config.max_workers):
+        store = MemoryCompletions()
+        runner = _runner(parts, Replay(store, "repeat").lm(model), config, workers, lambda _event: None)
+        try:
+            runner.run(LearnedState(), runner.items(examples, "train"))
+        finally:
+            runner.close()
+        again = store.answers
+        same_requests = answers.keys() & again.keys()
+        count += len(same_requests)
+        changed += sum(answers[key] != again[key] for key in same_requests)
+    return Repeated(count, changed)
+
+
+def _runner(
+    parts: ProjectParts, lm: dspy.LM, config: PromptGradConfig, workers: int, emit: Emit
+) -> RolloutRunner:
+    program = FrozenProgram(parts.program, config.base_prompt_source)
+    return RolloutRunner(program, parts.metric, lm, max_workers=workers, emit=emit)

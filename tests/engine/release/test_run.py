@@ -294,7 +294,10 @@ def stopped_and_resumed(tmp_path, journal, first, second):
     summary = execute(plan(tmp_path, journal, model=second, run=wanted.run), journal)
     assert summary.status == "improved"
     notices = [event.text for _, event in journal.events(wanted.run) if isinstance(event, Notice)]
-    asked = [{str(request.messages) + str(request.config) for request in m.requests} for m in (first, second)]
+    asked = [
+        {str((request.system, request.messages, request.config)) for request in model.requests}
+        for model in (first, second)
+    ]
     return asked, [text for text in notices if "another machine" in text], summary
 
 
