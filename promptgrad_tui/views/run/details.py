@@ -131,7 +131,8 @@ def candidate_lines(row: GradientRow, columns: int) -> list[Line]:
     title = candidate.title if candidate else screened.title if screened else ""
     lines = [*fact("candidate", title, columns, "strong"), *fact("source", row.source, columns)]
     if screened is not None:
-        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {count_text(screened.n, 'example')}"
+        on = count_text(screened.n, "example")
+        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {on}" if screened.n else "not ranked"
         lines += fact("screening", ranked, columns)
         lines += fact("what follows", screened.reason, columns, "good" if screened.is_tested else "warn")
     if candidate is not None:
