@@ -164,6 +164,7 @@ def _beginning(plan: RunPlan) -> RunStarted:
         seed=plan.config.seed or 0,
         data=plan.data,
         versions=installed_versions(),
+        metric=plan.metric_name,
         carved_test=plan.carving.recorded_by(plan.run) if plan.carving else None,
     )
 

@@ -36,7 +36,6 @@ def label_command(context: CommandContext, n: int) -> None:
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
-    from promptgrad_tui.work.code.program import rubric_criteria
     from promptgrad_tui.work.judge.labelling import answers_to_grade
     from promptgrad_tui.work.judge.setting import judge_setting
 
@@ -44,8 +43,8 @@ def label_command(context: CommandContext, n: int) -> None:
         status.show("Asking the program", 0.0)
         answers = answers_to_grade(setting, n)
         root, grades = setting.project.root, setting.grades
-        low = 0 if setting.project.metric.scale is None else int(setting.project.metric.scale[0])
-        criteria = [criterion.text for criterion in rubric_criteria(setting.project)]
+        low = setting.scale[0] if setting.scale else 0
+        criteria = setting.criteria
     _grade_all(root, answers, criteria, grades, low, Terminal.stdout())
 
 

@@ -57,9 +57,19 @@ def metric_trial(parts: ProjectParts) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "metric", tried)
+    yield from _each_metric(scores)
     yield from _unfinished(scores)
     yield from _on_other_answers(parts, told)
     yield from _twice(parts, told[0])
+
+
+def _each_metric(scores: Sequence[tuple[LoadedExample, Score]]) -> Iterator[Finding]:
+    """Tell of each of several metrics how many expected outputs it counts as right."""
+    names = list(scores[0][1].metrics)
+    for name in names if len(names) > 1 else ():
+        wrong = [example for example, score in scores if not score.metrics[name].is_success]
+        text = f"{name}: the expected outputs of {len(scores) - len(wrong)} of {len(scores)} count as right"
+        yield Finding("ok", "metric", f"{text}; not those of {wrong[0].where}" if wrong else text)
 
 
 def _asks_a_model(error: MetricError) -> bool:

@@ -94,7 +94,7 @@ _FILES: Mapping[str, Callable[[Project], str | None]] = {
     "data.validation": lambda project: project.data.validation,
     "data.test": lambda project: project.data.test,
     "program.python": lambda project: project.program.python,
-    "metric.python": lambda project: project.metric.python,
+    "metric.python": lambda project: next((one.python for one in project.scoring if one.python), None),
     "example_formatter": lambda project: project.example_formatter,
     "rule_acceptor": lambda project: project.rule_acceptor,
 }

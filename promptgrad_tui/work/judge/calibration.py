@@ -12,7 +12,6 @@ import dspy
 from engine.ground.errors import DataError
 from engine.ground.examples import example_name
 from engine.journal.scoring import recorded_judge
-from engine.programs.coercion import as_metric
 from engine.project.judge_labels import (
     Agreement,
     Label,
@@ -74,7 +73,7 @@ def calibrate(setting: JudgeSetting) -> Calibration:
             hint="Grade answers with: promptgrad judge label",
         )
     model = setting.models.judging
-    metric = as_metric(setting.parts.metric).judged_by(recorded_judge(setting.replay, model))
+    metric = setting.metric.judged_by(recorded_judge(setting.replay, model))
 
     def judged(label: Label) -> Judgement:
         values: Mapping[str, Any] = known[label.example]

@@ -34,6 +34,7 @@ from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.views.measurement import NewScore, Rechecked, Transferred
+from promptgrad_tui.views.metrics import parts_of
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.job import open_project
@@ -90,11 +91,16 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, manifest.state)
         setting.model.verify_revision()
-        slices = measured.slices
+        slices, metrics = measured.slices, measured.metrics
         comparisons = [_compared("all", released, measured.optimized)] + [
             _compared(name, scores.optimized, slices[name].optimized)
             for name, scores in manifest.slices.items()
             if name in slices
+        ]
+        comparisons += [
+            _compared(name, change.optimized.score, metrics[name].optimized.score, is_metric=True)
+            for name, change in parts_of(manifest.metrics).items()
+            if len(manifest.metrics) > 1 and name in metrics
         ]
         return Rechecked(chosen, measured.gain, tuple(comparisons), _seen(examples, setting.parts))
 
@@ -229,5 +235,5 @@ def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
     return sum(example_key(example.values, inputs or example.values) in known for example in examples)
 
 
-def _compared(name: str, released: Interval, new: Interval) -> NewScore:
-    return NewScore(name, released, new, difference(released, new))
+def _compared(name: str, released: Interval, new: Interval, *, is_metric: bool = False) -> NewScore:
+    return NewScore(name, released, new, difference(released, new), is_metric)

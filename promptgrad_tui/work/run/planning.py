@@ -144,7 +144,7 @@ def make_plan(
         slice_field=project.data.slice,
         review=project.review,
         judge_agreement=agreement,
-        judge_caution=caution_text(agreement) if project.metric.kind == "rubric" else "",
+        judge_caution=caution_text(agreement) if project.rubric is not None else "",
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": _fingerprint(project, train if train_before and not carving else None),
@@ -181,6 +181,8 @@ def _fingerprint(project: Project, train: Sequence[LoadedExample] | None) -> dic
 
 
 def _metric_name(project: Project) -> str:
+    if project.metrics:
+        return project.optimized
     metric = project.metric
     if metric.kind == "rubric":
         return f"rubric({metric.field})"
