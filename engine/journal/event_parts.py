@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from engine.ground.interval import Interval
-from engine.ground.model import Model
+from engine.ground.model import Embedder, Model
 from engine.ground.revision import short_digest
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
@@ -28,7 +28,7 @@ class ModelUsed(Part):
     template_digest: str | None = None
 
     @classmethod
-    def of(cls, model: Model) -> Self:
+    def of(cls, model: Model | Embedder) -> Self:
         """Return what an opened model is."""
         revision = model.revision
         return cls(

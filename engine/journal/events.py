@@ -77,6 +77,7 @@ class RunStarted(BaseEvent):
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
     judge: ModelUsed | None = None
+    embedder: ModelUsed | None = None
     metric: str = ""
 
 

@@ -23,7 +23,11 @@ from engine.project.gates import Share
 PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
 FilePath = Annotated[str, StringConstraints(min_length=1)]
 
-_OF_RUBRIC = ("criteria", "rubric", "scale", "threshold")
+_OF_JUDGED = {
+    "rubric": ("criteria", "rubric", "scale", "threshold"),
+    "pairwise": ("criteria", "rubric", "threshold"),
+}
+"""The options of the kinds that ask a judge."""
 _CLASSES = ("exact_match", "normalized_match", "choice")
 """The kinds whose answers can be classes."""
 
@@ -35,8 +39,8 @@ class MetricSection(BaseModel):
 
     _beside: ClassVar[tuple[str, ...]] = ()
 
-    kind: Literal[MetricKind, "rubric"] | None = Field(
-        None, description="A ready-made metric; rubric asks a judge."
+    kind: Literal[MetricKind, "rubric", "pairwise", "semantic"] | None = Field(
+        None, description="A ready-made metric; rubric and pairwise ask a judge."
     )
     field: str | None = Field(
         None, min_length=1, description="The output that is compared with the example's value."
@@ -49,7 +53,9 @@ class MetricSection(BaseModel):
         0.0, ge=0.0, description="number: the largest difference that still counts as right."
     )
     threshold: Share = Field(
-        0.5, description="token_f1, set_f1, json_fields, rubric: the score from which an answer is right."
+        0.5,
+        description="token_f1, set_f1, json_fields, rubric, pairwise: the score from which an answer is "
+        "right. semantic has 0.8 if nothing is set.",
     )
     pattern: str | None = Field(None, description="regex: what to search for; else the example's value.")
     choices: tuple[str, ...] = Field((), description="choice: all that may be chosen; without them, letters.")
@@ -65,10 +71,10 @@ class MetricSection(BaseModel):
         description="python, rubric: the worst and the best score, as in [1, 5].",
     )
     criteria: tuple[str | Criterion, ...] = Field(
-        (), description='rubric: what a good answer does, as in ["cites a policy", "names a time"].'
+        (), description='rubric, pairwise: what a good answer does, as in ["cites a policy"].'
     )
     rubric: FilePath | None = Field(
-        None, description="rubric: a text file with a list of criteria, in place of criteria."
+        None, description="rubric, pairwise: a text file with a list of criteria, in place of criteria."
     )
 
     @model_validator(mode="after")
@@ -77,8 +83,8 @@ class MetricSection(BaseModel):
             raise ValueError('needs either kind = "exact_match" and a field, or python = "metric.py:score"')
         if self.kind is not None and self.field is None:
             raise ValueError('needs field = "...": the output that is compared')
-        if self.kind == "rubric":
-            self._check_rubric()
+        if self.asks_judge:
+            self._check_criteria()
         unused = sorted(self.model_fields_set - {*self._beside, *self._known})
         if unused:
             raise ValueError(f"{', '.join(unused)} has no effect with {self.kind or self.python}")
@@ -86,7 +92,7 @@ class MetricSection(BaseModel):
             raise ValueError("scale names the worst score first, then the best: [1, 5]")
         return self
 
-    def _check_rubric(self) -> None:
+    def _check_criteria(self) -> None:
         if bool(self.criteria) == (self.rubric is not None):
             raise ValueError('needs either criteria = ["cites a policy", ...] or rubric = "rubric.md"')
         if self.scale is not None and any(grade != int(grade) for grade in self.scale):
@@ -96,8 +102,15 @@ class MetricSection(BaseModel):
     def _known(self) -> tuple[str, ...]:
         if self.kind is None:
             return ("python", "scale")
-        own = _OF_RUBRIC if self.kind == "rubric" else OPTIONS.get(self.kind, ())
+        if self.kind == "semantic":
+            return ("kind", "field", "threshold")
+        own = _OF_JUDGED.get(self.kind) or OPTIONS.get(self.kind, ())
         return ("kind", "field", *own, *(("by_class",) if self.kind in _CLASSES else ()))
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether a judge scores by criteria."""
+        return self.kind in _OF_JUDGED
 
     @property
     def options(self) -> dict[str, Any]:
@@ -158,9 +171,9 @@ def refuse_unusable(metrics: Sequence[NamedMetric]) -> None:
         raise ValueError(f'two of them are called {again[0]!r}: give each a name = "..."')
     if not any(one.weight > 0 for one in metrics):
         raise ValueError("every weight is 0: at least one has to count")
-    if sum(one.kind == "rubric" for one in metrics) > 1:
+    if sum(one.asks_judge for one in metrics) > 1:
         raise ValueError(
-            "two of them are rubrics: put all criteria into one, with weights, so that one judgement "
+            "two of them ask the judge: put all criteria into one, with weights, so that one judgement "
             "is measured by labels"
         )
 

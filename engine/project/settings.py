@@ -121,6 +121,9 @@ class ModelSection(BaseModel):
     judge: str = Field(
         "same", min_length=1, description='The model that a metric may ask: "same" as the task\'s, or a URI.'
     )
+    embedding: str | None = Field(
+        None, min_length=1, description="The embedding model that the metric semantic compares by: a URI."
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -154,6 +157,15 @@ class Project(BaseModel):
         None, description="file.py:name, a function of a ParsedRule that returns whether it may be tested."
     )
     _root: Path = PrivateAttr(default=Path())
+
+    @field_validator("model")
+    @classmethod
+    def _has_what_metrics_ask(cls, model: ModelSection, info: ValidationInfo) -> ModelSection:
+        main = info.data.get("metric")
+        scoring = info.data.get("metrics") or ((main,) if main is not None else ())
+        if model.embedding is None and any(one.kind == "semantic" for one in scoring):
+            raise ValueError('needs embedding = "gguf:...": the metric semantic compares meanings by it')
+        return model
 
     @field_validator("optimizer")
     @classmethod
@@ -225,7 +237,7 @@ class Project(BaseModel):
     @property
     def rubric(self) -> MetricSection | None:
         """The metric that asks the judge by criteria, if there is one."""
-        return next((one for one in self.scoring if one.kind == "rubric"), None)
+        return next((one for one in self.scoring if one.asks_judge), None)
 
     @property
     def root(self) -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from engine.ground.model import Model, Progress
+from engine.ground.model import Progress, RunModels
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -29,7 +31,7 @@ class Probed:
 
 def probe(
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     config: PromptGradConfig,
     rollouts: int,
     on_progress: Progress | None = None,
@@ -55,8 +57,8 @@ def probe(
     replay = Replay(MemoryCompletions(), "probe")
     runner = RolloutRunner(
         FrozenProgram(parts.program, config.base_prompt_source),
-        parts.metric,
-        replay.lm(model),
+        as_metric(parts.metric).judged_by(recorded_judge(replay, models.judging, models.embedder)),
+        replay.lm(models.task),
         max_workers=config.max_workers,
         emit=keep,
     )

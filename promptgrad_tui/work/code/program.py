@@ -19,6 +19,8 @@ from engine.programs.formatting import ExampleFormatter
 from engine.programs.metrics import built_in_metric
 from engine.programs.metrics.combined import CombinedMetric, WeightedMetric, class_by
 from engine.programs.metrics.criteria import Criterion, criteria_of
+from engine.programs.metrics.meaning import RIGHT_FROM, Meaning
+from engine.programs.metrics.pairwise import Pairwise
 from engine.programs.metrics.rubric import Rubric
 from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
 from engine.project.metric_settings import MetricSection
@@ -120,23 +122,30 @@ def _built(project: Project, section: MetricSection, inputs: Collection[str]) ->
         return as_metric(own, success_from=success_from, scale=section.scale, name=section.title)
     assert section.kind is not None
     assert section.field is not None
-    if section.kind == "rubric":
+    if section.kind == "rubric" or section.kind == "pairwise":
         return build_rubric(project, section, inputs)
+    if section.kind == "semantic":
+        right_from = section.threshold if "threshold" in section.model_fields_set else RIGHT_FROM
+        return as_metric(Meaning(section.field, right_from), time_limit=None, name=section.title)
     own = built_in_metric(section.kind, section.field, **section.options)
     return as_metric(own, time_limit=None, name=section.title)
 
 
 def build_rubric(project: Project, section: MetricSection, inputs: Collection[str] = ()) -> BoundMetric:
-    """Return the rubric of a project as a metric.
+    """Return a metric that asks a judge by criteria: a rubric, or a comparison.
 
     Raises:
         ProjectError: its file can't be read.
     """
     assert section.field is not None
+    criteria = rubric_criteria(project, section)
+    if section.kind == "pairwise":
+        paired = Pairwise(section.field, criteria, threshold=section.threshold, inputs=inputs)
+        return as_metric(paired, time_limit=None, name=section.title)
     scale = None if section.scale is None else (int(section.scale[0]), int(section.scale[1]))
     rubric = Rubric(
         section.field,
-        rubric_criteria(project, section),
+        criteria,
         scale=scale,
         threshold=section.threshold,
         inputs=inputs,
@@ -171,13 +180,22 @@ def judged_section(project: Project) -> MetricSection:
 
 
 def rubric_digest(project: Project) -> str:
-    """Return a hash of all by which a project's judge judges: its criteria and scale, or its code."""
+    """Return a hash of all by which a project's judge judges: criteria, scale and threshold, or code."""
     judged = judged_section(project)
-    left_out = {"threshold", "name", "weight", "minimum"}
+    left_out = {"name", "weight", "minimum"}
     section = judged.model_dump(mode="json", exclude=left_out, exclude_unset=True)
     rubric = project.rubric
     criteria = [item.model_dump() for item in rubric_criteria(project, rubric)] if rubric else []
     return sha256(json.dumps([section, criteria], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def judgements(project: Project) -> int:
+    """Return how often models are asked about one answer, as far as the project's file tells."""
+    rubric = project.rubric
+    asked = sum(metric.kind == "semantic" for metric in project.scoring)
+    if rubric is None:
+        return asked
+    return asked + (2 if rubric.kind == "pairwise" else len(rubric_criteria(project, rubric)))
 
 
 def asks_judge(project: Project) -> bool:

@@ -90,7 +90,7 @@ def test_another_metric_is_another_measurement_and_another_minimum_is_not(tmp_pa
         (
             '[[metrics]]\nkind = "rubric"\nfield = "reply"\ncriteria = ["a"]\nname = "one"\n'
             '[[metrics]]\nkind = "rubric"\nfield = "reply"\ncriteria = ["b"]\nname = "two"\n',
-            "two of them are rubrics: put all criteria into one",
+            "two of them ask the judge: put all criteria into one",
         ),
     ],
 )
