@@ -242,6 +242,8 @@ class PromptGradApp(Searching):
         if action in ("search", "jump", "copy_row"):
             # What is typed into a field is no key.
             return not isinstance(self.screen.focused, Input | TextArea)
+        if action == "judge":
+            return not getattr(self.screen, "is_grading", False)
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
@@ -256,8 +258,17 @@ class PromptGradApp(Searching):
             self.push_screen(NAME)
 
     def action_judge(self) -> None:
-        """Grade answers of this project, so that its judge can be measured."""
-        self._show_judge()
+        """Ask whether the program shall answer, so that a person can grade what it says."""
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._show_judge()
+
+        text = "The program answers examples, and you grade what it says, so that the judge can be measured. "
+        text += "That loads the model; answers that were paid for before cost nothing."
+        self.push_screen(
+            QuestionScreen("Grade answers?", text, [Choice("a", "Ask the program", "ask")]), answered
+        )
 
     def _show_judge(self, n: int = 0) -> None:
         from promptgrad_tui.screens.judge.screen import ANSWERS, JudgeScreen

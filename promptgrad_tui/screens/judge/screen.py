@@ -32,6 +32,7 @@ class JudgeScreen(Screen[None]):
     """An answer, what it was given, and the question how good it is."""
 
     BINDINGS = bindings("judge")
+    is_grading = True
 
     def __init__(self, folder: Path, n: int = ANSWERS) -> None:
         super().__init__()

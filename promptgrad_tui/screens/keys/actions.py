@@ -134,7 +134,7 @@ ACTIONS: tuple[Action, ...] = (
         anywhere=True,
     ),
     Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
-    Action("app", "judge", "J", "Judge", "Grade answers yourself, so that the judge can be measured."),
+    Action("app", "judge", "Y", "Judge", "Grade answers, to measure the judge; asks first."),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(

@@ -24,6 +24,12 @@ def server():
         yield running
 
 
+async def begin(pilot: Pilot[int]) -> None:
+    await pilot.press("Y")
+    await until(pilot, "Grade answers?")
+    await pilot.press("a")
+
+
 def answer_shown(screen: str) -> str:
     found = re.search(r"Case (\d+)", screen)
     assert found, screen
@@ -37,7 +43,7 @@ def test_grades_are_kept_at_once_taken_back_and_taken_up_again(server, tmp_path,
 
     async def first(pilot: Pilot[int]) -> None:
         await until(pilot, "New")
-        await pilot.press("J")
+        await begin(pilot)
         screen = await until(pilot, "answer 1 of 40")
         assert "Is it good? y or n" in screen
         assert "names the right queue" in screen
@@ -61,7 +67,7 @@ def test_grades_are_kept_at_once_taken_back_and_taken_up_again(server, tmp_path,
 
     async def again(pilot: Pilot[int]) -> None:
         await until(pilot, "New")
-        await pilot.press("J")
+        await begin(pilot)
         screen = await until(pilot, "answer 1 of 38")
         assert "2 graded" in screen
         assert answer_shown(screen) == asked[1], "what was skipped is asked about again"
@@ -81,7 +87,7 @@ def test_a_scale_has_its_own_keys_and_the_end_says_what_to_do(server, tmp_path) 
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "New")
-        await pilot.press("J")
+        await begin(pilot)
         assert "How good is it? 1 to 3" in await until(pilot, "answer 1 of 2")
         await pilot.press("y", "4", "3", "1")
         await until_told(pilot, "40 answers have a grade. Measure the judge by them: promptgrad judge check")
@@ -93,7 +99,7 @@ def test_a_scale_has_its_own_keys_and_the_end_says_what_to_do(server, tmp_path) 
 def test_a_project_without_a_judge_says_so(server, tmp_path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "New")
-        await pilot.press("J")
+        await begin(pilot)
         await until_told(pilot, "The project's metric asks no judge.")
 
     drive(write_project(tmp_path, server.uri), None, script)
