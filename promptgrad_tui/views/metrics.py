@@ -114,12 +114,16 @@ def _row(
     after: MetricFigures | None = None,
     spread: str = "",
 ) -> list[Line]:
-    """Return a metric's name on a line, and its figures below: names of sums are long."""
+    """Return a metric's name on a line, and its figures below, on as many lines as there have to be."""
     effect = gain_text(gain.score, gain.low, gain.high) if gain else ""
-    wrong = wrong_text(after) if after else ""
-    cells: list[tuple[str, Tone]] = [("  ", ""), (f"  {change:<{_CHANGE}}", ""), (f"{effect:<{_GAIN}}", tone)]
-    if 4 + _CHANGE + _GAIN + _WRONG + len(spread) <= columns:
-        cells += [(f"{wrong:<{_WRONG}}", ""), (spread, "dim")]
-        return [((f"  {one_line(name)}", "dim"),), tuple(cells)]
-    rest: Line = (("    ", ""), (f"{wrong:<{_WRONG}}", ""), (spread, "dim"))
-    return [((f"  {one_line(name)}", "dim"),), tuple(cells), *([rest] if wrong else [])]
+    cells: list[tuple[str, Tone, int]] = [(change, "", _CHANGE), (effect, tone, _GAIN)]
+    cells += [(wrong_text(after), "", _WRONG), (spread, "dim", len(spread))] if after else []
+    rows: list[list[tuple[str, Tone]]] = []
+    used = columns
+    for text, own, width in cells:
+        if used + width > columns:
+            rows.append([("    ", "")])
+            used = 4
+        rows[-1].append((f"{text:<{width}}", own))
+        used += width
+    return [((f"  {one_line(name)}", "dim"),), *map(tuple, rows)]
