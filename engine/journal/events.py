@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
+from engine.ground.score import MetricScore
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.event_parts import ENDED as ENDED
@@ -20,6 +21,8 @@ from engine.journal.event_parts import DataUsed as DataUsed
 from engine.journal.event_parts import DroppedProposal as DroppedProposal
 from engine.journal.event_parts import GateResult as GateResult
 from engine.journal.event_parts import KeptRule as KeptRule
+from engine.journal.event_parts import MetricChange as MetricChange
+from engine.journal.event_parts import MetricFigures as MetricFigures
 from engine.journal.event_parts import ModelUsed as ModelUsed
 from engine.journal.event_parts import RunSummary as RunSummary
 from engine.journal.event_parts import SliceScore as SliceScore
@@ -56,7 +59,10 @@ Phase = Literal[
 
 
 class RunStarted(BaseEvent):
-    """The run's first event: everything it depends on; `carved_test` is set if train was split for it."""
+    """The run's first event: everything it depends on; `carved_test` is set if train was split for it.
+
+    `metric` names what is optimized, as in "0.7 policy + 0.3 length".
+    """
 
     kind: Literal["run_started"] = "run_started"
     run: str
@@ -71,6 +77,8 @@ class RunStarted(BaseEvent):
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
     judge: ModelUsed | None = None
+    embedder: ModelUsed | None = None
+    metric: str = ""
 
 
 class RunResumed(BaseEvent):
@@ -115,6 +123,7 @@ class RolloutFinished(BaseEvent):
     feedback: str = ""
     error_type: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, MetricScore] = Field(default_factory=dict)
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
@@ -232,7 +241,8 @@ class ReviewApplied(BaseEvent):
 class EpochFinished(BaseEvent):
     """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
 
-    `slices` maps values of the slice field to scores; it is empty without a slice field.
+    `slices` maps values of the slice field to scores; it is empty without a slice field. `metrics` has the
+    optimized sum and each metric in it.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -244,6 +254,7 @@ class EpochFinished(BaseEvent):
     best: float
     outcome: Literal["baseline", "improved", "no_better", "rolled_back"]
     slices: dict[str, SliceScore] = Field(default_factory=dict)
+    metrics: dict[str, MetricFigures] = Field(default_factory=dict)
 
 
 class TestOpened(BaseEvent):
@@ -278,6 +289,7 @@ class TestFinished(BaseEvent):
     optimized: Interval
     gain: Interval
     slices: dict[str, SliceScores] = Field(default_factory=dict)
+    metrics: dict[str, MetricChange] = Field(default_factory=dict)
     opening: int = 1
 
 

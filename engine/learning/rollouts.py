@@ -177,6 +177,11 @@ class RolloutRunner:
         return self._cache_key(state, item, repeat) in self._known
 
     @property
+    def metric_name(self) -> str:
+        """What the metric is called."""
+        return self._metric.name
+
+    @property
     def calls_per_rollout(self) -> float:
         """How many calls of the model a rollout took on average; 0 before the first one."""
         with self._lock:
@@ -225,7 +230,7 @@ class RolloutRunner:
             answer = self._answer(module, item, repeat)
         completions = list(used.completions)
         if answer.prediction is None:
-            score = Score(0.0, False, answer.problem, answer.error_type)
+            score = self._metric.unanswered(item.values, answer.problem, answer.error_type)
         else:
             with recording() as judged:
                 score = self._scored(item, answer)
@@ -244,6 +249,7 @@ class RolloutRunner:
                 feedback=score.feedback,
                 error_type=score.error_type,
                 metadata=score.plain_metadata,
+                metrics=score.metrics,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
                 completions=tuple(completion.key for completion in completions),
                 tokens=sum((completion.tokens for completion in completions), Tokens()),

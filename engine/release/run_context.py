@@ -114,7 +114,10 @@ class RunContext:
             (began.model, models.task),
             (began.reflection, models.reflection),
             (began.judge or began.model, models.judging),
+            (began.embedder, models.embedder),
         ):
+            if before is None or now is None:
+                continue
             if ModelUsed.of(now).is_other_than(before):
                 raise ProjectError(
                     f"Since run {self.plan.run} began, {before.uri} has moved: it was {before.short} and is "
@@ -162,7 +165,7 @@ def run_context(
     ) as control:
         replay = Replay(journal, plan.run, checkpoint=control.checkpoint, names_machine=history.names_machine)
         metric = as_metric(plan.metric, success_from=plan.config.failure_threshold)
-        judged = metric.judged_by(recorded_judge(replay, plan.models.judging))
+        judged = metric.judged_by(recorded_judge(replay, plan.models.judging, plan.models.embedder))
         plan = replace(plan, metric=judged)
         yield RunContext(plan, journal, events, history, control, replay, time.monotonic())
 
@@ -181,6 +184,8 @@ def _beginning(plan: RunPlan) -> RunStarted:
         seed=plan.config.seed or 0,
         data=plan.data,
         versions=installed_versions(),
+        embedder=ModelUsed.of(plan.models.embedder) if plan.models.embedder else None,
+        metric=plan.metric_name,
         carved_test=plan.carving.recorded_by(plan.run) if plan.carving else None,
     )
 

@@ -26,6 +26,7 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
 from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
@@ -66,6 +67,9 @@ def _template() -> Template:
         "gate_cells": gate_cells,
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,
+        "metric_columns": METRIC_COLUMNS,
+        "metric_rows": metric_rows,
+        "parts_of": parts_of,
         "outcomes": EPOCH_OUTCOMES,
         "plot_of": EpochPlot,
         "slice": slice_text,

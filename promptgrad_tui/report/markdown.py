@@ -21,6 +21,7 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
 from promptgrad_tui.views.run.event_lines import model_text
 
 _MOST_CHANGES = 20
@@ -35,6 +36,7 @@ def _verdict(report: RunReport) -> Iterator[str]:
     yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
     yield from _scores(report)
+    yield from _metrics(report)
     yield from _gates(report)
     yield from _slices(report)
 
@@ -82,6 +84,12 @@ def _gates(report: RunReport) -> Iterator[str]:
     yield gate_table(report.gates)
 
 
+def _metrics(report: RunReport) -> Iterator[str]:
+    for split, metrics in report.metrics.items():
+        yield f"## Metrics of the {split} split"
+        yield table(METRIC_COLUMNS, [[*map(escaped, row)] for row in metric_rows(metrics)])
+
+
 def _slices(report: RunReport) -> Iterator[str]:
     for split, slices in report.slices.items():
         rows = [
@@ -96,6 +104,14 @@ def _slices(report: RunReport) -> Iterator[str]:
         ]
         yield f"## Slices of the {split} split"
         yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        parts = [
+            [escaped(name), *map(escaped, row)]
+            for name, scores in slices.items()
+            for row in metric_rows(parts_of(scores.metrics))
+        ]
+        if parts:
+            yield f"### Metrics by slice, {split} split"
+            yield table(["slice", *METRIC_COLUMNS], parts)
 
 
 def _slices_by_epoch(report: RunReport) -> Iterator[str]:

@@ -13,6 +13,7 @@ from engine.journal.events import (
     Event,
     GateResult,
     KeptRule,
+    MetricChange,
     RolloutFinished,
     RunSummary,
     SliceScores,
@@ -92,6 +93,15 @@ class RunReport:
             "validation": self.summary.validation_slices if self.summary else {},
         }
         return {split: slices for split, slices in splits.items() if slices}
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, MetricChange]]:
+        """Each held-out split's figures by metric, what is optimized first, before and after."""
+        splits = {
+            "test": self.story.test.metrics if self.story.test else {},
+            "validation": self.summary.validation_metrics if self.summary else {},
+        }
+        return {split: metrics for split, metrics in splits.items() if metrics}
 
     @property
     def gates(self) -> Sequence[GateResult]:
@@ -230,6 +240,7 @@ class RunReport:
         rows = [
             ("Run", self.record.id),
             ("Program", started.program),
+            *((("What is optimized", started.metric),) if started.metric else ()),
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),

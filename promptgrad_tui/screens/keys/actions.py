@@ -24,6 +24,7 @@ Scope: TypeAlias = Literal[
     "project",
     "form",
     "picker",
+    "judge",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -40,6 +41,7 @@ SCOPES: dict[Scope, str] = {
     "project": "Project",
     "form": "Settings of a project",
     "picker": "Model of a project",
+    "judge": "Grades for the judge",
     "table": "In a table",
     "text": "In a text",
 }
@@ -132,6 +134,7 @@ ACTIONS: tuple[Action, ...] = (
         anywhere=True,
     ),
     Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
+    Action("app", "judge", "Y", "Judge", "Grade answers, to measure the judge; asks first."),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
@@ -317,6 +320,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("form", "cancel", "escape", "Cancel", "Discard the typed value.", True),
     Action("picker", "reflection", "w", "For gradients", "Use the model for gradients.", True),
+    Action("judge", "grade('y')", "y", "Good", "The answer is good.", True),
+    Action("judge", "grade('n')", "n", "Not good", "The answer isn't good.", True),
+    *(
+        Action("judge", f"grade({grade})", str(grade), f"Grade {grade}", f"Grade the answer with {grade}.")
+        for grade in range(10)
+    ),
+    Action("judge", "undo", "u", "Undo", "Go back to the answer before, and take its grade back.", True),
+    Action("judge", "skip", "s", "Skip", "Leave the answer without a grade; it is asked about again.", True),
     *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),

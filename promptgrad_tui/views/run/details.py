@@ -16,6 +16,7 @@ from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.metrics import metric_facts
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
@@ -80,6 +81,8 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
         lines += fact("feedback", event.feedback, columns)
     if event.error_type:
         lines += fact("error type", event.error_type, columns)
+    for name, value, own in metric_facts(event.metrics):
+        lines += fact(name, value, columns, own)
     for name, value in event.metadata.items():
         lines += fact(name, as_text(value), columns)
     return lines

@@ -9,8 +9,10 @@ from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
+from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, line, score_bar
 
@@ -28,6 +30,8 @@ def score_lines(story: RunStory, columns: int) -> list[Line]:
         ]
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
+        lines += metric_lines("validation", summary.validation_metrics, columns)
+        lines += metric_lines("test", summary.metrics, columns)
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
     lines += _slices_of_epoch(story.epochs, columns)
@@ -108,6 +112,8 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
                 *drawn,
             )
         )
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += [line(row, "dim") for row in wrap(text, columns, "      ", f"    {metric}: ")]
     if hidden := hidden_text(slices):
         lines.append(line(f"  {hidden}", "dim"))
     return lines

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
-from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
+from engine.journal.events import (
+    Event,
+    GateResult,
+    KeptRule,
+    MetricChange,
+    RunSummary,
+    SliceScores,
+    SplitScores,
+)
 from engine.journal.journal import RunRecord
 from engine.journal.learning_events import LayersCompared
 from engine.programs.demonstrations import Demonstration
@@ -24,6 +32,7 @@ from promptgrad_tui.views.figures import (
     tokens_text,
 )
 from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.score_plot import score_plot
@@ -43,6 +52,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
     lines += _scores(summary.baseline, summary.optimized, terminal)
+    lines += _metrics("validation", summary.validation_metrics, terminal)
+    lines += _metrics("test", summary.metrics, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
@@ -171,10 +182,23 @@ def _score(interval: Interval | None) -> str:
     return score_text(interval) if interval else "-"
 
 
+def _metrics(split: str, metrics: Mapping[str, MetricChange], terminal: Terminal) -> list[str]:
+    if not tell_more(metrics):
+        return []
+    lines = ["", terminal.style(f"Metrics of the {split} split", bold=True)]
+    if len(metrics) > 1:
+        lines += wrap(f"optimized: {one_line(next(iter(metrics)))}", terminal.columns, " " * 13, "  ")
+    for name, text in metric_sentences(parts_of(metrics)):
+        lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
+    return lines
+
+
 def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
     for name, scores in shown_slices(slices).items():
         lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += wrap(text, terminal.columns, " " * 17, f"{' ' * 15}{metric}: ")
     return [*lines, *([f"  {hidden}"] if (hidden := hidden_text(slices)) else [])]
 
 

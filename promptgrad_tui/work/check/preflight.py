@@ -29,7 +29,7 @@ from promptgrad_tui.work.check.metric_trial import metric_trial
 from promptgrad_tui.work.check.probing import Repeated, probe, repeat
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
-from promptgrad_tui.work.code.program import build_acceptor, build_formatter
+from promptgrad_tui.work.code.program import build_acceptor, build_formatter, judgements
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
@@ -76,7 +76,7 @@ def inspect_project(
             subject = "estimate"
             yield _calls(calls)
             if upto == "rate":
-                yield from _measured(project, parts, models.task, calls, prompts, on_progress)
+                yield from _measured(project, parts, models, calls, prompts, on_progress)
     except PromptGradError as error:
         subject = _subject_of(error, subject)
         yield Finding.of(subject, error, _field_of(subject, error, project))
@@ -94,7 +94,7 @@ _FILES: Mapping[str, Callable[[Project], str | None]] = {
     "data.validation": lambda project: project.data.validation,
     "data.test": lambda project: project.data.test,
     "program.python": lambda project: project.program.python,
-    "metric.python": lambda project: project.metric.python,
+    "metric.python": lambda project: next((one.python for one in project.scoring if one.python), None),
     "example_formatter": lambda project: project.example_formatter,
     "rule_acceptor": lambda project: project.rule_acceptor,
 }
@@ -259,6 +259,7 @@ def _sizes(project: Project, parts: ProjectParts) -> Sizes:
         validation=len(splits.validation) if splits.validation else held_out,
         test=len(splits.test),
         predictors=len(parts.program.named_predictors()),
+        judgements=judgements(project),
         also=sum(example.name in project.gates.must_pass for example in others),
     )
 
@@ -270,21 +271,21 @@ def _calls(calls: PlannedCalls) -> Finding:
 def _measured(
     project: Project,
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     calls: PlannedCalls,
     prompts: PromptSizes,
     on_progress: Progress | None,
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
-        found = probe(parts, model, project.optimizer, _PROBED, on_progress)
-        if model.revision.repeats_answers:
+        found = probe(parts, models, project.optimizer, _PROBED, on_progress)
+        if models.task.revision.repeats_answers:
             repeated = Repeated(0, 0)
         else:
             if on_progress:
                 on_progress("Asking the same again", 0.0)
-            repeated = repeat(parts, model, project.optimizer, _PROBED, found.answers)
+            repeated = repeat(parts, models, project.optimizer, _PROBED, found.answers)
     yield RateMeasured(
-        uri=model.uri,
+        uri=models.task.uri,
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,

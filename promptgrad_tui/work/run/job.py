@@ -192,12 +192,13 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     yield from _flat("", project.model_dump(mode="json", exclude={"name"}, exclude_unset=True))
     references = (
         project.program.python,
-        project.metric.python,
+        *(metric.python for metric in project.scoring),
         project.example_formatter,
         project.rule_acceptor,
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
-    data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
+    rubric = project.rubric.rubric if project.rubric else None
+    data = (project.data.train, project.data.validation, project.data.test, rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()
