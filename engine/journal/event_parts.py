@@ -11,6 +11,7 @@ from engine.ground.model import Model
 from engine.ground.revision import short_digest
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
+from engine.journal.method_events import BaseCompared
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
 
@@ -162,7 +163,7 @@ class RunSummary(Part):
     `slices` and `test_opening` belong to the test split, `validation_slices` to the best state on the
     validation split. `withheld` is the folder of a program that gained something but failed a gate;
     `artifact` is None in that case. `reflection_moved` says what happened to a separate reflection model, if
-    its name no longer means the same weights.
+    its name no longer means the same weights. `base` is set if another optimizer made the base.
     """
 
     run: str
@@ -174,6 +175,7 @@ class RunSummary(Part):
     rules: tuple[KeptRule, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0

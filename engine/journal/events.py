@@ -35,7 +35,7 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.learning_events import Verdict as Verdict
-from engine.journal.method_events import MethodFinished, MethodStarted
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
@@ -337,6 +337,7 @@ Event = Annotated[
     | LayersCompared
     | MethodStarted
     | MethodFinished
+    | BaseCompared
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

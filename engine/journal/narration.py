@@ -30,6 +30,7 @@ from engine.journal.learning_events import (
     LayerTested,
     ScreeningFinished,
 )
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 
 _CHANGES = {
     "merged": "similar rules merged",
@@ -75,6 +76,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
         case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
             return _search(event)
+        case MethodStarted() | MethodFinished() | BaseCompared():
+            return _method(event)
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
@@ -117,6 +120,20 @@ def _search(event: CandidatesProposed | ScreeningFinished | LayerTested | Layers
             alone = {"rules": event.rules_only, "demonstrations": event.demonstrations_only}
             told = [f"{name} alone {score.score:.3f}" for name, score in alone.items() if score is not None]
             return f"Layers: neither {event.base.score:.3f}, {', '.join(told)}, both {event.both.score:.3f}"
+
+
+def _method(event: MethodStarted | MethodFinished | BaseCompared) -> str:
+    """Return a sentence about another optimizer that makes a program."""
+    match event:
+        case MethodStarted():
+            return f"{event.method} begins, with at most {count_text(event.calls, 'call')}"
+        case MethodFinished():
+            shown = sum(event.demonstrations.values())
+            made = f", {count_text(shown, 'demonstration')}" if shown else ""
+            return f"{event.method} ended after {count_text(event.calls, 'call')}{made}"
+        case BaseCompared():
+            scores = f"{score_text(event.own)} before, {score_text(event.made)} after"
+            return f"Base by {event.method}, validation: {scores}"
 
 
 def headline(summary: RunSummary) -> str:

@@ -26,6 +26,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
+from engine.journal.method_events import BaseCompared
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
@@ -244,6 +245,7 @@ def _summary(
         rules=tuple(map(KeptRule.of, result.state.rules)) if result else (),
         demonstrations=result.state.demonstrations.demonstrations if result else (),
         layers=result.layers if result else None,
+        base=_base_compared(context),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=context.seconds,
@@ -255,6 +257,11 @@ def _summary(
         withheld=None if proof.passed else path,
         reflection_moved=proof.reflection_moved,
     )
+
+
+def _base_compared(context: RunContext) -> BaseCompared | None:
+    told = context.journal.events(context.plan.run, kinds=["base_compared"])
+    return next((event for _, event in told if isinstance(event, BaseCompared)), None)
 
 
 def _finish(context: RunContext, summary: RunSummary) -> None:

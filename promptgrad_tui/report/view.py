@@ -28,9 +28,9 @@ from engine.programs.state import LearnedState
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
-from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -163,8 +163,8 @@ class RunReport:
 
     @property
     def layers(self) -> Sequence[tuple[str, Interval]]:
-        """The validation score of each combination of layers, where they were compared."""
-        return list(layer_scores(self.story.layers)) if self.story.layers else ()
+        """The validation score of the base and of each combination of layers, where they were compared."""
+        return layers_of(self.story)
 
     def test_of(self, rule: KeptRule) -> ValidationFinished | LayerTested | None:
         """Return the test that accepted a rule, or the set that it is of, if it was tested."""

@@ -32,6 +32,7 @@ from engine.journal.learning_events import (
     LayerTested,
     ScreeningFinished,
 )
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.narration import change_text, finding_text, narrate
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, slice_text
@@ -71,6 +72,8 @@ class EventLines:
             case LayerTested():
                 return self._set_verdict(event)
             case LayersCompared():
+                return self._wrapped(narrate(event), "  ")
+            case MethodStarted() | MethodFinished() | BaseCompared():
                 return self._wrapped(narrate(event), "  ")
             case RulesChanged() if text := narrate(event):
                 return self._wrapped(f"  {text}", "    ")

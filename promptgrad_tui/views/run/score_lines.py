@@ -22,16 +22,23 @@ _NOTE = 28
 def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return the scores of each split, and of each slice of it before and after."""
     lines = _validation(story, columns) + _test(story, columns)
-    if story.layers is not None:
-        rows: list[tuple[str, Interval, str, Tone]] = [
-            (name, score, "", "accent") for name, score in layer_scores(story.layers)
-        ]
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (name, score, "", "accent") for name, score in layers_of(story)
+    ]
+    if rows:
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
+
+
+def layers_of(story: RunStory) -> list[tuple[str, Interval]]:
+    """Return the validation scores of the base and of each combination of layers, if compared."""
+    best = story.best_epoch
+    result = best.validation if best is not None and best.epoch else None
+    return list(layer_scores(story.layers, story.base, result))
 
 
 def _validation(story: RunStory, columns: int) -> list[Line]:

@@ -39,6 +39,7 @@ from engine.journal.learning_events import (
 )
 from engine.journal.live_status import LiveStatus
 from engine.journal.live_text import LivePass
+from engine.journal.method_events import BaseCompared
 from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule, RuleSet, render_instructions
@@ -85,6 +86,7 @@ class RunStory:
     last_time: float = 0.0
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -225,6 +227,8 @@ class RunStory:
                 self.awaited, self.has_asked = event.rules, True
             case LayersCompared():
                 self.layers = event
+            case BaseCompared():
+                self.base = event
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)

@@ -11,7 +11,6 @@ from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
 from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal.journal import RunRecord
-from engine.journal.learning_events import LayersCompared
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
@@ -48,7 +47,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
-    lines += _layers(summary.layers, terminal)
+    lines += _layers(summary, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -201,10 +200,12 @@ def _demonstrations(shown: Sequence[Demonstration], terminal: Terminal) -> list[
     return lines
 
 
-def _layers(layers: LayersCompared | None, terminal: Terminal) -> list[str]:
-    if layers is None:
+def _layers(summary: RunSummary, terminal: Terminal) -> list[str]:
+    has_learned = bool(summary.rules or summary.demonstrations)
+    result = summary.optimized.validation if has_learned else None
+    rows = [(name, score_text(score)) for name, score in layer_scores(summary.layers, summary.base, result)]
+    if not rows:
         return []
-    rows = [(name, score_text(score)) for name, score in layer_scores(layers)]
     return ["", *table_lines(("Layers", "validation"), rows, terminal, indent=2)]
 
 
