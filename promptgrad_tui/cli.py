@@ -15,6 +15,7 @@ from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.contest import contest_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
 from promptgrad_tui.commands.events import events_command
@@ -25,6 +26,7 @@ from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command
 from promptgrad_tui.commands.matrix import matrix_command
 from promptgrad_tui.commands.models.group import models_command
+from promptgrad_tui.commands.pareto import pareto_command
 from promptgrad_tui.commands.predict import predict_command
 from promptgrad_tui.commands.promote import promote_command
 from promptgrad_tui.commands.recheck import recheck_command
@@ -121,9 +123,11 @@ for _command in (
     check_command,
     run_command,
     resume_command,
+    contest_command,
     runs_command,
     show_command,
     compare_command,
+    pareto_command,
     report_command,
     events_command,
     predict_command,

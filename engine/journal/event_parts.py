@@ -9,6 +9,7 @@ from pydantic import Field
 from engine.ground.interval import Interval
 from engine.ground.model import Model
 from engine.ground.revision import short_digest
+from engine.journal.contest_events import ContestResult
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
 from engine.journal.method_events import BaseCompared
@@ -163,7 +164,8 @@ class RunSummary(Part):
     `slices` and `test_opening` belong to the test split, `validation_slices` to the best state on the
     validation split. `withheld` is the folder of a program that gained something but failed a gate;
     `artifact` is None in that case. `reflection_moved` says what happened to a separate reflection model, if
-    its name no longer means the same weights. `base` is set if another optimizer made the base.
+    its name no longer means the same weights. `base` is set if another optimizer made the base,
+    `contest` if the run was a contest of methods.
     """
 
     run: str
@@ -176,6 +178,7 @@ class RunSummary(Part):
     demonstrations: tuple[Demonstration, ...] = ()
     layers: LayersCompared | None = None
     base: BaseCompared | None = None
+    contest: ContestResult | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0

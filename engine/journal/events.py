@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.event_parts import ENDED as ENDED
@@ -41,6 +42,7 @@ from engine.programs.rules import Evidence, ParsedRule, Rule
 
 Phase = Literal[
     "baseline",
+    "lane",
     "rollouts",
     "proposals",
     "screening",
@@ -338,6 +340,8 @@ Event = Annotated[
     | MethodStarted
     | MethodFinished
     | BaseCompared
+    | ContestStarted
+    | LaneFinished
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

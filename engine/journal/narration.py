@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from engine.ground.figures import count_text, gain_text, score_text
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.events import (
     ArtifactSaved,
     BatchScored,
@@ -78,6 +79,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return _search(event)
         case MethodStarted() | MethodFinished() | BaseCompared():
             return _method(event)
+        case ContestStarted() | LaneFinished():
+            return _contest(event)
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
@@ -134,6 +137,18 @@ def _method(event: MethodStarted | MethodFinished | BaseCompared) -> str:
         case BaseCompared():
             scores = f"{score_text(event.own)} before, {score_text(event.made)} after"
             return f"Base by {event.method}, validation: {scores}"
+
+
+def _contest(event: ContestStarted | LaneFinished) -> str:
+    """Return a sentence about a contest of methods, or one of its lanes."""
+    if isinstance(event, ContestStarted):
+        methods, seeds = count_text(len(event.methods), "method"), count_text(event.seeds, "seed")
+        return f"Contest: {methods}, {seeds}, at most {count_text(event.calls, 'call')} for each"
+    lane = f"{event.method}, seed {event.number}"
+    if event.validation is None:
+        return f"{lane}: no result. {event.problem}"
+    score = f"{score_text(event.validation)} on {event.validation.n} validation examples"
+    return f"{lane}: {score}, {count_text(event.calls, 'call')}"
 
 
 def headline(summary: RunSummary) -> str:

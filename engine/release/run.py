@@ -12,7 +12,6 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
-from engine.ground.model import Messages, Model
 from engine.journal.events import (
     Event,
     KeptRule,
@@ -41,9 +40,6 @@ from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
 
-_LONGEST_SHOWN = 3000
-"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
-
 
 def execute(
     plan: RunPlan,
@@ -51,12 +47,13 @@ def execute(
     *,
     on_event: Callable[[Event], None] | None = None,
     after_command: int | None = None,
+    work: Callable[[RunContext], RunSummary] | None = None,
 ) -> RunSummary:
     """Carry out a run, or resume it, and return its summary.
 
     Events are written to the journal, then passed to `on_event`. Commands in the journal pause, continue or
     stop the run, if their number is above `after_command` or they are sent from now on. A run that ended
-    before returns its summary at once.
+    before returns its summary at once. `work` is what the run does, if not to learn rules.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -73,7 +70,7 @@ def execute(
         if history.attempt == 1 and plan.carving is not None:
             plan.carving.report(events.emit)
         with run_context(plan, journal, events, history, after_command) as context:
-            summary = _worked_through(context)
+            summary = _worked_through(context, work or _learned)
         _finish(context, summary)
         return summary
 
@@ -111,11 +108,11 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
     return done[-1] if done else None
 
 
-def _worked_through(context: RunContext) -> RunSummary:
+def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary]) -> RunSummary:
     """Return the run's summary, even if a person or its budget ended it."""
     try:
         with placing_errors(context.plan.examples):
-            return _learned(context)
+            return work(context)
     except RunStoppedError as error:
         return _summary(context, "stopped", error.message)
     except BudgetExhaustedError as error:
@@ -177,13 +174,8 @@ def _session(context: RunContext) -> OptimizationSession:
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
         scorer=recorded_scorer(replay, plan.models.task),
-        room=lambda messages: _leaves_room(plan.models.task, messages),
+        room=context.leaves_room,
     )
-
-
-def _leaves_room(model: Model, messages: Messages) -> bool:
-    """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
-    return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
 
 def _decisions(context: RunContext) -> Decisions:

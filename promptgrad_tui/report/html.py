@@ -12,9 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from engine.journal.narration import EPOCH_OUTCOMES, change_text
-from promptgrad_tui.report.figures import EffectBar, EpochPlot
+from promptgrad_tui.report.figures import EffectBar, EpochPlot, ScatterPlot
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views import pareto
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, points, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import (
@@ -57,6 +59,11 @@ def _template() -> Template:
     environment.filters |= {"score": score_text, "epoch_name": epoch_name}
     environment.globals |= {
         "bar": EffectBar,
+        "contest_tables": contest_tables,
+        "contest_title": title,
+        "contest_problems": problems,
+        "scatter_of": ScatterPlot,
+        "contest_points": points,
         "change": change_text,
         "change_words": CHANGES,
         "count": count_text,
@@ -67,6 +74,7 @@ def _template() -> Template:
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,
         "outcomes": EPOCH_OUTCOMES,
+        "pareto": pareto,
         "plot_of": EpochPlot,
         "slice": slice_text,
     }

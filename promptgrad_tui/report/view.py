@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.ground.interval import Interval
+from engine.journal.contest_events import ContestResult
 from engine.journal.events import (
     Event,
     GateResult,
@@ -19,12 +20,14 @@ from engine.journal.events import (
     Tokens,
     ValidationFinished,
 )
-from engine.journal.journal import RunRecord
+from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.learning_events import LayerTested
 from engine.journal.narration import headline
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
+from engine.release.objectives.candidates import candidates_of
+from engine.release.objectives.front import Placed, front
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
@@ -133,6 +136,20 @@ class RunReport:
             f"This is the result of the run itself. Review {review.number}, after it, kept "
             f"{count_text(len(review.rules), 'rule')}: {scored}{saved}."
         )
+
+    @property
+    def contest(self) -> ContestResult | None:
+        """What came of a contest of methods, if the run was one."""
+        return self.summary.contest if self.summary else None
+
+    @cached_property
+    def placed(self) -> Sequence[Placed]:
+        """Every candidate with its score and cost, those on the front first; empty without the journal."""
+        path = journal_path(Path(self.record.project))
+        if not path.is_file():
+            return ()
+        with Journal.open(path, read_only=True) as journal:
+            return front(candidates_of(journal, self.record.id))
 
     @property
     def judge(self) -> str:

@@ -13,6 +13,7 @@ from engine.journal.events import Event, GateResult, KeptRule, RunSummary, Slice
 from engine.journal.journal import RunRecord
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
+from promptgrad_tui.views.contest import contest_lines
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
     count_text,
@@ -41,6 +42,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.reflection_moved:
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
+    if summary.contest is not None:
+        lines += contest_lines(summary.contest, terminal)
     lines += _scores(summary.baseline, summary.optimized, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
