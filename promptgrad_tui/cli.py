@@ -15,6 +15,7 @@ from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.compress import compress_command
 from promptgrad_tui.commands.contest import contest_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
@@ -135,6 +136,7 @@ for _command in (
     export_command,
     gate_command,
     compile_command,
+    compress_command,
     matrix_command,
     transfer_command,
     promote_command,

@@ -13,6 +13,7 @@ from engine.journal.contest_events import ContestResult
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
 from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
 
@@ -179,6 +180,7 @@ class RunSummary(Part):
     layers: LayersCompared | None = None
     base: BaseCompared | None = None
     contest: ContestResult | None = None
+    objectives: ObjectivesMet | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0

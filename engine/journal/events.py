@@ -37,6 +37,7 @@ from engine.journal.learning_events import (
 )
 from engine.journal.learning_events import Verdict as Verdict
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
@@ -342,6 +343,7 @@ Event = Annotated[
     | BaseCompared
     | ContestStarted
     | LaneFinished
+    | ObjectivesMet
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

@@ -32,6 +32,7 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 
 _CHANGES = {
     "merged": "similar rules merged",
@@ -79,6 +80,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return _search(event)
         case MethodStarted() | MethodFinished() | BaseCompared():
             return _method(event)
+        case ObjectivesMet():
+            return objectives_text(event)
         case ContestStarted() | LaneFinished():
             return _contest(event)
         case TestFinished():
@@ -149,6 +152,19 @@ def _contest(event: ContestStarted | LaneFinished) -> str:
         return f"{lane}: no result. {event.problem}"
     score = f"{score_text(event.validation)} on {event.validation.n} validation examples"
     return f"{lane}: {score}, {count_text(event.calls, 'call')}"
+
+
+def objectives_text(event: ObjectivesMet) -> str:
+    """Return what was left out of a result so that it costs less, and what that costs in score."""
+    before, after = event.before, event.after
+    sizes = (
+        f"rules {before.rules} to {after.rules}, demonstrations {before.demonstrations} to "
+        f"{after.demonstrations}, prompt tokens {before.prompt_tokens:,} to {after.prompt_tokens:,}"
+    )
+    gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
+    shown = "no more lost than the margin of" if event.is_shown else "not shown to lose less than"
+    missed = f"; not met: {', '.join(event.missed)}" if event.missed else ""
+    return f"Objectives: {sizes}; {gain}, {shown} {event.margin:.3f}{missed}"
 
 
 def headline(summary: RunSummary) -> str:

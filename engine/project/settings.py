@@ -27,6 +27,7 @@ from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
 from engine.project.methods import MethodName
+from engine.project.objectives import Objectives
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
@@ -216,6 +217,7 @@ class Project(BaseModel):
     base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
     gates: Gates = Gates()
+    objectives: Objectives = Objectives()
     example_formatter: PythonReference | None = Field(
         None, description="file.py:name, an ExampleFormatter: how an analysis sees examples."
     )

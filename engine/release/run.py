@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.ground.errors import (
     BudgetExhaustedError,
@@ -26,6 +26,7 @@ from engine.journal.events import (
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
@@ -35,10 +36,13 @@ from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
+
+Told = TypeVar("Told")
 
 
 def execute(
@@ -129,6 +133,8 @@ def _learned(context: RunContext) -> RunSummary:
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
         result = session.run()
+        if not result.exhausted:
+            result = slimmed(session, result, context.plan.objectives, context.events.emit)
         kept = reserve.release()
         if result.exhausted:
             return _closed_early(context, prover, result, kept)
@@ -237,7 +243,8 @@ def _summary(
         rules=tuple(map(KeptRule.of, result.state.rules)) if result else (),
         demonstrations=result.state.demonstrations.demonstrations if result else (),
         layers=result.layers if result else None,
-        base=_base_compared(context),
+        base=_told(context, "base_compared", BaseCompared),
+        objectives=_told(context, "objectives", ObjectivesMet),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=context.seconds,
@@ -251,9 +258,10 @@ def _summary(
     )
 
 
-def _base_compared(context: RunContext) -> BaseCompared | None:
-    told = context.journal.events(context.plan.run, kinds=["base_compared"])
-    return next((event for _, event in told if isinstance(event, BaseCompared)), None)
+def _told(context: RunContext, kind: str, of: type[Told]) -> Told | None:
+    """Return the run's event of a kind, if it has one."""
+    told = context.journal.events(context.plan.run, kinds=[kind])
+    return next((event for _, event in told if isinstance(event, of)), None)
 
 
 def _finish(context: RunContext, summary: RunSummary) -> None:

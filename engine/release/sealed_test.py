@@ -98,8 +98,11 @@ def measure_test_split(
     model: Model,
     emit: Emit,
     fingerprint: Mapping[str, str] | None = None,
+    baseline: RolloutRunner | None = None,
 ) -> tuple[Measurement, int]:
     """Open the test split at a `place` in a run and score it; return the scores and the number of openings.
+
+    The baseline is the runner's own program, or that of another runner.
 
     Raises:
         PromptGradError: the model's name now means other weights; the scores aren't recorded.
@@ -116,7 +119,7 @@ def measure_test_split(
         emit=emit,
         fingerprint=fingerprint or {},
     )
-    measured = split.measure(runner, state)
+    measured = split.measure(runner, state, baseline)
     model.verify_revision()
     emit(
         TestFinished(

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from engine.journal.narration import EPOCH_OUTCOMES, change_text
+from engine.journal.narration import EPOCH_OUTCOMES, change_text, objectives_text
 from promptgrad_tui.report.figures import EffectBar, EpochPlot, ScatterPlot
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views import pareto
@@ -74,6 +74,7 @@ def _template() -> Template:
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,
         "outcomes": EPOCH_OUTCOMES,
+        "objectives_text": objectives_text,
         "pareto": pareto,
         "plot_of": EpochPlot,
         "slice": slice_text,

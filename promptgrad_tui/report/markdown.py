@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from engine.journal.learning_events import LayerTested
+from engine.journal.narration import objectives_text
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
 from promptgrad_tui.views.contest import contest_tables, problems, title
@@ -161,6 +162,8 @@ def _layers(report: RunReport) -> Iterator[str]:
 
 def _pareto(report: RunReport) -> Iterator[str]:
     """Yield the candidates that are worth their cost, and what dominates the others."""
+    if report.summary and report.summary.objectives:
+        yield escaped(objectives_text(report.summary.objectives)) + "."
     if len(report.placed) < 2:
         return
     yield f"## Score against cost\n\n{NOTE}"

@@ -35,6 +35,7 @@ from engine.journal.learning_events import (
 )
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.narration import change_text, finding_text, narrate
+from engine.journal.objective_events import ObjectivesMet
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
@@ -79,7 +80,7 @@ class EventLines:
                 return self._search(event)
             case LayerTested():
                 return self._set_verdict(event)
-            case LayersCompared():
+            case LayersCompared() | ObjectivesMet():
                 return self._wrapped(narrate(event), "  ")
             case MethodStarted() | MethodFinished() | BaseCompared():
                 return self._wrapped(narrate(event), "  ")

@@ -274,7 +274,7 @@ class RunStory:
     @property
     def best_rules(self) -> tuple[Rule, ...]:
         """The rules of the best state so far; at the end, those of its result."""
-        if self.summary is not None and self.summary.rules:
+        if self.summary is not None and (self.summary.rules or self.summary.demonstrations):
             known = self._sets.by_id()
             return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
         best = self.best_epoch

@@ -11,6 +11,7 @@ from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
 from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal.journal import RunRecord
+from engine.journal.narration import objectives_text
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 from promptgrad_tui.views.contest import contest_lines
@@ -51,6 +52,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
     lines += _layers(summary, terminal)
+    if summary.objectives is not None:
+        lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:

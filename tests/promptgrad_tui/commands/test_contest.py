@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.journal.journal import Journal, journal_path
 from tests.engine.desk import POLICY
 from tests.promptgrad_tui.desk_project import (
     last_events,
@@ -83,6 +85,15 @@ def test_what_a_method_made_is_served(held: tuple[Path, dict[str, Any], str, Any
     assert result(done) == {"queue": POLICY[phrase]}
 
 
+def paid_for(root: Path) -> int:
+    """How many answers the last contest and its first lane have in the journal."""
+    if not journal_path(root).exists():
+        return 0
+    with Journal.open(journal_path(root), read_only=True) as journal:
+        run = journal.runs()[-1].id
+        return journal.completions_paid(run) + journal.completions_paid(f"{run}.promptgrad.1")
+
+
 def test_started_again_it_goes_on_and_pays_for_nothing_twice(
     held: tuple[Path, dict[str, Any], str, Any], tmp_path: Path
 ) -> None:
@@ -91,9 +102,10 @@ def test_started_again_it_goes_on_and_pays_for_nothing_twice(
         root = write_project(tmp_path, server.uri)
         server.answers = 60
         process = started("contest", root, *SMALL, "--json")
-        wait_for(root, "lane", process)
-        while server.answers > 0:
+        wait_for(root, "contest_started", process)
+        while paid_for(root) < 60:
             assert process.poll() is None
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
         server.release()
