@@ -34,6 +34,7 @@ from promptgrad_tui.commands.recheck import recheck_command
 from promptgrad_tui.commands.report import report_command
 from promptgrad_tui.commands.resume import resume_command
 from promptgrad_tui.commands.rollback import rollback_command
+from promptgrad_tui.commands.route import route_command
 from promptgrad_tui.commands.run import run_command
 from promptgrad_tui.commands.runs import runs_command
 from promptgrad_tui.commands.shared.context import CommandContext
@@ -137,6 +138,7 @@ for _command in (
     gate_command,
     compile_command,
     compress_command,
+    route_command,
     matrix_command,
     transfer_command,
     promote_command,

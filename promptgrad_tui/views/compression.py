@@ -66,9 +66,10 @@ def compression_lines(result: CompressedArtifact, terminal: Terminal) -> list[st
     lines = [terminal.style(title, bold=True), ""]
     rows = [_row(step) for step in found.steps]
     lines += table_lines(HEAD, rows, terminal, right=(2, 4), indent=2)
+    examples, original = count_text(result.n, "example"), shown_path(str(result.artifact))
     tested = (
-        f"A step was kept if its paired test on {count_text(result.n, 'example')} shows (97.5 %) that no "
-        f"more than {found.margin:.3f} of the score was lost, compared with {shown_path(str(result.artifact))}."
+        f"A step was kept if its paired test on {examples} shows (97.5 %) that no more than "
+        f"{found.margin:.3f} of the score was lost, compared with {original}."
     )
     lines += ["", *wrap(tested, terminal.columns, "  ", "  ")]
     for name, (before, after) in result.base.items():

@@ -10,6 +10,7 @@ from engine.ground.statistics import gain_interval
 from engine.release.power import smallest_shown_loss
 
 USUAL_MARGIN = 0.02
+_ROUNDING = 1e-9
 
 
 def margin_for(n: int, wanted: float | None, setting: str) -> float:
@@ -32,7 +33,7 @@ def margin_for(n: int, wanted: float | None, setting: str) -> float:
 
 def is_no_worse(gain: Interval, margin: float) -> bool:
     """Whether a paired gain shows (97.5 %) that no more than `margin` was lost."""
-    return gain.low >= -margin
+    return gain.low >= -margin - _ROUNDING
 
 
 class NonInferiority:
