@@ -45,8 +45,10 @@ class ProgramSection(_Section):
     signature: str | None = Field(
         None, min_length=1, description="Inputs and outputs, as in: ticket -> queue."
     )
-    module: Literal["predict", "chain_of_thought"] = Field(
-        "predict", description='"predict" answers at once, "chain_of_thought" reasons first.'
+    module: Literal["predict", "chain_of_thought", "refine", "meta_prompting"] = Field(
+        "predict",
+        description='"predict" answers at once, "chain_of_thought" reasons first, "refine" criticises its '
+        'answer and answers again, "meta_prompting" asks experts of its own making.',
     )
     instructions: str = Field("", description="The base instructions; they are never changed.")
     fields: dict[str, str] = Field({}, description="What each input and output means, by its name.")

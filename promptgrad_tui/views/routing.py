@@ -52,8 +52,8 @@ def routing_lines(result: Routed, terminal: Terminal) -> list[str]:
     lines += table_lines(HEAD, rows, terminal, right=(1, 2, 3, 5), indent=2)
     note = (
         "The small model's answer stands if its log-probability exceeds that of every other possible answer "
-        "by the margin (nats). Share: the part of the examples that it answers. s: mean seconds of the models "
-        "for an example."
+        "by the margin (nats). Share: the part of the examples that it answers. s: mean seconds for an "
+        "example, both models together."
     )
     lines += ["", *wrap(note, terminal.columns, "  ", "  "), ""]
     for split, scores in (("validation", router.validation), ("test", router.test)):
