@@ -21,7 +21,7 @@ _NOTE = 28
 
 def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return the scores of each split, and of each slice of it before and after."""
-    lines = _validation(story, columns) + _test(story, columns)
+    lines = _lanes(story, columns) + _validation(story, columns) + _test(story, columns)
     rows: list[tuple[str, Interval, str, Tone]] = [
         (name, score, "", "accent") for name, score in layers_of(story)
     ]
@@ -39,6 +39,16 @@ def layers_of(story: RunStory) -> list[tuple[str, Interval]]:
     best = story.best_epoch
     result = best.validation if best is not None and best.epoch else None
     return list(layer_scores(story.layers, story.base, result))
+
+
+def _lanes(story: RunStory, columns: int) -> list[Line]:
+    """Return the lanes of a contest that have ended, the best first."""
+    ended = [(lane, lane.validation) for lane in story.lanes if lane.validation is not None]
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (f"{lane.method} {lane.number}", score, count_text(lane.calls, "call"), "accent")
+        for lane, score in sorted(ended, key=lambda pair: -pair[1].score)
+    ]
+    return _split("Methods and seeds, validation", rows, columns) if rows else []
 
 
 def _validation(story: RunStory, columns: int) -> list[Line]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     AnalysisFinished,
     ArtifactSaved,
@@ -87,6 +88,7 @@ class RunStory:
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
     base: BaseCompared | None = None
+    lanes: list[LaneFinished] = field(default_factory=list)
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -229,14 +231,14 @@ class RunStory:
                 self.layers = event
             case BaseCompared():
                 self.base = event
+            case LaneFinished():
+                self.lanes.append(event)
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)
             case RunFinished():
                 self.finished = event
                 self._tests.close_queue()
-            case _:
-                pass
 
     def _batch_of(
         self,
