@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from statistics import fmean
+from typing import Any
 
 from engine.ground.errors import ConfigError, UnreadableAnswersError
 from engine.ground.interval import Interval
@@ -76,7 +77,7 @@ class _Contest:
         baseline = self._baseline()
         calls = self._begin()
         contestants = ranked([self._lane(lane, calls) for lane in self._lanes()])
-        if not self._plan.test:
+        if not self._plan.test or not any(one.scored for one in contestants):
             return self._closed(contestants, baseline, None, calls)
         self._open_test(contestants)
         measured = self._test(contestants)
@@ -251,7 +252,7 @@ class _Contest:
         measured: dict[str, Measurement] | None,
     ) -> RunSummary:
         calls, tokens = self._paid()
-        shared = {
+        shared: dict[str, Any] = {
             "run": self._plan.run,
             "model": ModelUsed.of(self._plan.models.task),
             "calls": calls,

@@ -20,7 +20,7 @@ class RoutedProgram(dspy.Module):
         super().__init__()
         self.small = small
         self.large = large
-        self._routing = {"confidence": confidence, "field": field, "margin": margin}
+        self._routing: dict[str, Any] = {"confidence": confidence, "field": field, "margin": margin}
 
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Answer one input."""
@@ -30,8 +30,7 @@ class RoutedProgram(dspy.Module):
             if cause_of(error) is not None:
                 raise
             return self.large(**inputs)  # the answer can't be read
-        confidence: Any = self._routing["confidence"]
-        margin = confidence.margin(inputs, answer.get(self._routing["field"]))
+        margin = self._routing["confidence"].margin(inputs, answer.get(self._routing["field"]))
         return answer if margin is not None and margin >= self._routing["margin"] else self.large(**inputs)
 
 

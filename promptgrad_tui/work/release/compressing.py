@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dspy
 
@@ -198,6 +199,5 @@ def _with_test(scores: SplitScores, measured: Measurement | None, *, optimized: 
     return scores.model_copy(update={"test": measured.optimized if optimized else measured.baseline})
 
 
-def _inputs(values: object, names: Sequence[str]) -> dict[str, object]:
-    known = dict(values)  # type: ignore[call-overload]
-    return {name: known.get(name) for name in sorted(names)}
+def _inputs(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: values.get(name) for name in sorted(names)}

@@ -101,6 +101,13 @@ def test_a_method_without_a_result_does_not_end_the_contest(tmp_path, journal):
     assert "at least 192" in last.problem
 
 
+def test_the_test_split_stays_closed_if_no_method_has_a_result(tmp_path, journal):
+    wanted = plan(tmp_path, journal)
+    summary = contest(wanted, journal, "mipro_v2", calls=180, seeds=1)
+    assert (summary.status, summary.artifact, summary.test_opening) == ("no_improvement", None, 0)
+    assert events(journal, wanted.run, TestOpened) == []
+
+
 def test_a_contest_that_was_stopped_pays_for_nothing_twice(tmp_path, journal):
     def run(folder, stop_after=None):
         clerk, calls = Clerk(), 0
