@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -13,6 +14,7 @@ from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
 from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
+    DataUsed,
     EpochFinished,
     Event,
     RolloutFinished,
@@ -21,6 +23,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested, LayerTestStarted
+from engine.release.manifest import MANIFEST, load_manifest
 
 
 @dataclass(frozen=True)
@@ -83,32 +86,66 @@ def candidates_of(journal: Journal, run: str) -> list[Candidate]:
     return found
 
 
-def comparable(journal: Journal, runs: Sequence[str]) -> list[Candidate]:
-    """Return the candidates of several runs, which must have been scored alike.
+def candidate_of(journal: Journal, folder: Path) -> list[Candidate]:
+    """Return an artifact's program as a candidate; empty if the journal doesn't hold its answers.
+
+    Raises:
+        ArtifactError: the artifact is damaged.
+    """
+    manifest = load_manifest(folder)
+    used = manifest.data.get("validation")
+    events = [event for _, event in journal.events(manifest.run)]
+    digest = manifest.state.digest
+    sizes = (len(manifest.rules), len(manifest.demonstrations))
+    return [
+        replace(found, name="/".join(folder.parts[-2:]), rules=sizes[0], demonstrations=sizes[1])
+        for found in _of_events(journal, manifest.run, "", events, used.n if used else 0)
+        if found.digest == digest
+    ]
+
+
+def comparable(journal: Journal, names: Sequence[str]) -> list[Candidate]:
+    """Return the candidates of several runs and artifacts, which must have been scored alike.
 
     Raises:
         NoRunError: there is no such run.
+        ArtifactError: an artifact is damaged.
         DataError: they were scored on other validation examples, or on another model.
     """
     found: list[Candidate] = []
     first: tuple[str, Mapping[str, str]] | None = None
-    for name in runs:
-        record = journal.run(name)
-        started = next((event for _, event in journal.events(record.id, kinds=["run_started"])), None)
-        if not isinstance(started, RunStarted):
+    for name in names:
+        folder = Path(name)
+        is_artifact = (folder / MANIFEST).is_file()
+        known = _artifact_identity(folder) if is_artifact else _run_identity(journal, name)
+        if known is None:
             continue
-        known = {"validation examples": started.data["validation"].digest, "model": started.model.revision}
-        first = first or (record.id, known)
-        for what, value in known.items():
-            if value != first[1][what]:
-                raise DataError(
-                    f"The runs {first[0]} and {record.id} can't be compared: they have another {what}."
-                    if what == "model"
-                    else f"The runs {first[0]} and {record.id} can't be compared: they have other {what}.",
-                    hint="Name runs of the same model on the same data.",
-                )
-        found += candidates_of(journal, record.id)
+        first = first or (name, known)
+        other = next((what for what, value in known.items() if value != first[1][what]), None)
+        if other is not None:
+            raise DataError(
+                f"{first[0]} and {name} can't be compared: {other} differ.",
+                hint="Name runs and artifacts of the same model on the same data.",
+            )
+        found += candidate_of(journal, folder) if is_artifact else candidates_of(journal, name)
     return found
+
+
+def _artifact_identity(folder: Path) -> Mapping[str, str]:
+    manifest = load_manifest(folder)
+    return _identity(manifest.data, manifest.model.digest)
+
+
+def _run_identity(journal: Journal, name: str) -> Mapping[str, str] | None:
+    """Return what a run was scored on; None if it hasn't begun."""
+    events = journal.events(journal.run(name).id, kinds=["run_started"])
+    started = next((event for _, event in events if isinstance(event, RunStarted)), None)
+    return _identity(started.data, started.model.revision) if started else None
+
+
+def _identity(data: Mapping[str, DataUsed], model: str) -> Mapping[str, str]:
+    validation = data.get("validation")
+    return {"their validation examples": validation.digest if validation else "", "their models": model}
 
 
 def _validation_size(events: Iterable[Event]) -> int:

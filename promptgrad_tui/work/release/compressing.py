@@ -12,7 +12,7 @@ import dspy
 
 from engine.ground.errors import ArtifactError
 from engine.ground.statistics import mean_interval
-from engine.journal.events import SplitScores
+from engine.journal.events import Emit, Event, SplitScores
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
@@ -20,6 +20,7 @@ from engine.release.compression.compression import Compressed, Compressor
 from engine.release.compression.parts import Level, PromptParts
 from engine.release.compression.surprisal import surprisal_of
 from engine.release.judged import agreement_of
+from engine.release.manifest import content_digest
 from engine.release.measurement import Measurement
 from engine.release.objectives.margin import margin_for
 from engine.release.release_gate import evaluate_gates
@@ -111,11 +112,17 @@ class _Work:
             )
         return self._known[key]
 
-    def _runner(self, program: dspy.Module) -> RolloutRunner:
+    def _runner(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
         setting = self._setting
         lm = setting.replay.lm(setting.model)
         return runner_of(
-            program, setting.parts, setting.manifest, self._artifact, lm, setting.judge, setting.emit
+            program,
+            setting.parts,
+            setting.manifest,
+            self._artifact,
+            lm,
+            setting.judge,
+            emit or setting.emit,
         )
 
     def save(self, found: Compressed) -> Path:
@@ -123,8 +130,14 @@ class _Work:
         setting, manifest = self._setting, self._setting.manifest
         program = setting.parts.program
         base, state = found.parts.base_module(program), found.parts.state
-        measured, opening = self._tested(base, state)
-        with closing(self._runner(base)) as runner:
+        run = f"{setting.run}.compressed-{content_digest(module_state(base))[-12:]}-{state.digest}"
+
+        def kept(event: Event) -> None:
+            setting.journal.append(run, event)
+
+        with closing(self._runner(base, kept)) as runner:
+            runner.run(state, self.items[: self._validation])  # known: their answers are kept for comparisons
+            measured, opening = self._tested(runner, state)
             module = runner.program.with_state(state)
             instructions = runner.program.instructions(state.rules)
         scores = self.measure(found.parts).scores[: self._validation]
@@ -158,7 +171,7 @@ class _Work:
                     measured,
                     optimized=True,
                 ),
-                run=setting.run,
+                run=run,
                 versions=installed_versions(),
                 details={**manifest.details, "compressed": compressed},
                 measurement=measured or Measurement(),
@@ -170,14 +183,14 @@ class _Work:
             ),
         )
 
-    def _tested(self, base: dspy.Module, state: LearnedState) -> tuple[Measurement | None, int]:
+    def _tested(self, runner: RolloutRunner, state: LearnedState) -> tuple[Measurement | None, int]:
         setting = self._setting
         examples = setting.parts.splits.test
         if not examples:
             return None, 0
         gates = setting.project.gates
         split = TestSplit(examples, setting.project.data.slice, is_timed=gates.ask_latency)
-        with closing(self._runner(base)) as runner, closing(self._runner(setting.parts.program)) as own:
+        with closing(self._runner(setting.parts.program)) as own:
             return measure_test_split(
                 setting.journal,
                 setting.run,
@@ -191,6 +204,11 @@ class _Work:
                 emit=setting.emit,
                 baseline=own,
             )
+
+
+def module_state(module: dspy.Module) -> str:
+    """Return a module's state as text."""
+    return repr(module.dump_state())
 
 
 def _with_test(scores: SplitScores, measured: Measurement | None, *, optimized: bool) -> SplitScores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ def test_a_shorter_artifact_is_saved_and_served(made: tuple[Path, str, DeskServe
     assert after.optimized.test == before.optimized.test
     assert after.details["compressed"]["ratio"] == told["ratio"]
     assert after.test_opening == before.test_opening + 1
+    compared = result(promptgrad("-C", root, "compare", artifact, told["saved"], "--json"))
+    assert (compared["counts"]["fixed"], compared["counts"]["broken"], compared["notes"]) == (0, 0, [])
+    front = json.loads(promptgrad("-C", root, "pareto", artifact, told["saved"], "--json").stdout)
+    assert [one["is_on_front"] for one in front] == [True, False], "as good, and shorter"
     phrase = before.rules[0].trigger
     answers = [
         result(promptgrad("predict", one, "--input", f"ticket=my {phrase} is late", "--json"))

@@ -60,6 +60,14 @@ def test_the_report_has_the_same_figures(learned: tuple[Path, dict[str, Any]]) -
         assert f"{best['prompt_tokens']:,.0f}" in text
 
 
+def test_an_artifact_is_a_candidate_too(learned: tuple[Path, dict[str, Any]]) -> None:
+    root, told = learned
+    (own,) = placed(root, told["artifact"])
+    best = next(one for one in placed(root) if one["name"] == "epoch 1")
+    assert (own["score"], own["prompt_tokens"]) == (best["score"], best["prompt_tokens"])
+    assert own["name"].endswith("/v1")
+
+
 def test_runs_that_were_scored_on_other_data_are_not_compared(
     learned: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -71,5 +79,5 @@ def test_runs_that_were_scored_on_other_data_are_not_compared(
     both = [run["run"] for run in json.loads(runs)]
     done = promptgrad("-C", root, "pareto", *both)
     assert done.returncode == 2
-    assert "other validation examples" in done.stderr
+    assert "their validation examples differ" in done.stderr
     assert promptgrad("-C", root, "pareto", "nothing").returncode == 2
