@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.ground.score import MetricScore
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
@@ -38,12 +39,14 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.learning_events import Verdict as Verdict
-from engine.journal.method_events import MethodFinished, MethodStarted
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
 Phase = Literal[
     "baseline",
+    "lane",
     "rollouts",
     "proposals",
     "screening",
@@ -349,6 +352,10 @@ Event = Annotated[
     | LayersCompared
     | MethodStarted
     | MethodFinished
+    | BaseCompared
+    | ContestStarted
+    | LaneFinished
+    | ObjectivesMet
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import dspy
@@ -60,7 +60,7 @@ class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
     `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
-    raised after the model had answered.
+    raised after the model had answered. `tokens` are those of the answer, without a judge's.
     """
 
     key: str
@@ -69,6 +69,7 @@ class Rollout:
     trace: str
     prompt_tokens: int = 0
     calls: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
     steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
 
@@ -258,7 +259,9 @@ class RolloutRunner:
         )
         prompt_tokens, calls = used.tokens.prompt, len(completions)
         trace = _with_feedback(answer.trace, score)
-        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
+        return Rollout(
+            item.key, score, shown, trace, prompt_tokens, calls, used.tokens, answer.steps, answer.error
+        )
 
     def _scored(self, item: Item, answer: _Answer) -> Score:
         """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""

@@ -32,6 +32,7 @@ from engine.project.metric_settings import (
     refuse_unusable,
     sum_name,
 )
+from engine.project.objectives import Objectives
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
@@ -46,8 +47,10 @@ class ProgramSection(_Section):
     signature: str | None = Field(
         None, min_length=1, description="Inputs and outputs, as in: ticket -> queue."
     )
-    module: Literal["predict", "chain_of_thought"] = Field(
-        "predict", description='"predict" answers at once, "chain_of_thought" reasons first.'
+    module: Literal["predict", "chain_of_thought", "refine", "meta_prompting"] = Field(
+        "predict",
+        description='"predict" answers at once, "chain_of_thought" reasons first, "refine" criticises its '
+        'answer and answers again, "meta_prompting" asks experts of its own making.',
     )
     instructions: str = Field("", description="The base instructions; they are never changed.")
     fields: dict[str, str] = Field({}, description="What each input and output means, by its name.")
@@ -150,6 +153,7 @@ class Project(BaseModel):
     base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
     gates: Gates = Field(Gates(), validate_default=True)
+    objectives: Objectives = Objectives()
     example_formatter: PythonReference | None = Field(
         None, description="file.py:name, an ExampleFormatter: how an analysis sees examples."
     )

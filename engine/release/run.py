@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.ground.errors import (
     BudgetExhaustedError,
@@ -12,7 +12,6 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
-from engine.ground.model import Messages, Model
 from engine.journal.events import (
     Event,
     KeptRule,
@@ -26,6 +25,8 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.live_text import LiveText, live_file
+from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
@@ -35,13 +36,13 @@ from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
 
-_LONGEST_SHOWN = 3000
-"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
+Told = TypeVar("Told")
 
 
 def execute(
@@ -50,12 +51,13 @@ def execute(
     *,
     on_event: Callable[[Event], None] | None = None,
     after_command: int | None = None,
+    work: Callable[[RunContext], RunSummary] | None = None,
 ) -> RunSummary:
     """Carry out a run, or resume it, and return its summary.
 
     Events are written to the journal, then passed to `on_event`. Commands in the journal pause, continue or
     stop the run, if their number is above `after_command` or they are sent from now on. A run that ended
-    before returns its summary at once.
+    before returns its summary at once. `work` is what the run does, if not to learn rules.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -72,7 +74,7 @@ def execute(
         if history.attempt == 1 and plan.carving is not None:
             plan.carving.report(events.emit)
         with run_context(plan, journal, events, history, after_command) as context:
-            summary = _worked_through(context)
+            summary = _worked_through(context, work or _learned)
         _finish(context, summary)
         return summary
 
@@ -110,11 +112,11 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
     return done[-1] if done else None
 
 
-def _worked_through(context: RunContext) -> RunSummary:
+def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary]) -> RunSummary:
     """Return the run's summary, even if a person or its budget ended it."""
     try:
         with placing_errors(context.plan.examples):
-            return _learned(context)
+            return work(context)
     except RunStoppedError as error:
         return _summary(context, "stopped", error.message)
     except BudgetExhaustedError as error:
@@ -131,6 +133,8 @@ def _learned(context: RunContext) -> RunSummary:
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
         result = session.run()
+        if not result.exhausted:
+            result = slimmed(session, result, context.plan.objectives, context.events.emit)
         kept = reserve.release()
         if result.exhausted:
             return _closed_early(context, prover, result, kept)
@@ -176,13 +180,8 @@ def _session(context: RunContext) -> OptimizationSession:
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
         scorer=recorded_scorer(replay, plan.models.task),
-        room=lambda messages: _leaves_room(plan.models.task, messages),
+        room=context.leaves_room,
     )
-
-
-def _leaves_room(model: Model, messages: Messages) -> bool:
-    """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
-    return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
 
 def _decisions(context: RunContext) -> Decisions:
@@ -244,6 +243,8 @@ def _summary(
         rules=tuple(map(KeptRule.of, result.state.rules)) if result else (),
         demonstrations=result.state.demonstrations.demonstrations if result else (),
         layers=result.layers if result else None,
+        base=_told(context, "base_compared", BaseCompared),
+        objectives=_told(context, "objectives", ObjectivesMet),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=context.seconds,
@@ -258,6 +259,12 @@ def _summary(
         withheld=None if proof.passed else path,
         reflection_moved=proof.reflection_moved,
     )
+
+
+def _told(context: RunContext, kind: str, of: type[Told]) -> Told | None:
+    """Return the run's event of a kind, if it has one."""
+    told = context.journal.events(context.plan.run, kinds=[kind])
+    return next((event for _, event in told if isinstance(event, of)), None)
 
 
 def _finish(context: RunContext, summary: RunSummary) -> None:

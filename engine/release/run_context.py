@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 from engine.ground.errors import ProjectError
+from engine.ground.model import Messages
 from engine.journal.control import RunControl
 from engine.journal.events import (
     Event,
@@ -26,6 +27,9 @@ from engine.programs.coercion import as_metric
 from engine.programs.program import base_instructions
 from engine.release.artifacts import program_digest
 from engine.release.run_plan import RunPlan, installed_versions
+
+_LONGEST_SHOWN = 3000
+"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
 
 Listener = Callable[[Event], None]
 
@@ -102,6 +106,11 @@ class RunContext:
     def seconds(self) -> float:
         """How long the run has taken, in all its processes together."""
         return self.history.seconds + time.monotonic() - self.started
+
+    def leaves_room(self, messages: Messages) -> bool:
+        """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
+        model = self.plan.models.task
+        return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
     def refuse_other_models(self) -> None:
         """Refuse to go on with other models than the run began with: its results aren't theirs.

@@ -11,10 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from engine.journal.narration import EPOCH_OUTCOMES, change_text
-from promptgrad_tui.report.figures import EffectBar, EpochPlot
+from engine.journal.narration import EPOCH_OUTCOMES, change_text, objectives_text
+from promptgrad_tui.report.figures import EffectBar, EpochPlot, ScatterPlot
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views import pareto
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, points, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import (
@@ -58,6 +60,11 @@ def _template() -> Template:
     environment.filters |= {"score": score_text, "epoch_name": epoch_name}
     environment.globals |= {
         "bar": EffectBar,
+        "contest_tables": contest_tables,
+        "contest_title": title,
+        "contest_problems": problems,
+        "scatter_of": ScatterPlot,
+        "contest_points": points,
         "change": change_text,
         "change_words": CHANGES,
         "count": count_text,
@@ -71,6 +78,8 @@ def _template() -> Template:
         "metric_rows": metric_rows,
         "parts_of": parts_of,
         "outcomes": EPOCH_OUTCOMES,
+        "objectives_text": objectives_text,
+        "pareto": pareto,
         "plot_of": EpochPlot,
         "slice": slice_text,
     }

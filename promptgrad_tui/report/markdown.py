@@ -8,8 +8,10 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from engine.journal.learning_events import LayerTested
+from engine.journal.narration import objectives_text
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
@@ -22,6 +24,7 @@ from promptgrad_tui.views.figures import (
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
 from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
+from promptgrad_tui.views.pareto import HEAD, NOTE, dominated_texts, on_front, rows
 from promptgrad_tui.views.run.event_lines import model_text
 
 _MOST_CHANGES = 20
@@ -35,6 +38,7 @@ def markdown_report(report: RunReport, *compared: str) -> str:
 def _verdict(report: RunReport) -> Iterator[str]:
     yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
+    yield from _contest(report)
     yield from _scores(report)
     yield from _metrics(report)
     yield from _gates(report)
@@ -45,6 +49,7 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _slices_by_epoch(report)
     yield from _rules(report)
     yield from _layers(report)
+    yield from _pareto(report)
     yield from _changes(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
@@ -56,6 +61,17 @@ def _details(report: RunReport) -> Iterator[str]:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
         yield f"Withheld because a gate failed: {_place(report, summary.withheld)}"
+
+
+def _contest(report: RunReport) -> Iterator[str]:
+    if report.contest is None:
+        return
+    yield f"## {title(report.contest)}"
+    for caption, head, cells in contest_tables(report.contest):
+        yield caption
+        yield table(head, [[escaped(cell) for cell in row] for row in cells])
+    for method, problem in problems(report.contest):
+        yield f"{method}: {escaped(problem)}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:
@@ -158,6 +174,18 @@ def _layers(report: RunReport) -> Iterator[str]:
         yield table(
             ["set", "source", "effect", "n", "fixed", "broke", "verdict"], list(map(_set_row, report.sets))
         )
+
+
+def _pareto(report: RunReport) -> Iterator[str]:
+    """Yield the candidates that are worth their cost, and what dominates the others."""
+    if report.summary and report.summary.objectives:
+        yield escaped(objectives_text(report.summary.objectives)) + "."
+    if len(report.placed) < 2:
+        return
+    yield f"## Score against cost\n\n{NOTE}"
+    yield table(HEAD, [[escaped(cell) for cell in row] for row in rows(on_front(report.placed))])
+    for text in dominated_texts(report.placed):
+        yield escaped(text)
 
 
 def _set_row(test: LayerTested) -> list[str]:

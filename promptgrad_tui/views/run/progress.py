@@ -116,6 +116,7 @@ class Progress:
 
 _PHASES = {
     "baseline": "scoring the baseline",
+    "lane": "running a method",
     "rollouts": "rolling out",
     "proposals": "looking for rules and demonstrations",
     "screening": "ranking them on training examples",
@@ -132,6 +133,8 @@ _PHASES = {
 
 def phase_text(event: PhaseStarted | ValidationStarted) -> str:
     """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
+    if isinstance(event, PhaseStarted) and event.phase == "lane":
+        return event.detail
     doing = _PHASES[event.phase] if isinstance(event, PhaseStarted) else "testing a rule"
     place = [f"epoch {event.epoch}"] if event.epoch else []
     place += [f"batch {event.batch}"] if event.batch else []

@@ -23,11 +23,11 @@ _NOTE = 28
 
 def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return the scores of each split, and of each slice of it before and after."""
-    lines = _validation(story, columns) + _test(story, columns)
-    if story.layers is not None:
-        rows: list[tuple[str, Interval, str, Tone]] = [
-            (name, score, "", "accent") for name, score in layer_scores(story.layers)
-        ]
+    lines = _lanes(story, columns) + _validation(story, columns) + _test(story, columns)
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (name, score, "", "accent") for name, score in layers_of(story)
+    ]
+    if rows:
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
         lines += metric_lines("validation", summary.validation_metrics, columns)
@@ -36,6 +36,23 @@ def score_lines(story: RunStory, columns: int) -> list[Line]:
         lines += slice_gain_lines("test", summary.slices, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
+
+
+def layers_of(story: RunStory) -> list[tuple[str, Interval]]:
+    """Return the validation scores of the base and of each combination of layers, if compared."""
+    best = story.best_epoch
+    result = best.validation if best is not None and best.epoch else None
+    return list(layer_scores(story.layers, story.base, result))
+
+
+def _lanes(story: RunStory, columns: int) -> list[Line]:
+    """Return the lanes of a contest that have ended, the best first."""
+    ended = [(lane, lane.validation) for lane in story.lanes if lane.validation is not None]
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (f"{lane.method} {lane.number}", score, count_text(lane.calls, "call"), "accent")
+        for lane, score in sorted(ended, key=lambda pair: -pair[1].score)
+    ]
+    return _split("Methods and seeds, validation", rows, columns) if rows else []
 
 
 def _validation(story: RunStory, columns: int) -> list[Line]:

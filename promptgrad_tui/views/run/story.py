@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     AnalysisFinished,
     ArtifactSaved,
@@ -39,6 +40,7 @@ from engine.journal.learning_events import (
 )
 from engine.journal.live_status import LiveStatus
 from engine.journal.live_text import LivePass
+from engine.journal.method_events import BaseCompared
 from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule, RuleSet, render_instructions
@@ -85,6 +87,8 @@ class RunStory:
     last_time: float = 0.0
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
+    lanes: list[LaneFinished] = field(default_factory=list)
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -225,14 +229,16 @@ class RunStory:
                 self.awaited, self.has_asked = event.rules, True
             case LayersCompared():
                 self.layers = event
+            case BaseCompared():
+                self.base = event
+            case LaneFinished():
+                self.lanes.append(event)
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)
             case RunFinished():
                 self.finished = event
                 self._tests.close_queue()
-            case _:
-                pass
 
     def _batch_of(
         self,
@@ -270,7 +276,7 @@ class RunStory:
     @property
     def best_rules(self) -> tuple[Rule, ...]:
         """The rules of the best state so far; at the end, those of its result."""
-        if self.summary is not None and self.summary.rules:
+        if self.summary is not None and (self.summary.rules or self.summary.demonstrations):
             known = self._sets.by_id()
             return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
         best = self.best_epoch

@@ -19,9 +19,10 @@ from engine.journal.events import (
     SplitScores,
 )
 from engine.journal.journal import RunRecord
-from engine.journal.learning_events import LayersCompared
+from engine.journal.narration import objectives_text
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
+from promptgrad_tui.views.contest import contest_lines
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
     count_text,
@@ -51,6 +52,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.reflection_moved:
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
+    if summary.contest is not None:
+        lines += contest_lines(summary.contest, terminal)
     lines += _scores(summary.baseline, summary.optimized, terminal)
     lines += _metrics("validation", summary.validation_metrics, terminal)
     lines += _metrics("test", summary.metrics, terminal)
@@ -59,7 +62,9 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
-    lines += _layers(summary.layers, terminal)
+    lines += _layers(summary, terminal)
+    if summary.objectives is not None:
+        lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -225,10 +230,12 @@ def _demonstrations(shown: Sequence[Demonstration], terminal: Terminal) -> list[
     return lines
 
 
-def _layers(layers: LayersCompared | None, terminal: Terminal) -> list[str]:
-    if layers is None:
+def _layers(summary: RunSummary, terminal: Terminal) -> list[str]:
+    has_learned = bool(summary.rules or summary.demonstrations)
+    result = summary.optimized.validation if has_learned else None
+    rows = [(name, score_text(score)) for name, score in layer_scores(summary.layers, summary.base, result)]
+    if not rows:
         return []
-    rows = [(name, score_text(score)) for name, score in layer_scores(layers)]
     return ["", *table_lines(("Layers", "validation"), rows, terminal, indent=2)]
 
 

@@ -163,6 +163,7 @@ def make_plan(
         max_minutes=budget.max_minutes,
         carving=carving,
         gates=project.gates,
+        objectives=project.objectives,
         slice_field=project.data.slice,
         review=project.review,
         judge_agreement=agreement,
