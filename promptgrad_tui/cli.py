@@ -23,6 +23,7 @@ from promptgrad_tui.commands.gate import gate_command
 from promptgrad_tui.commands.history import history_command
 from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command
+from promptgrad_tui.commands.labels.group import labels_command
 from promptgrad_tui.commands.matrix import matrix_command
 from promptgrad_tui.commands.models.group import models_command
 from promptgrad_tui.commands.predict import predict_command
@@ -138,6 +139,7 @@ for _command in (
     history_command,
     recheck_command,
     judge_command,
+    labels_command,
     models_command,
     doctor_command,
 ):

@@ -28,6 +28,7 @@ from engine.journal.event_parts import SplitScores as SplitScores
 from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -335,6 +336,7 @@ Event = Annotated[
     | LayerTestStarted
     | LayerTested
     | LayersCompared
+    | LabelsDoubted
     | MethodStarted
     | MethodFinished
     | ValidationStarted

@@ -26,6 +26,7 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     ScreeningFinished,
@@ -75,6 +76,9 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
         case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
             return _search(event)
+        case LabelsDoubted():
+            labels = count_text(len(event.examples), "label")
+            return f"{labels} to look at, probably wrong: promptgrad labels"
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"

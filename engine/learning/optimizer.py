@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -17,11 +17,13 @@ from engine.ground.interval import Interval
 from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Emit, Event, Notice
+from engine.journal.events import Emit, Event, Notice, RolloutFinished
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
+from engine.learning.answers import answer_space
 from engine.learning.elimination import Elimination
+from engine.learning.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
@@ -217,6 +219,16 @@ class OptimizationSession:
         rollouts = self.runner.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
 
+    def doubted_labels(
+        self, rollouts: Iterable[RolloutFinished], test_examples: Sequence[Example], best: LearnedState
+    ) -> list[Doubt]:
+        """Return the examples of all splits whose labels these rollouts give reason to doubt."""
+        space = answer_space(self.program, self.train)
+        if space is None:
+            return []
+        items = [*self.train, *self.validation, *self.runner.items(test_examples, "test")]
+        return doubted_labels(rollouts, items, space, self._wiring().likelihood(), best)
+
     @property
     def calls(self) -> int:
         """How many calls of models were made, or answered by the journal, so far."""
@@ -273,22 +285,25 @@ class OptimizationSession:
             as_text(value) for key, value in item.values.items() if key not in item.inputs and key != "id"
         )
 
+    def _wiring(self) -> LayerWiring:
+        return LayerWiring(
+            self.program,
+            self.runner,
+            self.train,
+            self.config,
+            scorer=self._scorer,
+            adapter=self._adapter or self._reflection_adapter,
+            room=self._room,
+            seed=self.seed,
+            emit=self.emit,
+        )
+
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
         layer_tester = LayerTester(self.runner, self.validation, config, emit=emit)
         is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
-        wiring = LayerWiring(
-            self.program,
-            self.runner,
-            self.train,
-            config,
-            scorer=self._scorer,
-            adapter=self._adapter or self._reflection_adapter,
-            room=self._room,
-            seed=self.seed,
-            emit=emit,
-        )
+        wiring = self._wiring()
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
         tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]

@@ -91,6 +91,9 @@ class DataSection(_Section):
         description='Where a file keeps a field of another name: a column, a path such as "outputs.label", '
         'or "=text" for a constant.',
     )
+    exclude: tuple[str, ...] = Field(
+        (), description="Examples to leave out, each by its id or its key; `promptgrad labels` adds them."
+    )
     near_duplicate_threshold: Share = Field(
         0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
     )

@@ -26,6 +26,7 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
@@ -61,6 +62,9 @@ def _template() -> Template:
         "change_words": CHANGES,
         "count": count_text,
         "demonstration": demonstration_text,
+        "doubt_advice": DOUBT_ADVICE,
+        "doubt_columns": DOUBT_COLUMNS,
+        "doubt_row": doubt_row,
         "duration": duration_text,
         "gain": gain_text,
         "gate_cells": gate_cells,

@@ -21,6 +21,7 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
 
 _MOST_CHANGES = 20
@@ -44,6 +45,7 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _rules(report)
     yield from _layers(report)
     yield from _changes(report)
+    yield from _labels(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
     started = report.story.started
@@ -187,6 +189,15 @@ def _changes(report: RunReport) -> Iterator[str]:
     if broken:
         more = f" and {len(broken) - _MOST_CHANGES} more" if len(broken) > _MOST_CHANGES else ""
         yield "Broken: " + ", ".join(map(escaped, broken[:_MOST_CHANGES])) + more + "."
+
+
+def _labels(report: RunReport) -> Iterator[str]:
+    labels = report.story.doubted
+    if labels:
+        yield "## Labels to look at"
+        yield f"Probably wrong. {DOUBT_ADVICE}"
+        rows = [list(map(escaped, doubt_row(number, label))) for number, label in enumerate(labels, 1)]
+        yield table(list(DOUBT_COLUMNS), rows)
 
 
 def _prompts(report: RunReport) -> Iterator[str]:

@@ -31,6 +31,8 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    DoubtedLabel,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -85,6 +87,7 @@ class RunStory:
     last_time: float = 0.0
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
+    doubted: tuple[DoubtedLabel, ...] = ()
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -225,6 +228,8 @@ class RunStory:
                 self.awaited, self.has_asked = event.rules, True
             case LayersCompared():
                 self.layers = event
+            case LabelsDoubted():
+                self.doubted = event.examples
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)

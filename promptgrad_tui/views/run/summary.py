@@ -24,6 +24,7 @@ from promptgrad_tui.views.figures import (
     tokens_text,
 )
 from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.score_plot import score_plot
@@ -49,6 +50,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
     lines += _layers(summary.layers, terminal)
+    lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
