@@ -72,6 +72,7 @@ class RunStarted(BaseEvent):
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
     judge: ModelUsed | None = None
+    search: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):
@@ -104,7 +105,10 @@ class ProgressEstimated(BaseEvent):
 
 
 class RolloutFinished(BaseEvent):
-    """The program answered one example, and the answer was scored."""
+    """The program answered one example, and the answer was scored.
+
+    It is `searched` where the search has a model of its own; such rollouts prove nothing.
+    """
 
     kind: Literal["rollout"] = "rollout"
     example: str
@@ -120,6 +124,7 @@ class RolloutFinished(BaseEvent):
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
     seconds: float = 0.0
+    searched: bool = False
 
 
 class BatchScored(BaseEvent):

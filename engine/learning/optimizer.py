@@ -154,7 +154,8 @@ class PromptGradOptimizer(Teleprompter):
 class OptimizationSession:
     """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
 
-    Without validation examples, a share of the training examples is held out. `adapter` renders the
+    `runner` tries candidates on the model of the search, `prover` scores them on the task's: one and the same
+    without a `search_lm`. Without validation examples, a share of the training examples is held out. `adapter` renders the
     program's prompts (JSONAdapter by default), `declared` names its inputs where the examples do.
 
     Raises:
@@ -169,6 +170,7 @@ class OptimizationSession:
         val_examples: Sequence[Example] | None,
         *,
         task_lm: dspy.LM,
+        search_lm: dspy.LM | None = None,
         reflection_lm: dspy.LM | None = None,
         adapter: dspy.Adapter | None = None,
         declared: frozenset[str] | None = None,
@@ -197,16 +199,23 @@ class OptimizationSession:
         self._adapter = adapter
         self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
         conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
-        self.runner = RolloutRunner(
-            self.program,
-            optimizer.metric,
-            task_lm,
-            adapter=adapter or self._reflection_adapter,
-            max_workers=config.max_workers,
-            seed=self.seed,
-            selection=conditional if config.conditional_rules else None,
-            emit=self.emit,
-        )
+        selection = conditional if config.conditional_rules else None
+
+        def runner(lm: dspy.LM, *, searches: bool) -> RolloutRunner:
+            return RolloutRunner(
+                self.program,
+                optimizer.metric,
+                lm,
+                adapter=adapter or self._reflection_adapter,
+                max_workers=config.max_workers,
+                seed=self.seed,
+                selection=selection,
+                searches=searches,
+                emit=self.emit,
+            )
+
+        self.prover = runner(task_lm, searches=False)
+        self.runner = self.prover if search_lm is None else runner(search_lm, searches=True)
         self.train, self.validation = self._split(train_examples, val_examples)
         self.tester = RuleTester(self.runner, self.validation, config, seed=self.seed, emit=self.emit)
 
@@ -216,7 +225,7 @@ class OptimizationSession:
 
     def validate(self, state: LearnedState) -> Interval:
         """Return the mean score of the program with a learned state on the validation examples."""
-        rollouts = self.runner.run(state, self.validation)
+        rollouts = self.prover.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
 
     def doubted_labels(
@@ -232,7 +241,8 @@ class OptimizationSession:
     @property
     def calls(self) -> int:
         """How many calls of models were made, or answered by the journal, so far."""
-        return self.runner.calls + self._reflections.calls
+        searched = self.runner.calls if self.runner is not self.prover else 0
+        return self.prover.calls + searched + self._reflections.calls
 
     def program_with(self, state: LearnedState) -> dspy.Module:
         """Return the module with a learned state; its rules are conditional if the configuration says so."""
@@ -246,6 +256,7 @@ class OptimizationSession:
     def close(self) -> None:
         """Give the threads back."""
         self.runner.close()
+        self.prover.close()
 
     def _split(
         self, train_examples: Sequence[Example], val_examples: Sequence[Example] | None
@@ -310,6 +321,7 @@ class OptimizationSession:
         parts = LoopParts(
             program=self.program,
             runner=self.runner,
+            prover=self.prover,
             gradients=GradientWriter(
                 self.program,
                 self._reflection_lm,

@@ -197,6 +197,12 @@ class ModelSection(BaseModel):
         "same", min_length=1, description='The model that a metric may ask: "same" as the task\'s, or a URI.'
     )
 
+    search: Literal["task", "in_process"] = Field(
+        "task",
+        description='"in_process" tries candidates on the file of an Ollama model, which is faster; scores '
+        "that count are still Ollama's.",
+    )
+
     @property
     def options(self) -> dict[str, Any]:
         """Every other key of the section."""

@@ -40,6 +40,7 @@ from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
+from engine.release.search_model import prove_search_agrees
 
 _LONGEST_SHOWN = 3000
 """Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
@@ -129,6 +130,8 @@ def _learned(context: RunContext) -> RunSummary:
     context.refuse_other_models()
     with closing(_session(context)) as session:
         report_changed_labels(context.plan, context.journal, session, context.events.emit)
+        if context.plan.models.search is not None:
+            prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
@@ -171,14 +174,15 @@ def _session(context: RunContext) -> OptimizationSession:
         _values(plan.train),
         _values(plan.validation) or None,
         task_lm=replay.lm(plan.models.task),
+        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
         reflection_lm=replay.lm(plan.models.reflection),
         test_size=len(plan.test),
         slice_field=plan.slice_field,
         decisions=_decisions(context) if plan.review == "during" else None,
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(replay, plan.models.task),
-        room=lambda messages: _leaves_room(plan.models.task, messages),
+        scorer=recorded_scorer(replay, plan.models.searching),
+        room=lambda messages: all(_leaves_room(model, messages) for model in plan.models.doing),
     )
 
 

@@ -107,6 +107,7 @@ class RunContext:
             (began.model, models.task),
             (began.reflection, models.reflection),
             (began.judge or began.model, models.judging),
+            (began.search or began.model, models.searching),
         ):
             if ModelUsed.of(now).is_other_than(before):
                 raise ProjectError(
@@ -158,6 +159,7 @@ def _beginning(plan: RunPlan) -> RunStarted:
         program=program_digest(plan.program),
         model=ModelUsed.of(plan.models.task),
         reflection=ModelUsed.of(plan.models.reflection),
+        search=ModelUsed.of(plan.models.search) if plan.models.search else None,
         judge=None if plan.models.judging is plan.models.task else ModelUsed.of(plan.models.judging),
         base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
         config=asdict(plan.config),

@@ -133,12 +133,16 @@ class OllamaEngine(ServerEngine):
         if request.config.logprobs is not None:
             raise lm15.UnsupportedFeatureError("Log-probabilities can't be had from Ollama here.")
         body = self._body(chat_messages(request), self._options(request.config))
-        if self._thinks:
-            reasoning = request.config.reasoning
-            body["think"] = self._settings.think if reasoning is None else not reasoning.is_off
+        body |= self.how_to_think(request.config.reasoning)
         if schema := answer_schema(request):
             body["format"] = schema
         return body
+
+    def how_to_think(self, reasoning: lm15.Reasoning | None = None) -> dict[str, Any]:
+        """Return what to send to a model that can think, and nothing to others, which refuse it."""
+        if not self._thinks:
+            return {}
+        return {"think": self._settings.think if reasoning is None else not reasoning.is_off}
 
     def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
         return {

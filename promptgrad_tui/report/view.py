@@ -233,6 +233,7 @@ class RunReport:
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),
+            *((("Model of the search", model_text(started.search)),) if started.search else ()),
             *((("Model that judges", model_text(started.judge)),) if started.judge else ()),
             ("Seed", str(started.seed)),
         ]

@@ -94,6 +94,8 @@ class EventLines:
         lines += self._fact("model", model_text(event.model))
         if event.reflection != event.model:
             lines += self._fact("reflection", model_text(event.reflection))
+        if event.search is not None:
+            lines += self._fact("search", model_text(event.search))
         lines += self._fact("examples", _splits_text(event.data.items()))
         lines += self._fact("plan", _plan_text(event.config))
         return [*lines, ""]

@@ -17,6 +17,7 @@ from engine.project.sampling import held_out_size
 from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
+from engine.release.search_model import refuse_disagreement
 from models import Progress
 from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
@@ -26,7 +27,7 @@ from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
-from promptgrad_tui.work.check.probing import probe
+from promptgrad_tui.work.check.probing import compared_answers, probe
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter
@@ -70,6 +71,9 @@ def inspect_project(
             log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "llama.log"
             models = open_models(project, log, on_progress, stack)
             yield from _models(models)
+            if models.search is not None and upto == "rate":
+                subject = "search"
+                yield _search(project, parts, models)
             subject = "context"
             prompts = prompt_sizes(project, parts, models)
             yield from _context(project, prompts, models)
@@ -106,6 +110,7 @@ _FIELDS = {
     "gates": "gates.slices",
     "metric": "metric.field",
     "model": "model.task",
+    "search": "model.search",
     "context": "model.context_length",
 }
 """The key that a finding is about where it names none."""
@@ -178,6 +183,14 @@ def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:
     if models.reflection is not models.task:
         yield _opened("reflection", models.reflection)
         yield _model("reflection", models.reflection)
+
+
+def _search(project: Project, parts: ProjectParts, models: RunModels) -> Finding:
+    """Compare a dozen answers in process with those of the model that proves."""
+    with placing_errors(parts.splits.train):
+        found = compared_answers(parts, models, project.optimizer)
+    refuse_disagreement(found, models.task.uri)
+    return Finding("ok", "search", f"in process: {found}; {models.task.uri} proves", field="model.search")
 
 
 def _opened(role: Literal["task", "reflection"], model: Model) -> ModelOpened:

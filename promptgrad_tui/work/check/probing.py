@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from engine.ground.model import Model, Progress
+from engine.ground.model import Model, Progress, RunModels
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.replay import Replay
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.learning.search_agreement import SearchAgreement, search_agreement
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -81,3 +82,29 @@ def probe(
         right=sum(event.is_success for event in events),
         unparseable=sum(event.error_type == UNPARSEABLE for event in events),
     )
+
+
+def compared_answers(parts: ProjectParts, models: RunModels, config: PromptGradConfig) -> SearchAgreement:
+    """Return how many of the first training examples the search's model answers as the task's does.
+
+    Raises:
+        PromptGradError: as `probe` does.
+    """
+    replay = Replay(MemoryCompletions(), "probe")
+    runners = [
+        RolloutRunner(
+            FrozenProgram(parts.program, config.base_prompt_source),
+            parts.metric,
+            replay.lm(model),
+            max_workers=config.max_workers,
+            emit=lambda _event: None,
+        )
+        for model in (models.task, models.searching)
+    ]
+    prover, searcher = runners
+    try:
+        examples = [example.values for example in parts.splits.train]
+        return search_agreement(prover, searcher, prover.items(examples, "train"))
+    finally:
+        prover.close()
+        searcher.close()

@@ -23,7 +23,7 @@ from engine.project.splits import Splits, load_splits
 from engine.release.gate_checks import refuse_unmeasurable
 from engine.release.judged import AGREEMENT, JUDGE
 from engine.release.run_plan import RunPlan
-from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
+from models import LocalModel, ModelSettings, Progress, check_models_fit, open_in_process, open_model
 from promptgrad_tui.work.code.program import (
     ProgramFields,
     asks_judge,
@@ -92,7 +92,15 @@ def open_models(
     if len(uris) > 1:
         check_models_fit(uris, settings, project.root)
     models = {uri: opened(uri) for uri in uris}
-    return RunModels(task=models[project.model.task], reflection=models[reflection], judge=models[judge])
+    task = models[project.model.task]
+    if project.model.search == "task":
+        return RunModels(task=task, reflection=models[reflection], judge=models[judge])
+    search = stack.enter_context(
+        open_in_process(task, settings=settings, log_file=log_file, on_progress=on_progress)
+    )
+    # What isn't proof may be asked where answers are faster.
+    writer = search if project.model.reflection == "same" else models[reflection]
+    return RunModels(task=task, reflection=writer, judge=models[judge], search=search)
 
 
 def make_plan(
@@ -148,6 +156,7 @@ def make_plan(
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": _fingerprint(project, train if train_before and not carving else None),
+            **({"search": ModelUsed.of(models.search).model_dump()} if models.search else {}),
             **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
             **({AGREEMENT: agreement.model_dump()} if agreement else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
