@@ -154,9 +154,10 @@ class PromptGradOptimizer(Teleprompter):
 class OptimizationSession:
     """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
 
-    `runner` tries candidates on the model of the search, `prover` scores them on the task's: one and the same
-    without a `search_lm`. Without validation examples, a share of the training examples is held out. `adapter` renders the
-    program's prompts (JSONAdapter by default), `declared` names its inputs where the examples do.
+    `runner` tries candidates on the model of the search, `prover` scores states on the task's: one and the
+    same without a `search_lm`. Without validation examples, a share of the training examples is held out.
+    `adapter` renders the program's prompts (JSONAdapter by default), `declared` names its inputs where the
+    examples do.
 
     Raises:
         DataError: there are too few examples to learn and to validate.

@@ -29,7 +29,8 @@ def refuse_disagreement(found: SearchAgreement, uri: str) -> None:
     """
     if not found.is_enough:
         raise ProjectError(
-            f"Too few answers in process are those of {uri}, at least {LEAST_AGREEMENT:.0%} have to be: {found}.",
+            f"Too few answers in process are those of {uri} (at least {LEAST_AGREEMENT:.0%} have to be): "
+            f"{found}.",
             hint='Take search = "in_process" out of [model]: the search then runs on the model itself.',
             field="model.search",
         )

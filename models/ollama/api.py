@@ -101,7 +101,13 @@ class OllamaApi:
 
     def render(self, name: str, messages: Sequence[Mapping[str, Any]], **more: Any) -> str | None:
         """Return what the model would read of these messages, or None where the server doesn't say."""
-        asked = {"model": name, "messages": list(messages), "stream": False, "_debug_render_only": True, **more}
+        asked = {
+            "model": name,
+            "messages": list(messages),
+            "stream": False,
+            "_debug_render_only": True,
+            **more,
+        }
         told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
         text = (told.get("_debug_info") or {}).get("rendered_template")
         return text if isinstance(text, str) else None

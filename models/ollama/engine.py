@@ -142,7 +142,8 @@ class OllamaEngine(ServerEngine):
         """Return what to send to a model that can think, and nothing to others, which refuse it."""
         if not self._thinks:
             return {}
-        return {"think": self._settings.think if reasoning is None else not reasoning.is_off}
+        wanted = self._settings.think
+        return {"think": wanted if reasoning is None else (wanted or True) and not reasoning.is_off}
 
     def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
         return {

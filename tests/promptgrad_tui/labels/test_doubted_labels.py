@@ -75,7 +75,7 @@ def test_show_json_and_report_name_them(ran, tmp_path):
 
 
 def test_a_corrected_label_changes_nothing_else_and_the_next_run_says_so(desk):
-    root, right, server = desk
+    root, _, _ = desk
     file = root / "data" / "validation.jsonl"
     before = file.read_text().splitlines()
     found = rows_of(root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +33,17 @@ def demo() -> Iterator[Any]:
         yield model
 
 
+@pytest.fixture(scope="module")
+def blob(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model's file as Ollama keeps it."""
+    digest = hashlib.sha256(demo_model_path().read_bytes()).hexdigest()
+    path = tmp_path_factory.mktemp("blobs") / f"sha256-{digest}"
+    shutil.copy(demo_model_path(), path)
+    return path
+
+
 @pytest.fixture
-def ollama(demo: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
+def ollama(demo: Any, blob: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]:
     """A server that runs the demo model's own file."""
 
     def answer(body: dict[str, Any]) -> str:
@@ -44,7 +55,7 @@ def ollama(demo: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OllamaServer]
             }
         return str(demo.lm(messages=body["messages"], **options)[0])
 
-    named = FakeModel("demo:latest", blob=demo_model_path(), context_length=4096, template="as in the file")
+    named = FakeModel("demo:latest", blob=blob, context_length=4096, template="as in the file")
     with OllamaServer([named], default_answer=answer, renders=demo.render) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.address)
         yield server
@@ -59,7 +70,7 @@ def project(root: Path) -> Path:
 
 
 def test_candidates_are_tried_in_process_and_every_score_that_counts_is_the_servers(
-    ollama: OllamaServer, tmp_path: Path
+    ollama: OllamaServer, blob: Path, tmp_path: Path
 ) -> None:
     root = project(tmp_path)
     summary = result(promptgrad("run", root, "--json", "--quiet"))
@@ -68,7 +79,7 @@ def test_candidates_are_tried_in_process_and_every_score_that_counts_is_the_serv
     begun = next(event for event in events if isinstance(event, RunStarted))
     assert begun.model.uri == URI
     assert begun.search is not None
-    assert begun.search.uri == begun.reflection.uri == f"gguf:{demo_model_path()}"
+    assert begun.search.uri == begun.reflection.uri == f"gguf:{blob}"
     rollouts = [event for event in events if isinstance(event, RolloutFinished)]
     where = Counter((event.split, event.searched) for event in rollouts)
     assert where["test", True] == 0
