@@ -15,11 +15,13 @@ from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.data.group import data_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
 from promptgrad_tui.commands.events import events_command
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
+from promptgrad_tui.commands.help import help_command
 from promptgrad_tui.commands.history import history_command
 from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command
@@ -140,8 +142,10 @@ for _command in (
     recheck_command,
     judge_command,
     labels_command,
+    data_command,
     models_command,
     doctor_command,
+    help_command,
 ):
     promptgrad.add_command(_command)
 

@@ -188,7 +188,8 @@ class ModelSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     task: str = Field(
-        min_length=1, description="demo, gguf:PATH, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+        min_length=1,
+        description="demo, gguf:PATH, hf:OWNER/REPO, ollama:NAME or openai:http://HOST:PORT/v1#NAME.",
     )
     reflection: str = Field(
         "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'

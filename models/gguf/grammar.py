@@ -70,7 +70,7 @@ def _root(thinking: Thinking, tags: ThoughtTags) -> dict[str, str]:
 
 
 def _until(tag: str) -> str:
-    """Return the rule of a text in which a tag doesn't begin; what looks like its beginning may stand there."""
+    """Return the rule of a text that a tag ends; what only looks like the tag's beginning may stand in it."""
     first, *rest = tag[:_CLEAR]
     ways = [f"[^{_in_class(first)}]"]
     for n, letter in enumerate(rest, 1):

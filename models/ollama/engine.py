@@ -209,9 +209,29 @@ class OllamaEngine(ServerEngine):
         told = ""
         while True:
             await asyncio.sleep(SILENCE)
-            if (waiting := self._waiting()) != told:
+            if (waiting := await self._other_context() or self._waiting()) != told:
                 self._report(waiting, 0.0)
             told = waiting
+
+    async def _other_context(self) -> str:
+        """Return what to say if the model is in memory with another context length than ours, or nothing."""
+        try:
+            running = (await self._http.get("/api/ps", timeout=SILENCE)).json().get("models") or []
+        except (httpx.HTTPError, ValueError, AttributeError):
+            return ""
+        loaded = (one.get("context_length") for one in running if one.get("name") == self._name)
+        other = next((length for length in loaded if length and length != self._context_length), None)
+        if other is None:
+            return ""
+        return (
+            f"Waiting: another program has let {self.server} load {self._name} with a context of {other} "
+            f"tokens; with ours, of {self._context_length}, it has to load it again"
+        )
+
+    @property
+    def slots(self) -> int | None:
+        """How many answers the server writes at a time; None until it is known."""
+        return self._slots.known
 
     def _waiting(self) -> str:
         """Return what a request without a word so far is waiting for."""

@@ -119,6 +119,20 @@ class OllamaModel(ServerModel):
             time.sleep(seconds)
         return self._api.render(self._name, messages, **how)
 
+    @property
+    def slots(self) -> int | None:
+        """How many answers the server writes at a time; None until its answers have shown it."""
+        return self._ollama.slots
+
+    def count_prompt_tokens(self, messages: Messages) -> int:
+        """Return how many tokens the messages have: exactly, where vocabulary and prompt can be had."""
+        if isinstance(self._counter, VocabularyCounter):
+            with suppress(ServerError):
+                rendered = self._api.render(self._name, messages, **self._ollama.how_to_think())
+                if rendered is not None:
+                    return self._counter.count_prompt(rendered)
+        return super().count_prompt_tokens(messages)
+
     async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
         """Return the likeliest tokens after an answer has `begun`."""
         return await self._ollama.next_tokens(messages, begun)

@@ -27,6 +27,7 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
 from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
+from promptgrad_tui.views.run.slices import shown_slices
 from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
@@ -72,6 +73,7 @@ def _template() -> Template:
         "line_diff": line_diff,
         "outcomes": EPOCH_OUTCOMES,
         "plot_of": EpochPlot,
+        "shown_slices": shown_slices,
         "slice": slice_text,
     }
     return environment.get_template("report.html.jinja")

@@ -23,6 +23,7 @@ from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
 from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 
 _MOST_CHANGES = 20
 
@@ -94,22 +95,26 @@ def _slices(report: RunReport) -> Iterator[str]:
                 escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
                 str(scores.failures),
             ]
-            for name, scores in slices.items()
+            for name, scores in shown_slices(slices).items()
         ]
         yield f"## Slices of the {split} split"
         yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        if hidden := hidden_text(slices):
+            yield f"{escaped(hidden.partition(';')[0])}; the HTML report has all."
 
 
 def _slices_by_epoch(report: RunReport) -> Iterator[str]:
     epochs = report.story.epochs
     if not epochs or not epochs[0].slices:
         return
+    shown = shown_slices(report.slices.get("validation", {})) or epochs[0].slices
     yield "## Validation slices by epoch"
     yield table(
         ["slice", *map(epoch_name, epochs)],
         [
             [escaped(name), *(escaped(slice_text(epoch.slices[name])) for epoch in epochs)]
-            for name in epochs[0].slices
+            for name in list(epochs[0].slices)
+            if name in shown
         ],
     )
 

@@ -35,6 +35,7 @@ from engine.journal.learning_events import (
 from engine.journal.narration import change_text, finding_text, narrate
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, slice_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -159,9 +160,9 @@ class EventLines:
         return self._wrapped(changed + trigger, " " * 15, first=" " * 15)
 
     def _epoch(self, event: EpochFinished) -> list[str]:
-        slices = [
-            line for name, scores in event.slices.items() for line in self._slice(name, slice_text(scores))
-        ]
+        shown = shown_slices(event.slices).items()
+        slices = [line for name, scores in shown for line in self._slice(name, slice_text(scores))]
+        slices += [f"    {hidden}"] if (hidden := hidden_text(event.slices)) else []
         if event.epoch == 0:
             self._baseline = event.validation.score
             return [*self._heading(narrate(event)), *slices]
@@ -176,9 +177,9 @@ class EventLines:
         lines.append(f"  baseline   {score_text(event.baseline)}")
         lines.append(f"  optimized  {score_text(event.optimized)}")
         lines.append(f"  gain       {gain}")
-        for name, scores in event.slices.items():
+        for name, scores in shown_slices(event.slices).items():
             lines += self._slice(name, slice_gain_text(scores))
-        return lines
+        return [*lines, *([f"    {hidden}"] if (hidden := hidden_text(event.slices)) else [])]
 
     def _slice(self, name: str, text: str) -> list[str]:
         return self._wrapped(text, " " * 17, first=f"    {pad(name, 12)} ")

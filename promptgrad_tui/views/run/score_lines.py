@@ -120,7 +120,7 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
     for epoch in reversed(list(epochs)):
         if epoch.slices:
             lines += heading(f"Slices after {epoch_name(epoch).lower()}")
-        for name, scores in epoch.slices.items():
+        for name, scores in shown_slices(epoch.slices).items():
             score = scores.score
             bar = min(columns - 2 - _NAME - _SCORE - 2 - _NOTE, _WIDEST_BAR)
             drawn = score_bar(score.score, score.low, score.high, bar) if bar >= _NARROWEST_BAR else ()
@@ -133,6 +133,8 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
                     (wrong, "dim"),
                 )
             )
+        if hidden := hidden_text(epoch.slices):
+            lines.append(line(f"  {hidden}", "dim"))
     return lines
 
 

@@ -48,7 +48,7 @@ class ProjectParts:
     splits: Splits
 
 
-def load_parts(project: Project) -> ProjectParts:
+def load_parts(project: Project, on_progress: Progress | None = None) -> ProjectParts:
     """Build a project's program and metric and read its examples.
 
     Raises:
@@ -61,7 +61,7 @@ def load_parts(project: Project) -> ProjectParts:
         program,
         fields,
         build_metric(project, fields.inputs),
-        load_splits(project, fields.inputs, fields.outputs),
+        load_splits(project, fields.inputs, fields.outputs, on_progress),
     )
 
 
@@ -121,7 +121,7 @@ def make_plan(
     Raises:
         PromptGradError: something in the project or one of its models can't be used.
     """
-    parts = load_parts(project)
+    parts = load_parts(project, on_progress)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
     carving = parts.splits.carving
     train = _as_begun(parts.splits.train, train_before, run, project.data.train)

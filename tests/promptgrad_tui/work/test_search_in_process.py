@@ -105,6 +105,12 @@ def test_check_says_how_far_the_answers_agree(ollama: OllamaServer, tmp_path: Pa
     assert "in process: 12 of 12 answers are the same" in " ".join(done.stdout.split())
 
 
+def test_tokens_are_counted_on_the_prompt_that_the_server_makes(ollama: OllamaServer, demo: Any) -> None:
+    messages = [{"role": "system", "content": "Route it."}, {"role": "user", "content": "A late parcel."}]
+    with open_model(URI) as model:
+        assert model.count_prompt_tokens(messages) == demo.count_prompt_tokens(messages)
+
+
 def test_other_answers_are_refused_by_check_and_run(ollama: OllamaServer, tmp_path: Path) -> None:
     ollama.default_answer = '{"queue": "warranty"}'
     root = project(tmp_path)
