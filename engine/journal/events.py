@@ -28,6 +28,7 @@ from engine.journal.event_parts import SplitScores as SplitScores
 from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
+    ClassesScored,
     LabelsDoubted,
     LayersCompared,
     LayerTested,
@@ -342,6 +343,7 @@ Event = Annotated[
     | LayerTested
     | LayersCompared
     | LabelsDoubted
+    | ClassesScored
     | MethodStarted
     | MethodFinished
     | ValidationStarted

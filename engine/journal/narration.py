@@ -26,6 +26,7 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    ClassesScored,
     LabelsDoubted,
     LayersCompared,
     LayerTested,
@@ -76,6 +77,13 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
         case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
             return _search(event)
+        case ClassesScored():
+            before, after = event.baseline, event.optimized
+            return (
+                f"Test, each of {after.answers} answers alike: balanced accuracy "
+                f"{before.balanced_accuracy:.3f} before, {after.balanced_accuracy:.3f} after; macro F1 "
+                f"{before.macro_f1:.3f} before, {after.macro_f1:.3f} after"
+            )
         case LabelsDoubted():
             labels = count_text(len(event.examples), "label")
             return f"{labels} to look at, probably wrong: promptgrad labels"

@@ -43,7 +43,7 @@ class Comparing:
     def remembered(
         self, left: Sequence[str], right: Sequence[str], threshold: float, rows: Iterable[Iterable[Pair]]
     ) -> Iterator[Pair]:
-        """Yield the pairs that these texts had before, or else those of `rows`, one for each text of `left`."""
+        """Yield the pairs that these texts had before, or those of `rows`, one for each text of `left`."""
         if sum(map(len, left)) + sum(map(len, right)) < _WORTH_KEEPING:
             for row in rows:
                 yield from row

@@ -20,11 +20,7 @@ def report_doubted_labels(
     plan: RunPlan, journal: Journal, session: OptimizationSession, best: LearnedState, emit: Emit
 ) -> None:
     """Report the labels that the run's answers give reason to doubt, if there are any."""
-    rollouts = [
-        event
-        for _, event in journal.events(plan.run, kinds=["rollout"])
-        if isinstance(event, RolloutFinished)
-    ]
+    rollouts = rollouts_of(journal, plan.run)
     doubts = session.doubted_labels(rollouts, [example.values for example in plan.test], best)
     places = {example.key: example for example in plan.examples}
     rows = tuple(
@@ -45,6 +41,12 @@ def report_doubted_labels(
     )
     if rows:
         emit(LabelsDoubted(id="labels", examples=rows))
+
+
+def rollouts_of(journal: Journal, run: str) -> list[RolloutFinished]:
+    """Return every rollout of a run, in order."""
+    events = journal.events(run, kinds=["rollout"])
+    return [event for _, event in events if isinstance(event, RolloutFinished)]
 
 
 def report_changed_labels(plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:

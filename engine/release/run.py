@@ -35,6 +35,7 @@ from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.class_balance import report_class_scores
 from engine.release.doubted_labels import report_changed_labels, report_doubted_labels
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
@@ -203,7 +204,9 @@ def _closed(
     proof = prover.prove(result.state, result.baseline, result.best)
     status, reason = _outcome(result, proof.report)
     path = _saved(prover, result, proof)
-    report_doubted_labels(context.plan, context.journal, session, result.state, context.events.emit)
+    told = (context.plan, context.journal, session, result.state, context.events.emit)
+    report_class_scores(*told)
+    report_doubted_labels(*told)
     return _summary(context, status, reason, result, proof, path)
 
 

@@ -74,7 +74,7 @@ def _scores(report: RunReport) -> Iterator[str]:
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
-    for text in filter(None, (report.opening, report.reviewed, report.judge)):
+    for text in filter(None, (report.by_class, report.opening, report.reviewed, report.judge)):
         yield escaped(text)
 
 

@@ -21,7 +21,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import RunRecord
 from engine.journal.learning_events import LayerTested
-from engine.journal.narration import headline
+from engine.journal.narration import headline, narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
@@ -133,6 +133,11 @@ class RunReport:
             f"This is the result of the run itself. Review {review.number}, after it, kept "
             f"{count_text(len(review.rules), 'rule')}: {scored}{saved}."
         )
+
+    @property
+    def by_class(self) -> str:
+        """The test scores in which each answer counts alike, or nothing where answers aren't few."""
+        return f"{narrate(self.story.classes)}." if self.story.classes else ""
 
     @property
     def judge(self) -> str:

@@ -16,6 +16,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "epochs": [_dumped(epoch) for epoch in story.epochs],
         "batches": [_batch(batch) for batch in story.batches.values() if not batch.is_empty],
         "test": _dumped(story.test),
+        "classes": _dumped(story.classes),
         "doubted_labels": [label.model_dump(mode="json") for label in story.doubted],
         "review": _dumped(story.review),
         "notices": [notice.text for notice in story.notices],

@@ -31,6 +31,7 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    ClassesScored,
     DoubtedLabel,
     LabelsDoubted,
     LayersCompared,
@@ -88,6 +89,7 @@ class RunStory:
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
     doubted: tuple[DoubtedLabel, ...] = ()
+    classes: ClassesScored | None = None
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -228,6 +230,8 @@ class RunStory:
                 self.awaited, self.has_asked = event.rules, True
             case LayersCompared():
                 self.layers = event
+            case ClassesScored():
+                self.classes = event
             case LabelsDoubted():
                 self.doubted = event.examples
             case ReviewApplied():

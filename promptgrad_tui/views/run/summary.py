@@ -12,6 +12,7 @@ from engine.ground.interval import Interval
 from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
 from engine.journal.journal import RunRecord
 from engine.journal.learning_events import LayersCompared
+from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
@@ -44,6 +45,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
     lines += _scores(summary.baseline, summary.optimized, terminal)
+    if story.classes is not None:
+        lines += wrap(narrate(story.classes), terminal.columns, "    ", "  ")
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
