@@ -191,12 +191,13 @@ def _queue(project: Project, model: Model) -> Iterator[Finding]:
     slots, wanted = getattr(model, "slots", None), project.optimizer.max_workers
     if slots != 1 or wanted == 1:
         return
+    other = "" if project.model.search == "in_process" else ', or set [model] search = "in_process"'
     yield Finding(
         "warn",
         "queue",
-        f"{model.uri} is given 1 slot: Ollama writes one answer at a time, and up to {wanted} are asked for",
+        f"{model.uri} has 1 slot: Ollama writes one answer at a time, and up to {wanted} are asked for",
         "Start Ollama with OLLAMA_NUM_PARALLEL=4 (measured with a 1.5 B model on two cores: 1.7 times as "
-        'many tokens a second), or set [model] search = "in_process".',
+        f"many tokens a second){other}.",
         field="model.search",
     )
 
