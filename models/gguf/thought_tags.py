@@ -22,7 +22,7 @@ class ThoughtTags:
 
 USUAL = ThoughtTags("<think>", "</think>")
 
-_KNOWN = (
+KNOWN_TAGS = (
     # Harmony (gpt-oss): a message in the channel "analysis", then one in the channel "final".
     ThoughtTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     ThoughtTags("<|channel>thought", "<channel|>"),  # Gemma 4
@@ -47,7 +47,7 @@ Render = Callable[[Sequence[Mapping[str, Any]]], str]
 def thought_tags(template: str, render: Render) -> ThoughtTags:
     """Return the tags of a chat template: those that it puts around a thought, else those that it spells."""
     prompt = _rendered(render, _QUESTION)
-    spelled = next((known for known in _KNOWN if known.open in template), USUAL)
+    spelled = next((known for known in KNOWN_TAGS if known.open in template), USUAL)
     return replace(_made(render, prompt) or spelled, skip=_before_answer(render, prompt))
 
 

@@ -30,12 +30,11 @@ from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import (
     ServerEngine,
-    answer_schema,
     begun_answer,
     chat_messages,
-    fits,
     is_context_overflow,
 )
+from models.server.schemas import answer_schema, fits
 from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.server.vouching import Sighting
