@@ -32,6 +32,7 @@ from engine.journal.event_parts import SplitScores as SplitScores
 from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -82,6 +83,7 @@ class RunStarted(BaseEvent):
     judge: ModelUsed | None = None
     embedder: ModelUsed | None = None
     metric: str = ""
+    search: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):
@@ -114,7 +116,10 @@ class ProgressEstimated(BaseEvent):
 
 
 class RolloutFinished(BaseEvent):
-    """The program answered one example, and the answer was scored."""
+    """The program answered one example, and the answer was scored.
+
+    It is `searched` where the search has a model of its own; such rollouts prove nothing.
+    """
 
     kind: Literal["rollout"] = "rollout"
     example: str
@@ -131,6 +136,7 @@ class RolloutFinished(BaseEvent):
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
     seconds: float = 0.0
+    searched: bool = False
 
 
 class BatchScored(BaseEvent):
@@ -350,6 +356,7 @@ Event = Annotated[
     | LayerTestStarted
     | LayerTested
     | LayersCompared
+    | LabelsDoubted
     | MethodStarted
     | MethodFinished
     | BaseCompared

@@ -96,6 +96,9 @@ class DataSection(_Section):
         description='Where a file keeps a field of another name: a column, a path such as "outputs.label", '
         'or "=text" for a constant.',
     )
+    exclude: tuple[str, ...] = Field(
+        (), description="Examples to leave out, each by its id or its key; `promptgrad labels` adds them."
+    )
     near_duplicate_threshold: Share = Field(
         0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
     )
@@ -116,7 +119,8 @@ class ModelSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     task: str = Field(
-        min_length=1, description="demo, gguf:PATH, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+        min_length=1,
+        description="demo, gguf:PATH, hf:OWNER/REPO, ollama:NAME or openai:http://HOST:PORT/v1#NAME.",
     )
     reflection: str = Field(
         "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'
@@ -126,6 +130,12 @@ class ModelSection(BaseModel):
     )
     embedding: str | None = Field(
         None, min_length=1, description="The embedding model that the metric semantic compares by: a URI."
+    )
+
+    search: Literal["task", "in_process"] = Field(
+        "task",
+        description='"in_process" tries candidates on the file of an Ollama model, which is faster; scores '
+        "that count are still Ollama's.",
     )
 
     @property

@@ -36,11 +36,13 @@ from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.doubted_labels import report_changed_labels, report_doubted_labels
 from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
+from engine.release.search_model import prove_search_agrees
 
 Told = TypeVar("Told")
 
@@ -129,6 +131,9 @@ def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary
 def _learned(context: RunContext) -> RunSummary:
     context.refuse_other_models()
     with closing(_session(context)) as session:
+        report_changed_labels(context.plan, context.journal, session, context.events.emit)
+        if context.plan.models.search is not None:
+            prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
@@ -138,7 +143,7 @@ def _learned(context: RunContext) -> RunSummary:
         kept = reserve.release()
         if result.exhausted:
             return _closed_early(context, prover, result, kept)
-        return _closed(context, prover, result)
+        return _closed(context, prover, result, session)
 
 
 def _reviewed(context: RunContext, session: OptimizationSession) -> ReviewApplied:
@@ -173,13 +178,14 @@ def _session(context: RunContext) -> OptimizationSession:
         _values(plan.train),
         _values(plan.validation) or None,
         task_lm=replay.lm(plan.models.task),
+        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
         reflection_lm=replay.lm(plan.models.reflection),
         test_size=len(plan.test),
         slice_field=plan.slice_field,
         decisions=_decisions(context) if plan.review == "during" else None,
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(replay, plan.models.task),
+        scorer=recorded_scorer(replay, plan.models.searching),
         room=context.leaves_room,
     )
 
@@ -188,12 +194,16 @@ def _decisions(context: RunContext) -> Decisions:
     return Decisions(lambda key: context.journal.decision(context.plan.run, key), context.control.checkpoint)
 
 
-def _closed(context: RunContext, prover: Prover, result: Optimized) -> RunSummary:
-    """Open the test split, decide, and save the artifact if the learned state has earned it."""
+def _closed(
+    context: RunContext, prover: Prover, result: Optimized, session: OptimizationSession
+) -> RunSummary:
+    """Open the test split, decide, save the artifact if the learned state has earned it; doubt labels."""
     assert result.baseline is not None
     proof = prover.prove(result.state, result.baseline, result.best)
     status, reason = _outcome(result, proof.report)
-    return _summary(context, status, reason, result, proof, _saved(prover, result, proof))
+    path = _saved(prover, result, proof)
+    report_doubted_labels(context.plan, context.journal, session, result.state, context.events.emit)
+    return _summary(context, status, reason, result, proof, path)
 
 
 def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: str) -> RunSummary:

@@ -109,8 +109,10 @@ class RunContext:
 
     def leaves_room(self, messages: Messages) -> bool:
         """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
-        model = self.plan.models.task
-        return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
+        return all(
+            model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
+            for model in self.plan.models.doing
+        )
 
     def refuse_other_models(self) -> None:
         """Refuse to go on with other models than the run began with: its results aren't theirs.
@@ -124,6 +126,7 @@ class RunContext:
             (began.reflection, models.reflection),
             (began.judge or began.model, models.judging),
             (began.embedder, models.embedder),
+            (began.search or began.model, models.searching),
         ):
             if before is None or now is None:
                 continue
@@ -187,6 +190,7 @@ def _beginning(plan: RunPlan) -> RunStarted:
         program=program_digest(plan.program),
         model=ModelUsed.of(plan.models.task),
         reflection=ModelUsed.of(plan.models.reflection),
+        search=ModelUsed.of(plan.models.search) if plan.models.search else None,
         judge=None if plan.models.judging is plan.models.task else ModelUsed.of(plan.models.judging),
         base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
         config=asdict(plan.config),

@@ -23,7 +23,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.learning_events import LayerTested
-from engine.journal.narration import headline
+from engine.journal.narration import headline, narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
@@ -261,6 +261,7 @@ class RunReport:
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),
+            *((("Model of the search", model_text(started.search)),) if started.search else ()),
             *((("Model that judges", model_text(started.judge)),) if started.judge else ()),
             ("Seed", str(started.seed)),
         ]

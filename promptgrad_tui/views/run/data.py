@@ -19,6 +19,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "base": _dumped(story.base),
         "lanes": [_dumped(lane) for lane in story.lanes],
         "layers": _dumped(story.layers),
+        "doubted_labels": [label.model_dump(mode="json") for label in story.doubted],
         "review": _dumped(story.review),
         "notices": [notice.text for notice in story.notices],
         "prompts": {

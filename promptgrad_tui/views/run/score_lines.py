@@ -10,6 +10,7 @@ from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
 from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
+from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.sanitize import wrap
@@ -34,6 +35,7 @@ def score_lines(story: RunStory, columns: int) -> list[Line]:
         lines += metric_lines("test", summary.metrics, columns)
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
+    lines += doubted_screen_lines(story.doubted, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
 
@@ -141,7 +143,7 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
     for epoch in reversed(list(epochs)):
         if epoch.slices:
             lines += heading(f"Slices after {epoch_name(epoch).lower()}")
-        for name, scores in epoch.slices.items():
+        for name, scores in shown_slices(epoch.slices).items():
             score = scores.score
             bar = min(columns - 2 - _NAME - _SCORE - 2 - _NOTE, _WIDEST_BAR)
             drawn = score_bar(score.score, score.low, score.high, bar) if bar >= _NARROWEST_BAR else ()
@@ -154,6 +156,8 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
                     (wrong, "dim"),
                 )
             )
+        if hidden := hidden_text(epoch.slices):
+            lines.append(line(f"  {hidden}", "dim"))
     return lines
 
 

@@ -32,6 +32,8 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    DoubtedLabel,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -89,6 +91,7 @@ class RunStory:
     layers: LayersCompared | None = None
     base: BaseCompared | None = None
     lanes: list[LaneFinished] = field(default_factory=list)
+    doubted: tuple[DoubtedLabel, ...] = ()
     review_began: tuple[float, int] = (0.0, 0)
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
@@ -233,6 +236,8 @@ class RunStory:
                 self.base = event
             case LaneFinished():
                 self.lanes.append(event)
+            case LabelsDoubted():
+                self.doubted = event.examples
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)

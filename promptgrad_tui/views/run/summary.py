@@ -34,6 +34,7 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
+from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.score_plot import score_plot
@@ -65,6 +66,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _layers(summary, terminal)
     if summary.objectives is not None:
         lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
+    lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.ground.model import Progress, RunModels
 from engine.journal.completions import MemoryCompletions
@@ -12,6 +12,7 @@ from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.learning.search_agreement import SearchAgreement, search_agreement
 from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
@@ -135,3 +136,22 @@ def _runner(
         max_workers=workers,
         emit=emit,
     )
+
+
+def compared_answers(parts: ProjectParts, models: RunModels, config: PromptGradConfig) -> SearchAgreement:
+    """Return how many of the first training examples the search's model answers as the task's does.
+
+    Raises:
+        PromptGradError: as `probe` does.
+    """
+    replay = Replay(MemoryCompletions(), "probe")
+    prover, searcher = (
+        _runner(parts, replay, replace(models, task=model), config, config.max_workers, lambda _event: None)
+        for model in (models.task, models.searching)
+    )
+    try:
+        examples = [example.values for example in parts.splits.train]
+        return search_agreement(prover, searcher, prover.items(examples, "train"))
+    finally:
+        prover.close()
+        searcher.close()
