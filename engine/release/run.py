@@ -25,6 +25,7 @@ from engine.journal.events import (
     Status,
 )
 from engine.journal.journal import Journal
+from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
@@ -175,7 +176,11 @@ def _session(context: RunContext) -> OptimizationSession:
         decisions=_decisions(context) if plan.review == "during" else None,
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(replay, plan.models.task),
+        scorer=recorded_scorer(
+            replay,
+            plan.models.task,
+            ScoringCount(scorings_file(context.journal.path, plan.run)).add,
+        ),
         room=lambda messages: _leaves_room(plan.models.task, messages),
     )
 

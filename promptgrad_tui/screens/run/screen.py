@@ -103,6 +103,7 @@ class RunScreen(Screen[None]):
         session.live.apply_all(news.events)
         has_news = bool(news.events) or news.passes != session.live.passes
         session.live.passes, session.live.waits_for = news.passes, news.waits_for
+        session.live.scored = news.scored
         before, session.is_running = session.is_running, news.is_running
         self._call_for_attention(was_running=before)
         session.is_read = session.is_read or news.problem is None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import TestRow
-from promptgrad_tui.views.run.status import Status, waiting_text
+from promptgrad_tui.views.run.status import Status, scorings_text, waiting_text
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import one_line
@@ -42,6 +42,8 @@ def now_lines(status: Status, columns: int) -> list[Line]:
     tests = [test for test in story.tests.values() if test.state not in ("queued", "not_tested")]
     if tests and tests[-1].state == "running":
         lines.append(_named("testing", "accent", _running(tests.pop())))
+    if scored := scorings_text(status):
+        lines.append(_named("screening", "accent", line(f"{scored} by likelihood, without answers")))
     if waiting := waiting_text(status):
         lines.append(_named("waiting", "warn", line(waiting)))
     if tests:

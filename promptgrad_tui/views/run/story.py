@@ -37,7 +37,7 @@ from engine.journal.learning_events import (
     QuestionAnswered,
     ScreeningFinished,
 )
-from engine.journal.live_status import LiveStatus
+from engine.journal.live_status import LiveStatus, Scorings
 from engine.journal.live_text import LivePass
 from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration
@@ -58,8 +58,8 @@ class RunStory:
     """All that a run's events say; fields are empty for what hasn't happened yet.
 
     `apply` takes events in their order, each once. `has_asked` says that the run waits for a person's
-    decisions, `has_begun_review` that a review after its end is being applied. `passes` and `waits_for`
-    are not events: they are what its process is writing and waiting for at this moment.
+    decisions, `has_begun_review` that a review after its end is being applied. `passes`, `waits_for` and
+    `scored` are not events: they are what its process is writing, waiting for and scoring at this moment.
     """
 
     started: RunStarted | None = None
@@ -80,6 +80,7 @@ class RunStory:
     awaited: tuple[str, ...] = ()
     passes: tuple[LivePass, ...] = ()
     waits_for: LiveStatus | None = None
+    scored: Scorings | None = None
     last_seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0

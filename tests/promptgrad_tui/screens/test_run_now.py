@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from engine.journal.events import AnalysisFinished, RunContinued, RunPaused
+from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
 from promptgrad_tui.screens.run.panes.gradients import folded
 from promptgrad_tui.views.run.rows import GradientRow
@@ -38,6 +40,25 @@ def test_the_clock_goes_on_while_nothing_comes_in(recorded: RecordedRun) -> None
         await until_true(pilot, lambda screen: clock(screen) >= before + 3, "the clock")
         # After some seconds it says for which answer it waits, too.
         await until_true(pilot, lambda screen: re.search(r"answer \d+ for \d+:\d\d", screen) is not None)
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_scoring_is_no_wait_for_an_answer(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        count = ScoringCount(scorings_file(recorded.journal.path, recorded.run))
+        for _ in range(12):
+            time.sleep(0.26)
+            count.add()
+            await pilot.pause(0.1)
+        screen = await until(pilot, "12 prompts scored")
+        assert re.search(r"(answer|prompt) \d+ for", screen) is None, screen
+        # Only a scoring that takes long is something to wait for.
+        await until(pilot, "prompt 13 for 0:0")
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, recorded.run, script, SMALL)
