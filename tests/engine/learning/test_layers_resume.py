@@ -54,7 +54,7 @@ def test_each_scoring_is_counted_also_one_that_is_known():
     assert scorer is not None
     message = [{"role": "user", "content": "[[ ## ticket ## ]]\nA parcel."}]
     for _ in range(2):
-        scorer.score(message, ["billing", "shipping"])
+        scorer.score(message, ['{"queue": "billing"}', '{"queue": "shipping"}'])
     assert len(seen) == 2
     assert seen[0] == seen[1], "the second was known"
 
