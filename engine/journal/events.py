@@ -80,6 +80,10 @@ class RunResumed(BaseEvent):
     attempt: int
 
 
+EDIT_TRIAL = "edit"
+"""The detail of a phase in which a person has an edit tested, before deciding on it."""
+
+
 class PhaseStarted(BaseEvent):
     """The run entered a phase; `rollouts` is the most program runs that it may take."""
 
@@ -208,12 +212,18 @@ class RulesChanged(BaseEvent):
 
 
 class ReviewAwaited(BaseEvent):
-    """The run waits for a person's decisions on these rules, by id."""
+    """The run waits for a person's decisions on these rules, or demonstrations, by id."""
 
     kind: Literal["review_awaited"] = "review_awaited"
     epoch: int
     batch: int
     rules: tuple[str, ...]
+    are_demonstrations: bool = False
+
+    @property
+    def noun(self) -> str:
+        """What one of them is."""
+        return "demonstration" if self.are_demonstrations else "rule"
 
 
 class ReviewApplied(BaseEvent):

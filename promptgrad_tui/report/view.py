@@ -29,7 +29,7 @@ from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
 from promptgrad_tui.views.demonstrations import layer_scores
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, value_text
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
@@ -127,7 +127,7 @@ class RunReport:
         if review is None:
             return ""
         scores = [("validation", review.validation), ("test", review.test)]
-        scored = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        scored = ", ".join(f"{name} {value_text(score.score)}" for name, score in scores if score is not None)
         saved = f"; saved as {review.artifact}" if review.artifact else ""
         return (
             f"This is the result of the run itself. Review {review.number}, after it, kept "

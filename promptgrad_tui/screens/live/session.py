@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import JournalError
-from engine.journal.decisions import decision_key
+from engine.journal.decisions import Decision, decision_key
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion, Journal, RunRecord
 from promptgrad_tui.screens.live.worker_process import start_worker
@@ -41,6 +41,7 @@ class RunSession:
         self.is_pausing = False
         self._started_at = time.time() if worker is not None else 0.0
         self._reviewing = 0
+        self._is_testing_edit = False
 
     @property
     def is_starting(self) -> bool:
@@ -50,10 +51,17 @@ class RunSession:
     @property
     def is_applying(self) -> bool:
         """Whether a process makes the rules of a run that is over what was decided on them."""
-        if self.live.finished is None or not (self.is_running or self.is_starting):
+        if self.live.finished is None or self.is_testing or not (self.is_running or self.is_starting):
             return False
         # Known from who started it here; if it was started elsewhere, from the journal.
         return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether a process tests a person's edit of a rule."""
+        if self._is_testing_edit and self.worker is not None and self.worker.poll() is None:
+            return True
+        return self.live.is_testing_edit and self.is_running
 
     @property
     def has_failed_to_apply(self) -> bool:
@@ -105,7 +113,7 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing = 0
+        self._reviewing, self._is_testing_edit = 0, False
         self.is_pausing = False
         self._started_at = time.time()
         self.worker = start_worker(self.project, self.run)
@@ -140,9 +148,18 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing = self.live.reviews_applied + 1
+        self._reviewing, self._is_testing_edit = self.live.reviews_applied + 1, False
         self._started_at = time.time()
         self.worker = start_worker(self.project, self.run, "--apply-review")
+
+    def try_edit(self, rule: str, decision: Decision) -> None:
+        """Start a worker that tests an edit of a finished run's rule, and decides nothing.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self._started_at, self._is_testing_edit = time.time(), True
+        self.worker = start_worker(self.project, self.run, "--try-edit", rule, decision.model_dump_json())
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:
         """Return everything about a rollout.

@@ -84,7 +84,7 @@ def _gain_lines(row: TestRow, columns: int) -> list[Line]:
     evidence = row.finished.evidence if row.finished else None
     if evidence is None:
         return [line("  It was kept without a test of its own.", "dim")] if row.state == "not_tested" else []
-    gain = f"  {evidence.delta:+.2f} [{evidence.low:+.2f}, {evidence.high:+.2f}]  n {evidence.n}"
+    gain = f"  {gain_text(evidence.delta, evidence.low, evidence.high)}  n {evidence.n}"
     bar = min(columns - len(gain) - 4, _WIDEST_BAR)
     drawn = interval_bar(evidence.delta, evidence.low, evidence.high, bar, scale=0.5) if bar > 8 else ()
     return [joined([line(gain), drawn])]

@@ -22,6 +22,7 @@ from promptgrad_tui.screens.review.lines import (
     applied_text,
     apply_text,
     can_be_applied,
+    edit_test,
     paint,
     settled_of,
     title_line,
@@ -171,7 +172,9 @@ class ReviewScreen(ReviewMoves):
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
         is_in, start = item.id in self._rules_now, self._session.live.rule_start
-        return paint(self._state, item, widths, is_in=is_in, start=start)
+        decision = self._state.decision(item.id)
+        edit = edit_test(self._session, self._tests[item.id].rule, decision) if decision else None
+        return paint(self._state, item, widths, is_in=is_in, start=start, edit=edit)
 
     def _evidence(self, columns: int) -> list[Line]:
         item = self._state.current
@@ -201,8 +204,11 @@ class ReviewScreen(ReviewMoves):
                 return state.can_undo
             case "redo":
                 return state.can_redo
+            case "try_edit":
+                return self._edit_to_try is not None
             case "apply":
-                is_possible = can_be_applied(self._session) and not self._session.is_applying
+                is_busy = self._session.is_applying or self._session.is_testing
+                is_possible = can_be_applied(self._session) and not is_busy
                 return is_possible and (state.is_changed or self._is_left)
             case "merge":
                 return bool(state.merge_parts())
@@ -256,6 +262,30 @@ class ReviewScreen(ReviewMoves):
         if decision is not None and decision.text:
             return rule_as_text(decision.text, decision.trigger)
         return rule_as_text(item.rule.text, item.rule.trigger)
+
+    @property
+    def _edit_to_try(self) -> Decision | None:
+        """The edit of the current rule, if it can be tested now and was not tested before."""
+        item, session = self._state.current, self._session
+        decision = self._state.decision(item.id) if item is not None else None
+        is_free = session.live.is_done and not (session.is_running or session.is_starting)
+        if item is None or decision is None or not decision.text or not is_free:
+            return None
+        return None if edit_test(session, self._tests[item.id].rule, decision) else decision
+
+    def action_try_edit(self) -> None:
+        """Test the edit of the current rule now; it stays a draft."""
+        decision = self._edit_to_try
+        if decision is not None:
+            self._begin_test(self._state.current_id, decision)
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _begin_test(self, rule: str, decision: Decision) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            self._session.try_edit(rule, decision)
+        except PromptGradError as error:
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
 
     def action_merge(self) -> None:
         """Merge the marked rules, or the rule with the next one."""

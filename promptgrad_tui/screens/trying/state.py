@@ -65,9 +65,9 @@ class TryState:
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """What answers: the base alone where there are no rules."""
-        has_rules = self.described is None or self.described.rules
-        return ("base", "optimized") if has_rules else ("base",)
+        """What answers: the base alone where nothing was learned."""
+        has_learned = self.described is None or self.described.rules or self.described.demonstrations
+        return ("base", "optimized") if has_learned else ("base",)
 
     @property
     def is_running(self) -> bool:

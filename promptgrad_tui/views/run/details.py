@@ -15,7 +15,7 @@ from engine.programs.formatting import as_text
 from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
@@ -75,7 +75,7 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
         lines += fact(f"\u2192 {name}", as_text(value), columns, tone)
     if event.prediction is None:
         lines += fact("\u2192", "the answer could not be read", columns, "bad")
-    lines += fact("score", f"{event.score:.2f}", columns, tone)
+    lines += fact("score", value_text(event.score), columns, tone)
     if event.feedback:
         lines += fact("feedback", event.feedback, columns)
     if event.error_type:
@@ -269,7 +269,7 @@ def _answer(event: RolloutFinished | None, expected: Mapping[str, Any]) -> Line:
     if event is None:
         return line("not in the journal", "dim")
     sign, tone = success_mark(event.is_success)
-    mark: Line = ((f"{sign} {event.score:.2f}  ", tone),)
+    mark: Line = ((f"{sign} {value_text(event.score)}  ", tone),)
     return (*mark, (judged_text(event, expected), "" if event.prediction is not None else "warn"))
 
 

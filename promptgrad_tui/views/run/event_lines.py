@@ -122,7 +122,7 @@ class EventLines:
         if isinstance(event, CandidatesProposed):
             titles = [candidate.title for candidate in event.candidates]
         else:
-            titles = [f"{row.gain:+.3f} {row.title} ({row.reason})" for row in event.rows]
+            titles = [f"{gain_text(row.gain)} {row.title} ({row.reason})" for row in event.rows]
         return lines + [row for title in titles for row in self._wrapped(f"    {one_line(title)}", "      ")]
 
     def _set_verdict(self, event: LayerTested) -> list[str]:

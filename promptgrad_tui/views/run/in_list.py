@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.journal.events import KeptRule, SplitScores
 from engine.journal.journal import RunRecord
-from promptgrad_tui.views.figures import count_text, duration_text, score_text
+from promptgrad_tui.views.figures import count_text, duration_text, gain_text, score_text, value_text
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
@@ -46,9 +46,9 @@ def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
     if old is None:
         return line("-", "dim")
     if new is None:
-        return line(f"{old.score:.3f}")
+        return line(value_text(old.score))
     gained = new.score > old.score
-    return ((f"{old.score:.3f} \u2192 ", "dim"), (f"{new.score:.3f}", "good" if gained else ""))
+    return ((f"{value_text(old.score)} \u2192 ", "dim"), (value_text(new.score), "good" if gained else ""))
 
 
 def fact_lines(row: RunRecord, columns: int) -> list[Line]:
@@ -75,7 +75,7 @@ def fact_lines(row: RunRecord, columns: int) -> list[Line]:
     rules = [KeptRule.of(rule) for rule in row.review.rules] if row.review else summary.rules
     lines += heading(count_text(len(rules), "rule").capitalize())
     for rule in rules:
-        gain = f"  {rule.delta:+.2f}  " if rule.delta is not None else "         "
+        gain = f"  {gain_text(rule.delta)}  " if rule.delta is not None else " " * 10
         first, *rest = wrap(one_line(rule.text), columns, " " * len(gain), gain)
         lines += [((gain, "dim"), (first.removeprefix(gain), "")), *map(line, rest)]
     return lines

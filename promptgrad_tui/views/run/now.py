@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, gain_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.status import Status, scorings_text, waiting_text
@@ -68,13 +68,13 @@ def _named(name: str, tone: Tone, runs: Line) -> Line:
 
 def _running(test: TestRow) -> Line:
     so_far = test.so_far()
-    gain = f"  {so_far[0]:+.2f} so far" if so_far else ""
+    gain = f"  {gain_text(so_far[0])} so far" if so_far else ""
     return ((f"{len(test.seen)}/{test.n}{gain}  ", "strong"), (one_line(test.rule.text), ""))
 
 
 def _judged(test: TestRow) -> Line:
     evidence = test.finished.evidence if test.finished else None
-    gain = f" {evidence.delta:+.2f}" if evidence else ""
+    gain = f" {gain_text(evidence.delta)}" if evidence else ""
     word, tone = VERDICTS[test.state]
     return ((f"{word}{gain}  ", tone), (one_line(test.rule.text), "dim"))
 

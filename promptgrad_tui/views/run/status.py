@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.ground.interval import Interval
 from engine.journal.events import ReviewApplied, RunSummary
-from promptgrad_tui.views.figures import count_text, duration_text, timer_text
+from promptgrad_tui.views.figures import count_text, duration_text, timer_text, value_text
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.story import RunState, RunStory
 from promptgrad_tui.views.sanitize import one_line
@@ -141,8 +141,8 @@ def _result(summary: RunSummary) -> list[Line]:
             tone: Tone = "good" if after.score > before.score else "warn"
             change: Line = (
                 (f"{split} ", "dim"),
-                (f"{before.score:.3f} \u2192 ", ""),
-                (f"{after.score:.3f}", tone),
+                (f"{value_text(before.score)} \u2192 ", ""),
+                (value_text(after.score), tone),
             )
             found.append(change)
     return found
@@ -153,7 +153,11 @@ def _reviewed(review: ReviewApplied) -> list[Line]:
     scores: list[tuple[str, Interval | None]] = [("validation", review.validation), ("test", review.test)]
     return [
         line(f"review {review.number} applied: {count_text(len(review.rules), 'rule')}", "accent"),
-        *(((f"{name} ", "dim"), (f"{score.score:.3f}", "")) for name, score in scores if score is not None),
+        *(
+            ((f"{name} ", "dim"), (value_text(score.score), ""))
+            for name, score in scores
+            if score is not None
+        ),
     ]
 
 
@@ -177,8 +181,9 @@ def _doing(status: Status) -> str:
     if _is_pausing(status):
         return "after the answers that it has begun"
     if status.run.state(is_running=status.is_running) == "paused":
-        awaited = status.awaited
-        return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason
+        if not status.awaited:
+            return status.run.pause_reason
+        return f"{count_text(status.awaited, status.run.awaited_noun)} to review: press v"
     parts = [status.run.progress.phase, scorings_text(status), waiting_text(status)]
     return ", ".join(part for part in parts if part)
 

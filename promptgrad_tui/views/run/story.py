@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine.journal.events import (
+    EDIT_TRIAL,
     AnalysisFinished,
     ArtifactSaved,
     BatchScored,
@@ -40,7 +41,7 @@ from engine.journal.learning_events import (
 from engine.journal.live_status import LiveStatus, Scorings
 from engine.journal.live_text import LivePass
 from engine.journal.narration import narrate
-from engine.programs.demonstrations import Demonstration
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet, render_instructions
 from promptgrad_tui.views.run.gradients import Gradients
 from promptgrad_tui.views.run.progress import Progress
@@ -78,6 +79,7 @@ class RunStory:
     has_begun_review: bool = False
     pause_reason: str = ""
     awaited: tuple[str, ...] = ()
+    awaited_noun: str = "rule"
     passes: tuple[LivePass, ...] = ()
     waits_for: LiveStatus | None = None
     scored: Scorings | None = None
@@ -87,6 +89,7 @@ class RunStory:
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
     review_began: tuple[float, int] = (0.0, 0)
+    is_testing_edit: bool = False
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
     _batch: BatchStory | None = None
@@ -111,8 +114,10 @@ class RunStory:
     def apply(self, seq: int, event: Event) -> None:
         """Take in one event with its number in the journal."""
         self.last_seq = seq
+        if isinstance(event, PhaseStarted):
+            self.is_testing_edit = event.detail == EDIT_TRIAL
         is_end = isinstance(event, RunResumed | RunFinished | ReviewApplied)
-        begins_review = self.finished is not None and not is_end
+        begins_review = self.finished is not None and not is_end and not self.is_testing_edit
         if begins_review and not self.has_begun_review:
             self.review_began = (event.time, self.progress.done)
         self.has_begun_review = begins_review
@@ -178,9 +183,10 @@ class RunStory:
             case PhaseStarted(phase="gradients"):
                 self._gradients.begin(event.epoch, event.batch)
             case ValidationStarted():
-                self._tests.start(seq, event)
+                self._tests.start(seq, event, is_trial=self.is_testing_edit)
             case ValidationFinished():
                 self._tests.finish(seq, event)
+                self.is_testing_edit = False
                 batch = self._batch_of(event)
                 batch.validations.append(event)
                 batch.has_begun = True
@@ -223,14 +229,16 @@ class RunStory:
             case RunPaused():
                 self.pause_reason = event.reason
             case ReviewAwaited():
-                self.awaited, self.has_asked = event.rules, True
+                self.awaited, self.has_asked, self.awaited_noun = event.rules, True, event.noun
             case LayersCompared():
                 self.layers = event
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)
+                self._sets.shown = DemonstrationSet(event.demonstrations)
             case RunFinished():
                 self.finished = event
+                self._sets.shown = DemonstrationSet(event.summary.demonstrations)
                 self._tests.close_queue()
             case _:
                 pass

@@ -22,6 +22,7 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_gain_text,
     tokens_text,
+    value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
@@ -149,7 +150,11 @@ def _change(record: RunRecord, split: str) -> str:
     before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
-    return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
+    return (
+        value_text(before.score)
+        if after is None
+        else f"{value_text(before.score)} -> {value_text(after.score)}"
+    )
 
 
 def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:

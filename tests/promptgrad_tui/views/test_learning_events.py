@@ -114,7 +114,7 @@ def test_sets_are_tested_in_the_pane_of_rules() -> None:
     rows = list(RunStory.of(events()).tests.values())
     assert [(row.state, row.rule.text) for row in rows] == [("accepted", title) for title in TITLES]
     cells = validations.paint(rows[1], [5, 12, 5, 6, 15, 5, 40])
-    assert plain(cells[3]) == "+0.10"
+    assert plain(cells[3]) == "+0.100"
 
 
 def test_the_parts_of_a_set_are_reviewed_one_by_one_and_demonstrations_only_after_the_run() -> None:
