@@ -77,6 +77,7 @@ class Action:
 _NAMES = {
     "question_mark": "?",
     "slash": "/",
+    "greater_than_sign": ">",
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
@@ -104,6 +105,12 @@ def _moves(scope: Scope, verb: str) -> Iterator[Action]:
     yield Action(scope, "down", "down,j", "Down", f"{verb} down.")
     yield Action(scope, "page_up", "pageup,ctrl+b", "Page up", f"{verb} up by a page.")
     yield Action(scope, "page_down", "pagedown,ctrl+f", "Page down", f"{verb} down by a page.")
+
+
+def _related(scope: Scope, *, footer: bool = False) -> Action:
+    """Return the action that leads from a batch, a proposal, a test or a rule to the others."""
+    text = "Go to what belongs to it: batch, proposal, test, rule."
+    return Action(scope, "related", "greater_than_sign", "Related", text, footer, ">")
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -170,14 +177,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "scores", "s", "Slices", "Show the scores of the result and each epoch, with slices.", True
     ),
+    _related("run"),
     Action("run", "log", "L", "Log", "Show the events of the run, line by line."),
     Action("run", "try", "t", "Try", "Type inputs and see the answers with the rules.", True),
     Action(
         "run", "compare", "c", "Compare", "Compare the run, or the artifact under the cursor, with another."
     ),
+    _related("detail", footer=True),
     Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
     Action("detail", "step(-1)", "K", "Previous", "Show the previous row of the table.", True),
     Action("log", "worker_output", "w", "Output", "Show the last output of the run's process.", True),
+    _related("batch"),
     Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
     Action("review", "keep", "a", "Keep", "Keep the rule.", True),
     Action("review", "drop", "d", "Drop", "Drop the rule.", True),
@@ -198,6 +208,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "open", "enter", "Open", "Show what it changed, with both prompts and answers.", True),
     Action("review", "undo", "u", "Undo", "Undo the last decision.", True),
     Action("review", "redo", "U", "Redo", "Redo the last undone decision."),
+    _related("review"),
     Action("review", "note", "i", "Note", "Write a note that stays with the rule.", True),
     Action("review", "next_undecided", "j", "Next open", "Go to the next open rule."),
     Action("review", "previous_undecided", "k", "Previous open", "Go to the open rule before."),

@@ -13,9 +13,10 @@ from engine.ground.errors import PromptGradError
 from engine.journal.decisions import Decision, decision_key, written_decisions
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.review.both_sides import changed_in_full
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft, with_theirs
 from promptgrad_tui.screens.review.edit_screen import EditScreen
-from promptgrad_tui.screens.review.evidence import changed_in_full, evidence_lines, evidence_title
+from promptgrad_tui.screens.review.evidence import evidence_lines, evidence_title
 from promptgrad_tui.screens.review.items import reviewed_items
 from promptgrad_tui.screens.review.lines import (
     COLUMNS,
@@ -58,7 +59,8 @@ class ReviewScreen(ReviewMoves):
 
     BINDINGS = bindings("review")
 
-    def __init__(self, session: RunSession) -> None:
+    def __init__(self, session: RunSession, rule: str = "") -> None:
+        """Open the review of a run, at a rule if one is named."""
         super().__init__()
         self._session = session
         self._state = ReviewState()
@@ -71,6 +73,7 @@ class ReviewScreen(ReviewMoves):
         self._draft = self._file.read()
         self._unkept: ReviewDraft | None = None
         self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
+        self._state.current_id = rule
         self._applied = session.live.reviews_applied
 
     def compose(self) -> ComposeResult:
@@ -309,6 +312,14 @@ class ReviewScreen(ReviewMoves):
             self.app.push_screen(
                 DetailScreen(title, lambda width: changed_in_full(self._session, row, width))
             )
+
+    def action_related(self) -> None:
+        """Go to the batch, the proposal and the test of the rule."""
+        from promptgrad_tui.screens.run.related import ask_where, links_of
+
+        if self._state.current is not None:
+            row = self._tests[self._state.current_id]
+            ask_where(self.app, links_of(self._session, row, with_test=True))
 
     def action_note(self) -> None:
 

@@ -67,6 +67,12 @@ class BatchScreen(Screen[None]):
         self._is_whole = self._batch.scored is not None
         self._rows = self._session.live.rollouts_of(self._batch)
 
+    def action_related(self) -> None:
+        """Go to what came of the batch."""
+        from promptgrad_tui.screens.run.related import ask_where, links_of
+
+        ask_where(self.app, links_of(self._session, self._batch))
+
     def action_failures(self) -> None:
         self._only_failures = not self._only_failures
         self._show()

@@ -87,16 +87,28 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
 
 def completion_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
     """Return a model call: the exact prompt, message by message, and the raw answer."""
+    return [*asked_lines(completion, columns, number), *answered_lines(completion, columns, number)]
+
+
+def asked_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
+    """Return the exact prompt of a model call, message by message."""
     of = f" {number}" if number else ""
     lines: list[Line] = []
     for role, text in completion.messages:
         lines += [*heading(f"Prompt{of}, {role}"), *verbatim(text, columns)]
+    return lines
+
+
+def answered_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
+    """Return the raw answer of a model call with its reasoning, and what it took."""
+    of = f" {number}" if number else ""
+    lines: list[Line] = []
     if completion.thinking:
         lines += [*heading(f"Thinking{of}"), *verbatim(completion.thinking, columns, "dim")]
     lines += [*heading(f"Raw answer{of}"), *verbatim(completion.answer, columns, "accent")]
     tokens = completion.tokens
     cost = f"{tokens.prompt:,} prompt tokens ({tokens.reused:,} reused), {tokens.completion:,} answer tokens"
-    return [*lines, line(f"  {cost}, {completion.seconds:.2f} s", "dim")]
+    return [*lines, *paragraph(f"{cost}, {completion.seconds:.2f} s", columns, "dim")]
 
 
 def gradient_lines(archive: RunArchive, row: GradientRow, columns: int) -> list[Line]:
