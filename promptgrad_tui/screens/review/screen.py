@@ -15,7 +15,6 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.both_sides import changed_in_full
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft, with_theirs
-from promptgrad_tui.screens.review.edit_screen import EditScreen
 from promptgrad_tui.screens.review.evidence import evidence_lines, evidence_title
 from promptgrad_tui.screens.review.items import reviewed_items
 from promptgrad_tui.screens.review.lines import (
@@ -38,6 +37,7 @@ from promptgrad_tui.screens.review.state import (
 )
 from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
+from promptgrad_tui.screens.widgets.edit_screen import EditScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
 from promptgrad_tui.screens.widgets.table import RowTable

@@ -19,7 +19,7 @@ def run_cells(row: RunRecord) -> Sequence[Line]:
     summary = row.summary
     baseline = summary.baseline if summary else SplitScores()
     return (
-        line(row.id, "strong"),
+        line(one_line(row.name) or row.id, "strong"),
         (_state(row),),
         _change(baseline, row.optimized, "validation"),
         _change(baseline, row.optimized, "test"),
@@ -52,13 +52,15 @@ def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
 
 
 def fact_lines(row: RunRecord, columns: int) -> list[Line]:
-    """Return why a run ended, its result and its rules."""
+    """Return what a person wrote on a run, why it ended, its result and its rules."""
     summary = row.summary
+    lines = fact("run", row.id, columns) if row.name else []
+    lines += fact("note", row.note, columns, "accent") if row.note else []
     if summary is None:
         is_lost = row.status == "interrupted"
         text = "Its process ended early: enter opens it, R resumes it." if is_lost else "It is in progress."
-        return paragraph(text, columns, "dim")
-    lines = fact("ended", one_line(summary.reason.split("\n")[0]), columns)
+        return [*lines, *paragraph(text, columns, "dim")]
+    lines += fact("ended", one_line(summary.reason.split("\n")[0]), columns)
     lines += fact("model", f"{summary.model.uri} ({summary.model.short})", columns)
     if review := row.review:
         scores = [("validation", review.validation), ("test", review.test)]

@@ -130,8 +130,11 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
             else ["-", "-", "-"]
         )
         is_reviewed = record.review is not None and record.status != "running"
-        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores])
-    return table_lines(("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), rows, terminal, right=[4])
+        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores, one_line(record.name)])
+    titles = ["RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES", "NAME"]
+    if not any(record.name for record in records):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    return table_lines(titles, rows, terminal, right=[4])
 
 
 def command_text(command: str, run: str, project: Path) -> str:
