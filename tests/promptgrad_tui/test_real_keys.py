@@ -163,6 +163,12 @@ def test_two_screens_of_one_run_keep_each_others_drafts(
     first.wait("improved")
     first.type("v")
     first.wait("1 keep \u00b7 1 drop")
+    # Leaving says where one was and what comes next, and the draft stays.
+    first.type("q")
+    screen = first.wait_for_the_end()
+    assert "desk: 1 run. To open it again: promptgrad -C" in screen
+    assert f"Run {recorded.run}: improved" in screen
+    assert "Next: v on the run reviews them" in screen.replace("\n", " ")
 
 
 def _clock(screen: str) -> int:
