@@ -236,7 +236,7 @@ class PromptGradApp(Searching):
         if action in ("search_next", "search_previous"):
             return bool(self._searched)
         if action in ("search", "jump", "copy_row"):
-            # What is typed into a field is no key.
+            # Letters typed into a field are not keys.
             return not isinstance(self.screen.focused, Input | TextArea)
         return action != "models" or self._models is None or self._models not in self.screen_stack
 

@@ -138,7 +138,9 @@ ACTIONS: tuple[Action, ...] = (
         "As q, also while you type; ctrl+c copies what is selected.",
         anywhere=True,
     ),
-    Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
+    Action(
+        "app", "models", "M", "Models", "Show the models on this machine; hash, measure, free, pull.", True
+    ),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
@@ -168,9 +170,9 @@ ACTIONS: tuple[Action, ...] = (
         ("Gradients", "Focus the gradients."),
         ("Validation", "Focus the validation of rules."),
         ("Artifacts", "Focus the artifacts."),
-        ("Scores", "Show the chart of scores alone."),
+        ("Scores", "Show only the chart of scores."),
     ),
-    Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
+    Action("run", "zoom", "z", "Zoom", "Show only the focused pane, or all of them.", True),
     Action("run", "pause", "space", "Pause", "Pause the run, or continue it.", True),
     Action("run", "stop", "x", "Stop", "Stop the run; asks first. It can be resumed.", True),
     Action("run", "resume", "R", "Resume", "Resume a run that ended early; asks first.", True),
@@ -202,7 +204,7 @@ ACTIONS: tuple[Action, ...] = (
         "mark",
         "space",
         "Mark",
-        "Mark the rule: keep, drop and merge then take all that are.",
+        "Mark the rule; keep, drop and merge then apply to all marked rules.",
         True,
     ),
     Action("review", "mark_open", "asterisk", "Mark open", "Mark all open rules, or none.", keys_shown="*"),
@@ -256,7 +258,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Scores", "Focus the scores, slices and rules."),
         ("Prompt", "Focus the prompt's diff."),
     ),
-    Action("compare", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them."),
+    Action("compare", "zoom", "z", "Zoom", "Show only the focused pane, or all of them."),
     Action("models", "hash", "H", "Hash", "Compute the model's exact revision; it is remembered.", True),
     Action(
         "models", "measure", "b", "Benchmark", "Measure its tokens per second; they are remembered.", True
@@ -304,7 +306,14 @@ ACTIONS: tuple[Action, ...] = (
         keys_shown="\u2190",
     ),
     Action("form", "undo", "u", "Undo", "Reset the field to the value in the file.", True),
-    Action("form", "unset", "d,delete", "Drop", "Drop the field from the file: its default holds.", True),
+    Action(
+        "form",
+        "unset",
+        "d,delete",
+        "Drop",
+        "Remove the field from the file, so that its default applies.",
+        True,
+    ),
     Action(
         "form",
         "section(1)",
@@ -325,7 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         "form",
         "accept",
         "ctrl+s,ctrl+j",
-        "Take",
+        "Accept",
         "Accept the typed value; on one line, enter does too.",
         True,
     ),
@@ -335,8 +344,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
     Action("table", "open", "enter", "Open", "Open the row.", True),
-    Action("table", "sort(1)", "o", "Sort", "Sort by the next column; after the last, not at all."),
-    Action("table", "sort(0)", "O", "Turn round", "Turn the order of the rows round."),
+    Action(
+        "table", "sort(1)", "o", "Sort", "Sort by the next column; after the last one, in the original order."
+    ),
+    Action("table", "sort(0)", "O", "Reverse", "Reverse the order of the rows."),
     *_moves("text", "Scroll"),
     Action("text", "first", "home,g", "Top", "Go to the top."),
     Action("text", "last", "end,G", "Bottom", "Go to the bottom."),

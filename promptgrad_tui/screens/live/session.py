@@ -50,7 +50,7 @@ class RunSession:
 
     @property
     def is_applying(self) -> bool:
-        """Whether a process makes the rules of a run that is over what was decided on them."""
+        """Whether a process is applying a review of a finished run."""
         if self.live.finished is None or self.is_testing or not (self.is_running or self.is_starting):
             return False
         # Known from who started it here; if it was started elsewhere, from the journal.

@@ -184,7 +184,7 @@ def settled_of(session: RunSession, rule: Rule, number: int, decision: Decision)
 
 
 def decided_rule(rule: Rule, decision: Decision | None) -> Rule:
-    """Return a rule as it says after a decision."""
+    """Return a rule as a decision changes it."""
     if decision is None or not decision.text:
         return rule
     return rule.model_copy(update={"text": decision.text, "trigger": decision.trigger})
@@ -196,7 +196,7 @@ def applied_text(
     tests: Mapping[str, TestRow],
     decisions: Mapping[str, Decision],
 ) -> str:
-    """Return what came of a review of a run that is over; `decisions` are those of it."""
+    """Return the outcome of a review of a finished run with these `decisions`."""
     scores = [("validation", review.validation), ("test", review.test)]
     scored = (f"{name} {value_text(score.score)}" for name, score in scores if score)
     parts = [count_text(len(review.rules), "rule"), *scored]

@@ -196,7 +196,7 @@ class ReviewScreen(ReviewMoves):
 
     @property
     def _is_left(self) -> bool:
-        """Whether decisions on a run that is over were written, and their review was not applied."""
+        """Whether decisions on a finished run were saved and their review wasn't applied."""
         return self._number > 0 and bool(self._state.applied)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002

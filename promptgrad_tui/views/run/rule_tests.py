@@ -103,7 +103,7 @@ class RuleTests:
         self._running = None
 
     def close_queue(self) -> None:
-        """Mark what was proposed and will not be tested any more."""
+        """Mark the proposals that will no longer be tested."""
         for row in reversed(self.rows.values()):
             if row.state != "queued":
                 break

@@ -27,7 +27,7 @@ def test_what_is_typed_filters_the_help(tmp_path: Path) -> None:
         # A key as it is shown.
         await pilot.press("z")
         screen = await until(pilot, "with: z")
-        assert "Show the focused pane alone" in screen
+        assert "Show only the focused pane" in screen
         await pilot.press(*"zz")
         await until(pilot, "Nothing here is called 'zzz'.")
         await pilot.press("escape")

@@ -297,7 +297,7 @@ def test_help_shows_the_keys_that_are_valid_now(recorded: RecordedRun) -> None:
         await until(pilot, "improved")
         await pilot.press("question_mark")
         screen = await until(pilot, "Keys that are valid here")
-        assert "Show the focused pane alone" in screen
+        assert "Show only the focused pane" in screen
         assert "Pause the run" not in screen
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "Keys that are valid here" not in screen)
