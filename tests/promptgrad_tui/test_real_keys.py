@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -30,6 +31,11 @@ class OneOfTwo(Terminal):
     def __init__(self, home: Path, name: str) -> None:
         super().__init__(home)
         self._tmux[2] += f"-{name}"
+
+    def record(self, file: Path) -> None:
+        """Write everything that the program sends to the terminal into a file, from now on."""
+        file.touch()
+        self._call("pipe-pane", f"cat >> {shlex.quote(str(file))}")
 
 
 @pytest.fixture
@@ -111,6 +117,27 @@ def test_the_keys_that_leave_ask_while_a_run_is_under_way(
     assert "exit code: 0" in screen
     assert f"Run {recorded.run} continues." in screen
     assert recorded.journal.commands(recorded.run) == [], "nobody has stopped it"
+
+
+def test_the_end_of_a_run_rings_the_bell_and_tells_the_desktop(
+    recorded: RecordedRun, terminals: list[OneOfTwo], tmp_path: Path
+) -> None:
+    events = list(recorded.events())
+    for event in events[:60]:
+        recorded.journal.append(recorded.run, event)
+    terminal, raw = terminals[0], tmp_path / "raw"
+    with recorded.journal.lock_run(recorded.run):
+        open_run(terminal, recorded)
+        terminal.wait("running")
+        terminal.record(raw)
+        for event in events[60:]:
+            recorded.journal.append(recorded.run, event)
+    terminal.wait("improved")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while b"\x1b]9;PromptGrad: improved: " not in raw.read_bytes():
+        assert time.monotonic() < deadline, "the desktop was not told"
+        time.sleep(0.1)
+    assert b"\x07" in raw.read_bytes().split(b"\x1b]9;")[0], "the bell"
 
 
 def test_ctrl_c_asks_about_a_setting_that_is_not_saved(
