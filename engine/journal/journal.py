@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -188,14 +189,14 @@ class Journal:
             " ORDER BY r.created, r.id"
         )
         labels = self._labels()
-        return [replace(record, **labels.get(record.id, {})) for record in map(self._record, rows)]
+        found = [self._record(row) for row in rows]
+        return [replace(one, name=labels[one.id][0], note=labels[one.id][1]) for one in found]
 
-    def _labels(self) -> dict[str, dict[str, str]]:
+    def _labels(self) -> Mapping[str, tuple[str, str]]:
         # A journal of an earlier version that was never written since has no such table.
-        if not self._read("SELECT 1 FROM sqlite_master WHERE name = 'labels'"):
-            return {}
-        rows = self._read("SELECT run, name, note FROM labels")
-        return {run: {"name": name, "note": note} for run, name, note in rows}
+        has_labels = self._read("SELECT 1 FROM sqlite_master WHERE name = 'labels'")
+        rows = self._read("SELECT run, name, note FROM labels") if has_labels else []
+        return defaultdict(lambda: ("", ""), {run: (name, note) for run, name, note in rows})
 
     def run(self, run: str) -> RunRecord:
         """Return one run by its id, its name, a unique part of its id, or the newest one for "last"."""

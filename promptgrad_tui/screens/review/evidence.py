@@ -63,7 +63,7 @@ def evidence_lines(
         lines += fact("your text", decision.text, columns, "accent")
         lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
         tested = edit_test_text(session, row.rule, decision)
-        lines += fact("the edit", tested or "untested: A tests it before it counts", columns)
+        lines += fact("the edit", tested or "untested: b tests it now; A tests it before it counts", columns)
     if note := state.note(item.id):
         lines += fact("your note", note, columns, "accent")
     for number, before in earlier.items():

@@ -390,7 +390,7 @@ def test_an_edited_rule_is_linked_to_the_one_that_replaced_it(recorded: Recorded
         screen = await until(pilot, "\u21b3 #6 r1")
         assert "Review 2/6" in screen
         await pilot.press("e", "home", *"Now ", "ctrl+s", "K")
-        screen = await until(pilot, "untested: A tests it before it counts")
+        screen = await until(pilot, "untested: b tests it now; A tests it before it counts")
         row = next(line for line in screen.splitlines() if "\u270e edit" in line)
         assert "untested" in row
         assert "\u25cf" not in row
