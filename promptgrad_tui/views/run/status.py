@@ -224,7 +224,9 @@ def _cost(status: Status) -> list[Line]:
         parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
     if summary:
         parts = [
-            _figure(f"{summary.calls:,}", "calls") if summary.calls else line("every answer was known", "dim")
+            _figure(f"{summary.calls:,}", "calls, scorings included" if run.has_scored else "calls")
+            if summary.calls
+            else line("every answer was known", "dim")
         ]
     limit = status.options.get("budget", {}).get("max_calls")
     if limit:

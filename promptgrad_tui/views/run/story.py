@@ -42,7 +42,7 @@ from engine.journal.live_status import LiveStatus, Scorings
 from engine.journal.live_text import LivePass
 from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
-from engine.programs.rules import Rule, RuleSet, render_instructions
+from engine.programs.rules import Rule
 from promptgrad_tui.views.run.gradients import Gradients
 from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.run.rollouts import Rollouts
@@ -90,6 +90,7 @@ class RunStory:
     layers: LayersCompared | None = None
     review_began: tuple[float, int] = (0.0, 0)
     is_testing_edit: bool = False
+    has_scored: bool = False
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
     _batch: BatchStory | None = None
@@ -201,6 +202,7 @@ class RunStory:
                 self._gradients.take_candidates(event)
             case ScreeningFinished():
                 self._gradients.take_screening(event)
+                self.has_scored = self.has_scored or (event.signal == "likelihood" and event.asked > 0)
             case LayerTestStarted():
                 self._tests.start_set(seq, event)
             case LayerTested():
@@ -342,14 +344,6 @@ class RunStory:
             start = shared_start(one_line(row.rule.text) for row in self.tests.values())
             self._rule_start = (len(self.tests), start)
         return start
-
-    def prompts(self) -> dict[str, tuple[str, str]]:
-        """Return each predictor's instructions: the frozen base, and with the best state's rules."""
-        base = self.started.base_instructions if self.started else {}
-        rules = RuleSet(self.best_rules)
-        return {
-            name: (text, render_instructions(text, rules.for_predictor(name))) for name, text in base.items()
-        }
 
     @property
     def batch_rows(self) -> list[BatchStory]:

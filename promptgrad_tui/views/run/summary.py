@@ -27,6 +27,7 @@ from promptgrad_tui.views.figures import (
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
@@ -246,7 +247,7 @@ def _plot(story: RunStory) -> list[str]:
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
     lines: list[str] = []
-    prompts = story.prompts()
+    prompts = prompts_of(story)
     for name, (base, optimized) in prompts.items():
         of = f" of {name}" if len(prompts) > 1 else ""
         lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]
