@@ -140,6 +140,10 @@ def test_the_keys_of_the_tutorial_do_what_it_says(recorded: RecordedRun) -> None
         await pilot.press("escape", "escape")
         await pilot.press("escape")
         await until(pilot, "1 run")
+        await press("e", "Name of the run")
+        await pilot.press("escape")
+        await press("X", "Delete ", "stay counted")
+        await pilot.press("escape")
         await press("p", "1 Settings")
         for key, text in ("2", "train"), ("3", "demo"), ("4", "b"):
             await press(key, text)
