@@ -35,7 +35,7 @@ class RunSession:
         self.options = record.options
         self.live = RunStory()
         self.is_read = False
-        self.is_running = False
+        self._is_running = self._is_taken_up = False
         self.problem = ""
         self.worker = worker
         self.is_pausing = False
@@ -46,7 +46,19 @@ class RunSession:
     @property
     def is_starting(self) -> bool:
         """Whether a worker was started from here and has not taken up the run yet."""
-        return self.worker is not None and not self.is_running and self.worker.poll() is None
+        # A process lives on for some seconds after it has let go of its run: it frees the model.
+        is_new = self.worker is not None and not self.is_running and not self._is_taken_up
+        return is_new and self.worker is not None and self.worker.poll() is None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process works on the run."""
+        return self._is_running
+
+    @is_running.setter
+    def is_running(self, is_running: bool) -> None:
+        self._is_running = is_running
+        self._is_taken_up = self._is_taken_up or is_running
 
     @property
     def is_applying(self) -> bool:
@@ -59,9 +71,8 @@ class RunSession:
     @property
     def is_testing(self) -> bool:
         """Whether a process tests a person's edit of a rule."""
-        if self._is_testing_edit and self.worker is not None and self.worker.poll() is None:
-            return True
-        return self.live.is_testing_edit and self.is_running
+        is_busy = self.is_running or self.is_starting
+        return is_busy and (self._is_testing_edit or self.live.is_testing_edit)
 
     @property
     def has_failed_to_apply(self) -> bool:
@@ -115,8 +126,7 @@ class RunSession:
         """
         self._reviewing, self._is_testing_edit = 0, False
         self.is_pausing = False
-        self._started_at = time.time()
-        self.worker = start_worker(self.project, self.run)
+        self._start()
 
     def send_command(self, name: str) -> None:
         """Ask the run's worker for something; this waits where another program holds the journal.
@@ -149,8 +159,7 @@ class RunSession:
             PromptGradError: it can't be started.
         """
         self._reviewing, self._is_testing_edit = self.live.reviews_applied + 1, False
-        self._started_at = time.time()
-        self.worker = start_worker(self.project, self.run, "--apply-review")
+        self._start("--apply-review")
 
     def try_edit(self, rule: str, decision: Decision) -> None:
         """Start a worker that tests an edit of a finished run's rule, and decides nothing.
@@ -158,8 +167,12 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._started_at, self._is_testing_edit = time.time(), True
-        self.worker = start_worker(self.project, self.run, "--try-edit", rule, decision.model_dump_json())
+        self._is_testing_edit = True
+        self._start("--try-edit", rule, decision.model_dump_json())
+
+    def _start(self, *options: str) -> None:
+        self._started_at, self._is_taken_up = time.time(), False
+        self.worker = start_worker(self.project, self.run, *options)
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:
         """Return everything about a rollout.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from textual.pilot import Pilot
 from engine.journal.events import AnalysisFinished, RunContinued, RunPaused
 from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
+from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.run.panes.gradients import folded
 from promptgrad_tui.views.run.rows import GradientRow
 from promptgrad_tui.views.run.story import RunStory
@@ -138,3 +141,15 @@ def test_a_run_on_the_start_page_says_how_far_it_is(recorded: RecordedRun) -> No
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, None, script, SMALL)
+
+
+def test_a_process_that_still_frees_its_model_is_not_starting(recorded: RecordedRun) -> None:
+    recorded.write()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        session = RunSession(recorded.journal, recorded.journal.run(recorded.run), worker)
+        assert session.is_starting
+        session.is_running = True
+        assert not session.is_starting
+        session.is_running = False
+        assert worker.poll() is None
+        assert not session.is_starting, "it has let go of its run"
