@@ -183,7 +183,9 @@ class TextView(TonedView, can_focus=True):
         start = cell_len(text[:first])
         end = strip.cell_length if last == -1 else cell_len(text[:last])
         style = self.screen.get_component_rich_style("screen--selection")
-        return Strip.join([strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end)])
+        # The segments have colours of their own: the selection's come over them.
+        selected = Strip(Segment.apply_style(strip.crop(start, end), post_style=style))
+        return Strip.join([strip.crop(0, start), selected, strip.crop(end)])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the text that the mouse has selected."""

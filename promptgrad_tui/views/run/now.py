@@ -19,7 +19,7 @@ _CHARACTERS_OF_TOKEN = 4
 
 def tab_counts(story: RunStory, artifacts: int) -> Sequence[str]:
     """Return what is in the panes of batches, gradients, tests, artifacts and scores, in a few characters."""
-    states = [test.state for test in story.tests.values()]
+    states = [test.state for test in story.tests.values() if not test.is_trial]
     kept, out = states.count("accepted"), states.count("rejected")
     scores = [epoch.validation.score for epoch in story.epochs]
     change = f"{_short(scores[0])}\u2192{_short(scores[-1])}" if len(scores) > 1 else ""

@@ -188,9 +188,10 @@ class RunStory:
             case ValidationFinished():
                 self._tests.finish(seq, event)
                 self.is_testing_edit = False
-                batch = self._batch_of(event)
-                batch.validations.append(event)
-                batch.has_begun = True
+                if self.finished is None:  # tests of a review belong to no batch
+                    batch = self._batch_of(event)
+                    batch.validations.append(event)
+                    batch.has_begun = True
             case QuestionAnswered():
                 self.calls += len(event.completions)
 

@@ -42,6 +42,9 @@ def test_selected_text_is_copied_by_ctrl_c_which_then_leaves_nothing(recorded: R
         assert selected
         assert selected.strip() in first
         assert len(selected.strip()) >= 8
+        drawn = list(view.render_line(0))
+        marked = {segment.style.bgcolor for segment in drawn if segment.style is not None}
+        assert len(marked) == 2, "what is selected has another background"
         await pilot.press("ctrl+c")
         assert pilot.app.clipboard == selected
         assert "Test of a rule" in seen(pilot)
