@@ -39,7 +39,7 @@ from promptgrad_tui.commands.resume import resume_command
 from promptgrad_tui.commands.rollback import rollback_command
 from promptgrad_tui.commands.route import route_command
 from promptgrad_tui.commands.run import run_command
-from promptgrad_tui.commands.runs import runs_command
+from promptgrad_tui.commands.runs.group import runs_command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.show import show_command
 from promptgrad_tui.commands.transfer import transfer_command

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
-from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.ground.score import MetricScore
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.event_parts import ENDED as ENDED
@@ -91,6 +91,10 @@ class RunResumed(BaseEvent):
 
     kind: Literal["run_resumed"] = "run_resumed"
     attempt: int
+
+
+EDIT_TRIAL = "edit"
+"""The detail of a phase in which a person has an edit tested, before deciding on it."""
 
 
 class PhaseStarted(BaseEvent):
@@ -226,12 +230,18 @@ class RulesChanged(BaseEvent):
 
 
 class ReviewAwaited(BaseEvent):
-    """The run waits for a person's decisions on these rules, by id."""
+    """The run waits for a person's decisions on these rules, or demonstrations, by id."""
 
     kind: Literal["review_awaited"] = "review_awaited"
     epoch: int
     batch: int
     rules: tuple[str, ...]
+    are_demonstrations: bool = False
+
+    @property
+    def noun(self) -> str:
+        """What one of them is."""
+        return "demonstration" if self.are_demonstrations else "rule"
 
 
 class ReviewApplied(BaseEvent):

@@ -95,7 +95,7 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
         case ArtifactSaved():
             return f"{'Saved' if event.passed else 'Withheld because a gate failed:'} {event.path}"
         case ReviewAwaited():
-            return f"Waiting for a person to decide on {count_text(len(event.rules), 'rule')}."
+            return f"Waiting for a person to decide on {count_text(len(event.rules), event.noun)}."
         case ReviewApplied():
             return f"Review {event.number}: {count_text(len(event.rules), 'rule')} kept"
         case Notice():

@@ -207,7 +207,10 @@ class OptimizationLoop:
         if not batch.failures(config.failure_threshold):
             return
         if parts.layers is not None and number == 1:
+            shown = self._state.demonstrations
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)
+            if parts.reviewer is not None:
+                state = parts.reviewer.settle_demonstrations(shown, state, (epoch, number))
             self._keep(state)
         if parts.gradients is not None:
             self._learn_from_gradient(batch, parts.gradients)

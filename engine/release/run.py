@@ -12,11 +12,14 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
+from engine.journal.decisions import Decision
 from engine.journal.events import (
+    EDIT_TRIAL,
     Event,
     KeptRule,
     ModelUsed,
     Notice,
+    PhaseStarted,
     ReviewApplied,
     RunFinished,
     RunSummary,
@@ -24,13 +27,15 @@ from engine.journal.events import (
     Status,
 )
 from engine.journal.journal import Journal
+from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.method_events import BaseCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
-from engine.learning.review import Decisions, reviewed_state
+from engine.learning.review import Decisions, edit_change, reviewed_state
+from engine.learning.rule_tests import Tested
 from engine.programs.program import refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
@@ -95,16 +100,44 @@ def apply_review(
         JournalError: the run isn't finished, or nothing was decided.
     """
     with journal.lock_run(plan.run):
-        if _finished(journal, plan.run) is None:
-            raise JournalError(
-                f"The run {plan.run} isn't finished.", hint=f"Finish it first: promptgrad resume {plan.run}"
-            )
+        _refuse_unfinished(journal, plan.run)
         events, history = RunEvents(journal, plan.run, on_event), RunHistory.of(plan, journal)
         with (
             run_context(plan, journal, events, history, after_command=None) as context,
             closing(_session(context)) as session,
         ):
             return _reviewed(context, session)
+
+
+def try_edit(plan: RunPlan, journal: Journal, rule_id: str, decision: Decision) -> Tested:
+    """Test a person's edit of a finished run's rule on validation examples; nothing is decided by it.
+
+    The result is compared as it stands with the edit in place of the rule; applying the edit later asks for
+    no answer again that this test has paid for.
+
+    Raises:
+        RunLockedError: another process works on this run.
+        JournalError: the run isn't finished, or has no such rule.
+    """
+    with journal.lock_run(plan.run):
+        _refuse_unfinished(journal, plan.run)
+        events, history = RunEvents(journal, plan.run, None), RunHistory.of(plan, journal)
+        with (
+            run_context(plan, journal, events, history, after_command=None) as context,
+            closing(_session(context)) as session,
+        ):
+            context.refuse_other_models()
+            change = edit_change(journal, plan.run, rule_id, decision)
+            phase = PhaseStarted(
+                id=f"{change.place}/trial", phase="validation", epoch=change.epoch, detail=EDIT_TRIAL
+            )
+            events.emit(phase)
+            return session.tester.test(change)
+
+
+def _refuse_unfinished(journal: Journal, run: str) -> None:
+    if _finished(journal, run) is None:
+        raise JournalError(f"The run {run} isn't finished.", hint=f"Finish it first: promptgrad resume {run}")
 
 
 def _finished(journal: Journal, run: str) -> RunSummary | None:
@@ -185,7 +218,11 @@ def _session(context: RunContext) -> OptimizationSession:
         decisions=_decisions(context) if plan.review == "during" else None,
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(replay, plan.models.searching),
+        scorer=recorded_scorer(
+            replay,
+            plan.models.searching,
+            ScoringCount(scorings_file(context.journal.path, plan.run)).add,
+        ),
         room=context.leaves_room,
     )
 

@@ -23,7 +23,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.learning_events import LayerTested
-from engine.journal.narration import headline, narrate
+from engine.journal.narration import headline
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
@@ -32,7 +32,7 @@ from engine.release.objectives.front import Placed, front
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, value_text
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
@@ -140,7 +140,7 @@ class RunReport:
         if review is None:
             return ""
         scores = [("validation", review.validation), ("test", review.test)]
-        scored = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        scored = ", ".join(f"{name} {value_text(score.score)}" for name, score in scores if score is not None)
         saved = f"; saved as {review.artifact}" if review.artifact else ""
         return (
             f"This is the result of the run itself. Review {review.number}, after it, kept "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.journal.events import Event
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.rows import BatchStory
 from promptgrad_tui.views.run.story import RunStory
 
@@ -24,7 +25,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "notices": [notice.text for notice in story.notices],
         "prompts": {
             name: {"base": base, "optimized": optimized}
-            for name, (base, optimized) in story.prompts().items()
+            for name, (base, optimized) in prompts_of(story).items()
         },
     }
 

@@ -146,7 +146,7 @@ class EventLines:
             titles = [candidate.title for candidate in event.candidates]
         else:
             titles = [
-                f"{row.gain:+.3f} {row.title} ({row.reason})" if row.n else f"{row.title} ({row.reason})"
+                f"{gain_text(row.gain) if row.n else ''} {row.title} ({row.reason})".strip()
                 for row in event.rows
             ]
         return lines + [row for title in titles for row in self._wrapped(f"    {one_line(title)}", "      ")]

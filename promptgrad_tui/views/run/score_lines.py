@@ -8,7 +8,7 @@ from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
-from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
+from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
 from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
 from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -125,7 +125,7 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
         lines.append(
             (
                 *_cell(f"  {slice_name}", name + 2, "dim"),
-                *_cell(f"{scores.baseline.score:.3f} \u2192 {after.score:.3f}", 16),
+                *_cell(f"{value_text(scores.baseline.score)} \u2192 {value_text(after.score)}", 16),
                 *_cell(gain_text(scores.gain.score, scores.gain.low, scores.gain.high), _GAIN, tone),
                 *_cell(f"{scores.failures} of {scores.gain.n} wrong", _WRONG),
                 *drawn,

@@ -31,12 +31,14 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_gain_text,
     tokens_text,
+    value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
 from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
@@ -147,8 +149,11 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
             else ["-", "-", "-"]
         )
         is_reviewed = record.review is not None and record.status != "running"
-        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores])
-    return table_lines(("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), rows, terminal, right=[4])
+        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores, one_line(record.name)])
+    titles = ["RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES", "NAME"]
+    if not any(record.name for record in records):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    return table_lines(titles, rows, terminal, right=[4])
 
 
 def command_text(command: str, run: str, project: Path) -> str:
@@ -167,7 +172,11 @@ def _change(record: RunRecord, split: str) -> str:
     before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
-    return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
+    return (
+        value_text(before.score)
+        if after is None
+        else f"{value_text(before.score)} -> {value_text(after.score)}"
+    )
 
 
 def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:
@@ -271,7 +280,7 @@ def _plot(story: RunStory) -> list[str]:
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
     lines: list[str] = []
-    prompts = story.prompts()
+    prompts = prompts_of(story)
     for name, (base, optimized) in prompts.items():
         of = f" of {name}" if len(prompts) > 1 else ""
         lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]

@@ -324,7 +324,7 @@ def _measured(
     )
     few, many = costs(calls, found.measured, prompts.analysis)
     yield Finding("ok", "estimate", cost_text(few, many, found.measured))
-    yield from _queue(project, model)
+    yield from _queue(project, models.task)
     if found.unparseable:
         yield Finding(
             "warn",

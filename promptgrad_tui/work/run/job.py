@@ -26,6 +26,7 @@ from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
 from promptgrad_tui.work.run.budget import Budget
 
 if TYPE_CHECKING:
+    from engine.journal.decisions import Decision
     from engine.release.run_plan import RunPlan
 
 
@@ -159,6 +160,26 @@ def apply_review_job(
         from engine.release.run import apply_review
 
         return apply_review(plan, journal)
+
+
+def try_edit_job(
+    journal: Journal,
+    record: RunRecord,
+    rule: str,
+    decision: Decision,
+    *,
+    on_progress: Progress | None = None,
+) -> None:
+    """Test a person's edit of a finished run's rule, in this process; the result goes into the journal.
+
+    Raises:
+        PromptGradError: there is no such rule, or something in the project can't be used.
+    """
+    with ExitStack() as stack:
+        plan = _prepare(journal, record, None, on_progress, stack)
+        from engine.release.run import try_edit
+
+        try_edit(plan, journal, rule, decision)
 
 
 def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
