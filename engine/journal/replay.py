@@ -151,7 +151,7 @@ class Replay:
 
         def answer() -> tuple[str, Tokens]:
             response = ask()
-            return json.dumps(response_to_dict(response)), _tokens(response.usage)
+            return json.dumps(response_to_dict(response)), tokens_of(response.usage)
 
         return self.recorded(key, request, answer)
 
@@ -358,7 +358,8 @@ def _message(error: BaseException) -> str:
     return problem.rstrip()
 
 
-def _tokens(usage: Usage) -> Tokens:
+def tokens_of(usage: Usage) -> Tokens:
+    """Return the tokens that a server or an engine counted."""
     return Tokens(
         prompt=usage.input_tokens or 0,
         completion=usage.output_tokens or 0,

@@ -86,6 +86,10 @@ class GGUFModel:
         try:
             self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
+            self._tags = self._template.thought_tags
+            self._skip = "" if settings.think else self._tags.skip
+            for token in self._quoting.specials_in(self._tags.open + self._tags.close):
+                self._model.show(token)
             self.context_length = self._context_length(settings)
             self._scheduler = in_passing_thread(lambda: self._start_scheduler(settings))
         except BaseException:
@@ -289,16 +293,20 @@ class GGUFModel:
             max_tokens=settings.max_tokens,
             context_length=self.context_length,
             thinking="maybe" if settings.think else "never",
+            tags=self._tags,
         )
 
     def _prompt_tokens(self, messages: Messages) -> tuple[Tokens, bool]:
         """Return a prompt's tokens, and whether it ends within the model's thinking."""
         text = self._sealed(messages)
-        return self._tokenize(text), text.rstrip().endswith("<think>")
+        return self._tokenize(text), text.rstrip().endswith(self._tags.open)
 
     def _sealed(self, messages: Messages) -> str:
-        """Return the prompt, in which no message spells a special token."""
-        return self._template.render(self._quoting.sealed_messages(messages))
+        """Return the prompt, in which no message spells a special token.
+
+        It goes on to where an answer begins that the model doesn't think about.
+        """
+        return self._template.render(self._quoting.sealed_messages(messages)) + self._skip
 
     def _tokenize(self, text: str) -> Tokens:
         """Return a prompt's tokens, with the one that begins every text where the model wants it."""

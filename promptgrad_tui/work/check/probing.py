@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import dspy
-
-from engine.ground.model import Model, Progress
+from engine.ground.model import Progress, RunModels
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.learning.search_agreement import SearchAgreement, search_agreement
+from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -42,7 +43,7 @@ class Repeated:
 
 def probe(
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     config: PromptGradConfig,
     rollouts: int,
     on_progress: Progress | None = None,
@@ -67,7 +68,7 @@ def probe(
 
     store = MemoryCompletions()
     replay = Replay(store, "probe")
-    runner = _runner(parts, replay.lm(model), config, config.max_workers, keep)
+    runner = _runner(parts, replay, models, config, config.max_workers, keep)
     try:
         show()
         examples = [example.values for example in parts.splits.train[: rollouts + 1]]
@@ -93,7 +94,11 @@ def probe(
 
 
 def repeat(
-    parts: ProjectParts, model: Model, config: PromptGradConfig, rollouts: int, answers: Mapping[str, str]
+    parts: ProjectParts,
+    models: RunModels,
+    config: PromptGradConfig,
+    rollouts: int,
+    answers: Mapping[str, str],
 ) -> Repeated:
     """Ask for the answers of a probe again, one at a time and then as many at a time as a run would.
 
@@ -104,7 +109,7 @@ def repeat(
     examples = [example.values for example in parts.splits.train[: rollouts + 1]]
     for workers in (1, config.max_workers):
         store = MemoryCompletions()
-        runner = _runner(parts, Replay(store, "repeat").lm(model), config, workers, lambda _event: None)
+        runner = _runner(parts, Replay(store, "repeat"), models, config, workers, lambda _event: None)
         try:
             runner.run(LearnedState(), runner.items(examples, "train"))
         finally:
@@ -117,7 +122,36 @@ def repeat(
 
 
 def _runner(
-    parts: ProjectParts, lm: dspy.LM, config: PromptGradConfig, workers: int, emit: Emit
+    parts: ProjectParts,
+    replay: Replay,
+    models: RunModels,
+    config: PromptGradConfig,
+    workers: int,
+    emit: Emit,
 ) -> RolloutRunner:
-    program = FrozenProgram(parts.program, config.base_prompt_source)
-    return RolloutRunner(program, parts.metric, lm, max_workers=workers, emit=emit)
+    return RolloutRunner(
+        FrozenProgram(parts.program, config.base_prompt_source),
+        as_metric(parts.metric).judged_by(recorded_judge(replay, models.judging, models.embedder)),
+        replay.lm(models.task),
+        max_workers=workers,
+        emit=emit,
+    )
+
+
+def compared_answers(parts: ProjectParts, models: RunModels, config: PromptGradConfig) -> SearchAgreement:
+    """Return how many of the first training examples the search's model answers as the task's does.
+
+    Raises:
+        PromptGradError: as `probe` does.
+    """
+    replay = Replay(MemoryCompletions(), "probe")
+    prover, searcher = (
+        _runner(parts, replay, replace(models, task=model), config, config.max_workers, lambda _event: None)
+        for model in (models.task, models.searching)
+    )
+    try:
+        examples = [example.values for example in parts.splits.train]
+        return search_agreement(prover, searcher, prover.items(examples, "train"))
+    finally:
+        prover.close()
+        searcher.close()
