@@ -104,7 +104,7 @@ def test_a_whole_program_is_written_on_request_and_with_the_warning(project: Pat
     assert learned(loaded.signature.instructions)
     again = promptgrad("export", artifact, "--to", "program", "--out", tmp_path / "whole", "-C", project)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "is there already" in " ".join(again.stderr.split())
 
 
 def test_help_is_on_commands_pages_and_words() -> None:
