@@ -103,7 +103,7 @@ def test_a_whole_program_is_written_on_request_and_with_the_warning(project: Pat
     loaded = dspy.load(str(tmp_path / "whole"), allow_pickle=True)
     assert learned(loaded.signature.instructions)
     again = promptgrad("export", artifact, "--to", "program", "--out", tmp_path / "whole", "-C", project)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "is there already" in again.stderr
 
 
