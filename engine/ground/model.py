@@ -116,12 +116,14 @@ class RunModels:
     """The model that does the task, the one that writes gradients, and the one that judges: often one.
 
     `embedder` compares meanings, for a metric that asks for it.
+    `search` is the task's model by another way, faster and not proof: candidates are tried and ranked on it.
     """
 
     task: Model
     reflection: Model
     judge: Model | None = None
     embedder: Embedder | None = None
+    search: Model | None = None
 
     @property
     def judging(self) -> Model:
@@ -129,7 +131,17 @@ class RunModels:
         return self.judge or self.task
 
     @property
+    def searching(self) -> Model:
+        """The model on which candidates are tried: the task's, unless another one does that."""
+        return self.search or self.task
+
+    @property
+    def doing(self) -> list[Model]:
+        """The models that do the task, to prove or to search."""
+        return [self.task] if self.search is None else [self.task, self.search]
+
+    @property
     def all(self) -> list[Model]:
         """Every model, each once."""
-        models = (self.task, self.reflection, self.judging)
+        models = (self.task, self.reflection, self.judging, self.searching)
         return list({id(model): model for model in models}.values())

@@ -9,8 +9,11 @@ from pydantic import Field
 from engine.ground.interval import Interval
 from engine.ground.model import Embedder, Model
 from engine.ground.revision import short_digest
+from engine.journal.contest_events import ContestResult
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
+from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
 
@@ -20,12 +23,16 @@ ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
 
 
 class ModelUsed(Part):
-    """A model of a run: the URI that opened it and the revision that answered."""
+    """A model of a run: the URI that opened it and the revision that answered.
+
+    `numerics` is what of the machine and of the build its answers depend on; empty where that isn't known.
+    """
 
     uri: str
     revision: str
     verified: bool = True
     template_digest: str | None = None
+    numerics: str = ""
 
     @classmethod
     def of(cls, model: Model | Embedder) -> Self:
@@ -36,6 +43,7 @@ class ModelUsed(Part):
             revision=revision.digest,
             verified=revision.verified,
             template_digest=revision.template_digest,
+            numerics=revision.numerics,
         )
 
     @property
@@ -190,7 +198,8 @@ class RunSummary(Part):
     `validation_slices` to the best state on the validation split. `metric` names what is optimized.
     `withheld` is the folder of a program that gained something but failed a gate; `artifact` is None in that
     case. `reflection_moved` says what happened to a separate reflection model, if its name no longer means
-    the same weights.
+    the same weights. `base` is set if another optimizer made the
+    base, `contest` if the run was a contest of methods.
     """
 
     run: str
@@ -202,6 +211,9 @@ class RunSummary(Part):
     rules: tuple[KeptRule, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
+    contest: ContestResult | None = None
+    objectives: ObjectivesMet | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
 from engine.ground.score import MetricScore
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.event_parts import ENDED as ENDED
@@ -31,6 +32,7 @@ from engine.journal.event_parts import SplitScores as SplitScores
 from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -38,12 +40,14 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.learning_events import Verdict as Verdict
-from engine.journal.method_events import MethodFinished, MethodStarted
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
 Phase = Literal[
     "baseline",
+    "lane",
     "rollouts",
     "proposals",
     "screening",
@@ -79,6 +83,7 @@ class RunStarted(BaseEvent):
     judge: ModelUsed | None = None
     embedder: ModelUsed | None = None
     metric: str = ""
+    search: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):
@@ -86,6 +91,10 @@ class RunResumed(BaseEvent):
 
     kind: Literal["run_resumed"] = "run_resumed"
     attempt: int
+
+
+EDIT_TRIAL = "edit"
+"""The detail of a phase in which a person has an edit tested, before deciding on it."""
 
 
 class PhaseStarted(BaseEvent):
@@ -111,7 +120,10 @@ class ProgressEstimated(BaseEvent):
 
 
 class RolloutFinished(BaseEvent):
-    """The program answered one example, and the answer was scored."""
+    """The program answered one example, and the answer was scored.
+
+    It is `searched` where the search has a model of its own; such rollouts prove nothing.
+    """
 
     kind: Literal["rollout"] = "rollout"
     example: str
@@ -128,6 +140,7 @@ class RolloutFinished(BaseEvent):
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
     seconds: float = 0.0
+    searched: bool = False
 
 
 class BatchScored(BaseEvent):
@@ -217,12 +230,18 @@ class RulesChanged(BaseEvent):
 
 
 class ReviewAwaited(BaseEvent):
-    """The run waits for a person's decisions on these rules, by id."""
+    """The run waits for a person's decisions on these rules, or demonstrations, by id."""
 
     kind: Literal["review_awaited"] = "review_awaited"
     epoch: int
     batch: int
     rules: tuple[str, ...]
+    are_demonstrations: bool = False
+
+    @property
+    def noun(self) -> str:
+        """What one of them is."""
+        return "demonstration" if self.are_demonstrations else "rule"
 
 
 class ReviewApplied(BaseEvent):
@@ -347,8 +366,13 @@ Event = Annotated[
     | LayerTestStarted
     | LayerTested
     | LayersCompared
+    | LabelsDoubted
     | MethodStarted
     | MethodFinished
+    | BaseCompared
+    | ContestStarted
+    | LaneFinished
+    | ObjectivesMet
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

@@ -16,11 +16,12 @@ from engine.programs.judge import Judge
 
 
 class RecordedScorer:
-    """A model's `score` behind a `Replay`."""
+    """A model's `score` behind a `Replay`; `counted` is called after each scoring."""
 
-    def __init__(self, replay: Replay, model: Model) -> None:
+    def __init__(self, replay: Replay, model: Model, counted: Callable[[], None] = lambda: None) -> None:
         self._replay = replay
-        self._revision = model.revision
+        self._counted = counted
+        self._revision = replay.revision_of(model)
         score: Callable[..., Sequence[float]] = model.score  # type: ignore[attr-defined]
         # A model that can take the answer to be one of those asked about evaluates only where they part.
         self._options = {"among": True} if "among" in signature(score).parameters else {}
@@ -43,21 +44,25 @@ class RecordedScorer:
             ), Tokens()
 
         kept = self._replay.recorded(self._key(asked), _brief(asked), answer)
+        self._counted()
         return [float(value) for value in json.loads(kept.response)]
 
     def _key(self, asked: dict[str, Any]) -> str:
-        """Return the hash of everything the numbers depend on: weights, template, prompt, continuations."""
-        identity = ["score", self._revision.digest, self._revision.template_digest, asked]
+        """Return the hash of everything the numbers depend on: the model, prompt and continuations."""
+        identity = ["score", *self._revision.answers_as, asked]
         return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
-def recorded_scorer(replay: Replay, model: Model) -> RecordedScorer | None:
+def recorded_scorer(
+    replay: Replay, model: Model, counted: Callable[[], None] = lambda: None
+) -> RecordedScorer | None:
     """Return the model's scorer, or None if it has no log-probabilities.
 
     Models behind servers have a `score` that only some servers can serve: `can_score` says whether.
+    `counted` is called after each scoring.
     """
     has_scores = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
-    return RecordedScorer(replay, model) if has_scores else None
+    return RecordedScorer(replay, model, counted) if has_scores else None
 
 
 def recorded_judge(replay: Replay, model: Model, embedder: Embedder | None = None) -> Judge:

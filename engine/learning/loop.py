@@ -67,10 +67,14 @@ class Optimized:
 
 @dataclass(frozen=True)
 class LoopParts:
-    """The parts of the loop, each with one task."""
+    """The parts of the loop, each with one task.
+
+    `runner` tries candidates, `prover` scores whole states: two only where the search has its own model.
+    """
 
     program: FrozenProgram
     runner: RolloutRunner
+    prover: RolloutRunner
     gradients: GradientWriter | None
     selector: RuleSelector
     merger: RuleMerger
@@ -129,7 +133,7 @@ class OptimizationLoop:
             return None
         self._enter("layers", self._config.epochs)
         try:
-            return compare_layers(self._parts.runner, self._best_state, self._validation, self._emit)
+            return compare_layers(self._parts.prover, self._best_state, self._validation, self._emit)
         except BudgetExhaustedError:
             return None
 
@@ -203,7 +207,10 @@ class OptimizationLoop:
         if not batch.failures(config.failure_threshold):
             return
         if parts.layers is not None and number == 1:
+            shown = self._state.demonstrations
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)
+            if parts.reviewer is not None:
+                state = parts.reviewer.settle_demonstrations(shown, state, (epoch, number))
             self._keep(state)
         if parts.gradients is not None:
             self._learn_from_gradient(batch, parts.gradients)
@@ -347,7 +354,7 @@ class OptimizationLoop:
             return None
         self._enter("epoch" if epoch else "baseline", epoch)
         repeats = [
-            self._parts.runner.run(self._state, self._validation, repeat)
+            self._parts.prover.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
         answers = list(zip(*repeats, strict=True))

@@ -32,6 +32,7 @@ from engine.project.metric_settings import (
     refuse_unusable,
     sum_name,
 )
+from engine.project.objectives import Objectives
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
@@ -46,8 +47,10 @@ class ProgramSection(_Section):
     signature: str | None = Field(
         None, min_length=1, description="Inputs and outputs, as in: ticket -> queue."
     )
-    module: Literal["predict", "chain_of_thought"] = Field(
-        "predict", description='"predict" answers at once, "chain_of_thought" reasons first.'
+    module: Literal["predict", "chain_of_thought", "refine", "meta_prompting"] = Field(
+        "predict",
+        description='"predict" answers at once, "chain_of_thought" reasons first, "refine" criticises its '
+        'answer and answers again, "meta_prompting" asks experts of its own making.',
     )
     instructions: str = Field("", description="The base instructions; they are never changed.")
     fields: dict[str, str] = Field({}, description="What each input and output means, by its name.")
@@ -93,6 +96,9 @@ class DataSection(_Section):
         description='Where a file keeps a field of another name: a column, a path such as "outputs.label", '
         'or "=text" for a constant.',
     )
+    exclude: tuple[str, ...] = Field(
+        (), description="Examples to leave out, each by its id or its key; `promptgrad labels` adds them."
+    )
     near_duplicate_threshold: Share = Field(
         0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
     )
@@ -113,7 +119,8 @@ class ModelSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     task: str = Field(
-        min_length=1, description="demo, gguf:PATH, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+        min_length=1,
+        description="demo, gguf:PATH, hf:OWNER/REPO, ollama:NAME or openai:http://HOST:PORT/v1#NAME.",
     )
     reflection: str = Field(
         "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'
@@ -123,6 +130,12 @@ class ModelSection(BaseModel):
     )
     embedding: str | None = Field(
         None, min_length=1, description="The embedding model that the metric semantic compares by: a URI."
+    )
+
+    search: Literal["task", "in_process"] = Field(
+        "task",
+        description='"in_process" tries candidates on the file of an Ollama model, which is faster; scores '
+        "that count are still Ollama's.",
     )
 
     @property
@@ -150,6 +163,7 @@ class Project(BaseModel):
     base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
     gates: Gates = Field(Gates(), validate_default=True)
+    objectives: Objectives = Objectives()
     example_formatter: PythonReference | None = Field(
         None, description="file.py:name, an ExampleFormatter: how an analysis sees examples."
     )

@@ -45,8 +45,13 @@ class TestSplit:
         """The identity of the test split."""
         return DataUsed(n=len(self.examples), digest=dataset_digest(self.examples))
 
-    def measure(self, runner: RolloutRunner, state: LearnedState) -> Measurement:
-        """Return the scores of the baseline and of the program with a learned state, example by example."""
+    def measure(
+        self, runner: RolloutRunner, state: LearnedState, baseline: RolloutRunner | None = None
+    ) -> Measurement:
+        """Return the scores of the baseline and of the program with a learned state, example by example.
+
+        The baseline is the runner's own program without the state, or that of another runner.
+        """
         parts: dict[Literal["train", "validation", "test"], Sequence[LoadedExample]] = {
             "test": self.examples,
             "validation": self.also.get("validation", ()),
@@ -58,8 +63,9 @@ class TestSplit:
             for split, part in parts.items()
             for item in runner.items([example.values for example in part], split)
         ]
-        latencies = self._latencies(runner, state, items)
-        before, after = runner.run(LearnedState(), items), runner.run(state, items)
+        is_other = bool(state) or baseline is not None
+        latencies = self._latencies(runner, state, items) if is_other else [None] * len(items)
+        before, after = (baseline or runner).run(LearnedState(), items), runner.run(state, items)
         return Measurement(
             examples=tuple(
                 _measured(
@@ -81,7 +87,7 @@ class TestSplit:
         self, runner: RolloutRunner, state: LearnedState, items: Sequence[Item]
     ) -> Sequence[float | None]:
         """Return the seconds of each item; None if it wasn't timed, or only warmed the model up."""
-        if not self.is_timed or not state:
+        if not self.is_timed:
             return [None] * len(items)
         timed = runner.latencies(state, items[: timed_examples(len(self.examples))])
         counted = timed if len(timed) == 1 else [None, *timed[1:]]
@@ -101,8 +107,11 @@ def measure_test_split(
     model: Model,
     emit: Emit,
     fingerprint: Mapping[str, str] | None = None,
+    baseline: RolloutRunner | None = None,
 ) -> tuple[Measurement, int]:
     """Open the test split at a `place` in a run and score it; return the scores and the number of openings.
+
+    The baseline is the runner's own program, or that of another runner.
 
     Raises:
         PromptGradError: the model's name now means other weights; the scores aren't recorded.
@@ -119,7 +128,7 @@ def measure_test_split(
         emit=emit,
         fingerprint=fingerprint or {},
     )
-    measured = split.measure(runner, state)
+    measured = split.measure(runner, state, baseline)
     model.verify_revision()
     emit(
         TestFinished(

@@ -24,8 +24,9 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.colourless import Colourless
 from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.keys.help_screen import HelpScreen
 from promptgrad_tui.screens.keys.keymap import read_keymap
-from promptgrad_tui.screens.keys.palette import ActionsProvider, help_lines, valid_actions
+from promptgrad_tui.screens.keys.palette import ActionsProvider, valid_actions
 from promptgrad_tui.screens.leaving import LeaveQuestion, UnderWay, parting_words, runs_under_way, stop_runs
 from promptgrad_tui.screens.searching import Searching
 from promptgrad_tui.screens.start.screen import StartScreen
@@ -33,7 +34,6 @@ from promptgrad_tui.screens.theme import THEME, remember_theme, remembered_theme
 from promptgrad_tui.screens.widgets.dialogs import (
     Choice,
     InputScreen,
-    PanelScreen,
     QuestionScreen,
     error_panel,
 )
@@ -234,13 +234,13 @@ class PromptGradApp(Searching):
     def action_help(self) -> None:
         """Show the keys that are valid now, and the words on the screen."""
         actions = list(valid_actions(self.screen))
-        self.push_screen(PanelScreen("Keys that are valid here", lambda width: help_lines(actions, width)))
+        self.push_screen(HelpScreen(actions))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action in ("search_next", "search_previous"):
             return bool(self._searched)
         if action in ("search", "jump", "copy_row"):
-            # What is typed into a field is no key.
+            # Letters typed into a field are not keys.
             return not isinstance(self.screen.focused, Input | TextArea)
         if action == "judge":
             return not getattr(self.screen, "is_grading", False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import gain_text, score_text, value_text
 from promptgrad_tui.views.metrics import metric_sentences, tell_more
 from promptgrad_tui.views.run.event_lines import model_text, shown_path
 from promptgrad_tui.views.sanitize import one_line, wrap
@@ -117,7 +117,7 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
     for comparison in found.comparisons:
         change = comparison.change
         lines += [
-            f"  {one_line(comparison.name):<{width}}  {comparison.released.score:.3f} at release, "
+            f"  {one_line(comparison.name):<{width}}  {value_text(comparison.released.score)} at release, "
             f"{score_text(comparison.new)} on {comparison.new.n} new",
             f"  {'':<{width}}  change {gain_text(change.score, change.low, change.high)}"
             + (terminal.style("  lower", fg="red") if comparison.has_dropped else ""),
@@ -134,7 +134,7 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
         whole = found.comparisons[0]
         text = (
             "No reason to recompile: no score has dropped by more than chance explains. A drop of up to "
-            f"{max(-whole.change.low, 0):.3f} can't be ruled out on {whole.new.n} new examples."
+            f"{value_text(max(-whole.change.low, 0))} can't be ruled out on {whole.new.n} new examples."
         )
     return lines + wrap(text, terminal.columns, "", "")
 

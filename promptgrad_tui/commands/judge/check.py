@@ -11,6 +11,7 @@ import click
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.views.figures import gain_text, value_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
@@ -68,7 +69,8 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
         yield "Worst disagreements"
     for judgement in found.worst[:_WORST_SHOWN]:
         person = judgement.label.grade / (judgement.label.grades - 1)
-        head = f"  {one_line(judgement.name)}: person {person:.2f}, judge {judgement.score:.2f}  "
+        scores = f"person {value_text(person)}, judge {value_text(judgement.score)}"
+        head = f"  {one_line(judgement.name)}: {scores}  "
         yield from wrap(one_line(judgement.label.answer), columns, "    ", head)
     if caution := caution_text(agreement):
         yield ""
@@ -76,7 +78,7 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
 
 
 def _interval(interval: Interval) -> str:
-    return f"{interval.score:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+    return gain_text(interval.score, interval.low, interval.high)
 
 
 def _bias_text(bias: Interval) -> str:

@@ -14,7 +14,7 @@ from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.demonstrations import demonstration_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
+from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
 from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, success_mark
 from promptgrad_tui.views.run.summary import evidence_text
@@ -102,7 +102,7 @@ def _named(change: ExampleChange) -> Iterable[tuple[str, Answer]]:
 
 def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> list[Line]:
     sign, tone = success_mark(answer.is_success)
-    lines: list[Line] = [((f"{sign} {answer.score:.2f}", tone), (f"  {name}", "strong"))]
+    lines: list[Line] = [((f"{sign} {value_text(answer.score)}", tone), (f"  {name}", "strong"))]
     if answer.prediction is None:
         lines += [line(part, "warn") for part in wrap(answer.text, columns)]
     else:

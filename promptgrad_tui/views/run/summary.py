@@ -19,9 +19,10 @@ from engine.journal.events import (
     SplitScores,
 )
 from engine.journal.journal import RunRecord
-from engine.journal.learning_events import LayersCompared
+from engine.journal.narration import objectives_text
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
+from promptgrad_tui.views.contest import contest_lines
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
     count_text,
@@ -30,11 +31,14 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_gain_text,
     tokens_text,
+    value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
+from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
@@ -51,6 +55,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.reflection_moved:
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
+    if summary.contest is not None:
+        lines += contest_lines(summary.contest, terminal)
     lines += _scores(summary.baseline, summary.optimized, terminal)
     lines += _metrics("validation", summary.validation_metrics, terminal)
     lines += _metrics("test", summary.metrics, terminal)
@@ -59,7 +65,10 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
-    lines += _layers(summary.layers, terminal)
+    lines += _layers(summary, terminal)
+    if summary.objectives is not None:
+        lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
+    lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -140,8 +149,11 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
             else ["-", "-", "-"]
         )
         is_reviewed = record.review is not None and record.status != "running"
-        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores])
-    return table_lines(("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), rows, terminal, right=[4])
+        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores, one_line(record.name)])
+    titles = ["RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES", "NAME"]
+    if not any(record.name for record in records):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    return table_lines(titles, rows, terminal, right=[4])
 
 
 def command_text(command: str, run: str, project: Path) -> str:
@@ -160,7 +172,11 @@ def _change(record: RunRecord, split: str) -> str:
     before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
-    return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
+    return (
+        value_text(before.score)
+        if after is None
+        else f"{value_text(before.score)} -> {value_text(after.score)}"
+    )
 
 
 def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:
@@ -225,10 +241,12 @@ def _demonstrations(shown: Sequence[Demonstration], terminal: Terminal) -> list[
     return lines
 
 
-def _layers(layers: LayersCompared | None, terminal: Terminal) -> list[str]:
-    if layers is None:
+def _layers(summary: RunSummary, terminal: Terminal) -> list[str]:
+    has_learned = bool(summary.rules or summary.demonstrations)
+    result = summary.optimized.validation if has_learned else None
+    rows = [(name, score_text(score)) for name, score in layer_scores(summary.layers, summary.base, result)]
+    if not rows:
         return []
-    rows = [(name, score_text(score)) for name, score in layer_scores(layers)]
     return ["", *table_lines(("Layers", "validation"), rows, terminal, indent=2)]
 
 
@@ -262,7 +280,7 @@ def _plot(story: RunStory) -> list[str]:
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
     lines: list[str] = []
-    prompts = story.prompts()
+    prompts = prompts_of(story)
     for name, (base, optimized) in prompts.items():
         of = f" of {name}" if len(prompts) > 1 else ""
         lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]

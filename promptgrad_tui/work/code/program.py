@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, get_args
@@ -22,6 +22,7 @@ from engine.programs.metrics.criteria import Criterion, criteria_of
 from engine.programs.metrics.meaning import RIGHT_FROM, Meaning
 from engine.programs.metrics.pairwise import Pairwise
 from engine.programs.metrics.rubric import Rubric
+from engine.programs.modules import MetaPrompting, Refine
 from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
 from engine.project.metric_settings import MetricSection
 from engine.project.settings import ProgramSection, Project
@@ -29,7 +30,12 @@ from promptgrad_tui.work.code.user_code import load_object, user_errors
 
 _MEDIA = (dspy.Image, dspy.Audio)
 
-_MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
+_MODULES: dict[str, Callable[[Any], dspy.Module]] = {
+    "predict": dspy.Predict,
+    "chain_of_thought": dspy.ChainOfThought,
+    "refine": Refine,
+    "meta_prompting": MetaPrompting,
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,16 @@ def build_program(project: Project) -> dspy.Module:
     section = project.program
     if section.python is not None:
         return _built_in_python(project, section.python)
-    return _MODULES[section.module](_signature(section))
+    made, signature = _MODULES[section.module], _signature(section)
+    taken = [name for name in getattr(made, "ADDED", ()) if name in signature.fields]
+    if taken:
+        raise ProjectError(
+            f"[program] module = {section.module!r} adds a field {taken[0]!r} between its steps, and the "
+            "signature has one of that name.",
+            hint=f"Rename it in the signature and in the data, for example to {taken[0]}_text.",
+            field="program.signature",
+        )
+    return made(signature)
 
 
 def program_fields(program: dspy.Module) -> ProgramFields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -27,7 +27,7 @@ from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import Project
-from engine.release.artifacts import check_revision, program_digest
+from engine.release.artifacts import base_of, check_revision, program_digest
 from engine.release.judged import agreement_of, embedder_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
 from engine.release.release_gate import evaluate_gates
@@ -49,7 +49,7 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
         ArtifactError: the artifact is damaged, was made for another program, or belongs to that same model.
         PromptGradError: something in the project or the model can't be used.
     """
-    with _setting(artifact, folder, uri) as setting:
+    with setting_of(artifact, folder, uri) as setting:
         manifest, model = setting.manifest, setting.model
         if model.revision.digest == manifest.model.digest:
             raise ArtifactError(f"{artifact} was proved on that same model.", hint="See: promptgrad matrix")
@@ -82,7 +82,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         DataError: the data can't be read, or lack a field.
     """
     chosen = artifact or _current(folder)
-    with _setting(chosen, folder, None) as setting:
+    with setting_of(chosen, folder, None) as setting:
         manifest = setting.manifest
         released = manifest.optimized.test
         if released is None:
@@ -121,19 +121,25 @@ def difference(before: Interval, after: Interval) -> Interval:
 
 
 @dataclass(frozen=True)
-class _Setting:
+class Setting:
+    """An artifact with all that it takes to measure it; `base` is what its rules were learned on."""
+
     project: Project
     parts: ProjectParts
     manifest: ArtifactManifest
     model: LocalModel
     journal: Journal
     run: str
+    replay: Replay
+    judge: Judge
+    adapter: dspy.Adapter
+    base: dspy.Module
     runner: RolloutRunner
     emit: Emit
 
 
 @contextmanager
-def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
+def setting_of(artifact: Path, folder: Path, uri: str | None) -> Iterator[Setting]:
     """Open everything for a measurement; without a URI the model is the artifact's own, and verified."""
     manifest = load_manifest(artifact)
     project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
@@ -169,11 +175,23 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
         with journal.lock_run(run):
             replay = Replay(journal, run)
             judge_used = recorded_judge(replay, judge, embedder)
-            runner = _runner(parts, manifest, artifact, replay.lm(model), judge_used, emit)
-            try:
-                yield _Setting(project, parts, manifest, model, journal, run, runner, emit)
-            finally:
-                runner.close()
+            base = base_of(artifact, parts.program)
+            lm = replay.lm(model)
+            with closing(runner_of(base, parts, manifest, artifact, lm, judge_used, emit)) as runner:
+                yield Setting(
+                    project=project,
+                    parts=parts,
+                    manifest=manifest,
+                    model=model,
+                    journal=journal,
+                    run=run,
+                    replay=replay,
+                    judge=judge_used,
+                    adapter=adapter_of(artifact, manifest),
+                    base=base,
+                    runner=runner,
+                    emit=emit,
+                )
 
 
 def _refuse_other(
@@ -193,7 +211,8 @@ def _refuse_other(
         )
 
 
-def _runner(
+def runner_of(
+    program: dspy.Module,
     parts: ProjectParts,
     manifest: ArtifactManifest,
     artifact: Path,
@@ -201,10 +220,11 @@ def _runner(
     judge: Judge,
     emit: Emit,
 ) -> RolloutRunner:
+    """Return what runs a program as an artifact's was measured."""
     config = PromptGradConfig(**manifest.config)
     conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
     return RolloutRunner(
-        FrozenProgram(parts.program, config.base_prompt_source),
+        FrozenProgram(program),
         as_metric(parts.metric).judged_by(judge),
         lm,
         adapter=adapter_of(artifact, manifest),
