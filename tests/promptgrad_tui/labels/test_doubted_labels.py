@@ -78,8 +78,11 @@ def test_the_test_split_is_also_scored_with_each_answer_alike(ran):
     root, _, _ = ran
     told = result(promptgrad("-C", root, "show", "last", "--json"))
     scores, summary = told["classes"], told["summary"]
-    assert scores["optimized"]["balanced_accuracy"] == scores["optimized"]["macro_f1"] == 1.0
-    assert summary["optimized"]["test"]["score"] == 1.0
+    # The desk answers all tickets of a queue right or none: as many answers are right as it has rules for.
+    answers = scores["optimized"]["answers"]
+    ruled = len({rule["trigger"] for rule in summary["rules"]}) + 1
+    assert scores["optimized"]["balanced_accuracy"] == pytest.approx(ruled / answers)
+    assert scores["optimized"]["macro_f1"] > scores["baseline"]["macro_f1"]
     # Before, "general" is always said: right for that answer alone.
     assert scores["baseline"]["balanced_accuracy"] == pytest.approx(1 / scores["baseline"]["answers"])
     assert scores["baseline"]["balanced_accuracy"] < summary["baseline"]["test"]["score"]
