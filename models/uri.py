@@ -38,6 +38,11 @@ class OpenAIUri:
     endpoints: tuple[str, ...]
     name: str
 
+    @property
+    def text(self) -> str:
+        """The URI itself."""
+        return f"openai:{','.join(self.endpoints)}#{self.name}"
+
 
 ModelUri = DemoUri | GGUFUri | OllamaUri | OpenAIUri
 

@@ -15,6 +15,8 @@ from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.compress import compress_command
+from promptgrad_tui.commands.contest import contest_command
 from promptgrad_tui.commands.data.group import data_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
@@ -28,14 +30,16 @@ from promptgrad_tui.commands.judge.group import judge_command
 from promptgrad_tui.commands.labels.group import labels_command
 from promptgrad_tui.commands.matrix import matrix_command
 from promptgrad_tui.commands.models.group import models_command
+from promptgrad_tui.commands.pareto import pareto_command
 from promptgrad_tui.commands.predict import predict_command
 from promptgrad_tui.commands.promote import promote_command
 from promptgrad_tui.commands.recheck import recheck_command
 from promptgrad_tui.commands.report import report_command
 from promptgrad_tui.commands.resume import resume_command
 from promptgrad_tui.commands.rollback import rollback_command
+from promptgrad_tui.commands.route import route_command
 from promptgrad_tui.commands.run import run_command
-from promptgrad_tui.commands.runs import runs_command
+from promptgrad_tui.commands.runs.group import runs_command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.show import show_command
 from promptgrad_tui.commands.transfer import transfer_command
@@ -124,9 +128,11 @@ for _command in (
     check_command,
     run_command,
     resume_command,
+    contest_command,
     runs_command,
     show_command,
     compare_command,
+    pareto_command,
     report_command,
     events_command,
     predict_command,
@@ -134,6 +140,8 @@ for _command in (
     export_command,
     gate_command,
     compile_command,
+    compress_command,
+    route_command,
     matrix_command,
     transfer_command,
     promote_command,

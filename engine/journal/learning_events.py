@@ -157,19 +157,3 @@ class LabelsDoubted(BaseEvent):
 
     kind: Literal["labels_doubted"] = "labels_doubted"
     examples: tuple[DoubtedLabel, ...]
-
-
-class ClassScores(Part):
-    """Scores (0..1) in which each of the expected `answers` counts alike, however rare it is."""
-
-    balanced_accuracy: float
-    macro_f1: float
-    answers: int
-
-
-class ClassesScored(BaseEvent):
-    """The test split's scores by answer, before and after; only where answers are few."""
-
-    kind: Literal["classes"] = "classes"
-    baseline: ClassScores
-    optimized: ClassScores

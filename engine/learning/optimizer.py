@@ -18,12 +18,10 @@ from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, Notice, RolloutFinished
-from engine.journal.learning_events import ClassScores
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.answers import answer_space
-from engine.learning.class_scores import class_scores
 from engine.learning.elimination import Elimination
 from engine.learning.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
@@ -240,16 +238,6 @@ class OptimizationSession:
             return []
         items = [*self.train, *self.validation, *self.runner.items(test_examples, "test")]
         return doubted_labels(rollouts, items, space, self._wiring().likelihood(), best)
-
-    def class_scores(
-        self, rollouts: Sequence[RolloutFinished], test_examples: Sequence[Example]
-    ) -> ClassScores | None:
-        """Return test scores in which each answer counts alike; None where answers aren't few."""
-        space = answer_space(self.program, self.train)
-        if space is None or not space.is_closed:
-            return None
-        items = self.runner.items(test_examples, "test")
-        return class_scores(rollouts, {item.key: space.expected(item) for item in items}, space.field)
 
     @property
     def calls(self) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import dspy
@@ -60,7 +60,7 @@ class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
     `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
-    raised after the model had answered.
+    raised after the model had answered. `tokens` are those of the answer, without a judge's.
     """
 
     key: str
@@ -69,6 +69,7 @@ class Rollout:
     trace: str
     prompt_tokens: int = 0
     calls: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
     steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
 
@@ -181,6 +182,11 @@ class RolloutRunner:
         return self._cache_key(state, item, repeat) in self._known
 
     @property
+    def metric_name(self) -> str:
+        """What the metric is called."""
+        return self._metric.name
+
+    @property
     def calls_per_rollout(self) -> float:
         """How many calls of the model a rollout took on average; 0 before the first one."""
         with self._lock:
@@ -229,7 +235,7 @@ class RolloutRunner:
             answer = self._answer(module, item, repeat)
         completions = list(used.completions)
         if answer.prediction is None:
-            score = Score(0.0, False, answer.problem, answer.error_type)
+            score = self._metric.unanswered(item.values, answer.problem, answer.error_type)
         else:
             with recording() as judged:
                 score = self._scored(item, answer)
@@ -248,6 +254,7 @@ class RolloutRunner:
                 feedback=score.feedback,
                 error_type=score.error_type,
                 metadata=score.plain_metadata,
+                metrics=score.metrics,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
                 completions=tuple(completion.key for completion in completions),
                 tokens=sum((completion.tokens for completion in completions), Tokens()),
@@ -257,7 +264,9 @@ class RolloutRunner:
         )
         prompt_tokens, calls = used.tokens.prompt, len(completions)
         trace = _with_feedback(answer.trace, score)
-        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
+        return Rollout(
+            item.key, score, shown, trace, prompt_tokens, calls, used.tokens, answer.steps, answer.error
+        )
 
     def _scored(self, item: Item, answer: _Answer) -> Score:
         """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""

@@ -93,8 +93,10 @@ def load_splits(
 def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
     """Return the fields that every example needs, each with the reason."""
     required = dict.fromkeys(inputs, "an input of the program")
-    if project.metric.field is not None:
-        required[project.metric.field] = "compared by the metric"
+    for metric in project.scoring:
+        # A rubric takes an example's value for a good answer where there is one, and needs none.
+        if metric.field is not None and metric.kind != "rubric":
+            required[metric.field] = f"compared by the metric{f' {metric.title}' if project.metrics else ''}"
     if project.data.slice is not None:
         required[project.data.slice] = "the slice field in [data]"
     return required

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -159,6 +160,11 @@ class GGUFModel:
             for group in asked
         ]
 
+    @property
+    def numerics(self) -> str:
+        """What the last bits of an answer depend on besides the model and the request."""
+        return self.revision.numerics
+
     def cancel(self) -> None:
         """End every request; their callers get `RequestCancelledError` within a second."""
         self._scheduler.cancel_all()
@@ -238,7 +244,8 @@ class GGUFModel:
         quantum = None
         if self._context.one_kernel and not self._model.keeps_state:
             quantum = row_quantum(self._model, self._path, threads)
-        self.numerics = numerics_of(self._model, self._context, quantum)
+        numerics = numerics_of(self._model, self._context, quantum)
+        self.revision = replace(self.revision, numerics=numerics)
         return Scheduler(
             self._model,
             self._context,

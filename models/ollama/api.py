@@ -95,6 +95,13 @@ class OllamaApi:
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, **body}, timeout=timeout)
 
+    def embed(self, name: str, texts: list[str], timeout_seconds: float) -> httpx.Response:
+        """Ask for the vectors of texts, none of which is cut; the answer may say that there are none."""
+        timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
+        body = {"model": name, "input": texts, "truncate": False}
+        with self._errors():
+            return self._http.post("/api/embed", json=body, timeout=timeout)
+
     def unload(self, name: str) -> None:
         """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})

@@ -180,19 +180,20 @@ class OllamaEngine(ServerEngine):
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the lines of an answer, and learn from the last one how the server works."""
+        behind = self._sent
         self._sent += 1
         try:
             async with aclosing(self._waited_for(body)) as chunks:
                 async for chunk in chunks:
                     if chunk.get("done"):
-                        self._learn(chunk)
+                        self._learn(chunk, behind)
                     yield chunk
         finally:
             self._sent -= 1
 
-    def _learn(self, told: dict[str, Any]) -> None:
+    def _learn(self, told: dict[str, Any], behind: int) -> None:
         """Note how many answers the server writes at a time, and whether it had to load the model anew."""
-        if self._slots.ended(told) and self._settings.concurrency is None:
+        if self._slots.ended(told, behind=behind) and self._settings.concurrency is None:
             self._turns.most = self._slots.known
         self._answers += 1
         seconds = load_seconds(told)

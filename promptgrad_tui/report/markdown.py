@@ -8,8 +8,10 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from engine.journal.learning_events import LayerTested
+from engine.journal.narration import objectives_text
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
@@ -21,6 +23,8 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
+from promptgrad_tui.views.pareto import HEAD, NOTE, dominated_texts, on_front, rows
 from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -36,7 +40,9 @@ def markdown_report(report: RunReport, *compared: str) -> str:
 def _verdict(report: RunReport) -> Iterator[str]:
     yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
+    yield from _contest(report)
     yield from _scores(report)
+    yield from _metrics(report)
     yield from _gates(report)
     yield from _slices(report)
 
@@ -45,6 +51,7 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _slices_by_epoch(report)
     yield from _rules(report)
     yield from _layers(report)
+    yield from _pareto(report)
     yield from _changes(report)
     yield from _labels(report)
     yield from _prompts(report)
@@ -57,6 +64,17 @@ def _details(report: RunReport) -> Iterator[str]:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
         yield f"Withheld because a gate failed: {_place(report, summary.withheld)}"
+
+
+def _contest(report: RunReport) -> Iterator[str]:
+    if report.contest is None:
+        return
+    yield f"## {title(report.contest)}"
+    for caption, head, cells in contest_tables(report.contest):
+        yield caption
+        yield table(head, [[escaped(cell) for cell in row] for row in cells])
+    for method, problem in problems(report.contest):
+        yield f"{method}: {escaped(problem)}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:
@@ -74,7 +92,7 @@ def _scores(report: RunReport) -> Iterator[str]:
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
-    for text in filter(None, (report.by_class, report.opening, report.reviewed, report.judge)):
+    for text in filter(None, (report.opening, report.reviewed, report.judge)):
         yield escaped(text)
 
 
@@ -83,6 +101,12 @@ def _gates(report: RunReport) -> Iterator[str]:
         return
     yield "## Gates"
     yield gate_table(report.gates)
+
+
+def _metrics(report: RunReport) -> Iterator[str]:
+    for split, metrics in report.metrics.items():
+        yield f"## Metrics of the {split} split"
+        yield table(METRIC_COLUMNS, [[*map(escaped, row)] for row in metric_rows(metrics)])
 
 
 def _slices(report: RunReport) -> Iterator[str]:
@@ -99,6 +123,14 @@ def _slices(report: RunReport) -> Iterator[str]:
         ]
         yield f"## Slices of the {split} split"
         yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        parts = [
+            [escaped(name), *map(escaped, row)]
+            for name, scores in slices.items()
+            for row in metric_rows(parts_of(scores.metrics))
+        ]
+        if parts:
+            yield f"### Metrics by slice, {split} split"
+            yield table(["slice", *METRIC_COLUMNS], parts)
         if hidden := hidden_text(slices):
             yield f"{escaped(hidden.partition(';')[0])}; the HTML report has all."
 
@@ -149,6 +181,18 @@ def _layers(report: RunReport) -> Iterator[str]:
         yield table(
             ["set", "source", "effect", "n", "fixed", "broke", "verdict"], list(map(_set_row, report.sets))
         )
+
+
+def _pareto(report: RunReport) -> Iterator[str]:
+    """Yield the candidates that are worth their cost, and what dominates the others."""
+    if report.summary and report.summary.objectives:
+        yield escaped(objectives_text(report.summary.objectives)) + "."
+    if len(report.placed) < 2:
+        return
+    yield f"## Score against cost\n\n{NOTE}"
+    yield table(HEAD, [[escaped(cell) for cell in row] for row in rows(on_front(report.placed))])
+    for text in dominated_texts(report.placed):
+        yield escaped(text)
 
 
 def _set_row(test: LayerTested) -> list[str]:

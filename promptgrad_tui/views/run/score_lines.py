@@ -8,10 +8,12 @@ from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
-from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
+from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
+from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
 from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, line, score_bar
 
@@ -22,18 +24,37 @@ _NOTE = 28
 
 def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return the scores of each split, and of each slice of it before and after."""
-    lines = _validation(story, columns) + _test(story, columns)
-    if story.layers is not None:
-        rows: list[tuple[str, Interval, str, Tone]] = [
-            (name, score, "", "accent") for name, score in layer_scores(story.layers)
-        ]
+    lines = _lanes(story, columns) + _validation(story, columns) + _test(story, columns)
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (name, score, "", "accent") for name, score in layers_of(story)
+    ]
+    if rows:
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
+        lines += metric_lines("validation", summary.validation_metrics, columns)
+        lines += metric_lines("test", summary.metrics, columns)
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
     lines += doubted_screen_lines(story.doubted, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
+
+
+def layers_of(story: RunStory) -> list[tuple[str, Interval]]:
+    """Return the validation scores of the base and of each combination of layers, if compared."""
+    best = story.best_epoch
+    result = best.validation if best is not None and best.epoch else None
+    return list(layer_scores(story.layers, story.base, result))
+
+
+def _lanes(story: RunStory, columns: int) -> list[Line]:
+    """Return the lanes of a contest that have ended, the best first."""
+    ended = [(lane, lane.validation) for lane in story.lanes if lane.validation is not None]
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (f"{lane.method} {lane.number}", score, count_text(lane.calls, "call"), "accent")
+        for lane, score in sorted(ended, key=lambda pair: -pair[1].score)
+    ]
+    return _split("Methods and seeds, validation", rows, columns) if rows else []
 
 
 def _validation(story: RunStory, columns: int) -> list[Line]:
@@ -104,12 +125,14 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
         lines.append(
             (
                 *_cell(f"  {slice_name}", name + 2, "dim"),
-                *_cell(f"{scores.baseline.score:.3f} \u2192 {after.score:.3f}", 16),
+                *_cell(f"{value_text(scores.baseline.score)} \u2192 {value_text(after.score)}", 16),
                 *_cell(gain_text(scores.gain.score, scores.gain.low, scores.gain.high), _GAIN, tone),
                 *_cell(f"{scores.failures} of {scores.gain.n} wrong", _WRONG),
                 *drawn,
             )
         )
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += [line(row, "dim") for row in wrap(text, columns, "      ", f"    {metric}: ")]
     if hidden := hidden_text(slices):
         lines.append(line(f"  {hidden}", "dim"))
     return lines

@@ -28,10 +28,10 @@ from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
-from promptgrad_tui.work.check.probing import compared_answers, probe
+from promptgrad_tui.work.check.probing import Repeated, compared_answers, probe, repeat
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
-from promptgrad_tui.work.code.program import build_acceptor, build_formatter
+from promptgrad_tui.work.code.program import build_acceptor, build_formatter, judgements
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
@@ -81,7 +81,7 @@ def inspect_project(
             subject = "estimate"
             yield _calls(calls)
             if upto == "rate":
-                yield from _measured(project, parts, models.task, calls, prompts, on_progress)
+                yield from _measured(project, parts, models, calls, prompts, on_progress)
     except PromptGradError as error:
         subject = _subject_of(error, subject)
         yield Finding.of(subject, error, _field_of(subject, error, project))
@@ -99,7 +99,7 @@ _FILES: Mapping[str, Callable[[Project], str | None]] = {
     "data.validation": lambda project: project.data.validation,
     "data.test": lambda project: project.data.test,
     "program.python": lambda project: project.program.python,
-    "metric.python": lambda project: project.metric.python,
+    "metric.python": lambda project: next((one.python for one in project.scoring if one.python), None),
     "example_formatter": lambda project: project.example_formatter,
     "rule_acceptor": lambda project: project.rule_acceptor,
 }
@@ -289,6 +289,7 @@ def _sizes(project: Project, parts: ProjectParts) -> Sizes:
         validation=len(splits.validation) if splits.validation else held_out,
         test=len(splits.test),
         predictors=len(parts.program.named_predictors()),
+        judgements=judgements(project),
         also=sum(example.name in project.gates.must_pass for example in others),
     )
 
@@ -300,22 +301,30 @@ def _calls(calls: PlannedCalls) -> Finding:
 def _measured(
     project: Project,
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     calls: PlannedCalls,
     prompts: PromptSizes,
     on_progress: Progress | None,
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
-        found = probe(parts, model, project.optimizer, _PROBED, on_progress)
+        found = probe(parts, models, project.optimizer, _PROBED, on_progress)
+        if models.task.revision.repeats_answers:
+            repeated = Repeated(0, 0)
+        else:
+            if on_progress:
+                on_progress("Asking the same again", 0.0)
+            repeated = repeat(parts, models, project.optimizer, _PROBED, found.answers)
     yield RateMeasured(
-        uri=model.uri,
+        uri=models.task.uri,
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
+        repeated=repeated.answers,
+        changed=repeated.changed,
     )
     few, many = costs(calls, found.measured, prompts.analysis)
     yield Finding("ok", "estimate", cost_text(few, many, found.measured))
-    yield from _queue(project, model)
+    yield from _queue(project, models.task)
     if found.unparseable:
         yield Finding(
             "warn",
@@ -326,3 +335,20 @@ def _measured(
         )
     else:
         yield Finding("ok", "answers", f"{found.right} of {found.rollouts} probed examples are right already")
+    yield _repeated(repeated)
+
+
+def _repeated(repeated: Repeated) -> Finding:
+    count = count_text(repeated.answers, "repeated answer")
+    if not repeated.answers:
+        return Finding("ok", "answers", "the same request gets the same answer each time, bit for bit")
+    if not repeated.changed:
+        return Finding("ok", "answers", f"none of {count} changed by itself, asked alone and with others")
+    share = max(1, round(100 * repeated.changed / repeated.answers))
+    return Finding(
+        "warn",
+        "answers",
+        f"{repeated.changed} of {count} changed by themselves: about {share} in 100 here",
+        "A test of a rule can't tell that from what the rule does: use more validation examples, or a GGUF "
+        "file in process, where an answer depends on its request alone.",
+    )

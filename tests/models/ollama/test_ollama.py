@@ -254,6 +254,25 @@ def test_no_more_is_sent_than_the_server_answers_at_a_time(ollama: OllamaServer,
     assert ollama.most_at_once == slots
 
 
+def test_a_server_that_is_slow_to_begin_is_not_taken_for_one_with_a_single_slot(ollama: OllamaServer) -> None:
+    class SlowToBegin(threading.Semaphore):
+        def __enter__(self, *_: object) -> bool:
+            time.sleep(0.05)
+            return super().__enter__()
+
+    def answer(_body: dict[str, Any]) -> str:
+        together.wait(PATIENCE_SECONDS)
+        return "yes"
+
+    ollama.free, together = SlowToBegin(4), threading.Barrier(4)
+    with opened() as model, ThreadPoolExecutor(4) as threads:
+        for number in range(6):
+            model.lm(f"alone {number}")
+        ollama.default_answer = answer
+        list(threads.map(model.lm, map(str, range(4))))
+    assert ollama.most_at_once == 4
+
+
 def test_another_programs_context_is_named_while_a_request_waits_for_it(
     ollama: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
