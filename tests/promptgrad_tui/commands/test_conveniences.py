@@ -15,7 +15,7 @@ import pytest
 
 from engine.journal.events import RolloutFinished
 from promptgrad_tui import __version__
-from promptgrad_tui.views.help_pages import TOPICS
+from promptgrad_tui.commands.help.pages import TOPICS
 from tests.engine.desk import learned
 from tests.promptgrad_tui.desk_project import last_events, promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
