@@ -44,5 +44,5 @@ class Confidence:
             for possible in self._answers
         ]
         scores = dict(zip(self._answers, self._scorer.score(messages, texts), strict=True))
-        own = scores.pop(answer)
+        own: float = scores.pop(answer)
         return own - max(scores.values())
