@@ -17,14 +17,17 @@ from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
 from promptgrad_tui.commands.compress import compress_command
 from promptgrad_tui.commands.contest import contest_command
+from promptgrad_tui.commands.data.group import data_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
 from promptgrad_tui.commands.events import events_command
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
+from promptgrad_tui.commands.help import help_command
 from promptgrad_tui.commands.history import history_command
 from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command
+from promptgrad_tui.commands.labels.group import labels_command
 from promptgrad_tui.commands.matrix import matrix_command
 from promptgrad_tui.commands.models.group import models_command
 from promptgrad_tui.commands.pareto import pareto_command
@@ -36,7 +39,7 @@ from promptgrad_tui.commands.resume import resume_command
 from promptgrad_tui.commands.rollback import rollback_command
 from promptgrad_tui.commands.route import route_command
 from promptgrad_tui.commands.run import run_command
-from promptgrad_tui.commands.runs import runs_command
+from promptgrad_tui.commands.runs.group import runs_command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.show import show_command
 from promptgrad_tui.commands.transfer import transfer_command
@@ -146,8 +149,11 @@ for _command in (
     history_command,
     recheck_command,
     judge_command,
+    labels_command,
+    data_command,
     models_command,
     doctor_command,
+    help_command,
 ):
     promptgrad.add_command(_command)
 

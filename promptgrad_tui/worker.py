@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from engine.ground.errors import PromptGradError
+from engine.journal.decisions import Decision
 from engine.journal.journal import Journal, journal_path
 from engine.journal.live_status import StatusFile, status_file
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.interrupts import Interrupts
-from promptgrad_tui.work.run.job import apply_review_job, exit_code_of, run_job
+from promptgrad_tui.work.run.job import apply_review_job, exit_code_of, run_job, try_edit_job
 
 
 @click.command()
@@ -26,6 +27,7 @@ from promptgrad_tui.work.run.job import apply_review_job, exit_code_of, run_job
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True))
 @click.option("--heard", type=int, help="The last command that isn't for this process.")
 @click.option("--apply-review", is_flag=True, help="Apply the decisions on a finished run's rules.")
+@click.option("--try-edit", nargs=2, help="Test an edit of a rule: its id, a decision as JSON.")
 @click.pass_context
 def worker(
     ctx: click.Context,
@@ -35,6 +37,7 @@ def worker(
     max_minutes: float | None,
     heard: int | None,
     apply_review: bool,
+    try_edit: tuple[str, str] | None,
 ) -> None:
     """Carry out or resume a RUN that the journal of PROJECT knows already."""
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
@@ -45,6 +48,11 @@ def worker(
             with StatusFile(status_file(journal.path, record.id)) as status:
                 if apply_review:
                     apply_review_job(journal, record, on_progress=status.show)
+                    ctx.exit(0)
+                if try_edit:
+                    rule, decision = try_edit
+                    edit = Decision.model_validate_json(decision)
+                    try_edit_job(journal, record, rule, edit, on_progress=status.show)
                     ctx.exit(0)
                 summary = run_job(journal, record, budget, heard=heard, on_progress=status.show)
         except PromptGradError as error:

@@ -10,6 +10,11 @@ def score_text(interval: Interval) -> str:
     return f"{interval.score:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
+def value_text(value: float) -> str:
+    """Return a score."""
+    return f"{value:.3f}"
+
+
 def gain_text(delta: float, low: float | None = None, high: float | None = None) -> str:
     """Return a difference of scores, with its sign and its 95 % interval where there is one."""
     if low is None or high is None:

@@ -43,6 +43,9 @@ CREATE TABLE decisions(
 # Runs are listed, and openings of a test split counted, among all the rollouts of a project.
 _BY_KIND = "CREATE INDEX IF NOT EXISTS events_by_kind ON events(kind, run, seq)"
 
+# Made in journals of earlier versions too, the first time that they are written.
+_LABELS = "CREATE TABLE IF NOT EXISTS labels(run TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL)"
+
 _DISK_FULL = "Free some space, then resume the run: what was written before is safe."
 _NO_ACCESS = "Make the folder writable for this user, or move the project to one that is."
 _BUSY = "Close the program that holds it (a database browser, a backup), then resume the run."
@@ -175,6 +178,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(_BY_KIND)
+        connection.execute(_LABELS)
         # SQLite opens a read-only file without complaint: only a write reveals it.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")

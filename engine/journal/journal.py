@@ -11,9 +11,10 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,7 +51,7 @@ class RunRecord:
 
     `options` is what the run was started with; a resume needs it again. `status` is the summary's status,
     "running" while a process works on the run, or "interrupted". `review` is the last review applied after
-    the run. Times are in Unix seconds.
+    the run; `name` and `note` are a person's. Times are in Unix seconds.
     """
 
     id: str
@@ -61,6 +62,8 @@ class RunRecord:
     last_event: float | None = None
     summary: RunSummary | None = None
     review: ReviewApplied | None = None
+    name: str = ""
+    note: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -185,15 +188,23 @@ class Journal:
             " AND id BETWEEN 'review/' AND 'review0' AND kind = 'review_applied')"
             " ORDER BY r.created, r.id"
         )
-        return [self._record(row) for row in rows]
+        labels = self._labels()
+        found = [self._record(row) for row in rows]
+        return [replace(one, name=labels[one.id][0], note=labels[one.id][1]) for one in found]
+
+    def _labels(self) -> Mapping[str, tuple[str, str]]:
+        # A journal of an earlier version that was never written since has no such table.
+        has_labels = self._read("SELECT 1 FROM sqlite_master WHERE name = 'labels'")
+        rows = self._read("SELECT run, name, note FROM labels") if has_labels else []
+        return defaultdict(lambda: ("", ""), {run: (name, note) for run, name, note in rows})
 
     def run(self, run: str) -> RunRecord:
-        """Return one run by its id, by a unique part of its id, or the newest one for "last"."""
+        """Return one run by its id, its name, a unique part of its id, or the newest one for "last"."""
         runs = self.runs()
         if run == "last":
             matches = runs[-1:]
         else:
-            matches = [record for record in runs if record.id == run] or [
+            matches = [record for record in runs if run and run in (record.id, record.name)] or [
                 r for r in runs if run and run in r.id
             ]
         if len(matches) == 1:

@@ -39,6 +39,52 @@ def status_file(journal: Path, run: str) -> Path:
     return live_file(journal, run).with_suffix(".status")
 
 
+class Scorings(BaseModel):
+    """How many prompts a run's process has scored so far, and when that was said (Unix seconds)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int
+    time: float
+
+
+def scorings_file(journal: Path, run: str) -> Path:
+    """Return the file in which a run's process counts its scorings."""
+    return live_file(journal, run).with_suffix(".scorings")
+
+
+class ScoringCount:
+    """Publishes how many prompts were scored, at most four times a second; thread-safe.
+
+    Screening takes minutes on a slow model and writes no event until it ends.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._count = 0
+        self._written_at = 0.0
+        with suppress(OSError):
+            file.unlink(missing_ok=True)  # a killed process leaves its last count behind
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._count += 1
+            now = time.time()
+            if now - self._written_at >= _SECONDS_BETWEEN_WRITES:
+                self._written_at = now
+                _publish(self._file, Scorings(count=self._count, time=now))
+
+
+def read_scorings(file: Path) -> Scorings | None:
+    """Return how many prompts were scored, or None if there is nothing to read."""
+    try:
+        return Scorings.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
 class StatusFile:
     """Publishes what a run's process is waiting for while the context lasts; thread-safe."""
 
@@ -70,9 +116,13 @@ class StatusFile:
             self._file.unlink(missing_ok=True)
 
     def _write(self, status: LiveStatus) -> None:
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._file, status.model_dump_json().encode(), is_durable=False)
+        _publish(self._file, status)
+
+
+def _publish(file: Path, said: BaseModel) -> None:
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, said.model_dump_json().encode(), is_durable=False)
 
 
 def read_status(file: Path) -> LiveStatus | None:

@@ -27,6 +27,7 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     ScreeningFinished,
@@ -84,6 +85,9 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return objectives_text(event)
         case ContestStarted() | LaneFinished():
             return _contest(event)
+        case LabelsDoubted():
+            labels = count_text(len(event.examples), "label")
+            return f"{labels} to look at, probably wrong: promptgrad labels"
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
@@ -91,7 +95,7 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
         case ArtifactSaved():
             return f"{'Saved' if event.passed else 'Withheld because a gate failed:'} {event.path}"
         case ReviewAwaited():
-            return f"Waiting for a person to decide on {count_text(len(event.rules), 'rule')}."
+            return f"Waiting for a person to decide on {count_text(len(event.rules), event.noun)}."
         case ReviewApplied():
             return f"Review {event.number}: {count_text(len(event.rules), 'rule')} kept"
         case Notice():

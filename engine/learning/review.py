@@ -16,11 +16,13 @@ from engine.journal.events import (
     ReviewAwaited,
     RulesChanged,
     RunFinished,
+    RunSummary,
     ValidationFinished,
 )
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested
 from engine.learning.rule_tests import Change, RuleTester, Tested
+from engine.learning.state_events import state_changed
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -95,6 +97,38 @@ class Reviewer:
         )
         return state
 
+    def settle_demonstrations(
+        self, before: DemonstrationSet, state: LearnedState, place: tuple[int, int]
+    ) -> LearnedState:
+        """Return `state` with those of its demonstrations that a person keeps; the ones of `before` stay."""
+        known = {shown.id for shown in before}
+        new = [shown.id for shown in state.demonstrations if shown.id not in known]
+        asked = tuple(part for part in new if part not in self._dropped)
+        if not new:
+            return state
+        epoch, batch = place
+        where = f"epoch{epoch}/batch{batch}"
+        if asked:
+            self._emit(
+                ReviewAwaited(
+                    id=f"{where}/review/demonstrations",
+                    epoch=epoch,
+                    batch=batch,
+                    rules=asked,
+                    are_demonstrations=True,
+                )
+            )
+        decided = {part: self._decisions.wait_for(part) for part in asked}
+        self._dropped |= {part for part, decision in decided.items() if decision.choice == "drop"}
+        shown = DemonstrationSet(
+            one.model_copy(update={"note": (decided[one.id].note if one.id in decided else "") or one.note})
+            for one in state.demonstrations
+            if one.id not in self._dropped
+        )
+        state = state.with_demonstrations(shown)
+        self._emit(state_changed(state, f"{where}/reviewed/demonstrations", epoch, batch, "reviewed"))
+        return state
+
     def _applied(
         self, result: Tested, decision: Decision, state: LearnedState, known: Mapping[str, Rule]
     ) -> LearnedState:
@@ -131,9 +165,8 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     Raises:
         JournalError: nothing was decided since the last review was applied.
     """
-    kinds = ["review_applied", "rules", "run_finished", "validation", "layer_test"]
-    events = [event for _, event in journal.events(run, kinds=kinds)]
-    number = 1 + sum(isinstance(event, ReviewApplied) for event in events)
+    events = _reviewed_events(journal, run)
+    number = _number(events)
     known, shown = _known_rules(events), _known_demonstrations(events)
     decided = {
         part: Decision.model_validate(found)
@@ -145,11 +178,7 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
         raise JournalError(
             f"Nothing was decided on the rules of {run}.", hint="Review its rules first: promptgrad, then v."
         )
-    left = [
-        event if isinstance(event, ReviewApplied) else event.summary
-        for event in events
-        if isinstance(event, ReviewApplied | RunFinished)
-    ][-1]
+    left = _left(events)
     choices = {rule.id: "keep" for rule in left.rules} | {key: d.choice for key, d in decisions.items()}
     rules = RuleSet(
         decisions[key].of(known[key], known) if key in decisions else known[key]
@@ -162,6 +191,41 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
             edited = decision.of(known[key], known)
             state = add_edited(edited, state, (known[key].epoch, number), tester, emit)
     return state, number
+
+
+def edit_change(journal: Journal, run: str, rule_id: str, decision: Decision) -> Change:
+    """Return what an edit changes in the result of a finished run as it stands, for a test of it alone.
+
+    Raises:
+        JournalError: the run has no such rule.
+    """
+    events = _reviewed_events(journal, run)
+    known, left = _known_rules(events), _left(events)
+    if rule_id not in known:
+        raise JournalError(f"{run} has no rule {rule_id}.", hint="List its rules: promptgrad show last")
+    parts = {rule_id, *decision.merged}
+    rules = RuleSet(known[rule.id] for rule in left.rules if rule.id not in parts)
+    before = LearnedState(rules, DemonstrationSet(left.demonstrations))
+    edited = decision.of(known[rule_id], known)
+    return Change("add", edited, before, before.adding(edited), known[rule_id].epoch, _number(events))
+
+
+def _reviewed_events(journal: Journal, run: str) -> list[Event]:
+    kinds = ["review_applied", "rules", "run_finished", "validation", "layer_test"]
+    return [event for _, event in journal.events(run, kinds=kinds)]
+
+
+def _number(events: Sequence[Event]) -> int:
+    return 1 + sum(isinstance(event, ReviewApplied) for event in events)
+
+
+def _left(events: Sequence[Event]) -> ReviewApplied | RunSummary:
+    """Return what the run, or its last review, has left."""
+    return [
+        event if isinstance(event, ReviewApplied) else event.summary
+        for event in events
+        if isinstance(event, ReviewApplied | RunFinished)
+    ][-1]
 
 
 def _reviewed_demonstrations(

@@ -224,6 +224,7 @@ def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManife
         conditional=conditional,
         baseline=content.baseline,
         optimized=content.optimized,
+        metrics=content.measurement.metrics,
         slices=content.measurement.slices,
         gates=tuple(content.gates),
         test_opening=content.test_opening,

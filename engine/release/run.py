@@ -12,11 +12,14 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
+from engine.journal.decisions import Decision
 from engine.journal.events import (
+    EDIT_TRIAL,
     Event,
     KeptRule,
     ModelUsed,
     Notice,
+    PhaseStarted,
     ReviewApplied,
     RunFinished,
     RunSummary,
@@ -24,23 +27,27 @@ from engine.journal.events import (
     Status,
 )
 from engine.journal.journal import Journal
+from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
 from engine.journal.method_events import BaseCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
-from engine.learning.review import Decisions, reviewed_state
+from engine.learning.review import Decisions, edit_change, reviewed_state
+from engine.learning.rule_tests import Tested
 from engine.programs.program import refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.doubted_labels import report_changed_labels, report_doubted_labels
 from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
+from engine.release.search_model import prove_search_agrees
 
 Told = TypeVar("Told")
 
@@ -93,16 +100,44 @@ def apply_review(
         JournalError: the run isn't finished, or nothing was decided.
     """
     with journal.lock_run(plan.run):
-        if _finished(journal, plan.run) is None:
-            raise JournalError(
-                f"The run {plan.run} isn't finished.", hint=f"Finish it first: promptgrad resume {plan.run}"
-            )
+        _refuse_unfinished(journal, plan.run)
         events, history = RunEvents(journal, plan.run, on_event), RunHistory.of(plan, journal)
         with (
             run_context(plan, journal, events, history, after_command=None) as context,
             closing(_session(context)) as session,
         ):
             return _reviewed(context, session)
+
+
+def try_edit(plan: RunPlan, journal: Journal, rule_id: str, decision: Decision) -> Tested:
+    """Test a person's edit of a finished run's rule on validation examples; nothing is decided by it.
+
+    The result is compared as it stands with the edit in place of the rule; applying the edit later asks for
+    no answer again that this test has paid for.
+
+    Raises:
+        RunLockedError: another process works on this run.
+        JournalError: the run isn't finished, or has no such rule.
+    """
+    with journal.lock_run(plan.run):
+        _refuse_unfinished(journal, plan.run)
+        events, history = RunEvents(journal, plan.run, None), RunHistory.of(plan, journal)
+        with (
+            run_context(plan, journal, events, history, after_command=None) as context,
+            closing(_session(context)) as session,
+        ):
+            context.refuse_other_models()
+            change = edit_change(journal, plan.run, rule_id, decision)
+            phase = PhaseStarted(
+                id=f"{change.place}/trial", phase="validation", epoch=change.epoch, detail=EDIT_TRIAL
+            )
+            events.emit(phase)
+            return session.tester.test(change)
+
+
+def _refuse_unfinished(journal: Journal, run: str) -> None:
+    if _finished(journal, run) is None:
+        raise JournalError(f"The run {run} isn't finished.", hint=f"Finish it first: promptgrad resume {run}")
 
 
 def _finished(journal: Journal, run: str) -> RunSummary | None:
@@ -129,6 +164,9 @@ def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary
 def _learned(context: RunContext) -> RunSummary:
     context.refuse_other_models()
     with closing(_session(context)) as session:
+        report_changed_labels(context.plan, context.journal, session, context.events.emit)
+        if context.plan.models.search is not None:
+            prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
@@ -138,7 +176,7 @@ def _learned(context: RunContext) -> RunSummary:
         kept = reserve.release()
         if result.exhausted:
             return _closed_early(context, prover, result, kept)
-        return _closed(context, prover, result)
+        return _closed(context, prover, result, session)
 
 
 def _reviewed(context: RunContext, session: OptimizationSession) -> ReviewApplied:
@@ -173,13 +211,18 @@ def _session(context: RunContext) -> OptimizationSession:
         _values(plan.train),
         _values(plan.validation) or None,
         task_lm=replay.lm(plan.models.task),
+        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
         reflection_lm=replay.lm(plan.models.reflection),
         test_size=len(plan.test),
         slice_field=plan.slice_field,
         decisions=_decisions(context) if plan.review == "during" else None,
         emit=emit,
         live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(replay, plan.models.task),
+        scorer=recorded_scorer(
+            replay,
+            plan.models.searching,
+            ScoringCount(scorings_file(context.journal.path, plan.run)).add,
+        ),
         room=context.leaves_room,
     )
 
@@ -188,12 +231,16 @@ def _decisions(context: RunContext) -> Decisions:
     return Decisions(lambda key: context.journal.decision(context.plan.run, key), context.control.checkpoint)
 
 
-def _closed(context: RunContext, prover: Prover, result: Optimized) -> RunSummary:
-    """Open the test split, decide, and save the artifact if the learned state has earned it."""
+def _closed(
+    context: RunContext, prover: Prover, result: Optimized, session: OptimizationSession
+) -> RunSummary:
+    """Open the test split, decide, save the artifact if the learned state has earned it; doubt labels."""
     assert result.baseline is not None
     proof = prover.prove(result.state, result.baseline, result.best)
     status, reason = _outcome(result, proof.report)
-    return _summary(context, status, reason, result, proof, _saved(prover, result, proof))
+    path = _saved(prover, result, proof)
+    report_doubted_labels(context.plan, context.journal, session, result.state, context.events.emit)
+    return _summary(context, status, reason, result, proof, path)
 
 
 def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: str) -> RunSummary:
@@ -249,6 +296,9 @@ def _summary(
         tokens=usage.tokens,
         seconds=context.seconds,
         artifact=path if proof.passed else None,
+        metric=context.plan.metric_name,
+        metrics=proof.measured.metrics,
+        validation_metrics=dict(result.metrics) if result else {},
         slices=proof.measured.slices,
         validation_slices=dict(result.slices) if result else {},
         test_opening=proof.opening,

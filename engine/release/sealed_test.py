@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.ground.metric_scores import metrics_of
 from engine.ground.model import Model
 from engine.journal.events import DataUsed, Emit, ModelUsed, TestFinished, TestOpened
 from engine.journal.journal import Journal
@@ -67,7 +68,15 @@ class TestSplit:
         before, after = (baseline or runner).run(LearnedState(), items), runner.run(state, items)
         return Measurement(
             examples=tuple(
-                _measured(example, slice_name(example.values, self.slice_field), item, old, new, latency)
+                _measured(
+                    example,
+                    slice_name(example.values, self.slice_field),
+                    item,
+                    old,
+                    new,
+                    latency,
+                    runner.metric_name,
+                )
                 for example, item, old, new, latency in zip(
                     examples, items, before, after, latencies, strict=True
                 )
@@ -130,6 +139,7 @@ def measure_test_split(
             optimized=measured.optimized,
             gain=measured.gain,
             slices=measured.slices,
+            metrics=measured.metrics,
             opening=opened.opening,
         )
     )
@@ -189,6 +199,7 @@ def _measured(
     before: Rollout,
     after: Rollout,
     latency: float | None,
+    metric: str,
 ) -> MeasuredExample:
     return MeasuredExample(
         key=item.key,
@@ -201,4 +212,6 @@ def _measured(
         is_unparseable=after.score.error_type == UNPARSEABLE,
         prompt_tokens=after.prompt_tokens,
         latency=latency,
+        baseline_metrics=metrics_of(before.score, metric),
+        optimized_metrics=metrics_of(after.score, metric),
     )

@@ -28,6 +28,9 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
+from promptgrad_tui.views.run.slices import shown_slices
 from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
@@ -68,15 +71,22 @@ def _template() -> Template:
         "change_words": CHANGES,
         "count": count_text,
         "demonstration": demonstration_text,
+        "doubt_advice": DOUBT_ADVICE,
+        "doubt_columns": DOUBT_COLUMNS,
+        "doubt_row": doubt_row,
         "duration": duration_text,
         "gain": gain_text,
         "gate_cells": gate_cells,
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,
+        "metric_columns": METRIC_COLUMNS,
+        "metric_rows": metric_rows,
+        "parts_of": parts_of,
         "outcomes": EPOCH_OUTCOMES,
         "objectives_text": objectives_text,
         "pareto": pareto,
         "plot_of": EpochPlot,
+        "shown_slices": shown_slices,
         "slice": slice_text,
     }
     return environment.get_template("report.html.jinja")

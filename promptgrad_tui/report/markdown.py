@@ -23,8 +23,11 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
 from promptgrad_tui.views.pareto import HEAD, NOTE, dominated_texts, on_front, rows
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 
 _MOST_CHANGES = 20
 
@@ -39,6 +42,7 @@ def _verdict(report: RunReport) -> Iterator[str]:
     yield escaped(report.reason)
     yield from _contest(report)
     yield from _scores(report)
+    yield from _metrics(report)
     yield from _gates(report)
     yield from _slices(report)
 
@@ -49,6 +53,7 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _layers(report)
     yield from _pareto(report)
     yield from _changes(report)
+    yield from _labels(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
     started = report.story.started
@@ -98,6 +103,12 @@ def _gates(report: RunReport) -> Iterator[str]:
     yield gate_table(report.gates)
 
 
+def _metrics(report: RunReport) -> Iterator[str]:
+    for split, metrics in report.metrics.items():
+        yield f"## Metrics of the {split} split"
+        yield table(METRIC_COLUMNS, [[*map(escaped, row)] for row in metric_rows(metrics)])
+
+
 def _slices(report: RunReport) -> Iterator[str]:
     for split, slices in report.slices.items():
         rows = [
@@ -108,22 +119,34 @@ def _slices(report: RunReport) -> Iterator[str]:
                 escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
                 str(scores.failures),
             ]
-            for name, scores in slices.items()
+            for name, scores in shown_slices(slices).items()
         ]
         yield f"## Slices of the {split} split"
         yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        parts = [
+            [escaped(name), *map(escaped, row)]
+            for name, scores in slices.items()
+            for row in metric_rows(parts_of(scores.metrics))
+        ]
+        if parts:
+            yield f"### Metrics by slice, {split} split"
+            yield table(["slice", *METRIC_COLUMNS], parts)
+        if hidden := hidden_text(slices):
+            yield f"{escaped(hidden.partition(';')[0])}; the HTML report has all."
 
 
 def _slices_by_epoch(report: RunReport) -> Iterator[str]:
     epochs = report.story.epochs
     if not epochs or not epochs[0].slices:
         return
+    shown = shown_slices(report.slices.get("validation", {})) or epochs[0].slices
     yield "## Validation slices by epoch"
     yield table(
         ["slice", *map(epoch_name, epochs)],
         [
             [escaped(name), *(escaped(slice_text(epoch.slices[name])) for epoch in epochs)]
-            for name in epochs[0].slices
+            for name in list(epochs[0].slices)
+            if name in shown
         ],
     )
 
@@ -215,6 +238,15 @@ def _changes(report: RunReport) -> Iterator[str]:
     if broken:
         more = f" and {len(broken) - _MOST_CHANGES} more" if len(broken) > _MOST_CHANGES else ""
         yield "Broken: " + ", ".join(map(escaped, broken[:_MOST_CHANGES])) + more + "."
+
+
+def _labels(report: RunReport) -> Iterator[str]:
+    labels = report.story.doubted
+    if labels:
+        yield "## Labels to look at"
+        yield f"Probably wrong. {DOUBT_ADVICE}"
+        rows = [list(map(escaped, doubt_row(number, label))) for number, label in enumerate(labels, 1)]
+        yield table(list(DOUBT_COLUMNS), rows)
 
 
 def _prompts(report: RunReport) -> Iterator[str]:

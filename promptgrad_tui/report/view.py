@@ -14,6 +14,7 @@ from engine.journal.events import (
     Event,
     GateResult,
     KeptRule,
+    MetricChange,
     RolloutFinished,
     RunSummary,
     SliceScores,
@@ -31,7 +32,7 @@ from engine.release.objectives.front import Placed, front
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, value_text
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
@@ -97,6 +98,15 @@ class RunReport:
         return {split: slices for split, slices in splits.items() if slices}
 
     @property
+    def metrics(self) -> Mapping[str, Mapping[str, MetricChange]]:
+        """Each held-out split's figures by metric, what is optimized first, before and after."""
+        splits = {
+            "test": self.story.test.metrics if self.story.test else {},
+            "validation": self.summary.validation_metrics if self.summary else {},
+        }
+        return {split: metrics for split, metrics in splits.items() if metrics}
+
+    @property
     def gates(self) -> Sequence[GateResult]:
         """The release gates' verdicts."""
         return self.summary.gates if self.summary else ()
@@ -130,7 +140,7 @@ class RunReport:
         if review is None:
             return ""
         scores = [("validation", review.validation), ("test", review.test)]
-        scored = ", ".join(f"{name} {score.score:.3f}" for name, score in scores if score is not None)
+        scored = ", ".join(f"{name} {value_text(score.score)}" for name, score in scores if score is not None)
         saved = f"; saved as {review.artifact}" if review.artifact else ""
         return (
             f"This is the result of the run itself. Review {review.number}, after it, kept "
@@ -247,9 +257,11 @@ class RunReport:
         rows = [
             ("Run", self.record.id),
             ("Program", started.program),
+            *((("What is optimized", started.metric),) if started.metric else ()),
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),
+            *((("Model of the search", model_text(started.search)),) if started.search else ()),
             *((("Model that judges", model_text(started.judge)),) if started.judge else ()),
             ("Seed", str(started.seed)),
         ]

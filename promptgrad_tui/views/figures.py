@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.ground.figures import count_text, gain_text, score_text
+from engine.ground.figures import count_text, gain_text, score_text, value_text
 from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "slice_gain_text",
     "slice_text",
     "tokens_text",
+    "value_text",
 ]
 
 
@@ -32,7 +33,7 @@ def slice_text(scores: SliceScore) -> str:
 def slice_gain_text(scores: SliceScores) -> str:
     """Return a slice's scores before and after, its gain, and how many answers are still wrong."""
     gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
-    change = f"{scores.baseline.score:.3f} -> {scores.optimized.score:.3f}"
+    change = f"{value_text(scores.baseline.score)} -> {value_text(scores.optimized.score)}"
     return f"{change}, {gain}, {scores.failures} of {scores.gain.n} wrong"
 
 

@@ -11,6 +11,7 @@ import click
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.views.figures import gain_text, value_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
@@ -34,7 +35,8 @@ def check_command(context: CommandContext, as_json: bool) -> None:
     """Let the judge score every answer that was graded, and say how well it agrees.
 
     Shown are Cohen's kappa (agreement beyond chance), Spearman's correlation, whether the judge favours
-    longer answers, each with its 95 % interval, and the worst disagreements.
+    longer answers, and, if it compares, what comes first, each with its 95 % interval, and the worst
+    disagreements.
     """
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
@@ -57,6 +59,9 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
     yield f"  kappa     {_interval(agreement.kappa)}   agreement beyond chance; 1 is full"
     yield f"  Spearman  {_interval(agreement.spearman)}   order of the answers"
     yield f"  length    {_interval(agreement.length_bias)}   {_bias_text(agreement.length_bias)}"
+    if agreement.position_bias is not None:
+        position = agreement.position_bias
+        yield f"  position  {_interval(position)}   {_position_text(position)}"
     if found.lost:
         yield f"  {found.lost} labels don't count: their example is gone, or they have another scale"
     if found.worst:
@@ -64,7 +69,8 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
         yield "Worst disagreements"
     for judgement in found.worst[:_WORST_SHOWN]:
         person = judgement.label.grade / (judgement.label.grades - 1)
-        head = f"  {one_line(judgement.name)}: person {person:.2f}, judge {judgement.score:.2f}  "
+        scores = f"person {value_text(person)}, judge {value_text(judgement.score)}"
+        head = f"  {one_line(judgement.name)}: {scores}  "
         yield from wrap(one_line(judgement.label.answer), columns, "    ", head)
     if caution := caution_text(agreement):
         yield ""
@@ -72,13 +78,21 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
 
 
 def _interval(interval: Interval) -> str:
-    return f"{interval.score:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+    return gain_text(interval.score, interval.low, interval.high)
 
 
 def _bias_text(bias: Interval) -> str:
     if bias.low > 0:
         return "the judge favours longer answers"
     return "the judge favours shorter answers" if bias.high < 0 else "no preference for a length is shown"
+
+
+def _position_text(bias: Interval) -> str:
+    if bias.low > 0:
+        return "the judge favours what comes first; both orders are asked"
+    return (
+        "the judge favours what comes last; both orders are asked" if bias.high < 0 else "no preference shown"
+    )
 
 
 def _as_json(found: Calibration) -> dict[str, object]:

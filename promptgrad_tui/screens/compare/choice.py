@@ -19,6 +19,7 @@ from engine.journal.events import SplitScores
 from engine.release.matrix import read_matrix
 from promptgrad_tui.screens.live.project_runs import read_runs
 from promptgrad_tui.screens.widgets.table import Column, RowTable
+from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, line
 
@@ -117,6 +118,6 @@ def _paint(row: Candidate, _widths: Sequence[int]) -> Sequence[Line]:
     return (
         line(row.kind, "accent"),
         line(one_line(row.title)),
-        line(f"{validation.score:.3f}" if validation else "", "dim"),
-        line(f"{test.score:.3f}" if test else ""),
+        line(value_text(validation.score) if validation else "", "dim"),
+        line(value_text(test.score) if test else ""),
     )

@@ -29,6 +29,7 @@ from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.comparison.changes import ExampleChange
 from promptgrad_tui.views.comparison.comparison import Comparison
 from promptgrad_tui.views.comparison.lines import MARKS, example_lines, prompt_lines, score_lines
+from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.run.details import completion_lines
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import heading
@@ -41,7 +42,7 @@ _ALL_PANES_FROM = (110, 32)
 _EXAMPLE_BELOW_FROM_ROWS = 16
 _COLUMNS = (
     Column("", width=9),
-    Column("Score", width=11, from_width=44),
+    Column("Score", width=13, from_width=44),
     Column("Example", width=8, from_width=60),
     Column("Input", share=3),
     Column("Answers", share=2, from_width=66),
@@ -277,7 +278,7 @@ def _paint(row: ExampleChange, _widths: Sequence[int]) -> Sequence[Line]:
         scores = ((f"{answers[0]} \u2192 ", "dim"), (answers[1], ""))
     return (
         (MARKS[row.change],),
-        line(f"{row.before.score:.2f} \u2192 {row.after.score:.2f}"),
+        line(f"{value_text(row.before.score)} \u2192 {value_text(row.after.score)}"),
         line(one_line(row.name), "dim"),
         line(one_line("  ".join(row.inputs.values()))),
         scores,

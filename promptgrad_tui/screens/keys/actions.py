@@ -24,6 +24,7 @@ Scope: TypeAlias = Literal[
     "project",
     "form",
     "picker",
+    "judge",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -40,6 +41,7 @@ SCOPES: dict[Scope, str] = {
     "project": "Project",
     "form": "Settings of a project",
     "picker": "Model of a project",
+    "judge": "Grades for the judge",
     "table": "In a table",
     "text": "In a text",
 }
@@ -77,6 +79,7 @@ class Action:
 _NAMES = {
     "question_mark": "?",
     "slash": "/",
+    "greater_than_sign": ">",
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
@@ -106,6 +109,12 @@ def _moves(scope: Scope, verb: str) -> Iterator[Action]:
     yield Action(scope, "page_down", "pagedown,ctrl+f", "Page down", f"{verb} down by a page.")
 
 
+def _related(scope: Scope, *, footer: bool = False) -> Action:
+    """Return the action that leads from a batch, a proposal, a test or a rule to the others."""
+    text = "Go to what belongs to it: batch, proposal, test, rule."
+    return Action(scope, "related", "greater_than_sign", "Related", text, footer, ">")
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
     Action("app", "search", "slash", "Search", "Search in the focused table or text.", keys_shown="/"),
@@ -131,7 +140,10 @@ ACTIONS: tuple[Action, ...] = (
         "As q, also while you type; ctrl+c copies what is selected.",
         anywhere=True,
     ),
-    Action("app", "models", "M", "Models", "Show this machine's models; hash, measure, free, pull.", True),
+    Action(
+        "app", "models", "M", "Models", "Show the models on this machine; hash, measure, free, pull.", True
+    ),
+    Action("app", "judge", "Y", "Judge", "Grade answers, to measure the judge; asks first."),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
@@ -151,6 +163,8 @@ ACTIONS: tuple[Action, ...] = (
         True,
     ),
     Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
+    Action("start", "label", "e", "Name", "Give the run a name and a note.", True),
+    Action("start", "delete", "X,delete", "Delete", "Delete the run; asks first.", keys_shown="X delete"),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
     *_panes(
@@ -159,9 +173,9 @@ ACTIONS: tuple[Action, ...] = (
         ("Gradients", "Focus the gradients."),
         ("Validation", "Focus the validation of rules."),
         ("Artifacts", "Focus the artifacts."),
-        ("Scores", "Show the chart of scores alone."),
+        ("Scores", "Show only the chart of scores."),
     ),
-    Action("run", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them.", True),
+    Action("run", "zoom", "z", "Zoom", "Show only the focused pane, or all of them.", True),
     Action("run", "pause", "space", "Pause", "Pause the run, or continue it.", True),
     Action("run", "stop", "x", "Stop", "Stop the run; asks first. It can be resumed.", True),
     Action("run", "resume", "R", "Resume", "Resume a run that ended early; asks first.", True),
@@ -170,26 +184,30 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "scores", "s", "Slices", "Show the scores of the result and each epoch, with slices.", True
     ),
+    _related("run"),
     Action("run", "log", "L", "Log", "Show the events of the run, line by line."),
     Action("run", "try", "t", "Try", "Type inputs and see the answers with the rules.", True),
     Action(
         "run", "compare", "c", "Compare", "Compare the run, or the artifact under the cursor, with another."
     ),
+    _related("detail", footer=True),
     Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
     Action("detail", "step(-1)", "K", "Previous", "Show the previous row of the table.", True),
     Action("log", "worker_output", "w", "Output", "Show the last output of the run's process.", True),
+    _related("batch"),
     Action("batch", "failures", "f", "Failures", "Show only the failures, or all rollouts.", True),
     Action("review", "keep", "a", "Keep", "Keep the rule.", True),
     Action("review", "drop", "d", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
+    Action("review", "try_edit", "b", "Test", "Test the edit now; nothing is applied by that.", True),
     Action("review", "apply", "A", "Apply", "Apply all decisions; until then nothing changes.", True),
     Action(
         "review",
         "mark",
         "space",
         "Mark",
-        "Mark the rule: keep, drop and merge then take all that are.",
+        "Mark the rule; keep, drop and merge then apply to all marked rules.",
         True,
     ),
     Action("review", "mark_open", "asterisk", "Mark open", "Mark all open rules, or none.", keys_shown="*"),
@@ -197,6 +215,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "open", "enter", "Open", "Show what it changed, with both prompts and answers.", True),
     Action("review", "undo", "u", "Undo", "Undo the last decision.", True),
     Action("review", "redo", "U", "Redo", "Redo the last undone decision."),
+    _related("review"),
     Action("review", "note", "i", "Note", "Write a note that stays with the rule.", True),
     Action("review", "next_undecided", "j", "Next open", "Go to the next open rule."),
     Action("review", "previous_undecided", "k", "Previous open", "Go to the open rule before."),
@@ -242,7 +261,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Scores", "Focus the scores, slices and rules."),
         ("Prompt", "Focus the prompt's diff."),
     ),
-    Action("compare", "zoom", "z", "Zoom", "Show the focused pane alone, or all of them."),
+    Action("compare", "zoom", "z", "Zoom", "Show only the focused pane, or all of them."),
     Action("models", "hash", "H", "Hash", "Compute the model's exact revision; it is remembered.", True),
     Action(
         "models", "measure", "b", "Benchmark", "Measure its tokens per second; they are remembered.", True
@@ -290,7 +309,14 @@ ACTIONS: tuple[Action, ...] = (
         keys_shown="\u2190",
     ),
     Action("form", "undo", "u", "Undo", "Reset the field to the value in the file.", True),
-    Action("form", "unset", "d,delete", "Drop", "Drop the field from the file: its default holds.", True),
+    Action(
+        "form",
+        "unset",
+        "d,delete",
+        "Drop",
+        "Remove the field from the file, so that its default applies.",
+        True,
+    ),
     Action(
         "form",
         "section(1)",
@@ -311,18 +337,28 @@ ACTIONS: tuple[Action, ...] = (
         "form",
         "accept",
         "ctrl+s,ctrl+j",
-        "Take",
+        "Accept",
         "Accept the typed value; on one line, enter does too.",
         True,
     ),
     Action("form", "cancel", "escape", "Cancel", "Discard the typed value.", True),
     Action("picker", "reflection", "w", "For gradients", "Use the model for gradients.", True),
+    Action("judge", "grade('y')", "y", "Good", "The answer is good.", True),
+    Action("judge", "grade('n')", "n", "Not good", "The answer isn't good.", True),
+    *(
+        Action("judge", f"grade({grade})", str(grade), f"Grade {grade}", f"Grade the answer with {grade}.")
+        for grade in range(10)
+    ),
+    Action("judge", "undo", "u", "Undo", "Go back to the answer before, and take its grade back.", True),
+    Action("judge", "skip", "s", "Skip", "Leave the answer without a grade; it is asked about again.", True),
     *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
     Action("table", "open", "enter", "Open", "Open the row.", True),
-    Action("table", "sort(1)", "o", "Sort", "Sort by the next column; after the last, not at all."),
-    Action("table", "sort(0)", "O", "Turn round", "Turn the order of the rows round."),
+    Action(
+        "table", "sort(1)", "o", "Sort", "Sort by the next column; after the last one, in the original order."
+    ),
+    Action("table", "sort(0)", "O", "Reverse", "Reverse the order of the rows."),
     *_moves("text", "Scroll"),
     Action("text", "first", "home,g", "Top", "Go to the top."),
     Action("text", "last", "end,G", "Bottom", "Go to the bottom."),
@@ -332,6 +368,11 @@ ACTIONS: tuple[Action, ...] = (
 def of_scope(*scopes: Scope) -> list[Action]:
     """Return the actions of some scopes, in their order."""
     return [action for action in ACTIONS if action.scope in scopes]
+
+
+def key_of(action: str) -> str:
+    """Return the key of an action, for a sentence that names it; `action` is an id like `models.hash`."""
+    return next(each for each in ACTIONS if each.id == action).shown.split()[0]
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:

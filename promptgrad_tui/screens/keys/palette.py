@@ -25,18 +25,36 @@ def valid_actions(screen: Screen[object]) -> Iterator[Action]:
     yield from (action for action in in_order if action.id in bound)
 
 
-def help_lines(actions: Sequence[Action], columns: int) -> list[Line]:
-    """Return the help: each action with its keys, by place, then the words that stand there."""
+def help_lines(actions: Sequence[Action], columns: int, wanted: str = "") -> list[Line]:
+    """Return the help: each action with its keys, by place, then the words that stand there.
+
+    Only what holds `wanted` is in it, in any case: a key as it is shown, or words of the help.
+    """
     lines: list[Line] = []
+    words = wanted.casefold().split()
+    terms = [
+        term
+        for term in terms_of({action.scope for action in actions})
+        if _holds(f"{term.word} {term.meaning}", words)
+    ]
+    actions = [
+        action
+        for action in actions
+        if wanted in action.shown.split() or _holds(f"{action.label} {action.help}", words)
+    ]
     for scope, some in groupby(actions, key=lambda action: action.scope):
         lines += [(), line(SCOPES[scope], "strong")]
         for action in some:
             lines += _entry(action.shown, action.help, columns)
-    terms = terms_of({action.scope for action in actions})
     lines += [(), line("Words", "strong")] if terms else []
     for term in terms:
         lines += _entry(term.word, term.meaning, columns)
     return lines[1:]
+
+
+def _holds(text: str, words: Sequence[str]) -> bool:
+    folded = text.casefold()
+    return all(word in folded for word in words)
 
 
 def _entry(name: str, text: str, columns: int) -> list[Line]:

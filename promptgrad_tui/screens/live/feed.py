@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.ground.errors import JournalError
 from engine.journal.events import Event
 from engine.journal.journal import Journal
-from engine.journal.live_status import LiveStatus, read_status, status_file
+from engine.journal.live_status import (
+    LiveStatus,
+    Scorings,
+    read_scorings,
+    read_status,
+    scorings_file,
+    status_file,
+)
 from engine.journal.live_text import LivePass, live_file, read_live_text
 
 _POLL_SECONDS = 0.1
@@ -24,12 +31,13 @@ class News:
     """What one look at the journal brought, and whether that was all; `problem` says why it wasn't.
 
     `passes` are the analyses that are being written at this moment, `waits_for` is what the run's process
-    said last of what it waits for.
+    said last of what it waits for, `scored` how many prompts it has scored.
     """
 
     events: Sequence[tuple[int, Event]] = ()
     passes: tuple[LivePass, ...] = ()
     waits_for: LiveStatus | None = None
+    scored: Scorings | None = None
     is_running: bool = False
     is_all: bool = True
     problem: JournalError | None = None
@@ -47,12 +55,11 @@ class RunFeed:
         self._run = run
         self._deliver = deliver
         self._last = 0
-        self._is_running = False
         self._looked_at = 0.0
         self._live_file = live_file(journal.path, run)
         self._status_file = status_file(journal.path, run)
-        self._passes: tuple[LivePass, ...] = ()
-        self._waits_for: LiveStatus | None = None
+        self._scorings_file = scorings_file(journal.path, run)
+        self._said = News()
         self._taken = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="run-feed", daemon=True)
@@ -89,17 +96,25 @@ class RunFeed:
             is_all = len(events) < _MOST_AT_ONCE
             # A process that was killed leaves its last texts behind.
             passes = read_live_text(self._live_file) if is_running and is_all else ()
-            waits_for = read_status(self._status_file)
-            return News(events, passes, waits_for, is_running if is_all else self._is_running, is_all)
+            return News(
+                events,
+                passes,
+                read_status(self._status_file),
+                read_scorings(self._scorings_file) if is_running else None,
+                is_running if is_all else self._said.is_running,
+                is_all,
+            )
         except JournalError as error:
-            return News((), self._passes, self._waits_for, self._is_running, problem=error)
+            return replace(self._said, events=(), is_all=True, problem=error)
 
     def _is_worth_telling(self, news: News) -> bool:
         now = time.monotonic()
         is_due = now - self._looked_at > _LIVENESS_SECONDS
-        known = (self._is_running, self._passes, self._waits_for)
-        changed = bool(news.events) or (news.is_running, news.passes, news.waits_for) != known
+        changed = bool(news.events) or _moment(news) != _moment(self._said)
         if changed or is_due:
-            self._looked_at, self._is_running = now, news.is_running
-            self._passes, self._waits_for = news.passes, news.waits_for
+            self._looked_at, self._said = now, replace(news, events=())
         return changed or is_due
+
+
+def _moment(news: News) -> tuple[object, ...]:
+    return news.is_running, news.passes, news.waits_for, news.scored

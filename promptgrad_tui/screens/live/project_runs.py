@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from engine.journal.journal import Journal, RunRecord, journal_path
-from promptgrad_tui.views.figures import rough_duration_text, timer_text
+from promptgrad_tui.views.figures import timer_text
 from promptgrad_tui.views.run.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
@@ -31,7 +31,7 @@ class RunWatch:
 
     _KINDS = (
         *("run_started", "run_resumed", "continued", "paused", "progress", "phase_started"),
-        *("validation_started", "review_awaited", "rules", "run_finished"),
+        *("validation_started", "layer_test_started", "review_awaited", "rules", "run_finished"),
     )
 
     def __init__(self, folder: Path, run: str) -> None:
@@ -65,7 +65,6 @@ class RunWatch:
     def activity(self) -> str:
         """What it is doing, how far it is, and for how long it has been going on."""
         parts = [self._progress.phase, self.share]
-        left = self._progress.seconds_left(time.time())
-        parts.append(f"{rough_duration_text(left)} left" if left is not None else "")
+        parts.append(self._progress.time_left_text(time.time()))
         parts.append(f"for {timer_text(time.time() - self._began)}" if self._began else "")
         return ", ".join(part for part in parts if part)

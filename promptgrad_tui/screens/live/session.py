@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import JournalError
-from engine.journal.decisions import decision_key
+from engine.journal.decisions import Decision, decision_key
 from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Completion, Journal, RunRecord
 from promptgrad_tui.screens.live.worker_process import start_worker
@@ -35,25 +35,44 @@ class RunSession:
         self.options = record.options
         self.live = RunStory()
         self.is_read = False
-        self.is_running = False
+        self._is_running = self._is_taken_up = False
         self.problem = ""
         self.worker = worker
         self.is_pausing = False
         self._started_at = time.time() if worker is not None else 0.0
         self._reviewing = 0
+        self._is_testing_edit = False
 
     @property
     def is_starting(self) -> bool:
         """Whether a worker was started from here and has not taken up the run yet."""
-        return self.worker is not None and not self.is_running and self.worker.poll() is None
+        # A process lives on for some seconds after it has let go of its run: it frees the model.
+        is_new = self.worker is not None and not self.is_running and not self._is_taken_up
+        return is_new and self.worker is not None and self.worker.poll() is None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process works on the run."""
+        return self._is_running
+
+    @is_running.setter
+    def is_running(self, is_running: bool) -> None:
+        self._is_running = is_running
+        self._is_taken_up = self._is_taken_up or is_running
 
     @property
     def is_applying(self) -> bool:
-        """Whether a process makes the rules of a run that is over what was decided on them."""
-        if self.live.finished is None or not (self.is_running or self.is_starting):
+        """Whether a process is applying a review of a finished run."""
+        if self.live.finished is None or self.is_testing or not (self.is_running or self.is_starting):
             return False
         # Known from who started it here; if it was started elsewhere, from the journal.
         return self._reviewing > self.live.reviews_applied or self.live.has_begun_review
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether a process tests a person's edit of a rule."""
+        is_busy = self.is_running or self.is_starting
+        return is_busy and (self._is_testing_edit or self.live.is_testing_edit)
 
     @property
     def has_failed_to_apply(self) -> bool:
@@ -105,10 +124,9 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing = 0
+        self._reviewing, self._is_testing_edit = 0, False
         self.is_pausing = False
-        self._started_at = time.time()
-        self.worker = start_worker(self.project, self.run)
+        self._start()
 
     def send_command(self, name: str) -> None:
         """Ask the run's worker for something; this waits where another program holds the journal.
@@ -140,9 +158,21 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing = self.live.reviews_applied + 1
-        self._started_at = time.time()
-        self.worker = start_worker(self.project, self.run, "--apply-review")
+        self._reviewing, self._is_testing_edit = self.live.reviews_applied + 1, False
+        self._start("--apply-review")
+
+    def try_edit(self, rule: str, decision: Decision) -> None:
+        """Start a worker that tests an edit of a finished run's rule, and decides nothing.
+
+        Raises:
+            PromptGradError: it can't be started.
+        """
+        self._is_testing_edit = True
+        self._start("--try-edit", rule, decision.model_dump_json())
+
+    def _start(self, *options: str) -> None:
+        self._started_at, self._is_taken_up = time.time(), False
+        self.worker = start_worker(self.project, self.run, *options)
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:
         """Return everything about a rollout.

@@ -79,7 +79,7 @@ class ProjectDraft:
         return field.default if value is UNSET else value
 
     def set(self, field: FormField, value: Any) -> None:
-        """Give a field a value; what the file or the default says already is no change."""
+        """Give a field a value; the value of the file, or the default, is not a change."""
         is_default = value == field.default and type(value) is type(field.default)
         if is_default and _in_file(self.file.raw, field.place) is UNSET:
             value = UNSET

@@ -53,7 +53,7 @@ class ProjectFile:
         """Read a file.
 
         Raises:
-            ProjectError: there is none, or it is no TOML; the message names the line.
+            ProjectError: it doesn't exist or isn't TOML; the message names the line.
         """
         raw = parse_project_text(read_project_text(path), path.name)
         content = path.read_bytes()

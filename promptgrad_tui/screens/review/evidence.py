@@ -15,7 +15,6 @@ from promptgrad_tui.screens.review.lines import decided_rule, edit_test_text, wo
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState
 from promptgrad_tui.views.figures import count_text, gain_text
 from promptgrad_tui.views.run.details import (
-    completion_lines,
     demonstration_lines,
     diff_lines,
     judged_text,
@@ -27,7 +26,7 @@ from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
 from promptgrad_tui.views.toned_lines import ELLIPSIS, Line, interval_bar, joined, line
 
-_MOST_EXAMPLES = 20
+MOST_EXAMPLES = 20
 _ROWS_OF_INPUT = 2
 _SHORT = 12
 _WIDEST_BAR = 24
@@ -64,7 +63,7 @@ def evidence_lines(
         lines += fact("your text", decision.text, columns, "accent")
         lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
         tested = edit_test_text(session, row.rule, decision)
-        lines += fact("the edit", tested or "untested: A tests it before it counts", columns)
+        lines += fact("the edit", tested or "untested: b tests it now; A tests it before it counts", columns)
     if note := state.note(item.id):
         lines += fact("your note", note, columns, "accent")
     for number, before in earlier.items():
@@ -84,7 +83,7 @@ def _gain_lines(row: TestRow, columns: int) -> list[Line]:
     evidence = row.finished.evidence if row.finished else None
     if evidence is None:
         return [line("  It was kept without a test of its own.", "dim")] if row.state == "not_tested" else []
-    gain = f"  {evidence.delta:+.2f} [{evidence.low:+.2f}, {evidence.high:+.2f}]  n {evidence.n}"
+    gain = f"  {gain_text(evidence.delta, evidence.low, evidence.high)}  n {evidence.n}"
     bar = min(columns - len(gain) - 4, _WIDEST_BAR)
     drawn = interval_bar(evidence.delta, evidence.low, evidence.high, bar, scale=0.5) if bar > 8 else ()
     return [joined([line(gain), drawn])]
@@ -97,10 +96,10 @@ def changed_lines(
     if not keys:
         return [line(f"{title}: none", "dim")]
     lines = [line(f"{title}: {len(keys)}", "strong")]
-    for key in keys[:_MOST_EXAMPLES]:
-        lines += _changed(session, row, key, columns)
-    if len(keys) > _MOST_EXAMPLES:
-        lines.append(line(f"  and {len(keys) - _MOST_EXAMPLES} more", "dim"))
+    for key in keys[:MOST_EXAMPLES]:
+        lines += example_lines(session, row, key, columns)
+    if len(keys) > MOST_EXAMPLES:
+        lines.append(line(f"  and {len(keys) - MOST_EXAMPLES} more", "dim"))
     return lines
 
 
@@ -113,7 +112,8 @@ def sides_of(session: RunSession, row: TestRow, key: str) -> tuple[RolloutFinish
     return tuple(session.rollout(one) if one else None for one in found)
 
 
-def _changed(session: RunSession, row: TestRow, key: str, columns: int) -> list[Line]:
+def example_lines(session: RunSession, row: TestRow, key: str, columns: int) -> list[Line]:
+    """Return an example that a rule changed: its name, both answers, and the telling part of its input."""
     values = session.example(key) or {}
     before, after = sides_of(session, row, key)
     answered = {*(before.prediction or {} if before else {}), *(after.prediction or {} if after else {})}
@@ -213,25 +213,3 @@ def _prompt_lines(session: RunSession, row: TestRow, decision: Decision | None, 
     after = rules.removing(rule) if row.action == "remove" else rules.adding(rule)
     old, new = (render_instructions(base, some.for_predictor(row.rule.predictor)) for some in (rules, after))
     return [*lines, *diff_lines(old, new, columns)]
-
-
-def changed_in_full(session: RunSession, row: TestRow, columns: int) -> list[Line]:
-    """Return each example that a rule broke or fixed, with the prompts and raw answers of both sides."""
-    finished = row.finished
-    keys = (*finished.broken, *finished.fixed) if finished else ()
-    if not keys:
-        return [line("  It changed no answer from right to wrong, or from wrong to right.", "dim")]
-    lines: list[Line] = []
-    for key in keys[:_MOST_EXAMPLES]:
-        is_broken = finished is not None and key in finished.broken
-        lines += heading("Broken" if is_broken else "Fixed")
-        lines += _changed(session, row, key, columns)
-        for side, event in zip(
-            ("without the rule", "with the rule"), sides_of(session, row, key), strict=True
-        ):
-            if event is None:
-                continue
-            lines += heading(f"{side.capitalize()}: {judged_text(event, session.example(key) or {})}")
-            for completion in session.completions(event.completions):
-                lines += completion_lines(completion, columns)
-    return lines[1:]

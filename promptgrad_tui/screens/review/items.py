@@ -15,16 +15,20 @@ from promptgrad_tui.views.run.story import RunStory
 def reviewed_items(story: RunStory, *, during: bool) -> list[tuple[ReviewItem, TestRow]]:
     """Return each rule and demonstration that is put to a person, once, with its latest test.
 
-    `during` says that the run is in progress: only then are removals reviewed; demonstrations only after it.
+    `during` says that the run is in progress: only then are removals reviewed, and of demonstrations only
+    those that passed their test.
     """
     found: dict[str, tuple[ReviewItem, TestRow]] = {}
+    applied = {rule.id for review in story.reviews for rule in review.rules}
     for row in story.tests.values():
         judged = row.finished is not None and row.finished.verdict != "rejected"
+        if row.is_trial and row.rule.id not in applied:
+            continue
         if not judged or (row.action == "remove" and (row.is_set or not during)):
             continue
         for test in _of_rules(row):
             found[test.rule.id] = (_item(test), test)
-        if not during:
+        if not during or row.state == "accepted":
             for item in _of_demonstrations(row):
                 found[item.id] = (item, row)
     for rule in story.rules_had().values():

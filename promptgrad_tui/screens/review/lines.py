@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from engine.journal.decisions import Decision, DecisionKind
 from engine.journal.events import ReviewApplied
-from engine.programs.rules import Rule
+from engine.programs.rules import Evidence, Rule
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState, Settled
 from promptgrad_tui.screens.widgets.table import Column
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.shared_start import telling_part
 from promptgrad_tui.views.sanitize import one_line
@@ -59,6 +59,10 @@ def title_line(session: RunSession, state: ReviewState, columns: int) -> Line:
 
 
 def _standing(session: RunSession, state: ReviewState) -> Line:
+    if session.is_testing:
+        test = next((row for row in session.live.tests.values() if row.state == "running"), None)
+        done = f" {len(test.seen)}/{test.n}" if test is not None else " \u2026"
+        return line(f"testing the edit{done}", "accent")
     if session.is_applying:
         return line("applying \u2026", "accent")
     if state.is_changed or (state.applied and session.live.finished is not None):
@@ -80,11 +84,18 @@ def word(choice: DecisionKind | None) -> str:
 
 
 def paint(
-    state: ReviewState, item: ReviewItem, widths: Sequence[int], *, is_in: bool, start: str
+    state: ReviewState,
+    item: ReviewItem,
+    widths: Sequence[int],
+    *,
+    is_in: bool,
+    start: str,
+    edit: TestRow | None = None,
 ) -> Sequence[Line]:
     """Return a rule's cells: `is_in` says whether it is among the rules as they are now.
 
-    `start` is what most rules begin with: where there is little room, it is left out.
+    `edit` is the test of an edit of it, if there was one. `start` is what most rules begin with: where there
+    is little room, it is left out.
     """
     decision = state.decision(item.id)
     sign = _DEMONSTRATION if item.demonstration is not None else "- " if item.action == "remove" else ""
@@ -92,11 +103,14 @@ def paint(
     rule = one_line(decision.text if decision and decision.text else item.rule.text)
     rule = telling_part(rule, start, widths[_RULE], beside=len(sign) + len(note))
     is_out = (decision.kind == "drop") if decision else not is_in
+    evidence = item.rule.evidence
+    if decision and decision.text:
+        evidence = edit.finished.evidence if edit and edit.finished else None
     return (
         line(f"{_MARKED if item.id in state.marked else ''}{state.number_of(item.id)}", "dim"),
         (_decided(state, item, is_in=is_in),),
-        _gain(item, is_edited=decision is not None and bool(decision.text)),
-        () if decision and decision.text else _bar(item, widths[_BAR]),
+        _gain(evidence),
+        _bar(evidence, widths[_BAR]),
         line(f"{sign}{rule}{note}", "dim" if is_out else ""),
     )
 
@@ -126,14 +140,13 @@ def _decided(state: ReviewState, item: ReviewItem, *, is_in: bool) -> tuple[str,
     )
 
 
-def _gain(item: ReviewItem, *, is_edited: bool) -> Line:
-    if is_edited or item.rule.evidence is None:
+def _gain(evidence: Evidence | None) -> Line:
+    if evidence is None:
         return line("untested", "dim")
-    return line(f"{item.gain:+.2f}", "good" if item.gain > 0 else "warn")
+    return line(gain_text(evidence.delta), "good" if evidence.delta > 0 else "warn")
 
 
-def _bar(item: ReviewItem, columns: int) -> Line:
-    evidence = item.rule.evidence
+def _bar(evidence: Evidence | None, columns: int) -> Line:
     if evidence is None or not columns:
         return ()
     return interval_bar(evidence.delta, evidence.low, evidence.high, columns, scale=0.5)
@@ -144,8 +157,12 @@ def edit_test_text(session: RunSession, rule: Rule, decision: Decision) -> str:
     test = edit_test(session, rule, decision)
     if test is None or test.finished is None:
         return ""
-    counts = "doesn't count" if test.finished.verdict == "rejected" else "counts"
-    return f"{counts}: {test.finished.reason}"
+    finished = test.finished
+    counts = "doesn't count" if finished.verdict == "rejected" else "counts"
+    if finished.evidence is None:
+        return f"{counts}: {finished.reason}"
+    gain = gain_text(finished.evidence.delta, finished.evidence.low, finished.evidence.high)
+    return f"{counts}: {gain} on {count_text(finished.evidence.n, 'example')}, {finished.reason}"
 
 
 def edit_test(session: RunSession, rule: Rule, decision: Decision) -> TestRow | None:
@@ -167,7 +184,7 @@ def settled_of(session: RunSession, rule: Rule, number: int, decision: Decision)
 
 
 def decided_rule(rule: Rule, decision: Decision | None) -> Rule:
-    """Return a rule as it says after a decision."""
+    """Return a rule as a decision changes it."""
     if decision is None or not decision.text:
         return rule
     return rule.model_copy(update={"text": decision.text, "trigger": decision.trigger})
@@ -179,9 +196,10 @@ def applied_text(
     tests: Mapping[str, TestRow],
     decisions: Mapping[str, Decision],
 ) -> str:
-    """Return what came of a review of a run that is over; `decisions` are those of it."""
+    """Return the outcome of a review of a finished run with these `decisions`."""
     scores = [("validation", review.validation), ("test", review.test)]
-    parts = [count_text(len(review.rules), "rule"), *(f"{name} {s.score:.3f}" for name, s in scores if s)]
+    scored = (f"{name} {value_text(score.score)}" for name, score in scores if score)
+    parts = [count_text(len(review.rules), "rule"), *scored]
     text = f"Review {review.number} is applied: {', '.join(parts)}."
     edited = [edit_test(session, tests[rule].rule, decision) for rule, decision in decisions.items()]
     failed = {

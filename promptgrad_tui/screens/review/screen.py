@@ -13,15 +13,16 @@ from engine.ground.errors import PromptGradError
 from engine.journal.decisions import Decision, decision_key, written_decisions
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.review.both_sides import changed_in_full
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft, with_theirs
-from promptgrad_tui.screens.review.edit_screen import EditScreen
-from promptgrad_tui.screens.review.evidence import changed_in_full, evidence_lines, evidence_title
+from promptgrad_tui.screens.review.evidence import evidence_lines, evidence_title
 from promptgrad_tui.screens.review.items import reviewed_items
 from promptgrad_tui.screens.review.lines import (
     COLUMNS,
     applied_text,
     apply_text,
     can_be_applied,
+    edit_test,
     paint,
     settled_of,
     title_line,
@@ -36,6 +37,7 @@ from promptgrad_tui.screens.review.state import (
 )
 from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
+from promptgrad_tui.screens.widgets.edit_screen import EditScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -57,7 +59,8 @@ class ReviewScreen(ReviewMoves):
 
     BINDINGS = bindings("review")
 
-    def __init__(self, session: RunSession) -> None:
+    def __init__(self, session: RunSession, rule: str = "") -> None:
+        """Open the review of a run, at a rule if one is named."""
         super().__init__()
         self._session = session
         self._state = ReviewState()
@@ -70,6 +73,7 @@ class ReviewScreen(ReviewMoves):
         self._draft = self._file.read()
         self._unkept: ReviewDraft | None = None
         self._state.decisions, self._state.notes = self._draft.decisions, self._draft.notes
+        self._state.current_id = rule
         self._applied = session.live.reviews_applied
 
     def compose(self) -> ComposeResult:
@@ -171,7 +175,9 @@ class ReviewScreen(ReviewMoves):
 
     def _paint(self, item: ReviewItem, widths: Sequence[int]) -> Sequence[Line]:
         is_in, start = item.id in self._rules_now, self._session.live.rule_start
-        return paint(self._state, item, widths, is_in=is_in, start=start)
+        decision = self._state.decision(item.id)
+        edit = edit_test(self._session, self._tests[item.id].rule, decision) if decision else None
+        return paint(self._state, item, widths, is_in=is_in, start=start, edit=edit)
 
     def _evidence(self, columns: int) -> list[Line]:
         item = self._state.current
@@ -190,7 +196,7 @@ class ReviewScreen(ReviewMoves):
 
     @property
     def _is_left(self) -> bool:
-        """Whether decisions on a run that is over were written, and their review was not applied."""
+        """Whether decisions on a finished run were saved and their review wasn't applied."""
         return self._number > 0 and bool(self._state.applied)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -201,8 +207,11 @@ class ReviewScreen(ReviewMoves):
                 return state.can_undo
             case "redo":
                 return state.can_redo
+            case "try_edit":
+                return self._edit_to_try is not None
             case "apply":
-                is_possible = can_be_applied(self._session) and not self._session.is_applying
+                is_busy = self._session.is_applying or self._session.is_testing
+                is_possible = can_be_applied(self._session) and not is_busy
                 return is_possible and (state.is_changed or self._is_left)
             case "merge":
                 return bool(state.merge_parts())
@@ -257,6 +266,30 @@ class ReviewScreen(ReviewMoves):
             return rule_as_text(decision.text, decision.trigger)
         return rule_as_text(item.rule.text, item.rule.trigger)
 
+    @property
+    def _edit_to_try(self) -> Decision | None:
+        """The edit of the current rule, if it can be tested now and was not tested before."""
+        item, session = self._state.current, self._session
+        decision = self._state.decision(item.id) if item is not None else None
+        is_free = session.live.is_done and not (session.is_running or session.is_starting)
+        if item is None or decision is None or not decision.text or not is_free:
+            return None
+        return None if edit_test(session, self._tests[item.id].rule, decision) else decision
+
+    def action_try_edit(self) -> None:
+        """Test the edit of the current rule now; it stays a draft."""
+        decision = self._edit_to_try
+        if decision is not None:
+            self._begin_test(self._state.current_id, decision)
+
+    @work(thread=True, group="journal", exit_on_error=False)
+    def _begin_test(self, rule: str, decision: Decision) -> None:
+        # In a thread: where another program holds the journal, this waits for it.
+        try:
+            self._session.try_edit(rule, decision)
+        except PromptGradError as error:
+            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+
     def action_merge(self) -> None:
         """Merge the marked rules, or the rule with the next one."""
         parts = self._state.merge_parts()
@@ -279,6 +312,14 @@ class ReviewScreen(ReviewMoves):
             self.app.push_screen(
                 DetailScreen(title, lambda width: changed_in_full(self._session, row, width))
             )
+
+    def action_related(self) -> None:
+        """Go to the batch, the proposal and the test of the rule."""
+        from promptgrad_tui.screens.run.related import ask_where, links_of
+
+        if self._state.current is not None:
+            row = self._tests[self._state.current_id]
+            ask_where(self.app, links_of(self._session, row, with_test=True))
 
     def action_note(self) -> None:
 

@@ -14,7 +14,7 @@ from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.details import judged_text, rollout_lines, success_mark
 from promptgrad_tui.views.run.rows import BatchStory, RolloutRow
 from promptgrad_tui.views.sanitize import one_line
@@ -67,6 +67,12 @@ class BatchScreen(Screen[None]):
         self._is_whole = self._batch.scored is not None
         self._rows = self._session.live.rollouts_of(self._batch)
 
+    def action_related(self) -> None:
+        """Go to what came of the batch."""
+        from promptgrad_tui.screens.run.related import ask_where, links_of
+
+        ask_where(self.app, links_of(self._session, self._batch))
+
     def action_failures(self) -> None:
         self._only_failures = not self._only_failures
         self._show()
@@ -90,13 +96,13 @@ class BatchScreen(Screen[None]):
         if scored is None:
             parts.append(line(f"{count_text(len(self._rows), 'example')} rolled out so far", "accent"))
         else:
-            parts.append(line(f"score {scored.score:.2f}"))
+            parts.append(line(f"score {value_text(scored.score)}"))
             parts.append(
                 line(f"{len(scored.failures)} of {count_text(len(scored.examples), 'example')} failed")
             )
         if self._batch.kept:
             rules = count_text(len(self._batch.kept), "rule")
-            parts.append(line(f"{rules} kept, gain {self._batch.gain:+.2f}", "good"))
+            parts.append(line(f"{rules} kept, gain {gain_text(self._batch.gain)}", "good"))
         return joined(parts, "   ")
 
     def _errors(self, width: int) -> Line:
@@ -107,7 +113,7 @@ class BatchScreen(Screen[None]):
         sign, tone = success_mark(row.is_success)
         inputs, answer = self._texts(row)
         return (
-            line(f"{sign} {row.score:.2f}", tone),
+            line(f"{sign} {value_text(row.score)}", tone),
             line(one_line(row.error_type), "warn"),
             line(inputs),
             line(answer, tone),

@@ -129,6 +129,11 @@ class RunPanes(Container):
         self.query_one("#tabs", LinesView).repaint()
 
     @property
+    def current(self) -> object:
+        """The row under the cursor of the pane in front; None in the chart."""
+        return self._pane(self._front).current if self._front != "chart" else None
+
+    @property
     def chosen_artifact(self) -> Path | None:
         """The artifact under the cursor, where the artifacts are in front."""
         row = self._pane("artifacts").current if self._front == "artifacts" else None

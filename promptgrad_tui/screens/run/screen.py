@@ -21,6 +21,7 @@ from promptgrad_tui.screens.run.board import RunPanes
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
+from promptgrad_tui.screens.run.related import Link, Row, ask_where, links_of
 from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
@@ -29,7 +30,7 @@ from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.details import gradient_lines, prompt_lines, rule_test_lines
-from promptgrad_tui.views.run.rows import GradientRow, TestRow
+from promptgrad_tui.views.run.rows import BatchStory, GradientRow, TestRow
 from promptgrad_tui.views.run.score_lines import score_lines
 from promptgrad_tui.views.run.status import short_status_lines, status_lines
 from promptgrad_tui.views.sanitize import one_line
@@ -103,6 +104,7 @@ class RunScreen(Screen[None]):
         session.live.apply_all(news.events)
         has_news = bool(news.events) or news.passes != session.live.passes
         session.live.passes, session.live.waits_for = news.passes, news.waits_for
+        session.live.scored = news.scored
         before, session.is_running = session.is_running, news.is_running
         self._call_for_attention(was_running=before)
         session.is_read = session.is_read or news.problem is None
@@ -208,11 +210,27 @@ class RunScreen(Screen[None]):
                 self.app.push_screen(BatchScreen(session, row))
             case "gradients":
                 is_written = row.live is not None
-                show_row(self.app, event.table, self._gradient, grows=session.is_running, follows=is_written)
+                show_row(
+                    self.app,
+                    event.table,
+                    self._gradient,
+                    grows=session.is_running,
+                    follows=is_written,
+                    related=self._links,
+                )
             case "validation":
-                show_row(self.app, event.table, self._test, grows=session.is_running)
+                show_row(self.app, event.table, self._test, grows=session.is_running, related=self._links)
             case _:
                 show_row(self.app, event.table, _artifact, grows=False)
+
+    def _links(self, row: Row) -> list[Link]:
+        return links_of(self.session, row)
+
+    def action_related(self) -> None:
+        """Go from the row under the cursor to what belongs to it."""
+        row = self._panes.current
+        if isinstance(row, BatchStory | GradientRow | TestRow):
+            ask_where(self.app, self._links(row))
 
     def _gradient(self, row: GradientRow) -> Detail:
         title = f"Batch {row.epoch}.{row.batch}, {gradients.name(row)}"

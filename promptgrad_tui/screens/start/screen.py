@@ -5,7 +5,7 @@ What reads journals is imported after the first paint: it takes as long as the p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,9 +18,11 @@ from textual.screen import Screen
 from engine.ground.errors import PromptGradError
 from engine.project import PROJECT_FILE
 from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
+from promptgrad_tui.views.run.deleting import DELETED
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.toned_lines import Line, joined, line
 from promptgrad_tui.work.machine.recent import RecentProjects
@@ -34,6 +36,7 @@ _TITLE_ROWS = 3
 _FACTS_FROM_ROWS = 20
 _NO_RUN = "No runs yet: press r to start one."
 _NO_PROJECT = "Nothing here yet: D runs the demo, i writes a new project."
+_LABEL = "The first line is its name, which commands take in place of its id; the rest is a note."
 _UNREAD = "The runs can't be read at the moment."
 _RUN_COLUMNS = (
     Column("Run (UTC)", width=20),
@@ -190,6 +193,7 @@ class StartScreen(Screen[None]):
 
     def on_row_table_moved(self) -> None:
         self._show_facts()
+        self.refresh_bindings()
 
     def _title(self, columns: int) -> list[Line]:
         place = line(one_line(str(self.folder)), "dim")
@@ -245,6 +249,53 @@ class StartScreen(Screen[None]):
         else:
             self.app.push_screen(TryScreen(source))
 
+    def action_label(self) -> None:
+        """Ask for the name of the run under the cursor, and for a note."""
+        row = self.query_one(RowTable).current
+        if row is None:
+            return
+
+        def labelled(text: str | None) -> None:
+            if text is None:
+                return
+            name, _, note = text.partition("\n")
+            self._change(lambda path: label_run(path, row.id, name=one_line(name), note=note.strip()))
+
+        from engine.journal.run_labels import label_run
+        from promptgrad_tui.screens.widgets.edit_screen import EditScreen
+
+        text = f"{row.name}\n{row.note}".rstrip("\n")
+        self.app.push_screen(EditScreen("Name of the run", text, _LABEL, keeps_empty=True), labelled)
+
+    def action_delete(self) -> None:
+        """Ask whether to delete the run under the cursor."""
+        row = self.query_one(RowTable).current
+        if row is None:
+            return
+
+        def answered(value: str | None) -> None:
+            if value == "delete":
+                self._change(delete)
+
+        def delete(path: Path) -> None:
+            from engine.journal.journal import Journal
+            from engine.journal.run_labels import delete_run
+
+            with Journal.open(path) as journal:
+                delete_run(journal, row.id)
+
+        choices = [Choice("X", "Delete the run", "delete")]
+        self.app.push_screen(QuestionScreen(f"Delete {row.name or row.id}?", DELETED, choices), answered)
+
+    def _change(self, change: Callable[[Path], None]) -> None:
+        from engine.journal.journal import journal_path
+
+        try:
+            change(journal_path(self.folder))
+        except PromptGradError as error:
+            self.app.show_error(error)  # type: ignore[attr-defined]
+        self.reload()
+
     def action_compare(self) -> None:
         from promptgrad_tui.screens.compare.screen import compare_with_another
 
@@ -253,6 +304,9 @@ class StartScreen(Screen[None]):
             compare_with_another(self.app, self.folder, row.id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action in ("label", "delete"):
+            row = self.query_one(RowTable).current if self.has_project and self.is_mounted else None
+            return row is not None and (action == "label" or row.status != "running")
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
 

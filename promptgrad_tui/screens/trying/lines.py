@@ -7,7 +7,7 @@ from promptgrad_tui.views.figures import count_text, tokens_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, joined, line
-from promptgrad_tui.work.trying.messages import Answered, Side, TriedRule
+from promptgrad_tui.work.trying.messages import Answered, Described, Side, TriedRule
 
 _WAITING: Line = line("  Type an input and press enter.", "dim")
 
@@ -39,11 +39,11 @@ def problem_lines(problem: Problem, columns: int) -> list[Line]:
 def title_lines(state: TryState, name: str, source: str) -> list[Line]:
     """Return the two lines above: what is tried, and the state of the model."""
     described, ready = state.described, state.ready
-    rules = count_text(described.rules, "rule") if described else ""
-    origin = f"of {one_line(source)}" if source and described and described.rules else ""
+    learned = learned_text(described) if described else ""
+    origin = f"of {one_line(source)}" if source and learned else ""
     parts = [line(" Try", "strong"), line(one_line(name), "accent")]
     if described:
-        parts += [line(rules if described.rules else "no rules yet: only the base instructions")]
+        parts += [line(learned or "no rules yet: only the base instructions")]
         parts += [line(origin, "dim")]
     if ready:
         second = [line(f" {one_line(ready.model)}"), line(one_line(ready.revision), "dim")]
@@ -52,6 +52,12 @@ def title_lines(state: TryState, name: str, source: str) -> list[Line]:
         second = [_loading(state)]
     notes = [line(f"! {note}", "warn") for note in described.notes] if described else []
     return [joined(parts), joined([*second, *notes])]
+
+
+def learned_text(described: Described) -> str:
+    """Return what is tried besides the base: 3 rules, 12 demonstrations; empty where there is nothing."""
+    counts = (("rule", described.rules), ("demonstration", described.demonstrations))
+    return ", ".join(count_text(count, noun) for noun, count in counts if count)
 
 
 def _loading(state: TryState) -> Line:
@@ -85,6 +91,8 @@ def _rules(state: TryState, side: Side, answered: Answered, columns: int) -> lis
     if side == "base":
         return [*heading("  No rules"), *paragraph("only the base instructions", columns, "dim")]
     conditional = state.described is not None and state.described.is_conditional
+    if not answered.rules:
+        return []
     fired = [rule for rule in answered.rules if (rule.in_prompt if conditional else rule.fires)]
     others = [rule for rule in answered.rules if rule not in fired]
     count = f"{len(fired)} of {count_text(len(answered.rules), 'rule')}"

@@ -14,7 +14,7 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.project_runs import read_runs
 from promptgrad_tui.screens.trying.history import TryHistory
 from promptgrad_tui.screens.trying.inputs import FieldBox, boxes_in, field_box, set_text, text_of
-from promptgrad_tui.screens.trying.lines import answer_lines, problem_lines, title_lines
+from promptgrad_tui.screens.trying.lines import answer_lines, learned_text, problem_lines, title_lines
 from promptgrad_tui.screens.trying.process import Gone, TryProcess
 from promptgrad_tui.screens.trying.save_screen import TrySaveScreen
 from promptgrad_tui.screens.trying.state import TryState
@@ -191,7 +191,7 @@ class TryScreen(Screen[None]):
 
     def _optimized_title(self) -> str:
         described = self._state.described
-        return f"With {count_text(described.rules, 'rule')}" if described else "With the rules"
+        return f"With {learned_text(described)}" if described else "With the rules"
 
     def _optimized_lines(self, columns: int) -> list[Line]:
         lines = answer_lines(self._state, "optimized", columns)

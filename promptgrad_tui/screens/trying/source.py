@@ -1,4 +1,4 @@
-"""Which rules are tried: the current ones of a run, as a review would leave them, or those of an artifact."""
+"""What is tried: what a run has learned, as a review would leave it, or an artifact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.journal.events import ReviewApplied, RunStarted
 from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 from promptgrad_tui.screens.live.project_runs import SCREEN_WAITS_SECONDS
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.trying.messages import TrySource
@@ -24,21 +26,29 @@ def source_of_artifact(project: Path, artifact: Path) -> TrySource:
 
 
 def source_of_session(session: RunSession, decisions: Mapping[str, Decision] | None = None) -> TrySource:
-    """Try a run's rules as they stand; decisions that aren't applied count too."""
+    """Try what a run has learned as it stands; decisions that aren't applied count too."""
     live = session.live
-    rules = RuleSet(live.rules_now)
-    known = {row.rule.id: row.rule for row in live.tests.values()}
+    rules, shown = RuleSet(live.rules_now), {part.id: part for part in live.demonstrations_now}
+    known = {rule.id: rule for row in live.tests.values() for rule in (row.rule, *row.members)}
+    drawn = {part.id: part for row in live.tests.values() for part in row.demonstrations}
     titles = [f"run {session.run}"] + (["as reviewed"] if live.review else [])
     for name, decision in (decisions or {}).items():
         rule = known.get(name)
         if rule is not None:
             rules = _decided(rules, rule, decision, known)
             titles[1:] = ["with your decisions"]
-    return _source(session.project, " ".join(titles), rules, session.options, live.started)
+        elif name in drawn:
+            titles[1:] = ["with your decisions"]
+            if decision.choice == "drop":
+                shown.pop(name, None)
+            else:
+                shown.setdefault(name, drawn[name])
+    learned = LearnedState(rules, DemonstrationSet(shown.values()))
+    return _source(session.project, " ".join(titles), learned, session.options, live.started)
 
 
 def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
-    """Try a run's rules as they stand; without a run the base instructions alone.
+    """Try what a run has learned as it stands; without a run the base instructions alone.
 
     Raises:
         JournalError: the journal can't be read.
@@ -54,18 +64,24 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
     reviews = [event for event in found["review_applied"] if isinstance(event, ReviewApplied)]
     story = RunStory.of([*found["run_started"], *found["rules"], *found["epoch"]])
     title = f"run {run.id}{' as reviewed' if reviews else ''}"
-    is_over = run.status != "running"
-    rules = RuleSet(reviews[-1].rules if reviews else story.best_rules if is_over else story.current_rules)
-    return _source(folder, title, rules, run.options, story.started)
+    if reviews:
+        rules, shown = reviews[-1].rules, reviews[-1].demonstrations
+    elif run.status != "running":
+        rules, shown = story.best_rules, story.best_demonstrations
+    else:
+        rules, shown = story.current_rules, story.current_demonstrations
+    learned = LearnedState(RuleSet(rules), DemonstrationSet(shown))
+    return _source(folder, title, learned, run.options, story.started)
 
 
 def _source(
-    project: Path, title: str, rules: RuleSet, options: Mapping[str, Any], started: RunStarted | None
+    project: Path, title: str, learned: LearnedState, options: Mapping[str, Any], started: RunStarted | None
 ) -> TrySource:
     return TrySource(
         project=project,
         title=title,
-        rules=rules.rules,
+        rules=learned.rules.rules,
+        demonstrations=learned.demonstrations.demonstrations,
         overrides=options.get("overrides", {}),
         config=started.config if started else {},
         program=started.program if started else "",

@@ -65,9 +65,9 @@ class TryState:
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """What answers: the base alone where there are no rules."""
-        has_rules = self.described is None or self.described.rules
-        return ("base", "optimized") if has_rules else ("base",)
+        """What answers: the base alone where nothing was learned."""
+        has_learned = self.described is None or self.described.rules or self.described.demonstrations
+        return ("base", "optimized") if has_learned else ("base",)
 
     @property
     def is_running(self) -> bool:
@@ -81,7 +81,7 @@ class TryState:
         return self.request
 
     def restart(self) -> None:
-        """Forget the worker of before; answers that are whole stay."""
+        """Forget the previous worker; complete answers stay."""
         self.phase, self.problem, self.ready, self.loading = "starting", None, None, None
 
     def apply(self, reply: Reply | Gone) -> None:
@@ -142,7 +142,7 @@ class TryState:
 
 
 def _partial_fields(text: str) -> dict[str, str] | None:
-    """Return the fields of JSON that may be cut off anywhere, or None if it is no JSON object."""
+    """Return the fields of JSON that may be cut off anywhere, or None if it isn't a JSON object."""
     try:
         read: Any = from_json(text, allow_partial="trailing-strings")
     except ValueError:

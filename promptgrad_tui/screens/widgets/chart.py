@@ -9,6 +9,7 @@ from itertools import groupby
 
 from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, RulesChanged
+from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, line
 
 _AXIS = 6
@@ -114,7 +115,7 @@ class _Canvas:
         """Write a score beside its point, where it covers nothing."""
         column, row = self.column_of(epoch.epoch), self.row_of(epoch.validation.score)
         tone = self._marks[row, column][1]
-        label = f"{epoch.validation.score:.2f}"
+        label = value_text(epoch.validation.score)
         for start in (column + 2, column - 1 - len(label)):
             cells = [(row, start + offset) for offset in range(len(label))]
             if start >= 0 and start + len(label) <= self.width and self._is_free(cells):

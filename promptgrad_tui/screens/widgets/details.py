@@ -29,10 +29,12 @@ def show_row(
     *,
     grows: bool,
     follows: bool = False,
+    related: Callable[[Any], list[Any]] | None = None,
 ) -> None:
     """Show everything about the row under a table's cursor; one may go on to the rows around it.
 
-    One that `grows` and `follows` is opened at its end, and stays there.
+    One that `grows` and `follows` is opened at its end, and stays there. `related` returns what belongs to
+    a row.
     """
 
     def step(rows: int) -> Detail | None:
@@ -40,13 +42,16 @@ def show_row(
         table.move_to(before + rows)
         return describe(table.current) if table.cursor != before else None
 
-    app.push_screen(DetailScreen(*describe(table.current), grows=grows, step=step, follows=follows))
+    links = (lambda: related(table.current)) if related is not None else None
+    shown = DetailScreen(*describe(table.current), grows=grows, step=step, follows=follows, links=links)
+    app.push_screen(shown)
 
 
 class DetailScreen(Screen[None]):
     """Shows one text under a title; one that `grows` is made again while it is on the screen.
 
-    `step` gives another text that belongs so many rows further, or None where there is none.
+    `step` gives another text that belongs so many rows further, or None where there is none. `links` returns
+    what belongs to the text.
     """
 
     BINDINGS = bindings("detail")
@@ -59,6 +64,7 @@ class DetailScreen(Screen[None]):
         grows: bool = False,
         step: Callable[[int], Detail | None] | None = None,
         follows: bool = False,
+        links: Callable[[], list[Any]] | None = None,
     ) -> None:
         super().__init__()
         self._title = title
@@ -66,6 +72,7 @@ class DetailScreen(Screen[None]):
         self._grows = grows
         self._step = step
         self._follows = follows
+        self._links = links
 
     def compose(self) -> ComposeResult:
         yield LinesView(lambda *_: [line(f" {one_line(self._title)}", "strong")], classes="title")
@@ -82,7 +89,16 @@ class DetailScreen(Screen[None]):
             self.set_interval(_REFRESH_SECONDS, lambda: view.show(self._make, keep_place=True))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "related":
+            return self._links is not None
         return action != "step" or self._step is not None
+
+    def action_related(self) -> None:
+        """Go to what belongs to this text."""
+        from promptgrad_tui.screens.run.related import ask_where
+
+        if self._links is not None:
+            ask_where(self.app, self._links())
 
     def action_step(self, rows: int) -> None:
         found = self._step(rows) if self._step is not None else None

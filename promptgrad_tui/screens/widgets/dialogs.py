@@ -102,6 +102,7 @@ class PanelScreen(BoxScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,question_mark", "dismiss(None)", "Close"),
     ]
+    FOOT: ClassVar[str] = "esc  Close"
 
     def __init__(self, title: str, make: Callable[[int], list[Line]], *, tone: Tone = "") -> None:
         super().__init__()
@@ -113,7 +114,7 @@ class PanelScreen(BoxScreen[None]):
         with Vertical(classes=f"box box-large {self._tone}"):
             yield Static(self._title, markup=False, classes="box-title")
             yield TextView()
-            yield Static("esc  Close", markup=False, classes="box-foot")
+            yield Static(self.FOOT, markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
         view = self.query_one(TextView)

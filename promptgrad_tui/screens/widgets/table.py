@@ -93,7 +93,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def show(self, rows: Sequence[T], *, cursor: int | None = None) -> None:
         """Draw `rows`, which may be the same list as before with other content or more of it."""
-        # The list may be the very one of before, grown in place: its length then was kept.
+        # It may be the same list as before, grown in place, so its earlier length was kept.
         before, self._count = self._count, len(rows)
         was_last = self._cursor >= before - 1
         self._given = rows
@@ -116,7 +116,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     def action_sort(self, step: int) -> None:
         """Sort by the next column that is shown, or by none again; a step of 0 turns the order round."""
         if len(self._given) > _MOST_SORTED:
-            self.notify(f"More than {_MOST_SORTED:,} rows stay in their order.", severity="warning")
+            self.notify(f"Tables of more than {_MOST_SORTED:,} rows can't be sorted.", severity="warning")
             return
         widths = self._column_widths(self.inner_size.width)
         shown = [number for number, width in enumerate(widths) if width]

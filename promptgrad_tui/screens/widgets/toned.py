@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from promptgrad_tui.screens.keys.actions import bindings
@@ -97,6 +99,7 @@ class TextView(TonedView, can_focus=True):
     """A text to scroll and search; its lines are made for the widget's width."""
 
     BINDINGS = bindings("text")
+    ALLOW_SELECT = True
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -168,7 +171,29 @@ class TextView(TonedView, can_focus=True):
         """Return one line of the screen."""
         row = y + round(self.scroll_y)
         runs = self._lines[row] if row < len(self._lines) else BLANK
-        return self.strip(runs, self.inner_size.width, "match" if row == self._match else "")
+        strip = self.strip(runs, self.inner_size.width, "match" if row == self._match else "")
+        return self._selected(strip, row, plain(runs)).apply_offsets(0, row)
+
+    def _selected(self, strip: Strip, row: int, text: str) -> Strip:
+        """Show what the mouse has selected in a line."""
+        span = self.text_selection.get_span(row) if self.text_selection is not None else None
+        if span is None:
+            return strip
+        first, last = span
+        start = cell_len(text[:first])
+        end = strip.cell_length if last == -1 else cell_len(text[:last])
+        style = self.screen.get_component_rich_style("screen--selection")
+        # The segments have colours of their own: the selection's come over them.
+        selected = Strip(Segment.apply_style(strip.crop(start, end), post_style=style))
+        return Strip.join([strip.crop(0, start), selected, strip.crop(end)])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return the text that the mouse has selected."""
+        return selection.extract(self.text), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+        """Draw the selection."""
+        self.refresh()
 
     def action_up(self) -> None:
         self.scroll_relative(y=-1, animate=False)

@@ -14,7 +14,8 @@ from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.demonstrations import demonstration_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text
+from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
+from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, success_mark
 from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
@@ -101,7 +102,7 @@ def _named(change: ExampleChange) -> Iterable[tuple[str, Answer]]:
 
 def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> list[Line]:
     sign, tone = success_mark(answer.is_success)
-    lines: list[Line] = [((f"{sign} {answer.score:.2f}", tone), (f"  {name}", "strong"))]
+    lines: list[Line] = [((f"{sign} {value_text(answer.score)}", tone), (f"  {name}", "strong"))]
     if answer.prediction is None:
         lines += [line(part, "warn") for part in wrap(answer.text, columns)]
     else:
@@ -112,6 +113,8 @@ def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> lis
         lines += [line(part, "dim") for part in wrap(answer.feedback, columns, "  ", "! ")]
     if answer.error_type:
         lines += [line(part, "dim") for part in wrap(answer.error_type, columns, "  ", "error type: ")]
+    for name, value, tone in metric_facts(answer.metrics):
+        lines += [line(part, tone) for part in wrap(value, columns, "  ", f"{name}: ")]
     for name, value in answer.metadata.items():
         lines += [line(part, "dim") for part in wrap(as_text(value), columns, "  ", f"{name}: ")]
     return lines
@@ -127,6 +130,10 @@ def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
         lines += fact("note", f"! {note}", columns, "warn")
     for name in SPLITS:
         lines += _split_lines(found.scores[name], name.capitalize(), columns)
+    metrics = found.metrics.get(split, {})
+    lines += heading(f"Metrics of the {split} split") if metrics else []
+    for name, text in metric_sentences(metrics):
+        lines += fact(name, text, columns)
     slices = found.slices.get(split, {})
     lines += heading(f"Slices of the {split} split") if slices else []
     for name, scores in slices.items():

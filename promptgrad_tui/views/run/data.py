@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.journal.events import Event
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.rows import BatchStory
 from promptgrad_tui.views.run.story import RunStory
 
@@ -19,11 +20,12 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "base": _dumped(story.base),
         "lanes": [_dumped(lane) for lane in story.lanes],
         "layers": _dumped(story.layers),
+        "doubted_labels": [label.model_dump(mode="json") for label in story.doubted],
         "review": _dumped(story.review),
         "notices": [notice.text for notice in story.notices],
         "prompts": {
             name: {"base": base, "optimized": optimized}
-            for name, (base, optimized) in story.prompts().items()
+            for name, (base, optimized) in prompts_of(story).items()
         },
     }
 

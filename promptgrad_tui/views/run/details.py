@@ -15,7 +15,8 @@ from engine.programs.formatting import as_text
 from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.figures import count_text, gain_text, value_text
+from promptgrad_tui.views.metrics import metric_facts
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
@@ -75,11 +76,13 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
         lines += fact(f"\u2192 {name}", as_text(value), columns, tone)
     if event.prediction is None:
         lines += fact("\u2192", "the answer could not be read", columns, "bad")
-    lines += fact("score", f"{event.score:.2f}", columns, tone)
+    lines += fact("score", value_text(event.score), columns, tone)
     if event.feedback:
         lines += fact("feedback", event.feedback, columns)
     if event.error_type:
         lines += fact("error type", event.error_type, columns)
+    for name, value, own in metric_facts(event.metrics):
+        lines += fact(name, value, columns, own)
     for name, value in event.metadata.items():
         lines += fact(name, as_text(value), columns)
     return lines
@@ -87,16 +90,28 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
 
 def completion_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
     """Return a model call: the exact prompt, message by message, and the raw answer."""
+    return [*asked_lines(completion, columns, number), *answered_lines(completion, columns, number)]
+
+
+def asked_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
+    """Return the exact prompt of a model call, message by message."""
     of = f" {number}" if number else ""
     lines: list[Line] = []
     for role, text in completion.messages:
         lines += [*heading(f"Prompt{of}, {role}"), *verbatim(text, columns)]
+    return lines
+
+
+def answered_lines(completion: Completion, columns: int, number: int = 0) -> list[Line]:
+    """Return the raw answer of a model call with its reasoning, and what it took."""
+    of = f" {number}" if number else ""
+    lines: list[Line] = []
     if completion.thinking:
         lines += [*heading(f"Thinking{of}"), *verbatim(completion.thinking, columns, "dim")]
     lines += [*heading(f"Raw answer{of}"), *verbatim(completion.answer, columns, "accent")]
     tokens = completion.tokens
     cost = f"{tokens.prompt:,} prompt tokens ({tokens.reused:,} reused), {tokens.completion:,} answer tokens"
-    return [*lines, line(f"  {cost}, {completion.seconds:.2f} s", "dim")]
+    return [*lines, *paragraph(f"{cost}, {completion.seconds:.2f} s", columns, "dim")]
 
 
 def gradient_lines(archive: RunArchive, row: GradientRow, columns: int) -> list[Line]:
@@ -131,7 +146,8 @@ def candidate_lines(row: GradientRow, columns: int) -> list[Line]:
     title = candidate.title if candidate else screened.title if screened else ""
     lines = [*fact("candidate", title, columns, "strong"), *fact("source", row.source, columns)]
     if screened is not None:
-        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {count_text(screened.n, 'example')}"
+        on = count_text(screened.n, "example")
+        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {on}" if screened.n else "not ranked"
         lines += fact("screening", ranked, columns)
         lines += fact("what follows", screened.reason, columns, "good" if screened.is_tested else "warn")
     if candidate is not None:
@@ -269,7 +285,7 @@ def _answer(event: RolloutFinished | None, expected: Mapping[str, Any]) -> Line:
     if event is None:
         return line("not in the journal", "dim")
     sign, tone = success_mark(event.is_success)
-    mark: Line = ((f"{sign} {event.score:.2f}  ", tone),)
+    mark: Line = ((f"{sign} {value_text(event.score)}  ", tone),)
     return (*mark, (judged_text(event, expected), "" if event.prediction is not None else "warn"))
 
 

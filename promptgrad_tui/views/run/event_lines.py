@@ -45,6 +45,7 @@ from promptgrad_tui.views.figures import (
     slice_gain_text,
     slice_text,
 )
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -114,6 +115,8 @@ class EventLines:
         lines += self._fact("model", model_text(event.model))
         if event.reflection != event.model:
             lines += self._fact("reflection", model_text(event.reflection))
+        if event.search is not None:
+            lines += self._fact("search", model_text(event.search))
         lines += self._fact("examples", _splits_text(event.data.items()))
         lines += self._fact("plan", _plan_text(event.config))
         return [*lines, ""]
@@ -142,7 +145,10 @@ class EventLines:
         if isinstance(event, CandidatesProposed):
             titles = [candidate.title for candidate in event.candidates]
         else:
-            titles = [f"{row.gain:+.3f} {row.title} ({row.reason})" for row in event.rows]
+            titles = [
+                f"{gain_text(row.gain) if row.n else ''} {row.title} ({row.reason})".strip()
+                for row in event.rows
+            ]
         return lines + [row for title in titles for row in self._wrapped(f"    {one_line(title)}", "      ")]
 
     def _set_verdict(self, event: LayerTested) -> list[str]:
@@ -177,9 +183,9 @@ class EventLines:
         return self._wrapped(changed + trigger, " " * 15, first=" " * 15)
 
     def _epoch(self, event: EpochFinished) -> list[str]:
-        slices = [
-            line for name, scores in event.slices.items() for line in self._slice(name, slice_text(scores))
-        ]
+        shown = shown_slices(event.slices).items()
+        slices = [line for name, scores in shown for line in self._slice(name, slice_text(scores))]
+        slices += [f"    {hidden}"] if (hidden := hidden_text(event.slices)) else []
         if event.epoch == 0:
             self._baseline = event.validation.score
             return [*self._heading(narrate(event)), *slices]
@@ -194,9 +200,9 @@ class EventLines:
         lines.append(f"  baseline   {score_text(event.baseline)}")
         lines.append(f"  optimized  {score_text(event.optimized)}")
         lines.append(f"  gain       {gain}")
-        for name, scores in event.slices.items():
+        for name, scores in shown_slices(event.slices).items():
             lines += self._slice(name, slice_gain_text(scores))
-        return lines
+        return [*lines, *([f"    {hidden}"] if (hidden := hidden_text(event.slices)) else [])]
 
     def _slice(self, name: str, text: str) -> list[str]:
         return self._wrapped(text, " " * 17, first=f"    {pad(name, 12)} ")

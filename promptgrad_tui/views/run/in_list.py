@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.journal.events import KeptRule, SplitScores
 from engine.journal.journal import RunRecord
-from promptgrad_tui.views.figures import count_text, duration_text, score_text
+from promptgrad_tui.views.figures import count_text, duration_text, gain_text, score_text, value_text
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
@@ -19,7 +19,7 @@ def run_cells(row: RunRecord) -> Sequence[Line]:
     summary = row.summary
     baseline = summary.baseline if summary else SplitScores()
     return (
-        line(row.id, "strong"),
+        line(one_line(row.name) or row.id, "strong"),
         (_state(row),),
         _change(baseline, row.optimized, "validation"),
         _change(baseline, row.optimized, "test"),
@@ -46,19 +46,21 @@ def _change(before: SplitScores, after: SplitScores, split: str) -> Line:
     if old is None:
         return line("-", "dim")
     if new is None:
-        return line(f"{old.score:.3f}")
+        return line(value_text(old.score))
     gained = new.score > old.score
-    return ((f"{old.score:.3f} \u2192 ", "dim"), (f"{new.score:.3f}", "good" if gained else ""))
+    return ((f"{value_text(old.score)} \u2192 ", "dim"), (value_text(new.score), "good" if gained else ""))
 
 
 def fact_lines(row: RunRecord, columns: int) -> list[Line]:
-    """Return why a run ended, its result and its rules."""
+    """Return what a person wrote on a run, why it ended, its result and its rules."""
     summary = row.summary
+    lines = fact("run", row.id, columns) if row.name else []
+    lines += fact("note", row.note, columns, "accent") if row.note else []
     if summary is None:
         is_lost = row.status == "interrupted"
         text = "Its process ended early: enter opens it, R resumes it." if is_lost else "It is in progress."
-        return paragraph(text, columns, "dim")
-    lines = fact("ended", one_line(summary.reason.split("\n")[0]), columns)
+        return [*lines, *paragraph(text, columns, "dim")]
+    lines += fact("ended", one_line(summary.reason.split("\n")[0]), columns)
     lines += fact("model", f"{summary.model.uri} ({summary.model.short})", columns)
     if review := row.review:
         scores = [("validation", review.validation), ("test", review.test)]
@@ -75,7 +77,7 @@ def fact_lines(row: RunRecord, columns: int) -> list[Line]:
     rules = [KeptRule.of(rule) for rule in row.review.rules] if row.review else summary.rules
     lines += heading(count_text(len(rules), "rule").capitalize())
     for rule in rules:
-        gain = f"  {rule.delta:+.2f}  " if rule.delta is not None else "         "
+        gain = f"  {gain_text(rule.delta)}  " if rule.delta is not None else " " * 10
         first, *rest = wrap(one_line(rule.text), columns, " " * len(gain), gain)
         lines += [((gain, "dim"), (first.removeprefix(gain), "")), *map(line, rest)]
     return lines

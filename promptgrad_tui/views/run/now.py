@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, gain_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import TestRow
-from promptgrad_tui.views.run.status import Status, waiting_text
+from promptgrad_tui.views.run.status import Status, scorings_text, waiting_text
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import one_line
@@ -19,7 +19,7 @@ _CHARACTERS_OF_TOKEN = 4
 
 def tab_counts(story: RunStory, artifacts: int) -> Sequence[str]:
     """Return what is in the panes of batches, gradients, tests, artifacts and scores, in a few characters."""
-    states = [test.state for test in story.tests.values()]
+    states = [test.state for test in story.tests.values() if not test.is_trial]
     kept, out = states.count("accepted"), states.count("rejected")
     scores = [epoch.validation.score for epoch in story.epochs]
     change = f"{_short(scores[0])}\u2192{_short(scores[-1])}" if len(scores) > 1 else ""
@@ -42,6 +42,8 @@ def now_lines(status: Status, columns: int) -> list[Line]:
     tests = [test for test in story.tests.values() if test.state not in ("queued", "not_tested")]
     if tests and tests[-1].state == "running":
         lines.append(_named("testing", "accent", _running(tests.pop())))
+    if scored := scorings_text(status):
+        lines.append(_named("screening", "accent", line(f"{scored} by likelihood, without answers")))
     if waiting := waiting_text(status):
         lines.append(_named("waiting", "warn", line(waiting)))
     if tests:
@@ -66,13 +68,13 @@ def _named(name: str, tone: Tone, runs: Line) -> Line:
 
 def _running(test: TestRow) -> Line:
     so_far = test.so_far()
-    gain = f"  {so_far[0]:+.2f} so far" if so_far else ""
+    gain = f"  {gain_text(so_far[0])} so far" if so_far else ""
     return ((f"{len(test.seen)}/{test.n}{gain}  ", "strong"), (one_line(test.rule.text), ""))
 
 
 def _judged(test: TestRow) -> Line:
     evidence = test.finished.evidence if test.finished else None
-    gain = f" {evidence.delta:+.2f}" if evidence else ""
+    gain = f" {gain_text(evidence.delta)}" if evidence else ""
     word, tone = VERDICTS[test.state]
     return ((f"{word}{gain}  ", tone), (one_line(test.rule.text), "dim"))
 

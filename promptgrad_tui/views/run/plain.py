@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from engine.journal.events import Event
-from promptgrad_tui.views.figures import rough_duration_text
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.sanitize import fit
@@ -74,11 +73,10 @@ class PlainDisplay:
         if not progress.expected:
             return fit(progress.phase, self._terminal.columns - 1)
         filled = int(progress.fraction * _BAR)
-        left = progress.seconds_left(now)
         parts = [
             f"[{'#' * filled}{'.' * (_BAR - filled)}] {progress.fraction:>3.0%}",
             f"{progress.done:,} of {progress.expected:,} calls",
-            _waiting(progress) or (f"{rough_duration_text(left)} left" if left is not None else ""),
+            _waiting(progress) or progress.time_left_text(now),
             progress.phase,
         ]
         return fit("  ".join(part for part in parts if part), self._terminal.columns - 1)

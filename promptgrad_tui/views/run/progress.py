@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.journal.events import (
     AnalysisFinished,
@@ -19,7 +19,9 @@ from engine.journal.events import (
     RunStarted,
     ValidationStarted,
 )
-from engine.journal.learning_events import QuestionAnswered
+from engine.journal.learning_events import LayerTestStarted, QuestionAnswered
+from promptgrad_tui.views.figures import count_text, rough_duration_text
+from promptgrad_tui.views.run.search_time import SearchTime
 
 _FEWEST_CALLS = 8
 _SHORTEST_SECONDS = 2.0
@@ -40,6 +42,7 @@ class Progress:
     _worked: float = 0.0
     _last_time: float = 0.0
     _measured_from: tuple[float, int] | None = None
+    _search: SearchTime = field(default_factory=SearchTime)
 
     def apply(self, event: Event) -> None:
         """Take in what an event says about work done and work to come."""
@@ -47,33 +50,40 @@ class Progress:
             self._worked += max(self._last_time - self._began, 0.0)
             self._began = event.time
         self._last_time = event.time
+        self._search.apply(event)
         match event:
             case RunStarted() | RunResumed() | RunContinued():
-                self._measured_from = (event.time, self.done)
+                self._measure_from(event.time)
                 self.is_paused = self.is_finished = False
             case ReviewAwaited():
                 self.is_awaiting_review = True
-            case RulesChanged(reason="reviewed"):
-                # The time that a person takes says nothing about the speed of the run.
-                self._measured_from = (event.time, self.done)
-                self.is_awaiting_review = False
+            case RulesChanged(reason="reviewed" | "demonstrated"):
+                # The time that a person takes says nothing about speed; demonstrations make prompts longer.
+                self._measure_from(event.time)
+                self.is_awaiting_review = self.is_awaiting_review and event.reason != "reviewed"
             case RunPaused():
                 self.is_paused = True
             case RunFinished():
                 self.is_finished = True
-            case PhaseStarted() | ValidationStarted():
+            case PhaseStarted() | ValidationStarted() | LayerTestStarted():
                 self.phase = phase_text(event)
                 self._see_phase(event)
             case ProgressEstimated():
                 self._correct(event)
             case RolloutFinished() | AnalysisFinished() | QuestionAnswered():
                 # A program that asked no model is counted too: its rollouts are what one waits for.
-                self.done += len(event.completions) or 1
+                calls = len(event.completions) or 1
+                self.done += calls
+                self._search.calls += calls if self._search.is_going_on else 0
             case _:
                 pass
         self.expected = max(self.expected, self.done + (not self.is_finished))
 
-    def _see_phase(self, event: PhaseStarted | ValidationStarted) -> None:
+    def _measure_from(self, time: float) -> None:
+        self._measured_from = (time, self.done)
+        self._search.restart(time)
+
+    def _see_phase(self, event: PhaseStarted | ValidationStarted | LayerTestStarted) -> None:
         # Once a batch is through, every kind of work has been measured, analyses and tests too.
         is_next = isinstance(event, PhaseStarted) and event.phase == "rollouts" and event.batch > 1
         is_scoring = isinstance(event, PhaseStarted) and event.phase == "epoch"
@@ -107,19 +117,28 @@ class Progress:
         if self._measured_from is None or self.is_waiting:
             return None
         start, done_before = self._measured_from
-        measured = self.done - done_before
-        elapsed = now - start
+        measured = self.done - done_before - self._search.calls
+        elapsed = now - start - self._search.seconds(now)
         if measured < _FEWEST_CALLS or elapsed < _SHORTEST_SECONDS:
             return None
-        return (self.expected - self.done) * elapsed / measured
+        return (self.expected - self.done) * elapsed / measured + self._search.seconds_left(now)
+
+    def time_left_text(self, now: float) -> str:
+        """Return the time left in words, or "" where it isn't known; a lower bound until all was measured."""
+        left = self.seconds_left(now)
+        if left is None:
+            return ""
+        text = rough_duration_text(left)
+        # Screening, analyses and tests come after what was measured before the first of them.
+        return f"{text} left" if self.has_seen_a_batch else f"at least {text.removeprefix('about ')} left"
 
 
 _PHASES = {
     "baseline": "scoring the baseline",
     "lane": "running a method",
     "rollouts": "rolling out",
-    "proposals": "looking for rules and demonstrations",
-    "screening": "ranking them on training examples",
+    "proposals": "finding rules",
+    "screening": "screening demonstrations",
     "gradients": "analysing failures",
     "validation": "testing rules",
     "merging": "merging rules",
@@ -131,11 +150,23 @@ _PHASES = {
 }
 
 
-def phase_text(event: PhaseStarted | ValidationStarted) -> str:
+def phase_text(event: PhaseStarted | ValidationStarted | LayerTestStarted) -> str:
     """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
     if isinstance(event, PhaseStarted) and event.phase == "lane":
         return event.detail
-    doing = _PHASES[event.phase] if isinstance(event, PhaseStarted) else "testing a rule"
+    match event:
+        case PhaseStarted():
+            doing = _PHASES[event.phase]
+        case LayerTestStarted():
+            doing = f"testing {_tested(event)}"
+        case _:
+            doing = "testing a rule"
     place = [f"epoch {event.epoch}"] if event.epoch else []
     place += [f"batch {event.batch}"] if event.batch else []
     return f"{', '.join(place)}: {doing}" if place else doing
+
+
+def _tested(event: LayerTestStarted) -> str:
+    if event.layer == "demonstrations":
+        return count_text(len(event.demonstrations), "demonstration")
+    return count_text(len(event.rules), "rule")

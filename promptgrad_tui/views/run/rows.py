@@ -114,7 +114,8 @@ class TestRow:
     """A rule's paired test: queued, running, or judged; `seen` maps examples to differences so far.
 
     In the test of a set `rule` stands for all of it: its text is the set's title, `layer` is what the set is
-    of, and `members` or `demonstrations` are what is in it.
+    of, and `members` or `demonstrations` are what is in it. `is_trial` marks that of an edit that a person
+    wanted tested before deciding on it.
     """
 
     __test__ = False
@@ -135,6 +136,7 @@ class TestRow:
     source: str = ""
     members: tuple[Rule, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
+    is_trial: bool = False
 
     @property
     def is_set(self) -> bool:

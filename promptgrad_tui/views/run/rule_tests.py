@@ -6,7 +6,9 @@ from typing import TypeAlias
 
 from engine.journal.events import ConsensusReached, RulesChanged, ValidationFinished, ValidationStarted
 from engine.journal.learning_events import LayerTested, LayerTestStarted
+from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.state import LearnedState
 from promptgrad_tui.views.run.rollouts import Rollouts
 from promptgrad_tui.views.run.rows import RolloutRow, TestRow
 
@@ -21,16 +23,20 @@ class RuleSets:
 
     def __init__(self) -> None:
         self.by_digest: dict[str, tuple[Rule, ...]] = {RuleSet().digest: ()}
-        self.current = RuleSet()
+        self.current, self.shown = RuleSet(), DemonstrationSet()
         self.changes = 0
         self.known: dict[str, Rule] = {}
 
     def take(self, event: RulesChanged) -> None:
         """Take in a change of the rules."""
-        self.current = RuleSet(event.rules)
+        self.current, self.shown = RuleSet(event.rules), DemonstrationSet(event.demonstrations)
         self.by_digest[event.digest] = event.rules
         self.known |= {rule.id: rule for rule in event.rules}
         self.changes += 1
+
+    def digest(self, rules: RuleSet) -> str:
+        """Return what rollouts call a program with these rules, beside the demonstrations that it shows."""
+        return LearnedState(rules, self.shown).digest
 
     def by_id(self) -> dict[str, Rule]:
         """Return every rule that the program has had, by its id."""
@@ -53,13 +59,14 @@ class RuleTests:
                 key, TestRow(event.epoch, event.batch, proposal.action, _rule(proposal, event))
             )
 
-    def start(self, seq: int, event: ValidationStarted) -> None:
-        """Begin a test."""
+    def start(self, seq: int, event: ValidationStarted, *, is_trial: bool = False) -> None:
+        """Begin a test; one that `is_trial` is of an edit that a person hasn't decided on."""
         row = self._row(event)
+        row.is_trial = is_trial
         row.rule, row.state, row.n, row.started_seq, row.seen = event.rule, "running", event.n, seq, {}
         before = self._before(event)
-        row.before, row.after = before.digest, _after(event, before).digest
-        self._sets.by_digest.setdefault(before.digest, before.rules)
+        row.before, row.after = self._sets.digest(before), self._sets.digest(_after(event, before))
+        self._sets.by_digest.setdefault(row.before, before.rules)
         self._sets.known[event.rule.id] = event.rule
         self._running = row
 
@@ -96,7 +103,7 @@ class RuleTests:
         self._running = None
 
     def close_queue(self) -> None:
-        """Mark what was proposed and will not be tested any more."""
+        """Mark the proposals that will no longer be tested."""
         for row in reversed(self.rows.values()):
             if row.state != "queued":
                 break

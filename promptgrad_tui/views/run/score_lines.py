@@ -8,9 +8,12 @@ from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
-from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text
+from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
+from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
+from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, line, score_bar
 
@@ -28,8 +31,11 @@ def score_lines(story: RunStory, columns: int) -> list[Line]:
     if rows:
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
+        lines += metric_lines("validation", summary.validation_metrics, columns)
+        lines += metric_lines("test", summary.metrics, columns)
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
+    lines += doubted_screen_lines(story.doubted, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
 
@@ -119,12 +125,14 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
         lines.append(
             (
                 *_cell(f"  {slice_name}", name + 2, "dim"),
-                *_cell(f"{scores.baseline.score:.3f} \u2192 {after.score:.3f}", 16),
+                *_cell(f"{value_text(scores.baseline.score)} \u2192 {value_text(after.score)}", 16),
                 *_cell(gain_text(scores.gain.score, scores.gain.low, scores.gain.high), _GAIN, tone),
                 *_cell(f"{scores.failures} of {scores.gain.n} wrong", _WRONG),
                 *drawn,
             )
         )
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += [line(row, "dim") for row in wrap(text, columns, "      ", f"    {metric}: ")]
     if hidden := hidden_text(slices):
         lines.append(line(f"  {hidden}", "dim"))
     return lines
@@ -135,7 +143,7 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
     for epoch in reversed(list(epochs)):
         if epoch.slices:
             lines += heading(f"Slices after {epoch_name(epoch).lower()}")
-        for name, scores in epoch.slices.items():
+        for name, scores in shown_slices(epoch.slices).items():
             score = scores.score
             bar = min(columns - 2 - _NAME - _SCORE - 2 - _NOTE, _WIDEST_BAR)
             drawn = score_bar(score.score, score.low, score.high, bar) if bar >= _NARROWEST_BAR else ()
@@ -148,6 +156,8 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
                     (wrong, "dim"),
                 )
             )
+        if hidden := hidden_text(epoch.slices):
+            lines.append(line(f"  {hidden}", "dim"))
     return lines
 
 

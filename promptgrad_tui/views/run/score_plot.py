@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished
+from promptgrad_tui.views.figures import value_text
 
 _CELLS = 40
 
@@ -30,7 +31,7 @@ def _bar(interval: Interval) -> str:
     cells = ["."] * _CELLS
     cells[low : high + 1] = ["-"] * (high + 1 - low)
     cells[low], cells[high], cells[score] = "|", "|", "o"
-    return f"{interval.score:.3f}  {''.join(cells)}"
+    return f"{value_text(interval.score)}  {''.join(cells)}"
 
 
 def _cell(value: float) -> int:

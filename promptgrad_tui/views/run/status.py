@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.ground.interval import Interval
 from engine.journal.events import ReviewApplied, RunSummary
-from promptgrad_tui.views.figures import count_text, duration_text, rough_duration_text, timer_text
+from promptgrad_tui.views.figures import count_text, duration_text, timer_text, value_text
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.story import RunState, RunStory
 from promptgrad_tui.views.sanitize import one_line
@@ -98,7 +98,13 @@ def _progress(status: Status, columns: int) -> Line:
     head = joined([(state,), line(_doing(status))], "   ")
     if not progress.expected or status.is_starting:
         return head
-    tail = joined([line(f"{progress.fraction:>3.0%}", "strong"), line(_time_left(status), "dim")], "  ")
+    tail = joined(
+        [
+            line(f"{progress.fraction:>3.0%}", "strong"),
+            line(progress.time_left_text(status.now) if status.is_running else "", "dim"),
+        ],
+        "  ",
+    )
     room = columns - _width(tail) - 6
     bar = progress_bar(progress.fraction, max(min(room - _width(head), 40), 0))
     if len(plain(bar)) >= _SHORTEST_BAR:
@@ -135,8 +141,8 @@ def _result(summary: RunSummary) -> list[Line]:
             tone: Tone = "good" if after.score > before.score else "warn"
             change: Line = (
                 (f"{split} ", "dim"),
-                (f"{before.score:.3f} \u2192 ", ""),
-                (f"{after.score:.3f}", tone),
+                (f"{value_text(before.score)} \u2192 ", ""),
+                (value_text(after.score), tone),
             )
             found.append(change)
     return found
@@ -147,7 +153,11 @@ def _reviewed(review: ReviewApplied) -> list[Line]:
     scores: list[tuple[str, Interval | None]] = [("validation", review.validation), ("test", review.test)]
     return [
         line(f"review {review.number} applied: {count_text(len(review.rules), 'rule')}", "accent"),
-        *(((f"{name} ", "dim"), (f"{score.score:.3f}", "")) for name, score in scores if score is not None),
+        *(
+            ((f"{name} ", "dim"), (value_text(score.score), ""))
+            for name, score in scores
+            if score is not None
+        ),
     ]
 
 
@@ -171,10 +181,19 @@ def _doing(status: Status) -> str:
     if _is_pausing(status):
         return "after the answers that it has begun"
     if status.run.state(is_running=status.is_running) == "paused":
-        awaited = status.awaited
-        return f"{count_text(awaited, 'rule')} to review: press v" if awaited else status.run.pause_reason
-    phase, waiting = status.run.progress.phase, waiting_text(status)
-    return f"{phase}, {waiting}" if waiting else phase
+        if not status.awaited:
+            return status.run.pause_reason
+        return f"{count_text(status.awaited, status.run.awaited_noun)} to review: press v"
+    parts = [status.run.progress.phase, scorings_text(status), waiting_text(status)]
+    return ", ".join(part for part in parts if part)
+
+
+def scorings_text(status: Status) -> str:
+    """Return how many prompts were scored so far, while the run scores them."""
+    scored = status.run.scored
+    if scored is None or not status.is_running or scored.time <= status.run.last_time:
+        return ""
+    return f"{count_text(scored.count, 'prompt')} scored"
 
 
 def _is_pausing(status: Status) -> bool:
@@ -186,26 +205,13 @@ def _is_pausing(status: Status) -> bool:
 
 def waiting_text(status: Status) -> str:
     """Return for which answer the run has been waiting, where that takes long and nothing else says so."""
-    run, silent = status.run, status.now - status.run.last_time
+    run = status.run
+    scored = run.scored if run.scored is not None and run.scored.time > run.last_time else None
+    silent = status.now - (scored.time if scored else run.last_time)
     if not status.is_running or run.passes or silent < _SILENT_SECONDS:
         return ""
-    return f"answer {run.progress.done + 1} for {timer_text(silent)}"
-
-
-def _time_left(status: Status) -> str:
-    if not status.is_running:
-        return ""
-    progress = status.run.progress
-    left = progress.seconds_left(status.now)
-    if left is None:
-        return ""
-    left_text = rough_duration_text(left)
-    # Analyses and tests take longer than what was measured before the first of them.
-    return (
-        f"{left_text} left"
-        if progress.has_seen_a_batch
-        else f"at least {left_text.removeprefix('about ')} left"
-    )
+    asked = f"prompt {scored.count + 1}" if scored else f"answer {run.progress.done + 1}"
+    return f"{asked} for {timer_text(silent)}"
 
 
 def _cost(status: Status) -> list[Line]:
@@ -218,7 +224,9 @@ def _cost(status: Status) -> list[Line]:
         parts = [_figure(f"{progress.done:,}", f"of about {progress.expected:,} calls")]
     if summary:
         parts = [
-            _figure(f"{summary.calls:,}", "calls") if summary.calls else line("every answer was known", "dim")
+            _figure(f"{summary.calls:,}", "calls, scorings included" if run.has_scored else "calls")
+            if summary.calls
+            else line("every answer was known", "dim")
         ]
     limit = status.options.get("budget", {}).get("max_calls")
     if limit:

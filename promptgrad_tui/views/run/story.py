@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
+    EDIT_TRIAL,
     AnalysisFinished,
     ArtifactSaved,
     BatchScored,
@@ -32,18 +33,20 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    DoubtedLabel,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
     QuestionAnswered,
     ScreeningFinished,
 )
-from engine.journal.live_status import LiveStatus
+from engine.journal.live_status import LiveStatus, Scorings
 from engine.journal.live_text import LivePass
 from engine.journal.method_events import BaseCompared
 from engine.journal.narration import narrate
-from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Rule, RuleSet, render_instructions
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
+from engine.programs.rules import Rule
 from promptgrad_tui.views.run.gradients import Gradients
 from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.run.rollouts import Rollouts
@@ -60,8 +63,8 @@ class RunStory:
     """All that a run's events say; fields are empty for what hasn't happened yet.
 
     `apply` takes events in their order, each once. `has_asked` says that the run waits for a person's
-    decisions, `has_begun_review` that a review after its end is being applied. `passes` and `waits_for`
-    are not events: they are what its process is writing and waiting for at this moment.
+    decisions, `has_begun_review` that a review after its end is being applied. `passes`, `waits_for` and
+    `scored` are not events: they are what its process is writing, waiting for and scoring at this moment.
     """
 
     started: RunStarted | None = None
@@ -80,8 +83,10 @@ class RunStory:
     has_begun_review: bool = False
     pause_reason: str = ""
     awaited: tuple[str, ...] = ()
+    awaited_noun: str = "rule"
     passes: tuple[LivePass, ...] = ()
     waits_for: LiveStatus | None = None
+    scored: Scorings | None = None
     last_seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0
@@ -89,7 +94,10 @@ class RunStory:
     layers: LayersCompared | None = None
     base: BaseCompared | None = None
     lanes: list[LaneFinished] = field(default_factory=list)
+    doubted: tuple[DoubtedLabel, ...] = ()
     review_began: tuple[float, int] = (0.0, 0)
+    is_testing_edit: bool = False
+    has_scored: bool = False
     _demonstrations: dict[str, tuple[Demonstration, ...]] = field(default_factory=dict)
     _shown: tuple[Demonstration, ...] = ()
     _batch: BatchStory | None = None
@@ -114,8 +122,10 @@ class RunStory:
     def apply(self, seq: int, event: Event) -> None:
         """Take in one event with its number in the journal."""
         self.last_seq = seq
+        if isinstance(event, PhaseStarted):
+            self.is_testing_edit = event.detail == EDIT_TRIAL
         is_end = isinstance(event, RunResumed | RunFinished | ReviewApplied)
-        begins_review = self.finished is not None and not is_end
+        begins_review = self.finished is not None and not is_end and not self.is_testing_edit
         if begins_review and not self.has_begun_review:
             self.review_began = (event.time, self.progress.done)
         self.has_begun_review = begins_review
@@ -181,12 +191,14 @@ class RunStory:
             case PhaseStarted(phase="gradients"):
                 self._gradients.begin(event.epoch, event.batch)
             case ValidationStarted():
-                self._tests.start(seq, event)
+                self._tests.start(seq, event, is_trial=self.is_testing_edit)
             case ValidationFinished():
                 self._tests.finish(seq, event)
-                batch = self._batch_of(event)
-                batch.validations.append(event)
-                batch.has_begun = True
+                self.is_testing_edit = False
+                if self.finished is None:  # tests of a review belong to no batch
+                    batch = self._batch_of(event)
+                    batch.validations.append(event)
+                    batch.has_begun = True
             case QuestionAnswered():
                 self.calls += len(event.completions)
 
@@ -198,6 +210,7 @@ class RunStory:
                 self._gradients.take_candidates(event)
             case ScreeningFinished():
                 self._gradients.take_screening(event)
+                self.has_scored = self.has_scored or (event.signal == "likelihood" and event.asked > 0)
             case LayerTestStarted():
                 self._tests.start_set(seq, event)
             case LayerTested():
@@ -226,18 +239,22 @@ class RunStory:
             case RunPaused():
                 self.pause_reason = event.reason
             case ReviewAwaited():
-                self.awaited, self.has_asked = event.rules, True
+                self.awaited, self.has_asked, self.awaited_noun = event.rules, True, event.noun
             case LayersCompared():
                 self.layers = event
             case BaseCompared():
                 self.base = event
             case LaneFinished():
                 self.lanes.append(event)
+            case LabelsDoubted():
+                self.doubted = event.examples
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)
+                self._sets.shown = DemonstrationSet(event.demonstrations)
             case RunFinished():
                 self.finished = event
+                self._sets.shown = DemonstrationSet(event.summary.demonstrations)
                 self._tests.close_queue()
 
     def _batch_of(
@@ -339,14 +356,6 @@ class RunStory:
             start = shared_start(one_line(row.rule.text) for row in self.tests.values())
             self._rule_start = (len(self.tests), start)
         return start
-
-    def prompts(self) -> dict[str, tuple[str, str]]:
-        """Return each predictor's instructions: the frozen base, and with the best state's rules."""
-        base = self.started.base_instructions if self.started else {}
-        rules = RuleSet(self.best_rules)
-        return {
-            name: (text, render_instructions(text, rules.for_predictor(name))) for name, text in base.items()
-        }
 
     @property
     def batch_rows(self) -> list[BatchStory]:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
-from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
+from engine.journal.events import (
+    Event,
+    GateResult,
+    KeptRule,
+    MetricChange,
+    RunSummary,
+    SliceScores,
+    SplitScores,
+)
 from engine.journal.journal import RunRecord
 from engine.journal.narration import objectives_text
 from engine.programs.demonstrations import Demonstration
@@ -23,10 +31,14 @@ from promptgrad_tui.views.figures import (
     score_text,
     slice_gain_text,
     tokens_text,
+    value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
+from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
@@ -46,6 +58,8 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.contest is not None:
         lines += contest_lines(summary.contest, terminal)
     lines += _scores(summary.baseline, summary.optimized, terminal)
+    lines += _metrics("validation", summary.validation_metrics, terminal)
+    lines += _metrics("test", summary.metrics, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
@@ -54,6 +68,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     lines += _layers(summary, terminal)
     if summary.objectives is not None:
         lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
+    lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -134,8 +149,11 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
             else ["-", "-", "-"]
         )
         is_reviewed = record.review is not None and record.status != "running"
-        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores])
-    return table_lines(("RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES"), rows, terminal, right=[4])
+        rows.append([record.id, "reviewed" if is_reviewed else record.status, *scores, one_line(record.name)])
+    titles = ["RUN (UTC)", "STATUS", "VALIDATION", "TEST", "RULES", "NAME"]
+    if not any(record.name for record in records):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    return table_lines(titles, rows, terminal, right=[4])
 
 
 def command_text(command: str, run: str, project: Path) -> str:
@@ -154,7 +172,11 @@ def _change(record: RunRecord, split: str) -> str:
     before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
-    return f"{before.score:.3f}" if after is None else f"{before.score:.3f} -> {after.score:.3f}"
+    return (
+        value_text(before.score)
+        if after is None
+        else f"{value_text(before.score)} -> {value_text(after.score)}"
+    )
 
 
 def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:
@@ -176,10 +198,23 @@ def _score(interval: Interval | None) -> str:
     return score_text(interval) if interval else "-"
 
 
+def _metrics(split: str, metrics: Mapping[str, MetricChange], terminal: Terminal) -> list[str]:
+    if not tell_more(metrics):
+        return []
+    lines = ["", terminal.style(f"Metrics of the {split} split", bold=True)]
+    if len(metrics) > 1:
+        lines += wrap(f"optimized: {one_line(next(iter(metrics)))}", terminal.columns, " " * 13, "  ")
+    for name, text in metric_sentences(parts_of(metrics)):
+        lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
+    return lines
+
+
 def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
     for name, scores in shown_slices(slices).items():
         lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += wrap(text, terminal.columns, " " * 17, f"{' ' * 15}{metric}: ")
     return [*lines, *([f"  {hidden}"] if (hidden := hidden_text(slices)) else [])]
 
 
@@ -245,7 +280,7 @@ def _plot(story: RunStory) -> list[str]:
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
     lines: list[str] = []
-    prompts = story.prompts()
+    prompts = prompts_of(story)
     for name, (base, optimized) in prompts.items():
         of = f" of {name}" if len(prompts) > 1 else ""
         lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]

@@ -26,6 +26,7 @@ from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
 from promptgrad_tui.work.run.budget import Budget
 
 if TYPE_CHECKING:
+    from engine.journal.decisions import Decision
     from engine.release.run_plan import RunPlan
 
 
@@ -161,6 +162,26 @@ def apply_review_job(
         return apply_review(plan, journal)
 
 
+def try_edit_job(
+    journal: Journal,
+    record: RunRecord,
+    rule: str,
+    decision: Decision,
+    *,
+    on_progress: Progress | None = None,
+) -> None:
+    """Test a person's edit of a finished run's rule, in this process; the result goes into the journal.
+
+    Raises:
+        PromptGradError: there is no such rule, or something in the project can't be used.
+    """
+    with ExitStack() as stack:
+        plan = _prepare(journal, record, None, on_progress, stack)
+        from engine.release.run import try_edit
+
+        try_edit(plan, journal, rule, decision)
+
+
 def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
     """Obey a stop that arrived while models were loading, before starting anything else."""
     if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
@@ -209,12 +230,13 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     yield from _flat("", project.model_dump(mode="json", exclude={"name"}, exclude_unset=True))
     references = (
         project.program.python,
-        project.metric.python,
+        *(metric.python for metric in project.scoring),
         project.example_formatter,
         project.rule_acceptor,
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
-    data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
+    rubric = project.rubric.rubric if project.rubric else None
+    data = (project.data.train, project.data.validation, project.data.test, rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()

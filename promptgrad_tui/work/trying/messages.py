@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from engine.journal.events import Tokens
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 
 Side: TypeAlias = Literal["base", "optimized"]
@@ -28,7 +29,7 @@ class _Message(_Part):
 
 
 class TrySource(_Part):
-    """What is tried: an artifact, or a project with rules that the screen brings; without them its base.
+    """What is tried: an artifact, or a project with what the screen brings; without that its base.
 
     `title` is where the rules come from, for a person. `overrides`, `config` (the fields of
     `PromptGradConfig`) and `program` (its digest) are those of the run that the rules come from.
@@ -38,6 +39,7 @@ class TrySource(_Part):
     title: str = ""
     artifact: Path | None = None
     rules: tuple[Rule, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
     overrides: dict[str, str] = {}
     config: dict[str, Any] = {}
     program: str = ""
@@ -96,6 +98,7 @@ class Described(_Message):
     inputs: tuple[TryField, ...]
     expected: tuple[TryField, ...]
     rules: int
+    demonstrations: int = 0
     is_conditional: bool = False
     notes: tuple[str, ...] = ()
 

@@ -11,8 +11,10 @@ import dspy
 
 from engine.ground.revision import ModelRevision
 from engine.programs.conditional import ConditionalProgram, RuleSelection
+from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
+from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, example_text, trigger_overlap
 from engine.project.settings import Project
 from engine.release.artifacts import load_artifact, program_digest
@@ -23,17 +25,18 @@ from promptgrad_tui.work.release.artifact_project import project_of
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.trying.messages import Side, TriedRule, TrySource
 
-_OTHER_PROGRAM = "the rules were proved on another program"
+_OTHER_PROGRAM = "they were proved on another program"
 
 
 @dataclass(frozen=True)
 class TriedPrograms:
-    """A project's program, and the rules that are tried on it; `selection` picks them for each input."""
+    """A project's program, and what is tried on it; `selection` picks the rules for each input."""
 
     project: Project
     program: dspy.Module
     frozen: FrozenProgram
     rules: RuleSet
+    demonstrations: DemonstrationSet
     selection: RuleSelection | None
     adapter: dspy.Adapter
     artifact: Path | None = None
@@ -60,6 +63,7 @@ class TriedPrograms:
             program=program,
             frozen=FrozenProgram(program, manifest.config.get("base_prompt_source", "module")),
             rules=RuleSet(manifest.rules),
+            demonstrations=DemonstrationSet(manifest.demonstrations),
             selection=RuleSelection(chosen.top_k, chosen.min_overlap) if chosen else None,
             adapter=adapter_of(artifact, manifest),
             artifact=artifact,
@@ -71,19 +75,23 @@ class TriedPrograms:
         program = build_program(project)
         config = asdict(project.optimizer) | source.config
         selection = RuleSelection(config["rule_trigger_top_k"], config["rule_trigger_min_overlap"])
-        is_another = bool(source.rules) and source.program not in ("", program_digest(program))
+        is_another = bool(source.rules or source.demonstrations) and source.program not in (
+            "",
+            program_digest(program),
+        )
         return cls(
             project=project,
             program=program,
             frozen=FrozenProgram(program, config["base_prompt_source"]),
             rules=RuleSet(source.rules),
+            demonstrations=DemonstrationSet(source.demonstrations),
             selection=selection if config["conditional_rules"] else None,
             adapter=dspy.JSONAdapter(),
             notes=(_OTHER_PROGRAM,) if is_another else (),
         )
 
     def modules(self, revision: ModelRevision) -> dict[Side, dspy.Module]:
-        """Return what is run on each side, for the model with `revision`; without rules the base alone.
+        """Return what is run on each side on the model with `revision`; nothing learned, the base alone.
 
         Raises:
             RevisionMismatchError: the artifact was proved on another revision.
@@ -94,9 +102,10 @@ class TriedPrograms:
             made["optimized"] = load_artifact(self.artifact, self.program, revision)
         elif self.rules and self.selection is not None:
             top_k, min_overlap = self.selection.top_k, self.selection.min_overlap
-            made["optimized"] = ConditionalProgram(made["base"], self.rules, top_k, min_overlap)
-        elif self.rules:
-            made["optimized"] = self.frozen.with_rules(self.rules)
+            shown = self.frozen.with_state(LearnedState(RuleSet(), self.demonstrations))
+            made["optimized"] = ConditionalProgram(shown, self.rules, top_k, min_overlap)
+        elif self.rules or len(self.demonstrations):
+            made["optimized"] = self.frozen.with_state(LearnedState(self.rules, self.demonstrations))
         return made
 
     def tried_rules(self, inputs: Mapping[str, Any]) -> Iterator[TriedRule]:

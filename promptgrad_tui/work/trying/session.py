@@ -73,6 +73,7 @@ class TrySession:
             inputs=tuple(training.describe(name, descriptions.get(name, "")) for name in training.inputs),
             expected=self._expected(training),
             rules=len(programs.rules),
+            demonstrations=len(programs.demonstrations),
             is_conditional=programs.selection is not None,
             notes=programs.notes,
         )

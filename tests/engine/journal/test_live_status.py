@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
-from engine.journal.live_status import StatusFile, read_status, status_file
+from engine.journal.live_status import (
+    ScoringCount,
+    StatusFile,
+    read_scorings,
+    read_status,
+    scorings_file,
+    status_file,
+)
 
 
 def test_what_is_waited_for_is_told_and_gone_at_the_end(tmp_path: Path) -> None:
@@ -43,3 +51,22 @@ def test_a_folder_that_cannot_be_written_hurts_nobody(tmp_path: Path) -> None:
     (tmp_path / "live").write_text("in the way")
     with StatusFile(status_file(tmp_path / "journal.sqlite", "r1")) as status:
         status.show("Loading", 0.0)
+
+
+def test_scorings_are_counted_for_who_watches(tmp_path: Path):
+    file = scorings_file(tmp_path / "journal.sqlite", "r1")
+    count = ScoringCount(file)
+    assert read_scorings(file) is None
+    count.add()
+    found = read_scorings(file)
+    assert found is not None
+    assert found.count == 1
+    assert abs(found.time - time.time()) < 60
+    for _ in range(3):
+        time.sleep(0.3)
+        count.add()
+    found = read_scorings(file)
+    assert found is not None
+    assert found.count == 4
+    ScoringCount(file)
+    assert read_scorings(file) is None, "a new process begins at 0"

@@ -46,6 +46,19 @@ def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None):
     return found, told, replay.usage()
 
 
+def test_each_scoring_is_counted_also_one_that_is_known():
+    clerk, seen = Clerk(), []
+    scorer = recorded_scorer(
+        Replay(MemoryCompletions(), "run"), scoring_clerk(clerk), lambda: seen.append(clerk.scored)
+    )
+    assert scorer is not None
+    message = [{"role": "user", "content": "[[ ## ticket ## ]]\nA parcel."}]
+    for _ in range(2):
+        scorer.score(message, ['{"queue": "billing"}', '{"queue": "shipping"}'])
+    assert len(seen) == 2
+    assert seen[0] == seen[1], "the second was known"
+
+
 @pytest.fixture(scope="module")
 def whole():
     return run(MemoryCompletions(), Clerk())

@@ -135,6 +135,10 @@ class RecordedRun:
                 break
         return number
 
+    def examples(self, split: str) -> dict[str, dict[str, str]]:
+        """Return the examples of a split by their keys."""
+        return dict(self._splits[split])
+
     def accepted_rules(self) -> tuple[Rule, ...]:
         """Return the rules that the run has kept so far."""
         return self._rules.rules

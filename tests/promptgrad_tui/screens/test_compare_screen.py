@@ -55,7 +55,7 @@ def test_a_run_is_compared_with_its_baseline(recorded: RecordedRun, size: tuple[
         assert shown is not None
         expected = (*(counts[name] for name in ("fixed", "broken", "failing", "same")), 40)
         assert tuple(map(int, shown.groups())) == expected
-        assert "│ ✓ 1.00  after" in screen or "│ ✗ 0.00  after" in screen
+        assert "│ ✓ 1.000  after" in screen or "│ ✗ 0.000  after" in screen
         if size == LARGE:
             assert "gain, paired" in screen
             assert RULES[0][0] in screen, "the prompt's diff"

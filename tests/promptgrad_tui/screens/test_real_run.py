@@ -114,3 +114,35 @@ def test_a_finished_run_is_reviewed_and_saved_as_another_version(project: Path) 
         await until_true(pilot, lambda screen: "review 1 applied" in screen, "the review")
 
     drive(project, None, script, LARGE)
+
+
+def test_an_edit_is_tested_before_anything_is_applied(project: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "No runs yet")
+        await pilot.press("r", "S")
+        await to_the_end(pilot)
+        await pilot.press("v")
+        await until(pilot, "Review 1/")
+        await pilot.press("e")
+        await until(pilot, "Edit the rule")
+        # The rule of a queue that no ticket has: everything that it fixed is wrong again.
+        await pilot.press("end", *["backspace"] * 40, *"any of it go to nowhere.", "ctrl+s")
+        screen = await until(pilot, "1 edit")
+        assert "untested" in screen
+        await pilot.press("b")
+        await until_true(
+            pilot, lambda screen: "1 edit" in screen and "untested" not in screen, "the edit's test"
+        )
+        await pilot.press("K")
+        screen = await until(pilot, "the edit")
+        assert re.search(r"the edit +doesn't count: [+-]\d\.\d{3} \[", screen), screen
+        assert "Review 1/" in screen
+        assert "not applied yet" in screen
+        await pilot.press("b")
+        assert "testing" not in await until(pilot, "1 edit"), "it was tested already"
+
+    drive(project, None, script, LARGE)
+    with Journal.open(journal_path(project), read_only=True) as journal:
+        (run,) = journal.runs()
+        assert run.review is None
+        assert journal.decisions(run.id) == {}

@@ -390,7 +390,7 @@ def test_an_edited_rule_is_linked_to_the_one_that_replaced_it(recorded: Recorded
         screen = await until(pilot, "\u21b3 #6 r1")
         assert "Review 2/6" in screen
         await pilot.press("e", "home", *"Now ", "ctrl+s", "K")
-        screen = await until(pilot, "untested: A tests it before it counts")
+        screen = await until(pilot, "untested: b tests it now; A tests it before it counts")
         row = next(line for line in screen.splitlines() if "\u270e edit" in line)
         assert "untested" in row
         assert "\u25cf" not in row
@@ -445,11 +445,19 @@ def test_why_a_rule_changed_an_answer_is_shown_with_both_prompts(recorded: Recor
     async def script(pilot: Pilot[int]) -> None:
         await to_review(pilot)
         await pilot.press("enter")
-        screen = await until(pilot, "What rule 1 changed")
-        await until(pilot, "Without the rule: ")
-        assert "Prompt, " in screen
-        await pilot.press("slash", *"With the rule: ", "enter")
-        await until(pilot, "With the rule: ")
+        await until(pilot, "What rule 1 changed")
+        screen = await until(pilot, "Without it")
+        rows = screen.splitlines()
+        heads = next(row for row in rows if "Without it" in row)
+        middle = heads.index("\u2502")
+        assert heads.index("With it") > middle
+        prompts = [row for row in rows if row.count("Prompt, ") == 2]
+        assert prompts, "both prompts, side by side"
+        assert all(row[middle] == "\u2502" for row in prompts)
+        answers = [row for row in rows if row.count("Raw answer") == 2]
+        assert answers
+        judged = rows[rows.index(heads) + 1]
+        assert {judged[:middle].strip()[0], judged[middle + 1 :].strip()[0]} == {"\u2713", "\u2717"}
 
     drive(recorded.folder, recorded.run, script, LARGE)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from engine.journal.events import AnalysisFinished, RunContinued, RunPaused
+from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
+from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.run.panes.gradients import folded
 from promptgrad_tui.views.run.rows import GradientRow
 from promptgrad_tui.views.run.story import RunStory
@@ -38,6 +43,25 @@ def test_the_clock_goes_on_while_nothing_comes_in(recorded: RecordedRun) -> None
         await until_true(pilot, lambda screen: clock(screen) >= before + 3, "the clock")
         # After some seconds it says for which answer it waits, too.
         await until_true(pilot, lambda screen: re.search(r"answer \d+ for \d+:\d\d", screen) is not None)
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_scoring_is_no_wait_for_an_answer(recorded: RecordedRun) -> None:
+    recorded.write(count=60)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        count = ScoringCount(scorings_file(recorded.journal.path, recorded.run))
+        for _ in range(12):
+            time.sleep(0.26)
+            count.add()
+            await pilot.pause(0.1)
+        screen = await until(pilot, "12 prompts scored")
+        assert re.search(r"(answer|prompt) \d+ for", screen) is None, screen
+        # Only a scoring that takes long is something to wait for.
+        await until(pilot, "prompt 13 for 0:0")
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, recorded.run, script, SMALL)
@@ -117,3 +141,15 @@ def test_a_run_on_the_start_page_says_how_far_it_is(recorded: RecordedRun) -> No
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, None, script, SMALL)
+
+
+def test_a_process_that_still_frees_its_model_is_not_starting(recorded: RecordedRun) -> None:
+    recorded.write()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        session = RunSession(recorded.journal, recorded.journal.run(recorded.run), worker)
+        assert session.is_starting
+        session.is_running = True
+        assert not session.is_starting
+        session.is_running = False
+        assert worker.poll() is None
+        assert not session.is_starting, "it has let go of its run"

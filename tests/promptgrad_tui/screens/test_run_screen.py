@@ -121,7 +121,7 @@ def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: Recorded
         await until(pilot, "improved")
         await pilot.press("home", "enter")
         screen = await until(pilot, "Batch 1.1")
-        assert "✗ 0.00" in screen
+        assert "✗ 0.000" in screen
         await pilot.press("enter")
         screen = await until(pilot, "rollout 1 of")
         assert "Expected" in screen
@@ -142,7 +142,7 @@ def test_a_rules_test_opens_to_what_it_fixed_before_and_after(recorded: Recorded
         await pilot.press("3", "home", "enter")
         screen = await until(pilot, "Fixed by it")
         assert "✓ accepted" in screen
-        assert "→ ✓ 1.00" in screen
+        assert "→ ✓ 1.000" in screen
 
     drive(recorded.folder, recorded.run, script, (120, 40))
 
@@ -297,7 +297,7 @@ def test_help_shows_the_keys_that_are_valid_now(recorded: RecordedRun) -> None:
         await until(pilot, "improved")
         await pilot.press("question_mark")
         screen = await until(pilot, "Keys that are valid here")
-        assert "Show the focused pane alone" in screen
+        assert "Show only the focused pane" in screen
         assert "Pause the run" not in screen
         await pilot.press("escape")
         await until_true(pilot, lambda screen: "Keys that are valid here" not in screen)

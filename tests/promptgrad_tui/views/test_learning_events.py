@@ -114,16 +114,21 @@ def test_sets_are_tested_in_the_pane_of_rules() -> None:
     rows = list(RunStory.of(events()).tests.values())
     assert [(row.state, row.rule.text) for row in rows] == [("accepted", title) for title in TITLES]
     cells = validations.paint(rows[1], [5, 12, 5, 6, 15, 5, 40])
-    assert plain(cells[3]) == "+0.10"
+    assert plain(cells[3]) == "+0.100"
 
 
-def test_the_parts_of_a_set_are_reviewed_one_by_one_and_demonstrations_only_after_the_run() -> None:
+def test_the_parts_of_a_set_are_reviewed_one_by_one_and_during_a_run_only_accepted_examples() -> None:
     story = RunStory.of(events())
     after = reviewed_items(story, during=False)
     assert [item.id for item, _ in after] == [part.id for part in (*PAIR, *SHOWN)]
     assert [item.gain for item, _ in after] == [0.1] * 5
     assert after[-1][0].rule.text == "Parcel 2 is late. \u2192 delivery"
+    assert reviewed_items(story, during=True) == after
+    (*others, _) = events()
+    others[4] = layer_test("demonstrations", "needs_review", demonstrations=SHOWN)
+    story = RunStory.of(others)
     assert [item.id for item, _ in reviewed_items(story, during=True)] == [rule.id for rule in PAIR]
+    assert len(reviewed_items(story, during=False)) == len(after)
 
 
 def test_what_each_layer_brings_stands_with_the_scores() -> None:

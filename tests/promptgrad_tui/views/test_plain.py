@@ -25,6 +25,7 @@ from engine.journal.events import (
     RunSummary,
     ValidationFinished,
 )
+from engine.journal.learning_events import LayerTestStarted, QuestionAnswered
 from engine.programs.rules import Evidence, ParsedRule, Rule
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.plain import PlainDisplay
@@ -151,6 +152,75 @@ def test_what_a_resumed_run_did_before_says_nothing_of_its_rate():
     for number in range(10):
         progress.apply(rollout(number))
     assert progress.seconds_left(now=1010.0) == pytest.approx(40)
+
+
+def searching(progress, *, begins, ends, epoch=1):
+    progress.apply(PhaseStarted(id=f"s{begins}", phase="proposals", epoch=epoch, batch=1, time=begins))
+    test = {"layer": "rules", "action": "add", "source": "topics", "title": "", "before": "", "after": ""}
+    place = {"epoch": epoch, "batch": 1}
+    progress.apply(
+        LayerTestStarted(
+            id=f"t{ends}", n=10, rules=(Rule(text="a"), Rule(text="b")), time=ends, **place, **test
+        )
+    )
+
+
+def test_the_time_for_screening_is_no_time_of_calls():
+    progress = Progress()
+    config = {"epochs": 3, "batches_per_epoch": 2}
+    progress.apply(started(time=0.0, config=config))
+    progress.apply(ProgressEstimated(id="p", done=0, expected=100, time=0.0))
+    for number in range(20):
+        progress.apply(rollout(number))
+    progress.apply(PhaseStarted(id="s", phase="proposals", epoch=1, batch=1, time=20.0))
+    assert progress.seconds_left(now=320.0) == pytest.approx(80), "a second a call, however long it screens"
+    assert progress.time_left_text(320.0) == "at least 1 min left"
+    searching(progress, begins=20.0, ends=320.0)
+    assert progress.phase == "epoch 1, batch 1: testing 2 rules"
+    progress.apply(PhaseStarted(id="r", phase="rollouts", epoch=1, batch=2, time=330.0))
+    # 10 s more without a call make it slower; the searches of two more epochs are known by the first.
+    assert progress.seconds_left(now=330.0) == pytest.approx(80 * 30 / 20 + 2 * 300)
+    assert progress.time_left_text(330.0) == "about 12 min left"
+
+
+def test_questions_of_a_search_are_no_measure_of_the_rate():
+    progress = Progress()
+    progress.apply(started(time=0.0))
+    progress.apply(ProgressEstimated(id="p", done=0, expected=100, time=0.0))
+    for number in range(20):
+        progress.apply(rollout(number))
+    progress.apply(PhaseStarted(id="s", phase="proposals", epoch=1, batch=1, time=20.0))
+    for number in range(10):
+        progress.apply(
+            QuestionAnswered(
+                id=f"q{number}",
+                epoch=1,
+                batch=1,
+                source="topics",
+                about="",
+                number=0,
+                temperature=0.0,
+                answer="",
+                completions=("k",),
+                time=20.0 + number,
+            )
+        )
+    assert progress.done == 30
+    assert progress.seconds_left(now=30.0) == pytest.approx(70)
+
+
+def test_longer_prompts_are_measured_from_the_beginning():
+    progress = Progress()
+    progress.apply(started(time=0.0))
+    progress.apply(ProgressEstimated(id="p", done=0, expected=100, time=0.0))
+    for number in range(20):
+        progress.apply(rollout(number))
+    place = {"epoch": 1, "batch": 1}
+    progress.apply(RulesChanged(id="c", reason="demonstrated", digest="d", rules=(), time=20.0, **place))
+    assert progress.seconds_left(now=30.0) is None
+    for number in range(10):
+        progress.apply(rollout(number))
+    assert progress.seconds_left(now=60.0) == pytest.approx(70 * 4)
 
 
 class Clock:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 from models.demo.project import write_demo_project
 from promptgrad_tui.screens.trying.process import Gone
@@ -53,6 +54,21 @@ class Aloud(dspy.Module):
 def demo(tmp_path: Path) -> Path:
     write_demo_project(tmp_path / "desk", 0)
     return tmp_path / "desk"
+
+
+def test_examples_are_shown_on_the_side_of_what_was_learned(demo: Path) -> None:
+    shown = tuple(
+        Demonstration(
+            inputs={"ticket": f"A {thing} is here."}, outputs={"queue": "events"}, predictor="predict"
+        )
+        for thing in ("wedding list", "party tent")
+    )
+    with talk(TrySource(project=demo, demonstrations=shown)) as worker:
+        described = next(reply for reply in worker.heard if isinstance(reply, Described))
+        assert (described.rules, described.demonstrations) == (0, 2)
+        answers = worker.predict(1, ticket=TICKET)
+        longer = answers["optimized"].tokens.prompt - answers["base"].tokens.prompt
+        assert longer > 2 * len(["A", "wedding", "list", "is", "here."]), "both examples are in the prompt"
 
 
 def test_both_answers_are_streamed_and_only_the_one_with_rules_follows_them(demo: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, plain
 
 if TYPE_CHECKING:
@@ -147,6 +148,6 @@ def _stale_mark(stale: Sequence[str]) -> Line:
 def _scores(before: Interval | None, after: Interval | None) -> tuple[Line, Line]:
     gained = before is not None and after is not None and after.score > before.score
     return (
-        line(f"{before.score:.3f}" if before else "-", "dim"),
-        line(f"{after.score:.3f}" if after else "-", "good" if gained else "warn"),
+        line(value_text(before.score) if before else "-", "dim"),
+        line(value_text(after.score) if after else "-", "good" if gained else "warn"),
     )

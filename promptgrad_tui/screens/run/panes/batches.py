@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.figures import gain_text, value_text
 from promptgrad_tui.views.run.rows import BatchStory
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, error_bars, line
 
@@ -13,7 +14,7 @@ COLUMNS = (
     Column("Score", width=5, right=True),
     Column("Failed", width=6, right=True),
     Column("Rules", width=5, right=True),
-    Column("Gain", width=5, right=True, from_width=48),
+    Column("Gain", width=6, right=True, from_width=48),
     Column("Error types", share=1),
 )
 EMPTY = "The first batch comes after the baseline."
@@ -28,10 +29,10 @@ def paint(row: BatchStory, widths: Sequence[int]) -> Sequence[Line]:
     failed, kept, tested = len(scored.failures), len(row.kept), len(row.validations)
     return (
         name,
-        line(f"{scored.score:.2f}", _tone(scored.score)),
+        line(value_text(scored.score), _tone(scored.score)),
         line(f"{failed}/{len(scored.examples)}", "" if failed else "good"),
         line(f"{kept}/{tested}" if tested else "-", "good" if kept else "dim"),
-        line(f"{row.gain:+.2f}", "good") if kept else line("-", "dim"),
+        line(gain_text(row.gain), "good") if kept else line("-", "dim"),
         error_bars(scored.error_types, widths[-1]) if failed else line("no failures", "good"),
     )
 

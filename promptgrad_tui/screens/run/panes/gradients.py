@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.programs.rules import ParsedRule
 from promptgrad_tui.screens.widgets.table import Column
-from promptgrad_tui.views.figures import count_text
+from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow
 from promptgrad_tui.views.run.shared_start import telling_part
@@ -44,7 +44,7 @@ def _candidate(row: GradientRow) -> Line:
     title = one_line(candidate.title if candidate else screened.title if screened else "")
     if screened is None:
         return (("+ ", "dim"), (title, ""))
-    ranked = f"  {screened.gain:+.3f} \u00b1{screened.error:.3f}"
+    ranked = f"  {gain_text(screened.gain)} \u00b1{value_text(screened.error)}"
     if screened.is_tested:
         return (("+ ", "good"), (title, ""), (ranked, "dim"), ("  to be tested", "good"))
     return (("\u2717 ", "bad"), (title, "dim"), (ranked, "dim"), (f"  ({one_line(screened.reason)})", "warn"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.shared_start import telling_part
 from promptgrad_tui.views.run.verdicts import VERDICTS
@@ -53,7 +54,7 @@ def _gain(row: TestRow) -> Line:
     if known is None:
         return BLANK
     delta, low, high = known
-    return line(f"{delta:+.2f}", "good" if low > 0 else "bad" if high < 0 else "warn")
+    return line(gain_text(delta), "good" if low > 0 else "bad" if high < 0 else "warn")
 
 
 def _bar(row: TestRow, columns: int) -> Line:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from promptgrad_tui.commands.shared.command import Command
-from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.runs.delete import delete_command
+from promptgrad_tui.commands.runs.name import name_command
+from promptgrad_tui.commands.shared.command import Group
 from promptgrad_tui.commands.shared.journal import reading
 from promptgrad_tui.commands.shared.options import json_list_option
 from promptgrad_tui.commands.shared.printing import print_result
@@ -16,19 +17,29 @@ if TYPE_CHECKING:
     from engine.journal.journal import RunRecord
 
 
-@click.command(
+@click.group(
     "runs",
-    short_help="List the project's runs.",
-    cls=Command,
-    examples=["promptgrad -C promptgrad-demo runs", "promptgrad runs --json | jq '.[-1].status'"],
+    short_help="List the project's runs; name, delete.",
+    cls=Group,
+    invoke_without_command=True,
+    examples=[
+        "promptgrad -C promptgrad-demo runs",
+        "promptgrad runs --json | jq '.[-1].status'",
+        "promptgrad runs name last 'with demonstrations'",
+    ],
 )
 @json_list_option
-@click.pass_obj
-def runs_command(context: CommandContext, as_json: bool) -> None:
-    """List the project's runs, oldest first."""
+@click.pass_context
+def runs_command(ctx: click.Context, as_json: bool) -> None:
+    """List the project's runs, oldest first.
+
+    A run can be given a name, which every command takes in place of its id, and a note.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
     from promptgrad_tui.views.run.summary import runs_lines
 
-    with reading(context) as journal:
+    with reading(ctx.obj) as journal:
         runs = journal.runs()
     print_result(
         lambda: [_run_json(record) for record in runs],
@@ -44,6 +55,8 @@ def _run_json(record: RunRecord) -> dict[str, Any]:
     artifact = review.artifact if review else summary.artifact if summary else None
     return {
         "run": record.id,
+        "name": record.name,
+        "note": record.note,
         "status": record.status,
         "created": record.created,
         "last_event": record.last_event,
@@ -53,3 +66,7 @@ def _run_json(record: RunRecord) -> dict[str, Any]:
         "reviewed": review is not None,
         "artifact": artifact,
     }
+
+
+for _command in (name_command, delete_command):
+    runs_command.add_command(_command)

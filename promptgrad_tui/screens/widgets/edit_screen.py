@@ -13,15 +13,16 @@ from promptgrad_tui.screens.widgets.dialogs import BoxScreen
 
 
 class EditScreen(BoxScreen[str]):
-    """Asks for a text of several lines; escape gives nothing."""
+    """Asks for a text of several lines; escape gives nothing, or None if it `keeps_empty` texts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss('')", "Cancel"),
+        Binding("escape", "cancel", "Cancel"),
         Binding("ctrl+s,ctrl+j", "save", "Save"),
     ]
 
-    def __init__(self, title: str, text: str, explanation: str = "") -> None:
+    def __init__(self, title: str, text: str, explanation: str = "", *, keeps_empty: bool = False) -> None:
         super().__init__()
+        self._keeps_empty = keeps_empty
         self._title = title
         self._text = text
         self._explanation = explanation
@@ -39,6 +40,9 @@ class EditScreen(BoxScreen[str]):
         area = self.query_one(TextArea)
         area.focus()
         area.move_cursor((0, len(area.document.get_line(0))))
+
+    def action_cancel(self) -> None:
+        self.dismiss(None if self._keeps_empty else "")
 
     def action_save(self) -> None:
         self.dismiss(self.query_one(TextArea).text.strip())

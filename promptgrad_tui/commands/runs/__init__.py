@@ -1,0 +1,1 @@
+"""`promptgrad runs` and its subcommands."""
