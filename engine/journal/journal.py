@@ -317,8 +317,7 @@ class Journal:
     def tokens_paid(self, run: str) -> Tokens:
         """Return the tokens of the completions that a run has paid for."""
         sums = "SELECT total(prompt), total(completion), total(reused) FROM completions WHERE run = ?"
-        prompt, completion, reused = map(int, self._read(sums, (run,))[0])
-        return Tokens(prompt=prompt, completion=completion, reused=reused)
+        return Tokens.model_validate(dict(zip(Tokens.model_fields, self._read(sums, (run,))[0], strict=True)))
 
     def send_command(self, run: str, name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Ask a run's worker for something."""
