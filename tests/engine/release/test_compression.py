@@ -116,7 +116,7 @@ def test_a_text_is_scored_once() -> None:
     surprisal = surprisal_of(replay, InProcess(ScriptedEngine(Desk().answer)))
     assert isinstance(surprisal, Surprisal)
     InProcess.scored = 0
-    first, second = (surprisal.of(["Please", " note", " drone"]) for _ in range(2))
+    first, second = (surprisal.of(["Kindly", " remember", " drone"]) for _ in range(2))
     assert first == second
     assert first[1] == pytest.approx(0.1)
     assert first[2] == pytest.approx(6.0)
