@@ -13,7 +13,7 @@ from models.gguf.openmp import wait_briefly
 if TYPE_CHECKING:
     from engine.ground.model import LocalModel, Messages, Progress
     from engine.ground.revision import ModelRevision
-    from models.opening import check_models_fit, open_model, read_revision
+    from models.opening import check_models_fit, open_in_process, open_model, read_revision
     from models.settings import ModelSettings
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ModelSettings",
     "Progress",
     "check_models_fit",
+    "open_in_process",
     "open_model",
     "read_revision",
 ]
@@ -36,6 +37,7 @@ _HOMES = {
     "ModelSettings": "models.settings",
     "Progress": "engine.ground.model",
     "check_models_fit": "models.opening",
+    "open_in_process": "models.opening",
     "open_model": "models.opening",
     "read_revision": "models.opening",
 }

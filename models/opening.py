@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from engine.ground.model import LocalModel, Progress
 from engine.ground.revision import ModelRevision
@@ -44,6 +45,47 @@ def open_model(
     from models.openai.model import open_openai
 
     return open_openai(target, settings)
+
+
+def open_in_process(
+    served: LocalModel,
+    *,
+    settings: ModelSettings | None = None,
+    log_file: Path | None = None,
+    on_progress: Progress | None = None,
+) -> LocalModel:
+    """Open the file of a model that Ollama serves in this process, with the same prompt around messages.
+
+    Raises:
+        ModelUriError: it isn't a model of Ollama.
+        ModelError: the file isn't on this machine, can't be opened, or makes other prompts.
+    """
+    from models.ollama.model import OllamaModel
+    from models.ollama.same_prompts import refuse_other_prompts
+
+    if not isinstance(served, OllamaModel):
+        raise ModelUriError(
+            f"{served.uri} can't search in process: only Ollama tells which file it reads.",
+            hint='Take search = "in_process" out of [model].',
+        )
+    path = served.blob
+    if path is None:
+        raise ModelError(
+            f"{served.uri} can't search in process: its file isn't on this machine.",
+            hint='Take search = "in_process" out of [model], or run where Ollama runs.',
+        )
+    model = open_model(
+        f"gguf:{path}",
+        settings=(settings or ModelSettings()).model_copy(update={"context_length": served.context_length}),
+        log_file=log_file,
+        on_progress=on_progress,
+    )
+    try:
+        refuse_other_prompts(served, cast(Any, model))
+    except BaseException:
+        model.close()
+        raise
+    return model
 
 
 def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: Path | None = None) -> None:

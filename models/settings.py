@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -32,7 +32,9 @@ class ModelSettings(BaseModel):
     min_p: float = Field(0.0, ge=0, lt=1, description="Drops tokens below this share of the likeliest one.")
     repeat_penalty: float = Field(1.0, gt=0, le=4, description="Weakens the last 64 tokens; 1 is off.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the sampling where a request brings none.")
-    think: bool = Field(False, description="Lets a thinking model think before it answers.")
+    think: bool | Literal["minimal", "low", "medium", "high", "max"] = Field(
+        False, description="Lets a thinking model think before it answers; a level, where it has levels."
+    )
     chat_template: str | None = Field(
         None, description="A jinja file in place of the GGUF's own template; a path, relative to the project."
     )

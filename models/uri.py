@@ -1,14 +1,15 @@
-"""Model URIs: `demo`, `gguf:PATH`, `ollama:NAME`, `openai:URL[,URL...]#NAME`."""
+"""Model URIs: `demo`, `gguf:PATH`, `hf:OWNER/REPO[:QUANT]`, `ollama:NAME`, `openai:URL[,URL...]#NAME`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from models.errors import ModelUriError
+from models.hub_names import HubName, cached_file
 
-FORMS = "Use demo, gguf:PATH.gguf, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+FORMS = "Use demo, gguf:PATH.gguf, hf:OWNER/REPO, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,19 @@ class OpenAIUri:
     endpoints: tuple[str, ...]
     name: str
 
+    @property
+    def text(self) -> str:
+        """The URI itself."""
+        return f"openai:{','.join(self.endpoints)}#{self.name}"
+
 
 ModelUri = DemoUri | GGUFUri | OllamaUri | OpenAIUri
 
 
 def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:
     """Return what a model URI names; a relative path is resolved in the project's folder.
+
+    A model of the hub is its file on this machine: nothing is ever downloaded for it.
 
     Raises:
         ModelUriError: the URI can't be read; the hint shows the valid forms.
@@ -56,7 +64,18 @@ def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:
         return OllamaUri(target if ":" in target.rpartition("/")[2] else f"{target}:latest")
     if scheme == "openai" and target:
         return _openai(uri, target)
+    if scheme == "hf" and target:
+        return _downloaded(HubName.of(target))
     raise ModelUriError(f"{uri!r} isn't a model URI.", hint=_hint(uri, scheme))
+
+
+def _downloaded(name: HubName) -> GGUFUri:
+    path = cached_file(name)
+    if path is None:
+        raise ModelUriError(
+            f"{name} isn't on this machine.", hint=f"Download it first: promptgrad models pull {name}"
+        )
+    return GGUFUri(path)
 
 
 def _openai(uri: str, target: str) -> OpenAIUri:
@@ -78,9 +97,7 @@ def _openai(uri: str, target: str) -> OpenAIUri:
 
 def _hint(uri: str, scheme: str) -> str:
     if scheme == "file":
-        return f"Write gguf:{urlsplit(uri).path or 'PATH'}"
-    if scheme == "hf":
-        return f"Download it first: promptgrad models pull {uri}"
+        return f"Write gguf:{unquote(urlsplit(uri).path) or 'PATH'}"
     if uri.endswith(".gguf"):
         return f"Write gguf:{uri}"
     return f"{FORMS} `promptgrad models` lists the models on this machine."

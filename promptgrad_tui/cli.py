@@ -15,22 +15,29 @@ from promptgrad_tui.commands.check import check_command
 from promptgrad_tui.commands.ci import ci_command
 from promptgrad_tui.commands.compare import compare_command
 from promptgrad_tui.commands.compile import compile_command
+from promptgrad_tui.commands.compress import compress_command
+from promptgrad_tui.commands.contest import contest_command
+from promptgrad_tui.commands.data.group import data_command
 from promptgrad_tui.commands.demo import demo_command
 from promptgrad_tui.commands.doctor import doctor_command
 from promptgrad_tui.commands.events import events_command
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
+from promptgrad_tui.commands.help import help_command
 from promptgrad_tui.commands.history import history_command
 from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command
+from promptgrad_tui.commands.labels.group import labels_command
 from promptgrad_tui.commands.matrix import matrix_command
 from promptgrad_tui.commands.models.group import models_command
+from promptgrad_tui.commands.pareto import pareto_command
 from promptgrad_tui.commands.predict import predict_command
 from promptgrad_tui.commands.promote import promote_command
 from promptgrad_tui.commands.recheck import recheck_command
 from promptgrad_tui.commands.report import report_command
 from promptgrad_tui.commands.resume import resume_command
 from promptgrad_tui.commands.rollback import rollback_command
+from promptgrad_tui.commands.route import route_command
 from promptgrad_tui.commands.run import run_command
 from promptgrad_tui.commands.runs.group import runs_command
 from promptgrad_tui.commands.shared.context import CommandContext
@@ -121,9 +128,11 @@ for _command in (
     check_command,
     run_command,
     resume_command,
+    contest_command,
     runs_command,
     show_command,
     compare_command,
+    pareto_command,
     report_command,
     events_command,
     predict_command,
@@ -131,6 +140,8 @@ for _command in (
     export_command,
     gate_command,
     compile_command,
+    compress_command,
+    route_command,
     matrix_command,
     transfer_command,
     promote_command,
@@ -138,8 +149,11 @@ for _command in (
     history_command,
     recheck_command,
     judge_command,
+    labels_command,
+    data_command,
     models_command,
     doctor_command,
+    help_command,
 ):
     promptgrad.add_command(_command)
 

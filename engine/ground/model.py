@@ -78,13 +78,52 @@ class LocalModel(Model, Protocol):
         """Close the model."""
 
 
+class Embedder(Protocol):
+    """A model that turns texts into vectors, so that texts can be compared by what they mean."""
+
+    @property
+    def uri(self) -> str:
+        """The URI that opens this model again."""
+
+    @property
+    def revision(self) -> ModelRevision:
+        """The exact model at the time it was opened."""
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector for each text; none is ever cut."""
+
+    def verify_revision(self) -> None:
+        """Read the model's identity again.
+
+        Raises:
+            RevisionMovedError: the same name now means other weights.
+        """
+
+    def close(self) -> None:
+        """Free memory and connections; calling it twice is fine."""
+
+    def __enter__(self) -> Self:
+        """Return the model itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+
+
 @dataclass(frozen=True)
 class RunModels:
-    """The model that does the task, the one that writes gradients, and the one that judges: often one."""
+    """The model that does the task, the one that writes gradients, and the one that judges: often one.
+
+    `embedder` compares meanings, for a metric that asks for it.
+    `search` is the task's model by another way, faster and not proof: candidates are tried and ranked on it.
+    """
 
     task: Model
     reflection: Model
     judge: Model | None = None
+    embedder: Embedder | None = None
+    search: Model | None = None
 
     @property
     def judging(self) -> Model:
@@ -92,7 +131,17 @@ class RunModels:
         return self.judge or self.task
 
     @property
+    def searching(self) -> Model:
+        """The model on which candidates are tried: the task's, unless another one does that."""
+        return self.search or self.task
+
+    @property
+    def doing(self) -> list[Model]:
+        """The models that do the task, to prove or to search."""
+        return [self.task] if self.search is None else [self.task, self.search]
+
+    @property
     def all(self) -> list[Model]:
         """Every model, each once."""
-        models = (self.task, self.reflection, self.judging)
+        models = (self.task, self.reflection, self.judging, self.searching)
         return list({id(model): model for model in models}.values())

@@ -41,6 +41,11 @@ class ModelRevision:
     """`sha256:` + 64 hex of the weights alone, where they are known."""
     engine: str = field(default="", compare=False)
     """What ran it, with its version; for the record only."""
+    numerics: str = field(default="", compare=False)
+    """What the last bits of its answers depend on: the build of llama.cpp and what of the processor chooses
+    its kernels. Empty where nobody tells, as behind a server; it begins with `varying` where answers may
+    also depend on what else is asked at the time.
+    """
 
     @classmethod
     def unverified(cls, kind: ModelKind, name: str, description: str) -> ModelRevision:
@@ -56,6 +61,16 @@ class ModelRevision:
     def short(self) -> str:
         """The first 12 hex digits of the digest, for folder names and screens."""
         return short_digest(self.digest)
+
+    @property
+    def repeats_answers(self) -> bool:
+        """Whether the same request is known to get the same answer each time on this machine."""
+        return bool(self.numerics) and not self.numerics.startswith("varying")
+
+    @property
+    def answers_as(self) -> list[str | None]:
+        """Everything of the model that an answer depends on; an answer of an equal one may be reused."""
+        return [self.digest, self.template_digest, *([self.numerics] if self.numerics else [])]
 
     def same_weights(self, other: ModelRevision) -> bool:
         """Whether both revisions run the same weights, perhaps through another template or engine."""

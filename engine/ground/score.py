@@ -11,10 +11,25 @@ from pydantic import BaseModel, ConfigDict, Field
 Example: TypeAlias = Mapping[str, Any]
 
 
+class MetricScore(BaseModel):
+    """One metric's part of a score: its value (0..1), and whether it counts the answer as right.
+
+    For a metric that is summarized by class, `expected` and `answered` are the classes of both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
+    is_success: bool
+    expected: str = ""
+    answered: str = ""
+
+
 class Score(BaseModel):
     """One prediction's score: a value in 0..1, whether it counts as right, and what was wrong with it.
 
-    `error_type` names the kind of failure in a few words: batches are stratified by it.
+    `error_type` names the kind of failure in a few words: batches are stratified by it. `metrics` are the
+    parts of a score that is made of several metrics, by their names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +39,7 @@ class Score(BaseModel):
     feedback: str = ""
     error_type: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, MetricScore] = Field(default_factory=dict)
 
     def __init__(
         self,
@@ -32,6 +48,7 @@ class Score(BaseModel):
         feedback: str = "",
         error_type: str = "",
         metadata: dict[str, Any] | None = None,
+        metrics: dict[str, MetricScore] | None = None,
     ) -> None:
         super().__init__(
             value=value,
@@ -39,6 +56,7 @@ class Score(BaseModel):
             feedback=feedback,
             error_type=error_type,
             metadata=metadata or {},
+            metrics=metrics or {},
         )
 
     @property

@@ -81,14 +81,17 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     return Interval(score=mean, n=n, low=min(low, mean), high=max(high, mean))  # but for rounding, they hold
 
 
-def gain_interval(baseline: Sequence[float], optimized: Sequence[float]) -> Interval:
-    """Return the mean gain over paired scores of the same examples, with its 95 % interval (-1..1)."""
+def gain_interval(baseline: Sequence[float], optimized: Sequence[float], *, comparisons: int = 1) -> Interval:
+    """Return the mean gain over paired scores of the same examples, with its 95 % interval (-1..1).
+
+    With several `comparisons`, the intervals of so many gains hold together with 95 % (Bonferroni).
+    """
     deltas = [after - before for before, after in zip(baseline, optimized, strict=True)]
-    gain, low, high = paired_interval([Stratum(1.0, deltas)])
+    gain, low, high = paired_interval([Stratum(1.0, deltas)], comparisons=comparisons)
     return Interval(score=gain, n=len(deltas), low=low, high=high)
 
 
-def paired_interval(strata: Sequence[Stratum]) -> tuple[float, float, float]:
+def paired_interval(strata: Sequence[Stratum], *, comparisons: int = 1) -> tuple[float, float, float]:
     """Return the overall gain as (delta, low, high), with a 95 % interval, from a stratified sample.
 
     `delta` is the mean of each stratum's differences, weighted by the stratum's true share: unbiased
@@ -98,6 +101,9 @@ def paired_interval(strata: Sequence[Stratum]) -> tuple[float, float, float]:
     A sample also hides what is rare. Up to a share u of all examples may behave otherwise without one
     of them being drawn (Clopper & Pearson 1934; 3.7/n for one stratum). So the interval reaches at least
     u to both sides of `delta`; a bound that excludes 0 is drawn towards 0 by the share u instead.
+
+    With several `comparisons`, each interval is so much wider that all of them hold together with 95 %,
+    however they depend on each other: Bonferroni's share of the error for each.
 
     Raises:
         ValueError: there is no stratum, one is empty, or the weights don't sum to 1.
@@ -111,15 +117,16 @@ def paired_interval(strata: Sequence[Stratum]) -> tuple[float, float, float]:
         [np.full(len(stratum.deltas), stratum.weight / len(stratum.deltas)) for stratum in strata]
     )
     delta = float(np.round(weights @ deltas, _DECIMALS)) + 0.0  # never -0.0
-    low, high = _flip_bounds(deltas, weights)
-    unseen = _unseen_share(strata)
+    tail = _TAIL / comparisons
+    low, high = _flip_bounds(deltas, weights, tail)
+    unseen = _unseen_share(strata, tail)
     low = low * (1 - unseen) if low > 0 else min(low, delta - unseen)
     high = high * (1 - unseen) if high < 0 else max(high, delta + unseen)
     return delta, max(-1.0, low), min(1.0, high)
 
 
-def _flip_bounds(deltas: Floats, weights: Floats) -> tuple[float, float]:
-    """Bounds of the effects that the sign-flip test doesn't reject, 2.5 % on each side.
+def _flip_bounds(deltas: Floats, weights: Floats, tail: float) -> tuple[float, float]:
+    """Bounds of the effects that the sign-flip test doesn't reject, a share `tail` on each side.
 
     An effect t is rejected from below if few subsets of the examples have a weighted mean <= t; the
     empty subset, no sign turned, always counts.
@@ -129,7 +136,7 @@ def _flip_bounds(deltas: Floats, weights: Floats) -> tuple[float, float]:
         sums = np.round(subsets @ (weights * deltas), _DECIMALS)
         parts.append(sums / (subsets @ weights))
     means = np.concatenate(parts)
-    rank = int(_TAIL * (len(means) + 1) + 1e-9)
+    rank = int(tail * (len(means) + 1) + 1e-9)
     if rank == 0:
         return -1.0, 1.0
     means.partition((rank - 1, len(means) - rank))
@@ -162,10 +169,10 @@ def _draw(generator: np.random.Generator, rows: int, n: int) -> Floats:
     return draws
 
 
-def _unseen_share(strata: Sequence[Stratum]) -> float:
-    """Largest share of all examples that would have stayed unseen with a probability of 2.5 %.
+def _unseen_share(strata: Sequence[Stratum], tail: float) -> float:
+    """Largest share of all examples that would have stayed unseen with a probability of `tail`.
 
-    Maximises sum(W p) over shares p of the strata under prod((1 - p) ** n) = 0.025: where p > 0, 1 - p is
+    Maximises sum(W p) over shares p of the strata under prod((1 - p) ** n) = tail: where p > 0, 1 - p is
     proportional to n / W.
     """
     thinnest_first = sorted(
@@ -173,13 +180,13 @@ def _unseen_share(strata: Sequence[Stratum]) -> float:
         key=lambda part: part[1] / part[0],
     )
     chosen = thinnest_first
-    while max(seen := _seen_shares(chosen)) > 1:
+    while max(seen := _seen_shares(chosen, tail)) > 1:
         chosen = chosen[:-1]
     return sum(weight * (1 - share) for (weight, _), share in zip(chosen, seen, strict=True))
 
 
-def _seen_shares(parts: Sequence[tuple[float, int]]) -> list[float]:
+def _seen_shares(parts: Sequence[tuple[float, int]], tail: float) -> list[float]:
     """1 - p of each part (weight, n), as if p > 0 held for all of them."""
     drawn = sum(n for _, n in parts)
-    scale = exp((log(_TAIL) - sum(n * log(n / weight) for weight, n in parts)) / drawn)
+    scale = exp((log(tail) - sum(n * log(n / weight) for weight, n in parts)) / drawn)
     return [scale * n / weight for weight, n in parts]

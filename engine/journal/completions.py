@@ -31,6 +31,11 @@ class MemoryCompletions:
     def __init__(self) -> None:
         self._known: dict[str, Completion] = {}
 
+    @property
+    def answers(self) -> dict[str, str]:
+        """The raw answers by their keys."""
+        return {key: completion.answer for key, completion in self._known.items()}
+
     def completion(self, key: str) -> Completion | None:
         """Return the completion of that key, if one was paid for."""
         return self._known.get(key)

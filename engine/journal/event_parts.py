@@ -7,10 +7,13 @@ from typing import Literal, Self
 from pydantic import Field
 
 from engine.ground.interval import Interval
-from engine.ground.model import Model
+from engine.ground.model import Embedder, Model
 from engine.ground.revision import short_digest
+from engine.journal.contest_events import ContestResult
 from engine.journal.event_base import Part, Tokens
 from engine.journal.learning_events import LayersCompared
+from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
 
@@ -20,15 +23,19 @@ ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
 
 
 class ModelUsed(Part):
-    """A model of a run: the URI that opened it and the revision that answered."""
+    """A model of a run: the URI that opened it and the revision that answered.
+
+    `numerics` is what of the machine and of the build its answers depend on; empty where that isn't known.
+    """
 
     uri: str
     revision: str
     verified: bool = True
     template_digest: str | None = None
+    numerics: str = ""
 
     @classmethod
-    def of(cls, model: Model) -> Self:
+    def of(cls, model: Model | Embedder) -> Self:
         """Return what an opened model is."""
         revision = model.revision
         return cls(
@@ -36,6 +43,7 @@ class ModelUsed(Part):
             revision=revision.digest,
             verified=revision.verified,
             template_digest=revision.template_digest,
+            numerics=revision.numerics,
         )
 
     @property
@@ -74,6 +82,28 @@ class DroppedProposal(Part):
     reason: str
 
 
+class MetricFigures(Part):
+    """One of several metrics on a split or a slice: its mean score, spread and worst, and the wrong answers.
+
+    `std` is the standard deviation over examples. The figures by class are None where none were asked for.
+    """
+
+    score: Interval
+    std: float
+    min: float
+    failures: int
+    balanced_accuracy: Interval | None = None
+    macro_f1: Interval | None = None
+
+
+class MetricChange(Part):
+    """One metric before and after, and its paired gain."""
+
+    baseline: MetricFigures
+    optimized: MetricFigures
+    gain: Interval
+
+
 class SliceScore(Part):
     """One slice in one state of the program: its score, and how many of its examples were answered wrong.
 
@@ -82,15 +112,20 @@ class SliceScore(Part):
 
     score: Interval
     failures: int
+    metrics: dict[str, MetricFigures] = Field(default_factory=dict)
 
 
 class SliceScores(Part):
-    """One slice of a split: its scores, its gain, and how many wrong answers remain."""
+    """One slice of a split: its scores, its gain, and how many wrong answers remain.
+
+    `metrics` are each of several; empty where there is one.
+    """
 
     baseline: Interval
     optimized: Interval
     gain: Interval
     failures: int
+    metrics: dict[str, MetricChange] = Field(default_factory=dict)
 
 
 class SplitScores(Part):
@@ -159,10 +194,12 @@ class KeptRule(Part):
 class RunSummary(Part):
     """The result of a run; `--json` prints this.
 
-    `slices` and `test_opening` belong to the test split, `validation_slices` to the best state on the
-    validation split. `withheld` is the folder of a program that gained something but failed a gate;
-    `artifact` is None in that case. `reflection_moved` says what happened to a separate reflection model, if
-    its name no longer means the same weights.
+    `metrics`, `slices` and `test_opening` belong to the test split, `validation_metrics` and
+    `validation_slices` to the best state on the validation split. `metric` names what is optimized.
+    `withheld` is the folder of a program that gained something but failed a gate; `artifact` is None in that
+    case. `reflection_moved` says what happened to a separate reflection model, if its name no longer means
+    the same weights. `base` is set if another optimizer made the
+    base, `contest` if the run was a contest of methods.
     """
 
     run: str
@@ -174,10 +211,16 @@ class RunSummary(Part):
     rules: tuple[KeptRule, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
+    contest: ContestResult | None = None
+    objectives: ObjectivesMet | None = None
     calls: int = 0
     tokens: Tokens = Tokens()
     seconds: float = 0.0
     artifact: str | None = None
+    metric: str = ""
+    metrics: dict[str, MetricChange] = Field(default_factory=dict)
+    validation_metrics: dict[str, MetricChange] = Field(default_factory=dict)
     slices: dict[str, SliceScores] = Field(default_factory=dict)
     validation_slices: dict[str, SliceScores] = Field(default_factory=dict)
     test_opening: int = 0

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
+from engine.ground.score import MetricScore
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
 from engine.journal.event_parts import ENDED as ENDED
@@ -20,6 +22,8 @@ from engine.journal.event_parts import DataUsed as DataUsed
 from engine.journal.event_parts import DroppedProposal as DroppedProposal
 from engine.journal.event_parts import GateResult as GateResult
 from engine.journal.event_parts import KeptRule as KeptRule
+from engine.journal.event_parts import MetricChange as MetricChange
+from engine.journal.event_parts import MetricFigures as MetricFigures
 from engine.journal.event_parts import ModelUsed as ModelUsed
 from engine.journal.event_parts import RunSummary as RunSummary
 from engine.journal.event_parts import SliceScore as SliceScore
@@ -28,6 +32,7 @@ from engine.journal.event_parts import SplitScores as SplitScores
 from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -35,12 +40,14 @@ from engine.journal.learning_events import (
     ScreeningFinished,
 )
 from engine.journal.learning_events import Verdict as Verdict
-from engine.journal.method_events import MethodFinished, MethodStarted
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
 
 Phase = Literal[
     "baseline",
+    "lane",
     "rollouts",
     "proposals",
     "screening",
@@ -56,7 +63,10 @@ Phase = Literal[
 
 
 class RunStarted(BaseEvent):
-    """The run's first event: everything it depends on; `carved_test` is set if train was split for it."""
+    """The run's first event: everything it depends on; `carved_test` is set if train was split for it.
+
+    `metric` names what is optimized, as in "0.7 policy + 0.3 length".
+    """
 
     kind: Literal["run_started"] = "run_started"
     run: str
@@ -71,6 +81,9 @@ class RunStarted(BaseEvent):
     versions: dict[str, str] = Field(default_factory=dict)
     carved_test: CarvedTest | None = None
     judge: ModelUsed | None = None
+    embedder: ModelUsed | None = None
+    metric: str = ""
+    search: ModelUsed | None = None
 
 
 class RunResumed(BaseEvent):
@@ -107,7 +120,10 @@ class ProgressEstimated(BaseEvent):
 
 
 class RolloutFinished(BaseEvent):
-    """The program answered one example, and the answer was scored."""
+    """The program answered one example, and the answer was scored.
+
+    It is `searched` where the search has a model of its own; such rollouts prove nothing.
+    """
 
     kind: Literal["rollout"] = "rollout"
     example: str
@@ -119,10 +135,12 @@ class RolloutFinished(BaseEvent):
     feedback: str = ""
     error_type: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, MetricScore] = Field(default_factory=dict)
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
     seconds: float = 0.0
+    searched: bool = False
 
 
 class BatchScored(BaseEvent):
@@ -242,7 +260,8 @@ class ReviewApplied(BaseEvent):
 class EpochFinished(BaseEvent):
     """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
 
-    `slices` maps values of the slice field to scores; it is empty without a slice field.
+    `slices` maps values of the slice field to scores; it is empty without a slice field. `metrics` has the
+    optimized sum and each metric in it.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -254,6 +273,7 @@ class EpochFinished(BaseEvent):
     best: float
     outcome: Literal["baseline", "improved", "no_better", "rolled_back"]
     slices: dict[str, SliceScore] = Field(default_factory=dict)
+    metrics: dict[str, MetricFigures] = Field(default_factory=dict)
 
 
 class TestOpened(BaseEvent):
@@ -288,6 +308,7 @@ class TestFinished(BaseEvent):
     optimized: Interval
     gain: Interval
     slices: dict[str, SliceScores] = Field(default_factory=dict)
+    metrics: dict[str, MetricChange] = Field(default_factory=dict)
     opening: int = 1
 
 
@@ -345,8 +366,13 @@ Event = Annotated[
     | LayerTestStarted
     | LayerTested
     | LayersCompared
+    | LabelsDoubted
     | MethodStarted
     | MethodFinished
+    | BaseCompared
+    | ContestStarted
+    | LaneFinished
+    | ObjectivesMet
     | ValidationStarted
     | ValidationFinished
     | RulesChanged

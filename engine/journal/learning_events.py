@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from engine.ground.interval import Interval
 from engine.journal.event_base import BaseEvent, Part
@@ -130,3 +130,30 @@ class LayersCompared(BaseEvent):
     rules_only: Interval | None
     demonstrations_only: Interval | None
     both: Interval
+
+
+class DoubtedLabel(Part):
+    """An example that every version answered wrong: it was run with `versions`, `alike` of which agree.
+
+    `inputs` is the key of its inputs, which stays when the label is corrected. `probability` is that of the
+    other answer among those that compete, where the model tells it.
+    """
+
+    example: str
+    inputs: str
+    split: Literal["train", "validation", "test"]
+    file: str
+    line: int
+    field: str
+    expected: Any
+    answer: Any
+    versions: int
+    alike: int
+    probability: float | None = None
+
+
+class LabelsDoubted(BaseEvent):
+    """Labels that are probably wrong, the surest first; written at the end of a run."""
+
+    kind: Literal["labels_doubted"] = "labels_doubted"
+    examples: tuple[DoubtedLabel, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from engine.ground.interval import Interval
 from engine.journal.event_base import BaseEvent
 
 
@@ -23,3 +24,14 @@ class MethodFinished(BaseEvent):
     calls: int
     instructions: dict[str, str]
     demonstrations: dict[str, int]
+
+
+class BaseCompared(BaseEvent):
+    """What the base that a method made brings: validation scores of the project's own program, and of it."""
+
+    kind: Literal["base_compared"] = "base_compared"
+    method: str
+    calls: int
+    own: Interval
+    made: Interval
+    demonstrations: int = 0

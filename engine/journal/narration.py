@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from engine.ground.figures import count_text, gain_text, score_text
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.events import (
     ArtifactSaved,
     BatchScored,
@@ -26,10 +27,13 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     ScreeningFinished,
 )
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
+from engine.journal.objective_events import ObjectivesMet
 
 _CHANGES = {
     "merged": "similar rules merged",
@@ -75,6 +79,15 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return f"{_CHANGES[event.reason]}: {count_text(len(event.rules), 'rule')} now"
         case CandidatesProposed() | ScreeningFinished() | LayerTested() | LayersCompared():
             return _search(event)
+        case MethodStarted() | MethodFinished() | BaseCompared():
+            return _method(event)
+        case ObjectivesMet():
+            return objectives_text(event)
+        case ContestStarted() | LaneFinished():
+            return _contest(event)
+        case LabelsDoubted():
+            labels = count_text(len(event.examples), "label")
+            return f"{labels} to look at, probably wrong: promptgrad labels"
         case TestFinished():
             gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
@@ -117,6 +130,45 @@ def _search(event: CandidatesProposed | ScreeningFinished | LayerTested | Layers
             alone = {"rules": event.rules_only, "demonstrations": event.demonstrations_only}
             told = [f"{name} alone {score.score:.3f}" for name, score in alone.items() if score is not None]
             return f"Layers: neither {event.base.score:.3f}, {', '.join(told)}, both {event.both.score:.3f}"
+
+
+def _method(event: MethodStarted | MethodFinished | BaseCompared) -> str:
+    """Return a sentence about another optimizer that makes a program."""
+    match event:
+        case MethodStarted():
+            return f"{event.method} begins, with at most {count_text(event.calls, 'call')}"
+        case MethodFinished():
+            shown = sum(event.demonstrations.values())
+            made = f", {count_text(shown, 'demonstration')}" if shown else ""
+            return f"{event.method} ended after {count_text(event.calls, 'call')}{made}"
+        case BaseCompared():
+            scores = f"{score_text(event.own)} before, {score_text(event.made)} after"
+            return f"Base by {event.method}, validation: {scores}"
+
+
+def _contest(event: ContestStarted | LaneFinished) -> str:
+    """Return a sentence about a contest of methods, or one of its lanes."""
+    if isinstance(event, ContestStarted):
+        methods, seeds = count_text(len(event.methods), "method"), count_text(event.seeds, "seed")
+        return f"Contest: {methods}, {seeds}, at most {count_text(event.calls, 'call')} for each"
+    lane = f"{event.method}, seed {event.number}"
+    if event.validation is None:
+        return f"{lane}: no result. {event.problem}"
+    score = f"{score_text(event.validation)} on {event.validation.n} validation examples"
+    return f"{lane}: {score}, {count_text(event.calls, 'call')}"
+
+
+def objectives_text(event: ObjectivesMet) -> str:
+    """Return what was left out of a result so that it costs less, and what that costs in score."""
+    before, after = event.before, event.after
+    sizes = (
+        f"rules {before.rules} to {after.rules}, demonstrations {before.demonstrations} to "
+        f"{after.demonstrations}, prompt tokens {before.prompt_tokens:,} to {after.prompt_tokens:,}"
+    )
+    gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
+    shown = "no more lost than the margin of" if event.is_shown else "not shown to lose less than"
+    missed = f"; not met: {', '.join(event.missed)}" if event.missed else ""
+    return f"Objectives: {sizes}; {gain}, {shown} {event.margin:.3f}{missed}"
 
 
 def headline(summary: RunSummary) -> str:

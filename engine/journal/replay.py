@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -88,7 +88,8 @@ class Replay:
 
     Safe to use from many threads; identical requests that overlap are run once. `max_calls` limits what the
     run may pay for, summed over all its processes; it may be changed at any time. `checkpoint` is called
-    before each answer: it blocks in a paused run and raises in a stopped one.
+    before each answer: it blocks in a paused run and raises in a stopped one. `names_machine` is False for a
+    run whose earlier answers were kept without the machine that gave them.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Replay:
         *,
         max_calls: int | None = None,
         checkpoint: Callable[[], None] = lambda: None,
+        names_machine: bool = True,
     ) -> None:
         self.run = run
+        self._names_machine = names_machine
         self.max_calls = max_calls
         self._store = store
         self._checkpoint = checkpoint
@@ -112,15 +115,19 @@ class Replay:
 
     def lm(self, model: Model) -> dspy.LM:
         """Return the model's LM with every completion going through this replay."""
-        lm = model.lm
+        lm, revision = model.lm, self.revision_of(model)
         inner = getattr(lm, "engine", "auto")
         if not isinstance(inner, str):
-            engine = RecordingEngine(self, inner, model.revision, model.sampling)
+            engine = RecordingEngine(self, inner, revision, model.sampling)
             return lm.copy(engine=engine, async_engine=AsyncRecordingEngine(engine), cache=False)
-        engine = RecordingEngine(self, _WholeLM(lm), model.revision, model.sampling)
+        engine = RecordingEngine(self, _WholeLM(lm), revision, model.sampling)
         options = {name: value for name, value in lm.kwargs.items() if name not in CLIENT_KEYS}
         pair = {"engine": engine, "async_engine": AsyncRecordingEngine(engine)}
         return dspy.LM(lm.model, model_type=lm.model_type, cache=False, num_retries=0, **pair, **options)
+
+    def revision_of(self, model: Model) -> ModelRevision:
+        """Return the revision under which a model's answers are kept."""
+        return model.revision if self._names_machine else replace(model.revision, numerics="")
 
     def usage(self) -> RunUsage:
         """Return what the run has used so far."""
@@ -144,7 +151,7 @@ class Replay:
 
         def answer() -> tuple[str, Tokens]:
             response = ask()
-            return json.dumps(response_to_dict(response)), _tokens(response.usage)
+            return json.dumps(response_to_dict(response)), tokens_of(response.usage)
 
         return self.recorded(key, request, answer)
 
@@ -301,11 +308,12 @@ def completion_key(revision: ModelRevision, request: Mapping[str, Any], sampling
     """Return the hash of everything an answer depends on: 64 hexadecimal digits.
 
     It covers the model's weights and chat template, the rendered messages, tools, the answer's schema and
-    every sampling parameter of the request or of the model's settings, but not the model's name.
+    every sampling parameter of the request or of the model's settings, but not the model's name. It covers
+    the build and the processor's kernels too, where they are known.
     """
     # Keys keep their order: the model writes fields in the order of the schema.
     content = {name: value for name, value in request.items() if name != "model"}
-    identity = [revision.digest, revision.template_digest, dict(sampling), content]
+    identity = [*revision.answers_as, dict(sampling), content]
     return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -350,7 +358,8 @@ def _message(error: BaseException) -> str:
     return problem.rstrip()
 
 
-def _tokens(usage: Usage) -> Tokens:
+def tokens_of(usage: Usage) -> Tokens:
+    """Return the tokens that a server or an engine counted."""
     return Tokens(
         prompt=usage.input_tokens or 0,
         completion=usage.output_tokens or 0,

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from inspect import signature
+from math import sqrt
 from typing import Any
 
-from engine.ground.model import Messages, Model
+from engine.ground.model import Embedder, Messages, Model
 from engine.journal.event_base import Tokens
 from engine.journal.replay import Replay
 from engine.programs.judge import Judge
@@ -20,7 +21,7 @@ class RecordedScorer:
     def __init__(self, replay: Replay, model: Model, counted: Callable[[], None] = lambda: None) -> None:
         self._replay = replay
         self._counted = counted
-        self._revision = model.revision
+        self._revision = replay.revision_of(model)
         score: Callable[..., Sequence[float]] = model.score  # type: ignore[attr-defined]
         # A model that can take the answer to be one of those asked about evaluates only where they part.
         self._options = {"among": True} if "among" in signature(score).parameters else {}
@@ -47,8 +48,8 @@ class RecordedScorer:
         return [float(value) for value in json.loads(kept.response)]
 
     def _key(self, asked: dict[str, Any]) -> str:
-        """Return the hash of everything the numbers depend on: weights, template, prompt, continuations."""
-        identity = ["score", self._revision.digest, self._revision.template_digest, asked]
+        """Return the hash of everything the numbers depend on: the model, prompt and continuations."""
+        identity = ["score", *self._revision.answers_as, asked]
         return sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -64,9 +65,37 @@ def recorded_scorer(
     return RecordedScorer(replay, model, counted) if has_scores else None
 
 
-def recorded_judge(replay: Replay, model: Model) -> Judge:
-    """Return a model as a judge whose every answer and log-probability goes through a replay."""
-    return Judge(replay.lm(model), recorded_scorer(replay, model))
+def recorded_judge(replay: Replay, model: Model, embedder: Embedder | None = None) -> Judge:
+    """Return a model as a judge whose every answer and number goes through a replay."""
+    similarity = RecordedSimilarity(replay, embedder) if embedder is not None else None
+    return Judge(replay.lm(model), recorded_scorer(replay, model), similarity)
+
+
+class RecordedSimilarity:
+    """The cosine of two texts' vectors, from the record or, once, from an embedding model."""
+
+    def __init__(self, replay: Replay, embedder: Embedder) -> None:
+        self._replay = replay
+        self._embedder = embedder
+
+    def __call__(self, first: str, second: str) -> float:
+        """Return the cosine, -1..1; vectors are not kept, only what they say of the pair."""
+        digest = self._embedder.revision.digest
+        asked = json.dumps(["similarity", digest, first, second], separators=(",", ":"))
+
+        def answer() -> tuple[str, Tokens]:
+            one, other = self._embedder.embed([first, second])
+            length = sqrt(_dot(one, one) * _dot(other, other))
+            return json.dumps(_dot(one, other) / length if length else 0.0), Tokens()
+
+        brief = json.dumps({"similarity": [first, second]})
+        return float(
+            json.loads(self._replay.recorded(sha256(asked.encode()).hexdigest(), brief, answer).response)
+        )
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(first * second for first, second in zip(one, other, strict=True))
 
 
 def _brief(asked: dict[str, Any]) -> str:

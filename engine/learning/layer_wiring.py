@@ -123,12 +123,16 @@ class LayerWiring:
             emit=emit,
         )
 
-    def _signal(self) -> Signal:
-        """Return the likelihood if the model has it and the program answers directly, otherwise the score."""
+    def likelihood(self) -> Likelihood | None:
+        """Return the likelihood of answers if the model has it and the program answers directly."""
         space = self._space
         if self._scorer is None or space is None or not self._answers_at_once(space):
-            return ScoreSignal(self._runner)
-        return LikelihoodSignal(Likelihood(self._program, self._scorer, self._adapter, space))
+            return None
+        return Likelihood(self._program, self._scorer, self._adapter, space)
+
+    def _signal(self) -> Signal:
+        likelihood = self.likelihood()
+        return ScoreSignal(self._runner) if likelihood is None else LikelihoodSignal(likelihood)
 
     def _answers_at_once(self, space: AnswerSpace | None) -> bool:
         """Return whether the program's only step writes the answer and nothing else."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.interval import Interval
+from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.seeds import generator
 from engine.journal.events import (
     BatchScored,
     Emit,
     EpochFinished,
+    MetricChange,
     Phase,
     PhaseStarted,
     ProgressEstimated,
@@ -32,6 +34,7 @@ from engine.learning.rollouts import Item, Rollout, RolloutRunner
 from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
 from engine.learning.state_events import state_changed
+from engine.learning.stopping import Stopping
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -53,6 +56,7 @@ class Optimized:
     reason: str
     exhausted: bool = False
     slices: Mapping[str, SliceScores] = field(default_factory=dict)
+    metrics: Mapping[str, MetricChange] = field(default_factory=dict)
     layers: LayersCompared | None = None
 
     @property
@@ -63,10 +67,14 @@ class Optimized:
 
 @dataclass(frozen=True)
 class LoopParts:
-    """The parts of the loop, each with one task."""
+    """The parts of the loop, each with one task.
+
+    `runner` tries candidates, `prover` scores whole states: two only where the search has its own model.
+    """
 
     program: FrozenProgram
     runner: RolloutRunner
+    prover: RolloutRunner
     gradients: GradientWriter | None
     selector: RuleSelector
     merger: RuleMerger
@@ -125,7 +133,7 @@ class OptimizationLoop:
             return None
         self._enter("layers", self._config.epochs)
         try:
-            return compare_layers(self._parts.runner, self._best_state, self._validation, self._emit)
+            return compare_layers(self._parts.prover, self._best_state, self._validation, self._emit)
         except BudgetExhaustedError:
             return None
 
@@ -142,9 +150,14 @@ class OptimizationLoop:
     def _found(self, reason: str, *, exhausted: bool) -> Optimized:
         if self._baseline is None or self._best is None:
             return Optimized(self._best_state, None, None, reason, exhausted)
-        slices = self._best.gains_over(self._baseline)
         return Optimized(
-            self._best_state, self._baseline.interval, self._best.interval, reason, exhausted, slices
+            self._best_state,
+            self._baseline.interval,
+            self._best.interval,
+            reason,
+            exhausted,
+            self._best.gains_over(self._baseline),
+            self._best.changes_from(self._baseline),
         )
 
     def _unscored(self, reason: str) -> Optimized | None:
@@ -173,15 +186,15 @@ class OptimizationLoop:
         self._report_epoch(0, self._baseline, "baseline")
         if not self._validation:
             return "there are no validation examples"
-        without_gain = 0
+        stopping = Stopping(self._config)
         for epoch in range(1, self._config.epochs + 1):
             self._epoch = epoch
             for number in range(1, self._batches() + 1):
                 self._run_batch(epoch, number)
-            improved = self._close_epoch(epoch)
-            without_gain = 0 if improved else without_gain + 1
-            if without_gain >= self._config.early_stop_patience and epoch < self._config.epochs:
-                return f"{without_gain} epochs in a row brought no improvement"
+            score, improved = self._close_epoch(epoch)
+            reason = stopping.reason(score, improved=improved)
+            if reason is not None and epoch < self._config.epochs:
+                return reason
         return "all epochs are done"
 
     def _batches(self) -> int:
@@ -314,8 +327,8 @@ class OptimizationLoop:
             suggested_by=tuple(item.key for item, _ in failed[: self._config.gradient_failure_display_limit]),
         )
 
-    def _close_epoch(self, epoch: int) -> bool:
-        """Score the epoch's state on the whole validation split; return whether it is the best so far."""
+    def _close_epoch(self, epoch: int) -> tuple[float, bool]:
+        """Return the score of the epoch's state on the whole validation split, and whether it is the best."""
         if self._parts.elimination is not None and self._state != self._best_state:
             self._enter("elimination", epoch)
             self._keep(self._parts.elimination.thin(self._state, epoch))
@@ -326,14 +339,14 @@ class OptimizationLoop:
             self._best, self._best_state = score, self._state
             self._closed_state, self._best_tested = self._state, self._state.rules
             self._report_epoch(epoch, score, "improved")
-            return True
+            return score.interval.score, True
         fell = score.interval.score < self._best.interval.score - self._config.rollback_threshold
         self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
         if fell:
             self._replace_state(self._best_state, epoch, 0, "rolled_back")
         self._closed_state = self._state
         self._best_tested = self._best_state.rules
-        return False
+        return score.interval.score, False
 
     def _validate(self, epoch: int) -> ScoredExamples | None:
         """Return the current rules' scores on the validation split, each the mean over its repeats."""
@@ -341,14 +354,16 @@ class OptimizationLoop:
             return None
         self._enter("epoch" if epoch else "baseline", epoch)
         repeats = [
-            self._parts.runner.run(self._state, self._validation, repeat)
+            self._parts.prover.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
         answers = list(zip(*repeats, strict=True))
+        name = self._parts.runner.metric_name
         return ScoredExamples(
             [sum(rollout.score.value for rollout in rollouts) / len(rollouts) for rollouts in answers],
             [all(rollout.score.is_success for rollout in rollouts) for rollouts in answers],
             self._slices,
+            columns_of([mean_of([metrics_of(one.score, name) for one in repeat]) for repeat in answers]),
         )
 
     def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: str) -> None:
@@ -366,6 +381,7 @@ class OptimizationLoop:
                     "best": (self._best or score).interval.score,
                     "outcome": outcome,
                     "slices": score.by_slice,
+                    "metrics": score.figures,
                 }
             )
         )

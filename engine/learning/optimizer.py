@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -17,11 +17,13 @@ from engine.ground.interval import Interval
 from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Emit, Event, Notice
+from engine.journal.events import Emit, Event, Notice, RolloutFinished
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
+from engine.learning.answers import answer_space
 from engine.learning.elimination import Elimination
+from engine.learning.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
@@ -152,8 +154,10 @@ class PromptGradOptimizer(Teleprompter):
 class OptimizationSession:
     """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
 
-    Without validation examples, a share of the training examples is held out. `adapter` renders the
-    program's prompts (JSONAdapter by default), `declared` names its inputs where the examples do.
+    `runner` tries candidates on the model of the search, `prover` scores states on the task's: one and the
+    same without a `search_lm`. Without validation examples, a share of the training examples is held out.
+    `adapter` renders the program's prompts (JSONAdapter by default), `declared` names its inputs where the
+    examples do.
 
     Raises:
         DataError: there are too few examples to learn and to validate.
@@ -167,6 +171,7 @@ class OptimizationSession:
         val_examples: Sequence[Example] | None,
         *,
         task_lm: dspy.LM,
+        search_lm: dspy.LM | None = None,
         reflection_lm: dspy.LM | None = None,
         adapter: dspy.Adapter | None = None,
         declared: frozenset[str] | None = None,
@@ -195,16 +200,23 @@ class OptimizationSession:
         self._adapter = adapter
         self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
         conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
-        self.runner = RolloutRunner(
-            self.program,
-            optimizer.metric,
-            task_lm,
-            adapter=adapter or self._reflection_adapter,
-            max_workers=config.max_workers,
-            seed=self.seed,
-            selection=conditional if config.conditional_rules else None,
-            emit=self.emit,
-        )
+        selection = conditional if config.conditional_rules else None
+
+        def runner(lm: dspy.LM, *, searches: bool) -> RolloutRunner:
+            return RolloutRunner(
+                self.program,
+                optimizer.metric,
+                lm,
+                adapter=adapter or self._reflection_adapter,
+                max_workers=config.max_workers,
+                seed=self.seed,
+                selection=selection,
+                searches=searches,
+                emit=self.emit,
+            )
+
+        self.prover = runner(task_lm, searches=False)
+        self.runner = self.prover if search_lm is None else runner(search_lm, searches=True)
         self.train, self.validation = self._split(train_examples, val_examples)
         self.tester = RuleTester(self.runner, self.validation, config, seed=self.seed, emit=self.emit)
 
@@ -214,13 +226,23 @@ class OptimizationSession:
 
     def validate(self, state: LearnedState) -> Interval:
         """Return the mean score of the program with a learned state on the validation examples."""
-        rollouts = self.runner.run(state, self.validation)
+        rollouts = self.prover.run(state, self.validation)
         return mean_interval([rollout.score.value for rollout in rollouts])
 
-    @property
+    def doubted_labels(
+        self, rollouts: Iterable[RolloutFinished], test_examples: Sequence[Example], best: LearnedState
+    ) -> list[Doubt]:
+        """Return the examples of all splits whose labels these rollouts give reason to doubt."""
+        space = answer_space(self.program, self.train)
+        if space is None:
+            return []
+        items = [*self.train, *self.validation, *self.runner.items(test_examples, "test")]
+        return doubted_labels(rollouts, items, space, self._wiring().likelihood(), best)
+
     def calls(self) -> int:
         """How many calls of models were made, or answered by the journal, so far."""
-        return self.runner.calls + self._reflections.calls
+        searched = self.runner.calls if self.runner is not self.prover else 0
+        return self.prover.calls + searched + self._reflections.calls
 
     def program_with(self, state: LearnedState) -> dspy.Module:
         """Return the module with a learned state; its rules are conditional if the configuration says so."""
@@ -234,6 +256,7 @@ class OptimizationSession:
     def close(self) -> None:
         """Give the threads back."""
         self.runner.close()
+        self.prover.close()
 
     def _split(
         self, train_examples: Sequence[Example], val_examples: Sequence[Example] | None
@@ -273,28 +296,32 @@ class OptimizationSession:
             as_text(value) for key, value in item.values.items() if key not in item.inputs and key != "id"
         )
 
+    def _wiring(self) -> LayerWiring:
+        return LayerWiring(
+            self.program,
+            self.runner,
+            self.train,
+            self.config,
+            scorer=self._scorer,
+            adapter=self._adapter or self._reflection_adapter,
+            room=self._room,
+            seed=self.seed,
+            emit=self.emit,
+        )
+
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
         layer_tester = LayerTester(self.runner, self.validation, config, emit=emit)
         is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
-        wiring = LayerWiring(
-            self.program,
-            self.runner,
-            self.train,
-            config,
-            scorer=self._scorer,
-            adapter=self._adapter or self._reflection_adapter,
-            room=self._room,
-            seed=self.seed,
-            emit=emit,
-        )
+        wiring = self._wiring()
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
         tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]
         parts = LoopParts(
             program=self.program,
             runner=self.runner,
+            prover=self.prover,
             gradients=GradientWriter(
                 self.program,
                 self._reflection_lm,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import dspy
@@ -60,7 +60,7 @@ class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
     `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
-    raised after the model had answered.
+    raised after the model had answered. `tokens` are those of the answer, without a judge's.
     """
 
     key: str
@@ -69,6 +69,7 @@ class Rollout:
     trace: str
     prompt_tokens: int = 0
     calls: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
     steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
 
@@ -93,6 +94,8 @@ class RolloutRunner:
     never meets itself as a demonstration.
     `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
 
+    Rollouts that only search for candidates (`searches`) are on another model than those that prove them.
+
     Whatever a model answers is scored. That includes an answer at which the program raises, unless it
     raises at all of them: then it is the program that is wrong.
     """
@@ -107,6 +110,7 @@ class RolloutRunner:
         max_workers: int = 10,
         seed: int = 0,
         selection: RuleSelection | None = None,
+        searches: bool = False,
         emit: Emit,
     ) -> None:
         self.program = program
@@ -115,6 +119,7 @@ class RolloutRunner:
         self._adapter = adapter or dspy.JSONAdapter()
         self._seed = seed
         self._selection = selection
+        self._searches = searches
         self._emit = emit
         self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="rollout")
         self._known: dict[tuple[str, str, int], Rollout] = {}
@@ -177,6 +182,11 @@ class RolloutRunner:
         return self._cache_key(state, item, repeat) in self._known
 
     @property
+    def metric_name(self) -> str:
+        """What the metric is called."""
+        return self._metric.name
+
+    @property
     def calls_per_rollout(self) -> float:
         """How many calls of the model a rollout took on average; 0 before the first one."""
         with self._lock:
@@ -225,7 +235,7 @@ class RolloutRunner:
             answer = self._answer(module, item, repeat)
         completions = list(used.completions)
         if answer.prediction is None:
-            score = Score(0.0, False, answer.problem, answer.error_type)
+            score = self._metric.unanswered(item.values, answer.problem, answer.error_type)
         else:
             with recording() as judged:
                 score = self._scored(item, answer)
@@ -234,7 +244,7 @@ class RolloutRunner:
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
-                id=f"rollout/{digest}/{item.key}/{repeat}",
+                id=f"{'search' if self._searches else 'rollout'}/{digest}/{item.key}/{repeat}",
                 example=item.key,
                 split=item.split,
                 rules=digest,
@@ -244,15 +254,19 @@ class RolloutRunner:
                 feedback=score.feedback,
                 error_type=score.error_type,
                 metadata=score.plain_metadata,
+                metrics=score.metrics,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
                 completions=tuple(completion.key for completion in completions),
                 tokens=sum((completion.tokens for completion in completions), Tokens()),
                 seconds=time.monotonic() - started,
+                searched=self._searches,
             )
         )
         prompt_tokens, calls = used.tokens.prompt, len(completions)
         trace = _with_feedback(answer.trace, score)
-        return Rollout(item.key, score, shown, trace, prompt_tokens, calls, answer.steps, answer.error)
+        return Rollout(
+            item.key, score, shown, trace, prompt_tokens, calls, used.tokens, answer.steps, answer.error
+        )
 
     def _scored(self, item: Item, answer: _Answer) -> Score:
         """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.ground.interval import Interval
+from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval, mean_interval
-from engine.journal.events import SliceScore, SliceScores
+from engine.journal.events import MetricChange, MetricFigures, SliceScore, SliceScores
+from engine.learning.metric_figures import change_of, figures_of
 
 
 def slice_name(values: Mapping[str, Any], field: str | None) -> str:
@@ -34,12 +36,14 @@ def by_slice(examples: Sequence[Mapping[str, Any]], field: str | None) -> dict[s
 class ScoredExamples:
     """The examples of a split as one program answered them: score (0..1), right or wrong, and slice.
 
-    All three are in the order of the examples. An example without a slice has an empty name.
+    All three are in the order of the examples, as are the scores by each of several `metrics`. An example
+    without a slice has an empty name.
     """
 
     scores: Sequence[float]
     successes: Sequence[bool]
     slices: Sequence[str]
+    metrics: Mapping[str, Sequence[MetricScore]] = field(default_factory=dict)
 
     @property
     def interval(self) -> Interval:
@@ -47,11 +51,25 @@ class ScoredExamples:
         return mean_interval(self.scores)
 
     @property
+    def figures(self) -> dict[str, MetricFigures]:
+        """The figures of what is optimized and of each metric in it, by their names."""
+        return {name: figures_of(scores) for name, scores in self.metrics.items()}
+
+    def changes_from(self, baseline: ScoredExamples) -> dict[str, MetricChange]:
+        """Return the figures of each metric before and after, by its name."""
+        return self._changes(baseline, range(len(self.scores)))
+
+    @property
     def by_slice(self) -> dict[str, SliceScore]:
         """The score and the wrong answers of each slice, by its name; empty without slices."""
         return {
             name: SliceScore(
-                score=mean_interval([self.scores[place] for place in places]), failures=self._failures(places)
+                score=mean_interval([self.scores[place] for place in places]),
+                failures=self._failures(places),
+                metrics={
+                    metric: figures_of([scores[place] for place in places])
+                    for metric, scores in self._several.items()
+                },
             )
             for name, places in self._places().items()
         }
@@ -68,7 +86,22 @@ class ScoredExamples:
             optimized=mean_interval(after),
             gain=gain_interval(before, after),
             failures=self._failures(places),
+            metrics=self._changes(baseline, places) if self._several else {},
         )
+
+    @property
+    def _several(self) -> Mapping[str, Sequence[MetricScore]]:
+        """The metrics, if there are several: a slice's own score says all of one."""
+        return self.metrics if len(self.metrics) > 1 else {}
+
+    def _changes(self, baseline: ScoredExamples, places: Sequence[int]) -> dict[str, MetricChange]:
+        return {
+            name: change_of(
+                [baseline.metrics[name][place] for place in places], [scores[place] for place in places]
+            )
+            for name, scores in self.metrics.items()
+            if name in baseline.metrics
+        }
 
     def _failures(self, places: Sequence[int]) -> int:
         return sum(not self.successes[place] for place in places)

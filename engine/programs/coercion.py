@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -48,7 +49,8 @@ def as_metric(
     success_from: float = 0.5,
     scale: tuple[float, float] | None = None,
     time_limit: float | None = TIME_LIMIT_SECONDS,
-) -> CoercedMetric:
+    name: str = "",
+) -> BoundMetric:
     """Return a metric that calls `metric` and makes a `Score` of what it returns.
 
     `metric` takes (example, prediction). One that insists on a `trace`, or takes `pred_name` or `pred_trace`
@@ -59,18 +61,40 @@ def as_metric(
     perhaps `feedback`; it may be an `async def`. Numbers are in 0..1, or within `scale`: its worst and its
     best. They count as success from `success_from` (0..1) on. An answer on which it calls `sys.exit`, or
     takes longer than `time_limit` seconds, is a failure; None sets no limit. What this function made already
-    comes back as it is.
+    comes back as it is. Tables call it `name`, by default as the function is called.
 
     Raises:
         MetricError: `metric` can't be called like that. The returned metric raises it if `metric` raises or
             returns something other than a score; the message names the example.
     """
-    if isinstance(metric, CoercedMetric):
+    if isinstance(metric, BoundMetric):
         return metric
-    return CoercedMetric(metric, success_from, scale, time_limit)
+    return CoercedMetric(metric, success_from, scale, time_limit, name=name)
 
 
-class CoercedMetric:
+class BoundMetric(ABC):
+    """A metric that always returns a `Score`, may be bound to a judge, and has a `name` for tables."""
+
+    name: str
+
+    @abstractmethod
+    def __call__(self, example: Example, prediction: Any, steps: Sequence[Step] | None = None) -> Score:
+        """Return the score of a prediction; `steps` are what the program's predictors saw and said."""
+
+    @abstractmethod
+    def untimed(self, example: Example, prediction: Any) -> Score:
+        """Return the score of a prediction in this thread, however long it takes."""
+
+    @abstractmethod
+    def unanswered(self, example: Example, problem: str, error_type: str) -> Score:
+        """Return the score of an example to which there is no answer that could be read."""
+
+    @abstractmethod
+    def judged_by(self, judge: Judge, *, is_default: bool = False) -> BoundMetric:
+        """Return this metric with a judge for what it asks; a default one doesn't replace another."""
+
+
+class CoercedMetric(BoundMetric):
     """A metric that always returns a `Score`; `steps` are what the program's predictors saw and said."""
 
     def __init__(
@@ -80,14 +104,16 @@ class CoercedMetric:
         scale: tuple[float, float] | None,
         time_limit: float | None,
         judge: Judge | None = None,
+        name: str = "",
     ) -> None:
         self._metric = metric
         self._judge = judge
         self._success_from = success_from
         self._scale = scale
         self._time_limit = time_limit
-        self._name = str(getattr(metric, "__name__", type(metric).__name__))
-        self._asked = _asked_traces(metric, self._name)
+        self._function = str(getattr(metric, "__name__", type(metric).__name__))
+        self.name = name or self._function
+        self._asked = _asked_traces(metric, self._function)
 
     def __call__(self, example: Example, prediction: Any, steps: Sequence[Step] | None = None) -> Score:
         """Return the score of a prediction.
@@ -111,12 +137,19 @@ class CoercedMetric:
         """Return this metric with a judge for what it asks; a default one doesn't replace another."""
         if is_default and self._judge is not None:
             return self
-        return CoercedMetric(self._metric, self._success_from, self._scale, self._time_limit, judge)
+        return self._with(self._time_limit, judge)
 
     def untimed(self, example: Example, prediction: Any) -> Score:
         """Return the score of a prediction in this thread, however long it takes."""
-        untimed = CoercedMetric(self._metric, self._success_from, self._scale, None, self._judge)
-        return untimed(example, prediction)
+        return self._with(None, self._judge)(example, prediction)
+
+    def unanswered(self, example: Example, problem: str, error_type: str) -> Score:
+        """Return the score of an example to which there is no answer that could be read."""
+        del example
+        return Score(0.0, False, problem, error_type)
+
+    def _with(self, time_limit: float | None, judge: Judge | None) -> CoercedMetric:
+        return CoercedMetric(self._metric, self._success_from, self._scale, time_limit, judge, name=self.name)
 
     def _score(
         self, example: Example, prediction: Any, steps: Sequence[Step] | None, name: str | None = None
@@ -142,8 +175,8 @@ class CoercedMetric:
             raise
         except Exception as error:
             raise MetricError(
-                f"The metric {self._name} raised {type(error).__name__} on the example {_named(example)}: "
-                f"{_said(error)} ({raised_at(error)}).",
+                f"The metric {self._function} raised {type(error).__name__} on the example "
+                f"{_named(example)}: {_said(error)} ({raised_at(error)}).",
                 hint="A metric has to score every prediction, even a wrong or incomplete one.",
                 example=_key(example),
                 **place_of(error),
@@ -152,7 +185,7 @@ class CoercedMetric:
             return _as_score(returned, self._success_from, self._scale)
         except ValueError as error:
             raise MetricError(
-                f"The metric {self._name} returned {error} on the example {_named(example)}.",
+                f"The metric {self._function} returned {error} on the example {_named(example)}.",
                 hint=_HINT,
                 example=_key(example),
             ) from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from engine.ground.errors import MetricError
 
@@ -22,12 +22,20 @@ class LikelihoodScorer(Protocol):
         ...
 
 
+Similarity: TypeAlias = Callable[[str, str], float]
+"""Returns the cosine of two texts' vectors, -1..1."""
+
+
 @dataclass(frozen=True)
 class Judge:
-    """A model that judges: its LM, and its log-probabilities where it tells them."""
+    """A model that judges: its LM, and its log-probabilities where it tells them.
+
+    `similarity` compares texts by an embedding model, where one is open.
+    """
 
     lm: dspy.LM
     scorer: LikelihoodScorer | None = None
+    similarity: Similarity | None = None
 
 
 _current: ContextVar[Judge | None] = ContextVar("judge", default=None)
@@ -66,3 +74,18 @@ def current_judge() -> Judge:
     raise MetricError(
         "The metric asks a judge, and no model is open.", hint="Run it where a model is: promptgrad run"
     )
+
+
+def current_similarity() -> Similarity:
+    """Return what compares texts by their meaning.
+
+    Raises:
+        MetricError: no embedding model is open, as while a project is checked.
+    """
+    judge = _current.get()
+    if judge is None or judge.similarity is None:
+        raise MetricError(
+            "The metric compares meanings, and no embedding model is open.",
+            hint="Name one in [model] embedding, and run it where a model is: promptgrad run",
+        )
+    return judge.similarity

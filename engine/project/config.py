@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
 from engine.ground.errors import ConfigError
@@ -41,6 +41,14 @@ class _Fields:
     )
     early_stop_patience: Count = Field(
         default=2, description="Stop after this many epochs without improvement."
+    )
+    convergence_window: int = Field(
+        default=0,
+        ge=0,
+        description="Stop when as many epochs score closer than convergence_threshold; 0: never.",
+    )
+    convergence_threshold: Fraction = Field(
+        default=0.01, description="Scores of converged epochs lie less than this apart."
     )
     rollback_threshold: Fraction = Field(
         default=0.05, description="A fall below the best state by more than this brings that state back."
@@ -94,6 +102,13 @@ class _Fields:
     base_prompt_source: str = Field(
         default="module", min_length=1, description='"module", or the base instructions themselves.'
     )
+
+    @field_validator("convergence_window")
+    @classmethod
+    def _shows_something(cls, window: int) -> int:
+        if window == 1:
+            raise ValueError("one epoch can't show convergence: 2 or more, or 0 for never")
+        return window
 
 
 class PromptGradConfig(_Fields):

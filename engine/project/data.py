@@ -61,12 +61,21 @@ def dataset_digest(examples: Iterable[LoadedExample]) -> str:
 
 
 def load_split(project: Project, named: str) -> list[LoadedExample]:
-    """Read every example of the files that a split of a project names, under the program's names.
+    """Read the examples of the files that a split of a project names, under the program's names.
+
+    Those that [data] exclude names are left out.
 
     Raises:
-        DataError: a file can't be read, or holds something other than examples.
+        DataError: a file can't be read, or holds something other than examples; or all are excluded.
     """
-    return load_examples(files_of(project.root, named), project.data.id, project.data.fields)
+    examples = load_examples(files_of(project.root, named), project.data.id, project.data.fields)
+    excluded = set(project.data.exclude)
+    kept = [example for example in examples if not excluded & {example.key, example.name}]
+    if not kept:
+        raise DataError(
+            f"All examples of {named} are excluded.", hint="Shorten [data] exclude.", field="data.exclude"
+        )
+    return kept
 
 
 def load_examples(

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.ground.errors import DataError
 from engine.project.formats.csv_files import csv_rows
+from engine.project.formats.json_places import elements, member, skip_space
 from engine.project.formats.tables import excel_rows, parquet_rows
 from engine.project.formats.text import FileLine, line_error, read_text, shown, snippet
 from engine.project.formats.yaml_files import LISTS, yaml_rows
@@ -91,10 +92,10 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
     if not text.strip():
         return
     document = _decoded(text, path, 1)
-    start = _skip_space(text, 0)
+    start = skip_space(text, 0)
     name = next((name for name in LISTS if isinstance(_get(document, name), list)), None)
     if name is not None:
-        start = _member(text, name, start)
+        start = member(text, name, start)
     elif not isinstance(document, list):
         raise DataError(
             f"{shown(path)} isn't a list of examples.",
@@ -102,7 +103,7 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
             file=path,
         )
     line, counted = 1, 0
-    for position, value in _elements(text, start):
+    for position, value in elements(text, start):
         line += text.count("\n", counted, position)
         counted = position
         yield line, value
@@ -110,41 +111,6 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _get(document: Any, name: str) -> Any:
     return document.get(name) if isinstance(document, dict) else None
-
-
-def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
-    """Yield the elements of the list at `start` of valid JSON, each with its position."""
-    decoder = json.JSONDecoder()
-    position = _skip_space(text, start + 1)
-    while text[position] != "]":
-        value, end = decoder.raw_decode(text, position)
-        yield position, value
-        position = _skip_space(text, end)
-        if text[position] == ",":
-            position = _skip_space(text, position + 1)
-
-
-def _member(text: str, name: str, start: int) -> int:
-    """Return where the value of the last member `name` begins in the object at `start` of valid JSON."""
-    decoder = json.JSONDecoder()
-    value_at = start
-    position = _skip_space(text, start + 1)
-    while text[position] != "}":
-        key, end = decoder.raw_decode(text, position)
-        position = _skip_space(text, _skip_space(text, end) + 1)
-        if key == name:
-            value_at = position
-        _, end = decoder.raw_decode(text, position)
-        position = _skip_space(text, end)
-        if text[position] == ",":
-            position = _skip_space(text, position + 1)
-    return value_at
-
-
-def _skip_space(text: str, position: int) -> int:
-    while text[position] in " \t\r\n":
-        position += 1
-    return position
 
 
 def _neighbours(path: Path) -> str:

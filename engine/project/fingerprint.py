@@ -29,9 +29,7 @@ def project_fingerprint(project: Project) -> dict[str, str]:
             *_code(project, "program.python", project.program.python),
             *_base(project),
             *_data(project),
-            *_section("metric", project.metric.model_dump(mode="json", exclude_unset=True)),
-            *_code(project, "metric.python", project.metric.python),
-            *_rubric(project),
+            *_metrics(project),
         ]
     )
 
@@ -52,11 +50,17 @@ def _section(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{name}.{key}", _digest(json.dumps(value, sort_keys=True).encode())
 
 
-def _rubric(project: Project) -> Iterator[tuple[str, str]]:
-    if project.metric.rubric is not None:
-        path = project.path(project.metric.rubric)
-        content = _digest(path.read_bytes()) if path.is_file() else ABSENT
-        yield f"metric.rubric ({_shown(project, path)})", content
+def _metrics(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield what scores an answer; a metric's minimum is a gate and no part of its score."""
+    for metric in project.scoring:
+        name = f"metrics.{metric.title}" if project.metrics else "metric"
+        values = metric.model_dump(mode="json", exclude_unset=True, exclude={"minimum"})
+        yield from _section(name, values)
+        yield from _code(project, f"{name}.python", metric.python)
+        if metric.rubric is not None:
+            path = project.path(metric.rubric)
+            content = _digest(path.read_bytes()) if path.is_file() else ABSENT
+            yield f"{name}.rubric ({_shown(project, path)})", content
 
 
 def _code(project: Project, name: str, reference: str | None) -> Iterator[tuple[str, str]]:

@@ -40,6 +40,15 @@ class Gates(BaseModel):
         None, description="No slice may have lost more than this, shown as above; needs large slices."
     )
     slices: dict[str, Share] = Field({}, description="Smallest test score of a slice, by its value.")
+    metrics: dict[str, Share] = Field(
+        {}, description="Smallest mean test score of one of several metrics, by its name."
+    )
+    min_balanced_accuracy: Share | None = Field(
+        None, description="Smallest balanced accuracy on the test split; needs by_class = true."
+    )
+    min_macro_f1: Share | None = Field(
+        None, description="Smallest macro F1 on the test split; needs by_class = true."
+    )
     must_pass: tuple[str, ...] = Field((), description="Ids of examples that must be answered right.")
     min_judge_agreement: float | None = Field(
         None, ge=-1.0, le=1.0, description="Least agreement of the judge with people's labels (kappa)."
@@ -56,6 +65,12 @@ class Gates(BaseModel):
     max_unparseable_share: Share | None = Field(
         None, description="Largest share of answers that can't be read."
     )
+
+    @property
+    def by_class(self) -> tuple[str, ...]:
+        """The gates that are set on figures by class."""
+        names = ("min_balanced_accuracy", "min_macro_f1")
+        return tuple(name for name in names if getattr(self, name) is not None)
 
     @property
     def ask_latency(self) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -41,6 +42,7 @@ class Agreement(BaseModel):
 
     It holds for one `judge`, a revision's digest, and one `rubric`, a hash of its criteria and scale.
     `length_bias` correlates an answer's length with how much more the judge gave it than the person did.
+    `position_bias` is how much more a judge that compares likes what comes first (-1..1).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +52,7 @@ class Agreement(BaseModel):
     kappa: Interval
     spearman: Interval
     length_bias: Interval
+    position_bias: Interval | None = None
 
     @property
     def text(self) -> str:
@@ -87,12 +90,25 @@ def save_labels(folder: Path, labels: Iterable[Label]) -> None:
 
 
 def measured_agreement(
-    labels: Sequence[Label], scores: Sequence[float], judge: str, rubric: str
+    labels: Sequence[Label],
+    scores: Sequence[float],
+    judge: str,
+    rubric: str,
+    *,
+    right_from: float = 0.5,
+    positions: Sequence[float] = (),
 ) -> Agreement:
-    """Return how well a judge's scores (0..1) agree with labels."""
+    """Return how well a judge's scores (0..1) agree with labels.
+
+    A label of yes or no is compared with whether the score is `right_from` or more. `positions` are how much
+    more the judge liked each answer where that came first, if it compares.
+    """
     grades = max((label.grades for label in labels), default=2)
     people = [label.grade for label in labels]
-    judged = [min(grades - 1, int(score * (grades - 1) + 0.5)) for score in scores]
+    judged = [
+        int(score >= right_from) if grades == 2 else min(grades - 1, int(score * (grades - 1) + 0.5))
+        for score in scores
+    ]
     excess = [score - label.grade / (grades - 1) for label, score in zip(labels, scores, strict=True)]
     lengths = [float(len(label.answer)) for label in labels]
 
@@ -110,6 +126,9 @@ def measured_agreement(
         ),
         spearman=correlation(people, scores),
         length_bias=correlation(lengths, excess),
+        position_bias=bootstrap_interval(len(positions), lambda rows: fmean(positions[row] for row in rows))
+        if positions
+        else None,
     )
 
 

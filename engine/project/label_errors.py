@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from engine.programs.formatting import as_text
+from engine.project.comparing import ALONE, Comparing
 from engine.project.data import LoadedExample
 from engine.project.near_duplicates import alike, normalized
 
@@ -33,7 +34,10 @@ class Contradiction:
 
 
 def contradictions(
-    examples: Sequence[LoadedExample], inputs: Collection[str], outputs: Collection[str]
+    examples: Sequence[LoadedExample],
+    inputs: Collection[str],
+    outputs: Collection[str],
+    comparing: Comparing = ALONE,
 ) -> list[Contradiction]:
     """Return the pairs of all splits of which one label is probably wrong, the most similar first.
 
@@ -49,7 +53,7 @@ def contradictions(
     return sorted(
         (
             Contradiction(labelled[one], labelled[other], (answers[one], answers[other]), similarity)
-            for one, other, similarity in alike(texts)
+            for one, other, similarity in alike(texts, comparing=comparing)
             if answers[one] != answers[other]
             and len(bare[one]) >= _SHORTEST
             and bare[one] != bare[other]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
 
+from engine.project.comparing import ALONE, Comparing, Pair
 from engine.project.data import LoadedExample
 
 LISTED_FROM = 0.9
@@ -23,7 +24,11 @@ _BUCKETS = {1: 64, 2: 1021}
 _LONG = 2000
 """From so many characters on a text's words are compared before its characters."""
 _HASHES = 128
-_LEAST_RESEMBLANCE = 0.2
+_RUN = 3
+_LEAST_RESEMBLANCE = 0.15
+"""Measured on 12,000 characters: texts that are 95.6 % alike, with letters changed all over, share 0.23 of
+their runs of three words or more; those that are 94 % alike, with words changed, 0.58; unrelated logs that
+are made of the same twenty words, up to 0.14."""
 _IGNORED = re.compile(r"[\W_]+")
 
 
@@ -39,16 +44,20 @@ class NearDuplicate:
         return f"{self.second.where} is {self.similarity:.1%} like {self.first.where}"
 
 
-def alike(texts: Sequence[str], threshold: float = LISTED_FROM) -> Iterator[tuple[int, int, float]]:
+def alike(
+    texts: Sequence[str], threshold: float = LISTED_FROM, comparing: Comparing = ALONE
+) -> Iterator[tuple[int, int, float]]:
     """Yield the indexes of two texts that are at least `threshold` alike, each pair once, with how alike."""
     known = [normalized(text) for text in texts]
-    for row, column, similarity in _similar(known, known, threshold):
+    for row, column, similarity in _similar(known, known, threshold, comparing):
         if row < column:
             yield row, column, similarity
 
 
 def near_duplicates(
-    splits: Mapping[str, Sequence[tuple[LoadedExample, str]]], threshold: float = LISTED_FROM
+    splits: Mapping[str, Sequence[tuple[LoadedExample, str]]],
+    threshold: float = LISTED_FROM,
+    comparing: Comparing = ALONE,
 ) -> list[NearDuplicate]:
     """Return pairs across splits whose texts are at least `threshold` alike, the most similar first.
 
@@ -65,7 +74,7 @@ def near_duplicates(
     pairs = [
         NearDuplicate(known[one][0][row], known[other][0][column], similarity)
         for one, other in combinations(known, 2)
-        for row, column, similarity in _similar(known[one][1], known[other][1], threshold)
+        for row, column, similarity in _similar(known[one][1], known[other][1], threshold, comparing)
     ]
     return sorted(pairs, key=lambda pair: -pair.similarity)
 
@@ -75,24 +84,32 @@ def normalized(text: str) -> str:
     return _IGNORED.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-def _similar(left: list[str], right: list[str], threshold: float) -> Iterator[tuple[int, int, float]]:
+def _similar(left: list[str], right: list[str], threshold: float, comparing: Comparing) -> Iterator[Pair]:
     if not left or not right:
         return
-    for rows, columns in _candidates(left, right, threshold):
-        similarities = cpdist(
-            [left[row] for row in rows],
-            [right[column] for column in columns],
-            scorer=Indel.normalized_similarity,
-            score_cutoff=threshold,
-        )
-        for hit in np.flatnonzero(similarities >= threshold):
-            yield int(rows[hit]), int(columns[hit]), float(similarities[hit])
+    rows = (
+        _compared(left, right, row, columns, threshold)
+        for row, columns in enumerate(_candidates(left, right, threshold))
+    )
+    yield from comparing.remembered(left, right, threshold, rows)
 
 
-def _candidates(
-    left: list[str], right: list[str], threshold: float
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Yield indexes of pairs that may be so similar, one row of `left` at a time.
+def _compared(
+    left: list[str], right: list[str], row: int, columns: npt.NDArray[np.int64], threshold: float
+) -> list[Pair]:
+    similarities = cpdist(
+        [left[row]] * len(columns),
+        [right[column] for column in columns],
+        scorer=Indel.normalized_similarity,
+        score_cutoff=threshold,
+        workers=-1 if len(left[row]) >= _LONG else 1,
+    )
+    hits = np.flatnonzero(similarities >= threshold)
+    return [(row, int(columns[hit]), float(similarities[hit])) for hit in hits]
+
+
+def _candidates(left: list[str], right: list[str], threshold: float) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield for each text of `left` the indexes of those that may be so similar.
 
     One insertion or deletion changes one count of characters, and at most three counts of character pairs:
     texts whose counts differ by more are less similar (Ukkonen 1992, Approximate string matching with
@@ -114,8 +131,7 @@ def _candidates(
             columns = columns[differing <= allowed]
         if size >= _LONG and len(columns):
             columns = columns[_share_words(signatures, row, columns, their_sizes)]
-        if len(columns):
-            yield np.full(len(columns), row), columns
+        yield columns
 
 
 def _share_words(
@@ -151,8 +167,8 @@ def _signatures(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
 
 def _runs_of_words(text: str) -> Iterator[bytes]:
     words = text.split()
-    for index in range(max(len(words) - 1, 1)):
-        yield " ".join(words[index : index + 2]).encode()
+    for index in range(max(len(words) - _RUN + 1, 1)):
+        yield " ".join(words[index : index + _RUN]).encode()
 
 
 def _counts(texts: Sequence[str], q: int) -> npt.NDArray[np.int16]:

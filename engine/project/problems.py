@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -80,6 +80,8 @@ def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) ->
         return f"[{name}] {problem['ctx']['error']}"
     if kind in ("model_type", "dataclass_type"):
         return f"{name} must be a section: [{name}]"
+    if kind == "tuple_type" and isinstance(problem["input"], dict):
+        return f"{name} must be a list of sections: [[{name}]]"
     if kind == "string_pattern_mismatch" and r"\.py:" in problem["ctx"]["pattern"]:
         return f'{name} = {problem["input"]!r}: write it as "file.py:name"'
     for prefix, wanted in _WANTED.items():
@@ -90,8 +92,14 @@ def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) ->
 
 
 def _field_names(model: Any, tables: Place) -> list[str]:
-    """Return the fields of a section inside `model`; a table with free keys has none."""
+    """Return the fields of a section inside `model`; a table with free keys has none.
+
+    In a list of sections, each is at its number.
+    """
     for table in tables:
+        if get_origin(model) is tuple:
+            model = get_args(model)[0]
+            continue
         fields = getattr(model, "__pydantic_fields__", {})
         model = fields[table].annotation if table in fields else None
     return list(getattr(model, "__pydantic_fields__", {}))

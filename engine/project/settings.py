@@ -6,32 +6,35 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from engine.ground.errors import ProjectError
-from engine.programs.metrics import OPTIONS, MetricKind
-from engine.programs.metrics.criteria import Criterion
-from engine.programs.metrics.kinds import MatchKind
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
 from engine.project.methods import MethodName
+from engine.project.metric_settings import (
+    FilePath,
+    MetricSection,
+    NamedMetric,
+    PythonReference,
+    main_metric,
+    refuse_unusable,
+    sum_name,
+)
+from engine.project.objectives import Objectives
 from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
-
-PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]
-FilePath = Annotated[str, StringConstraints(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -44,8 +47,10 @@ class ProgramSection(_Section):
     signature: str | None = Field(
         None, min_length=1, description="Inputs and outputs, as in: ticket -> queue."
     )
-    module: Literal["predict", "chain_of_thought"] = Field(
-        "predict", description='"predict" answers at once, "chain_of_thought" reasons first.'
+    module: Literal["predict", "chain_of_thought", "refine", "meta_prompting"] = Field(
+        "predict",
+        description='"predict" answers at once, "chain_of_thought" reasons first, "refine" criticises its '
+        'answer and answers again, "meta_prompting" asks experts of its own making.',
     )
     instructions: str = Field("", description="The base instructions; they are never changed.")
     fields: dict[str, str] = Field({}, description="What each input and output means, by its name.")
@@ -91,83 +96,12 @@ class DataSection(_Section):
         description='Where a file keeps a field of another name: a column, a path such as "outputs.label", '
         'or "=text" for a constant.',
     )
+    exclude: tuple[str, ...] = Field(
+        (), description="Examples to leave out, each by its id or its key; `promptgrad labels` adds them."
+    )
     near_duplicate_threshold: Share = Field(
         0.99, description="Examples of two splits may not be more alike than this; 1 allows everything."
     )
-
-
-_OF_RUBRIC = ("criteria", "rubric", "scale", "threshold")
-
-
-def _options_of(kind: str) -> tuple[str, ...]:
-    return _OF_RUBRIC if kind == "rubric" else OPTIONS.get(kind, ())
-
-
-class MetricSection(_Section):
-    """How a prediction is scored."""
-
-    kind: Literal[MetricKind, "rubric"] | None = Field(
-        None, description="A ready-made metric; rubric asks a judge."
-    )
-    field: str | None = Field(
-        None, min_length=1, description="The output that is compared with the example's value."
-    )
-    tolerance: float = Field(
-        0.0, ge=0.0, description="number: the largest difference that still counts as right."
-    )
-    threshold: Share = Field(
-        0.5, description="token_f1, set_f1, json_fields, rubric: the score from which an answer is right."
-    )
-    pattern: str | None = Field(None, description="regex: what to search for; else the example's value.")
-    choices: tuple[str, ...] = Field((), description="choice: all that may be chosen; without them, letters.")
-    match: MatchKind = Field(
-        "normalized_match", description="any_of: how an answer is compared with each right one."
-    )
-    day_first: bool = Field(False, description="date: 03/04/2024 is 3 April and not March 4.")
-    python: PythonReference | None = Field(
-        None, description="In place of a kind: file.py:name, a function of (example, prediction)."
-    )
-    scale: tuple[float, float] | None = Field(
-        None,
-        description="python, rubric: the worst and the best score, as in [1, 5].",
-    )
-    criteria: tuple[str | Criterion, ...] = Field(
-        (), description='rubric: what a good answer does, as in ["cites a policy", "names a time"].'
-    )
-    rubric: FilePath | None = Field(
-        None, description="rubric: a text file with a list of criteria, in place of criteria."
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> MetricSection:
-        if (self.kind is None) == (self.python is None):
-            raise ValueError('needs either kind = "exact_match" and a field, or python = "metric.py:score"')
-        if self.kind is not None and self.field is None:
-            raise ValueError('needs field = "...": the output that is compared')
-        if self.kind == "rubric":
-            self._check_rubric()
-        known = ("python", "scale") if self.kind is None else ("kind", "field", *_options_of(self.kind))
-        unused = sorted(self.model_fields_set - set(known))
-        if unused:
-            raise ValueError(f"{', '.join(unused)} has no effect with {self.kind or self.python}")
-        if self.scale is not None and self.scale[0] >= self.scale[1]:
-            raise ValueError("scale names the worst score first, then the best: [1, 5]")
-        return self
-
-    def _check_rubric(self) -> None:
-        if bool(self.criteria) == (self.rubric is not None):
-            raise ValueError('needs either criteria = ["cites a policy", ...] or rubric = "rubric.md"')
-        if self.scale is not None and any(grade != int(grade) for grade in self.scale):
-            raise ValueError("the scale of a rubric has whole numbers: [1, 5]")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the kind that the file sets."""
-        return {
-            name: getattr(self, name)
-            for name in OPTIONS.get(self.kind or "", ())
-            if name in self.model_fields_set
-        }
 
 
 class BaseSection(_Section):
@@ -185,13 +119,23 @@ class ModelSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     task: str = Field(
-        min_length=1, description="demo, gguf:PATH, ollama:NAME or openai:http://HOST:PORT/v1#NAME."
+        min_length=1,
+        description="demo, gguf:PATH, hf:OWNER/REPO, ollama:NAME or openai:http://HOST:PORT/v1#NAME.",
     )
     reflection: str = Field(
         "same", min_length=1, description='The model that writes gradients: "same" as the task\'s, or a URI.'
     )
     judge: str = Field(
         "same", min_length=1, description='The model that a metric may ask: "same" as the task\'s, or a URI.'
+    )
+    embedding: str | None = Field(
+        None, min_length=1, description="The embedding model that the metric semantic compares by: a URI."
+    )
+
+    search: Literal["task", "in_process"] = Field(
+        "task",
+        description='"in_process" tries candidates on the file of an Ollama model, which is faster; scores '
+        "that count are still Ollama's.",
     )
 
     @property
@@ -211,11 +155,15 @@ class Project(BaseModel):
     )
     program: ProgramSection
     data: DataSection
-    metric: MetricSection
+    metric: MetricSection = Field(description="How a prediction is scored; of several, the weightiest.")
+    metrics: tuple[NamedMetric, ...] = Field(
+        (), description="Several metrics in place of [metric], each with a name, a weight and a minimum."
+    )
     model: ModelSection
     base: BaseSection = BaseSection()
     optimizer: PromptGradConfig = PromptGradConfig()
-    gates: Gates = Gates()
+    gates: Gates = Field(Gates(), validate_default=True)
+    objectives: Objectives = Objectives()
     example_formatter: PythonReference | None = Field(
         None, description="file.py:name, an ExampleFormatter: how an analysis sees examples."
     )
@@ -223,6 +171,15 @@ class Project(BaseModel):
         None, description="file.py:name, a function of a ParsedRule that returns whether it may be tested."
     )
     _root: Path = PrivateAttr(default=Path())
+
+    @field_validator("model")
+    @classmethod
+    def _has_what_metrics_ask(cls, model: ModelSection, info: ValidationInfo) -> ModelSection:
+        main = info.data.get("metric")
+        scoring = info.data.get("metrics") or ((main,) if main is not None else ())
+        if model.embedding is None and any(one.kind == "semantic" for one in scoring):
+            raise ValueError('needs embedding = "gguf:...": the metric semantic compares meanings by it')
+        return model
 
     @field_validator("optimizer")
     @classmethod
@@ -233,6 +190,68 @@ class Project(BaseModel):
                 'rules that passed a test; review = "after" includes untested ones'
             )
         return optimizer
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_main_metric(cls, raw: Any) -> Any:
+        """Let the weightiest of [[metrics]] stand for [metric]; what is wrong in them is told at them."""
+        if not isinstance(raw, dict) or "metric" in raw or not isinstance(raw.get("metrics"), list | tuple):
+            return raw
+        stand_in = NamedMetric(kind="exact_match", field="-")
+        return {**raw, "metric": main_metric(raw["metrics"]) or stand_in}
+
+    @field_validator("metrics")
+    @classmethod
+    def _fit_together(cls, metrics: tuple[NamedMetric, ...], info: ValidationInfo) -> tuple[NamedMetric, ...]:
+        if not isinstance(info.data.get("metric"), NamedMetric):
+            raise ValueError("can't be combined with [metric]: write each metric as [[metrics]]")
+        if not metrics:
+            raise ValueError("is empty: write [metric], or [[metrics]] for each of several")
+        refuse_unusable(metrics)
+        return metrics
+
+    @field_validator("gates")
+    @classmethod
+    def _with_minimums(cls, gates: Gates, info: ValidationInfo) -> Gates:
+        """Make a gate of each metric's minimum; refuse gates on what no metric tells."""
+        metrics: tuple[NamedMetric, ...] = info.data.get("metrics", ())
+        names = [one.title for one in metrics]
+        unknown = [name for name in gates.metrics if name not in names]
+        if unknown and "metrics" in info.data:
+            there = f"there are {', '.join(names)}" if names else "there is one metric: set min_test_score"
+            raise ValueError(f"metrics names {unknown[0]!r}, which is no metric; {there}")
+        main = info.data.get("metric")
+        if gates.by_class and main is not None and not any(one.by_class for one in metrics or (main,)):
+            raise ValueError(f"{gates.by_class[0]} needs a metric with by_class = true")
+        minimums = {one.title: one.minimum for one in metrics if one.minimum is not None}
+        return gates.model_copy(update={"metrics": {**minimums, **gates.metrics}}) if minimums else gates
+
+    @model_validator(mode="after")
+    def _says_each_metric_once(self) -> Project:
+        """Leave out of dumps what stands for [[metrics]]."""
+        if self.metrics:
+            self.__pydantic_fields_set__.discard("metric")
+        return self
+
+    @property
+    def scoring(self) -> tuple[MetricSection, ...]:
+        """All metrics: those of [[metrics]], or the one of [metric]."""
+        return self.metrics or (self.metric,)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each metric in the sum that is optimized, by its name."""
+        return {one.title: one.weight for one in self.metrics} or {self.metric.title: 1.0}
+
+    @property
+    def optimized(self) -> str:
+        """What is optimized, as tables name it."""
+        return sum_name(self.weights)
+
+    @property
+    def rubric(self) -> MetricSection | None:
+        """The metric that asks the judge by criteria, if there is one."""
+        return next((one for one in self.scoring if one.asks_judge), None)
 
     @property
     def root(self) -> Path:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from engine.ground.errors import DataError
 from engine.ground.examples import example_key, input_key, public_fields
+from engine.ground.model import Progress
 from engine.programs.formatting import as_text
 from engine.project.carving import Carving, carve_test
 from engine.project.cautions import Caution
+from engine.project.comparing import Comparing
 from engine.project.data import LoadedExample, load_split
 from engine.project.data_files import line_error
 from engine.project.near_duplicates import LISTED_FROM, near_duplicates
@@ -43,7 +45,12 @@ class Splits:
         return (*self.train, *(self.validation or ()), *self.test)
 
 
-def load_splits(project: Project, inputs: Collection[str], outputs: Collection[str]) -> Splits:
+def load_splits(
+    project: Project,
+    inputs: Collection[str],
+    outputs: Collection[str],
+    on_progress: Progress | None = None,
+) -> Splits:
     """Read the project's splits and check them against the program's `inputs` and `outputs`.
 
     Two examples are the same if their inputs are. A missing test split is taken out of train and stays the
@@ -62,7 +69,9 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
     for examples in splits.values():
         _refuse_incomplete(examples, _required(project, inputs), project.data.fields)
     _refuse_leakage(splits, inputs)
-    warnings = _near_duplicates(splits, inputs, project.data.near_duplicate_threshold)
+    warnings = _near_duplicates(
+        splits, inputs, project.data.near_duplicate_threshold, Comparing.of(project.root, on_progress)
+    )
     for name, split in splits.items():
         warnings += _repeats(name, split, inputs, outputs)
     # Carved only now: a leak between the files must not be hidden by drawing both copies into one split.
@@ -84,8 +93,10 @@ def load_splits(project: Project, inputs: Collection[str], outputs: Collection[s
 def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
     """Return the fields that every example needs, each with the reason."""
     required = dict.fromkeys(inputs, "an input of the program")
-    if project.metric.field is not None:
-        required[project.metric.field] = "compared by the metric"
+    for metric in project.scoring:
+        # A rubric takes an example's value for a good answer where there is one, and needs none.
+        if metric.field is not None and metric.kind != "rubric":
+            required[metric.field] = f"compared by the metric{f' {metric.title}' if project.metrics else ''}"
     if project.data.slice is not None:
         required[project.data.slice] = "the slice field in [data]"
     return required
@@ -143,13 +154,16 @@ def _refuse_leakage(splits: Mapping[str, Sequence[LoadedExample]], inputs: Colle
 
 
 def _near_duplicates(
-    splits: Mapping[str, Sequence[LoadedExample]], inputs: Collection[str], threshold: float
+    splits: Mapping[str, Sequence[LoadedExample]],
+    inputs: Collection[str],
+    threshold: float,
+    comparing: Comparing,
 ) -> list[Caution]:
     """Refuse examples of two splits that are more alike than `threshold`; list those that come close."""
     texts = {
         name: [(example, _input_text(example, inputs)) for example in split] for name, split in splits.items()
     }
-    pairs = near_duplicates(texts, min(LISTED_FROM, threshold))
+    pairs = near_duplicates(texts, min(LISTED_FROM, threshold), comparing)
     refused = [pair for pair in pairs if pair.similarity > threshold]
     if refused:
         listed = "\n".join(f"  {pair}" for pair in refused[:_LISTED_PAIRS])

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 
-_TABLE = re.compile(r"\s*\[{1,2}\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_TABLE = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 Place = tuple[str, ...]
 
 
 class TomlLines:
-    """Line numbers of a TOML text's tables and keys."""
+    """Line numbers of a TOML text's tables and keys; those of [[a]] are ("a", "0"), ("a", "1") ..."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Place, int] = {}
         table: Place = ()
+        in_list: Place | None = None
+        counts: Counter[Place] = Counter()
         open_quotes = ""
         for number, line in enumerate(text.splitlines(), 1):
             if open_quotes:
                 open_quotes = "" if line.count(open_quotes) % 2 else open_quotes
                 continue
             if header := _TABLE.match(line):
-                table = _split(header[1])
+                table, in_list = _split(header[2]), None
                 self._remember(table, number)
+                if header[1] == "[[":
+                    in_list = (*table, str(counts[table]))
+                    counts[table] += 1
+                    self._remember(in_list, number)
             elif key := _KEY.match(line):
                 self._remember(table + _split(key[1]), number)
+                if in_list is not None:
+                    self._remember(in_list + _split(key[1]), number)
             open_quotes = next((quotes for quotes in ('"""', "'''") if line.count(quotes) % 2), "")
 
     def find(self, place: Sequence[str]) -> int | None:

@@ -21,7 +21,7 @@ from engine.ground.files import sync_folder, write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram
-from engine.programs.demonstrations import Demonstration
+from engine.programs.demonstrations import Demonstration, demonstrations_by_predictor
 from engine.programs.rules import Rule, RuleSet
 from engine.release.manifest import (
     MANIFEST,
@@ -132,6 +132,27 @@ def load_artifact(path: Path | str, module: dspy.Module, revision: ModelRevision
     return ConditionalProgram(loaded, RuleSet(manifest.rules), settings.top_k, settings.min_overlap)
 
 
+def base_of(path: Path | str, module: dspy.Module) -> dspy.Module:
+    """Return a copy of `module` with the base that an artifact's rules and demonstrations were learned on.
+
+    That is the module itself, unless another optimizer made the base. Demonstrations of the base stay.
+
+    Raises:
+        ArtifactError: it is damaged, or was made for another program.
+    """
+    folder = Path(path)
+    manifest, files = read_artifact(folder)
+    _check_program(folder, manifest, module)
+    base = module.deepcopy()
+    base.load_state(_checked_state(folder / PROGRAM, files[PROGRAM]))
+    steps = dict(base.named_predictors())
+    learned = demonstrations_by_predictor(manifest.demonstrations, list(steps))
+    for name, step in steps.items():
+        step.signature = step.signature.with_instructions(manifest.base_instructions[name])
+        step.demos = step.demos[: len(step.demos) - len(learned[name])]
+    return base
+
+
 def program_digest(module: dspy.Module) -> str:
     """Return the hash of a program's structure: modules, predictors, fields, types, base instructions.
 
@@ -203,6 +224,7 @@ def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManife
         conditional=conditional,
         baseline=content.baseline,
         optimized=content.optimized,
+        metrics=content.measurement.metrics,
         slices=content.measurement.slices,
         gates=tuple(content.gates),
         test_opening=content.test_opening,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import dspy
 
 from engine.ground.errors import ConfigError
-from engine.journal.events import Emit
+from engine.ground.statistics import mean_interval
+from engine.journal.events import Emit, Event, RolloutFinished
+from engine.journal.method_events import BaseCompared, MethodFinished
 from engine.journal.replay import Replay
 from engine.learning.methods.method import MethodTask
 from engine.learning.methods.registry import run_method
+from engine.learning.rollouts import RolloutRunner
 from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
+from engine.programs.state import LearnedState
 from engine.release.run_plan import RunPlan
 
 
@@ -33,26 +38,71 @@ def made_base(plan: RunPlan, replay: Replay, emit: Emit) -> dspy.Module:
             f"{plan.base.optimizer} compares candidates on validation examples, and there are none.",
             hint="Set [data] validation in promptgrad.toml.",
         )
+    finished: list[MethodFinished] = []
+
+    def heard(event: Event) -> None:
+        finished.extend([event] if isinstance(event, MethodFinished) else [])
+        emit(event)
+
+    made = run_method(plan.base.optimizer, method_task(plan, replay, plan.base.calls, heard))
+    _compare(plan, replay, made, finished[-1], emit)
+    return made
+
+
+def method_task(plan: RunPlan, replay: Replay, calls: int, emit: Emit) -> MethodTask:
+    """Return what a method works on: the plan's program, its training and validation examples, its models."""
     lm = replay.lm(plan.models.task)
     same = plan.models.reflection is plan.models.task
     inputs = FrozenProgram(plan.program).inputs or _inputs_of(plan.program)
-    return run_method(
-        plan.base.optimizer,
-        MethodTask(
-            program=plan.program,
-            train=_values(plan.train),
-            validation=_values(plan.validation),
-            inputs=frozenset(inputs),
-            metric=as_metric(plan.metric),
-            lm=lm,
-            reflection_lm=lm if same else replay.lm(plan.models.reflection),
-            adapter=dspy.settings.adapter or dspy.JSONAdapter(),
-            calls=plan.base.calls,
-            seed=plan.config.seed or 0,
-            threads=plan.config.max_workers,
-            emit=emit,
-        ),
+    return MethodTask(
+        program=plan.program,
+        train=_values(plan.train),
+        validation=_values(plan.validation),
+        inputs=frozenset(inputs),
+        metric=as_metric(plan.metric),
+        lm=lm,
+        reflection_lm=lm if same else replay.lm(plan.models.reflection),
+        adapter=dspy.settings.adapter or dspy.JSONAdapter(),
+        calls=calls,
+        seed=plan.config.seed or 0,
+        threads=plan.config.max_workers,
+        emit=emit,
     )
+
+
+def _compare(plan: RunPlan, replay: Replay, made: dspy.Module, finished: MethodFinished, emit: Emit) -> None:
+    """Emit what the base brings on validation; the run's own baseline then costs nothing more."""
+    own, after = (mean_interval(_scores(plan, replay, program, emit)) for program in (plan.program, made))
+    emit(
+        BaseCompared(
+            id="base",
+            method=finished.method,
+            calls=finished.calls,
+            own=own,
+            made=after,
+            demonstrations=sum(finished.demonstrations.values()),
+        )
+    )
+
+
+def _scores(plan: RunPlan, replay: Replay, program: dspy.Module, emit: Emit) -> list[float]:
+    def unless_rollout(event: Event) -> None:
+        # A rollout is known by what was learned: the two programs, without anything, would be one.
+        if not isinstance(event, RolloutFinished):
+            emit(event)
+
+    runner = RolloutRunner(
+        FrozenProgram(program),
+        plan.metric,
+        replay.lm(plan.models.task),
+        adapter=dspy.settings.adapter or dspy.JSONAdapter(),
+        max_workers=plan.config.max_workers,
+        seed=plan.config.seed or 0,
+        emit=unless_rollout,
+    )
+    with closing(runner):
+        items = runner.items(_values(plan.validation), "validation")
+        return [rollout.score.value for rollout in runner.run(LearnedState(), items)]
 
 
 def _inputs_of(program: dspy.Module) -> frozenset[str]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.ground.errors import ArtifactError
 from engine.ground.files import replace_file
 from engine.ground.revision import short_digest
-from engine.journal.events import DataUsed, GateResult, SliceScores, SplitScores
+from engine.journal.events import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -83,6 +83,7 @@ class ArtifactManifest(_Part):
     conditional: ConditionalSettings | None = None
     baseline: SplitScores
     optimized: SplitScores
+    metrics: dict[str, MetricChange] = {}
     slices: dict[str, SliceScores] = {}
     gates: tuple[GateResult, ...] = ()
     test_opening: int = 0

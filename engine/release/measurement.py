@@ -10,8 +10,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.ground.interval import Interval
+from engine.ground.metric_scores import columns_of
+from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval
-from engine.journal.events import SliceScores
+from engine.journal.events import MetricChange, SliceScores
 from engine.learning.slices import ScoredExamples
 
 
@@ -24,7 +26,8 @@ class MeasuredExample(_Part):
 
     `name` is its id, or its key. The other fields are the optimized program's: whether it was right, the
     tokens of its prompts, and `latency`, the seconds that the model took when it had no other request; None
-    if that wasn't measured. Examples of other splits are there because a gate names them.
+    if that wasn't measured. Examples of other splits are there because a gate names them. The scores by what
+    is optimized and by each metric in it are in `baseline_metrics` and `optimized_metrics`.
     """
 
     key: str
@@ -37,6 +40,8 @@ class MeasuredExample(_Part):
     is_unparseable: bool = False
     prompt_tokens: int = 0
     latency: float | None = None
+    baseline_metrics: dict[str, MetricScore] = {}
+    optimized_metrics: dict[str, MetricScore] = {}
 
 
 class Measurement(_Part):
@@ -68,6 +73,11 @@ class Measurement(_Part):
     def slices(self) -> dict[str, SliceScores]:
         """The scores of each slice, by its value; empty without slices."""
         return self._after.gains_over(self._before)
+
+    @cached_property
+    def metrics(self) -> dict[str, MetricChange]:
+        """The figures of what is optimized and of each metric in it, before and after, by their names."""
+        return self._after.changes_from(self._before)
 
     @property
     def most_prompt_tokens(self) -> int:
@@ -102,14 +112,23 @@ class Measurement(_Part):
 
     @property
     def _before(self) -> ScoredExamples:
-        return self._scored([example.baseline for example in self.tested])
+        tested = self.tested
+        return self._scored(
+            [example.baseline for example in tested], [example.baseline_metrics for example in tested]
+        )
 
     @property
     def _after(self) -> ScoredExamples:
-        return self._scored([example.optimized for example in self.tested])
+        tested = self.tested
+        return self._scored(
+            [example.optimized for example in tested], [example.optimized_metrics for example in tested]
+        )
 
-    def _scored(self, scores: Sequence[float]) -> ScoredExamples:
+    def _scored(self, scores: Sequence[float], metrics: Sequence[dict[str, MetricScore]]) -> ScoredExamples:
         tested = self.tested
         return ScoredExamples(
-            scores, [example.is_success for example in tested], [example.slice for example in tested]
+            scores,
+            [example.is_success for example in tested],
+            [example.slice for example in tested],
+            columns_of(metrics),
         )

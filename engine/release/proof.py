@@ -71,7 +71,7 @@ class Prover:
     @property
     def calls(self) -> int:
         """How many model calls a proof takes, estimated from the rollouts so far."""
-        per_rollout = max(len(self._session.program.predictors), self._session.runner.calls_per_rollout)
+        per_rollout = max(len(self._session.program.predictors), self._session.prover.calls_per_rollout)
         return ceil(self._plan.test_split.rollouts * per_rollout)
 
     def prove(
@@ -98,7 +98,7 @@ class Prover:
             self._journal,
             plan.run,
             split,
-            session.runner,
+            session.prover,
             state,
             place=place,
             purpose="release",

@@ -24,6 +24,7 @@ def evaluate_gates(gates: Gates, measured: Measurement, agreement: Agreement | N
     return GateReport(
         (
             *_score_gates(gates, measured),
+            *_metric_gates(gates, measured),
             *_slice_gates(gates, measured),
             *_answer_gates(gates, measured),
             *_judge_gates(gates, agreement),
@@ -50,6 +51,34 @@ def _score_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
         yield _at_least("min_test_gain_low", gain.low, gates.min_test_gain_low, _interval(gain))
     if gates.non_inferiority_margin is not None:
         yield _no_worse("non_inferiority_margin", gain, gates.non_inferiority_margin)
+
+
+def _metric_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:
+    metrics = measured.metrics
+    for name, least in gates.metrics.items():
+        if name in metrics:
+            score = metrics[name].optimized.score
+            yield _at_least(f"metrics.{name}", score.score, least, _interval(score))
+        else:
+            why = f"no test example was scored by {name!r}; run again"
+            yield _unmeasured(f"metrics.{name}", "at least", least, why)
+    for gate in gates.by_class:
+        yield from _class_gates(gate, getattr(gates, gate), measured)
+
+
+def _class_gates(gate: str, least: float, measured: Measurement) -> Iterator[GateResult]:
+    figure = gate.removeprefix("min_")
+    found = {
+        name: interval
+        for name, change in measured.metrics.items()
+        if (interval := getattr(change.optimized, figure)) is not None
+    }
+    for name, interval in found.items():
+        yield _at_least(
+            gate if len(found) == 1 else f"{gate}.{name}", interval.score, least, _interval(interval)
+        )
+    if not found:
+        yield _unmeasured(gate, "at least", least, "no test example was scored by class; run again")
 
 
 def _slice_gates(gates: Gates, measured: Measurement) -> Iterator[GateResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.ground.errors import (
     BudgetExhaustedError,
@@ -12,7 +12,6 @@ from engine.ground.errors import (
     PromptGradError,
     RunStoppedError,
 )
-from engine.ground.model import Messages, Model
 from engine.journal.decisions import Decision
 from engine.journal.events import (
     EDIT_TRIAL,
@@ -30,6 +29,8 @@ from engine.journal.events import (
 from engine.journal.journal import Journal
 from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
+from engine.journal.method_events import BaseCompared
+from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
 from engine.learning.loop import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
@@ -40,13 +41,15 @@ from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
 from engine.release.base_making import made_base
+from engine.release.doubted_labels import report_changed_labels, report_doubted_labels
+from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
+from engine.release.search_model import prove_search_agrees
 
-_LONGEST_SHOWN = 3000
-"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
+Told = TypeVar("Told")
 
 
 def execute(
@@ -55,12 +58,13 @@ def execute(
     *,
     on_event: Callable[[Event], None] | None = None,
     after_command: int | None = None,
+    work: Callable[[RunContext], RunSummary] | None = None,
 ) -> RunSummary:
     """Carry out a run, or resume it, and return its summary.
 
     Events are written to the journal, then passed to `on_event`. Commands in the journal pause, continue or
     stop the run, if their number is above `after_command` or they are sent from now on. A run that ended
-    before returns its summary at once.
+    before returns its summary at once. `work` is what the run does, if not to learn rules.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -77,7 +81,7 @@ def execute(
         if history.attempt == 1 and plan.carving is not None:
             plan.carving.report(events.emit)
         with run_context(plan, journal, events, history, after_command) as context:
-            summary = _worked_through(context)
+            summary = _worked_through(context, work or _learned)
         _finish(context, summary)
         return summary
 
@@ -143,11 +147,11 @@ def _finished(journal: Journal, run: str) -> RunSummary | None:
     return done[-1] if done else None
 
 
-def _worked_through(context: RunContext) -> RunSummary:
+def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary]) -> RunSummary:
     """Return the run's summary, even if a person or its budget ended it."""
     try:
         with placing_errors(context.plan.examples):
-            return _learned(context)
+            return work(context)
     except RunStoppedError as error:
         return _summary(context, "stopped", error.message)
     except BudgetExhaustedError as error:
@@ -160,14 +164,19 @@ def _worked_through(context: RunContext) -> RunSummary:
 def _learned(context: RunContext) -> RunSummary:
     context.refuse_other_models()
     with closing(_session(context)) as session:
+        report_changed_labels(context.plan, context.journal, session, context.events.emit)
+        if context.plan.models.search is not None:
+            prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
         reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
         result = session.run()
+        if not result.exhausted:
+            result = slimmed(session, result, context.plan.objectives, context.events.emit)
         kept = reserve.release()
         if result.exhausted:
             return _closed_early(context, prover, result, kept)
-        return _closed(context, prover, result)
+        return _closed(context, prover, result, session)
 
 
 def _reviewed(context: RunContext, session: OptimizationSession) -> ReviewApplied:
@@ -202,6 +211,7 @@ def _session(context: RunContext) -> OptimizationSession:
         _values(plan.train),
         _values(plan.validation) or None,
         task_lm=replay.lm(plan.models.task),
+        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
         reflection_lm=replay.lm(plan.models.reflection),
         test_size=len(plan.test),
         slice_field=plan.slice_field,
@@ -210,28 +220,27 @@ def _session(context: RunContext) -> OptimizationSession:
         live=LiveText(live_file(context.journal.path, plan.run)),
         scorer=recorded_scorer(
             replay,
-            plan.models.task,
+            plan.models.searching,
             ScoringCount(scorings_file(context.journal.path, plan.run)).add,
         ),
-        room=lambda messages: _leaves_room(plan.models.task, messages),
+        room=context.leaves_room,
     )
-
-
-def _leaves_room(model: Model, messages: Messages) -> bool:
-    """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
-    return model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
 
 
 def _decisions(context: RunContext) -> Decisions:
     return Decisions(lambda key: context.journal.decision(context.plan.run, key), context.control.checkpoint)
 
 
-def _closed(context: RunContext, prover: Prover, result: Optimized) -> RunSummary:
-    """Open the test split, decide, and save the artifact if the learned state has earned it."""
+def _closed(
+    context: RunContext, prover: Prover, result: Optimized, session: OptimizationSession
+) -> RunSummary:
+    """Open the test split, decide, save the artifact if the learned state has earned it; doubt labels."""
     assert result.baseline is not None
     proof = prover.prove(result.state, result.baseline, result.best)
     status, reason = _outcome(result, proof.report)
-    return _summary(context, status, reason, result, proof, _saved(prover, result, proof))
+    path = _saved(prover, result, proof)
+    report_doubted_labels(context.plan, context.journal, session, result.state, context.events.emit)
+    return _summary(context, status, reason, result, proof, path)
 
 
 def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: str) -> RunSummary:
@@ -281,10 +290,15 @@ def _summary(
         rules=tuple(map(KeptRule.of, result.state.rules)) if result else (),
         demonstrations=result.state.demonstrations.demonstrations if result else (),
         layers=result.layers if result else None,
+        base=_told(context, "base_compared", BaseCompared),
+        objectives=_told(context, "objectives", ObjectivesMet),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=context.seconds,
         artifact=path if proof.passed else None,
+        metric=context.plan.metric_name,
+        metrics=proof.measured.metrics,
+        validation_metrics=dict(result.metrics) if result else {},
         slices=proof.measured.slices,
         validation_slices=dict(result.slices) if result else {},
         test_opening=proof.opening,
@@ -292,6 +306,12 @@ def _summary(
         withheld=None if proof.passed else path,
         reflection_moved=proof.reflection_moved,
     )
+
+
+def _told(context: RunContext, kind: str, of: type[Told]) -> Told | None:
+    """Return the run's event of a kind, if it has one."""
+    told = context.journal.events(context.plan.run, kinds=[kind])
+    return next((event for _, event in told if isinstance(event, of)), None)
 
 
 def _finish(context: RunContext, summary: RunSummary) -> None:

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 from engine.ground.errors import ProjectError
+from engine.ground.model import Messages
 from engine.journal.control import RunControl
 from engine.journal.events import (
     Event,
     ModelUsed,
+    Notice,
     RunContinued,
     RunPaused,
     RunResumed,
@@ -25,6 +27,9 @@ from engine.programs.coercion import as_metric
 from engine.programs.program import base_instructions
 from engine.release.artifacts import program_digest
 from engine.release.run_plan import RunPlan, installed_versions
+
+_LONGEST_SHOWN = 3000
+"""Tokens of a prompt with all its demonstrations: two processor cores read them in less than a minute."""
 
 Listener = Callable[[Event], None]
 
@@ -72,6 +77,12 @@ class RunHistory:
         )
 
     @property
+    def names_machine(self) -> bool:
+        """Whether the run's answers are kept under the machine that gave them: older runs' weren't."""
+        models = (self.began.model, self.began.reflection, self.began.judge)
+        return self.attempt == 1 or any(model.numerics for model in models if model)
+
+    @property
     def opening(self) -> Event:
         """The first event of this attempt."""
         if self.attempt > 1:
@@ -96,6 +107,13 @@ class RunContext:
         """How long the run has taken, in all its processes together."""
         return self.history.seconds + time.monotonic() - self.started
 
+    def leaves_room(self, messages: Messages) -> bool:
+        """Return whether a prompt is short enough to be read quickly, and leaves half of the context."""
+        return all(
+            model.count_prompt_tokens(messages) <= min(model.context_length // 2, _LONGEST_SHOWN)
+            for model in self.plan.models.doing
+        )
+
     def refuse_other_models(self) -> None:
         """Refuse to go on with other models than the run began with: its results aren't theirs.
 
@@ -107,13 +125,27 @@ class RunContext:
             (began.model, models.task),
             (began.reflection, models.reflection),
             (began.judge or began.model, models.judging),
+            (began.embedder, models.embedder),
+            (began.search or began.model, models.searching),
         ):
+            if before is None or now is None:
+                continue
             if ModelUsed.of(now).is_other_than(before):
                 raise ProjectError(
                     f"Since run {self.plan.run} began, {before.uri} has moved: it was {before.short} and is "
                     f"now {now.revision.short}.",
                     hint="Bring back the model as it was, or start a new run: promptgrad run",
                 )
+            if before.numerics and before.numerics != now.revision.numerics:
+                self._tell_other_machine(before, now.revision.numerics)
+
+    def _tell_other_machine(self, before: ModelUsed, now: str) -> None:
+        text = (
+            f"This run began on another machine or with another build of llama.cpp. Answers of {before.uri} "
+            "from there may differ, so they aren't reused: they are asked again here. What is shown of the "
+            f"run so far is from there. It was: {before.numerics}. It is: {now}."
+        )
+        self.events.emit(Notice(id=f"machine/{self.history.attempt}", level="warning", text=text))
 
 
 @contextmanager
@@ -143,9 +175,9 @@ def run_context(
         on_stop=cancel_models,
         on_pause=report_pause,
     ) as control:
-        replay = Replay(journal, plan.run, checkpoint=control.checkpoint)
+        replay = Replay(journal, plan.run, checkpoint=control.checkpoint, names_machine=history.names_machine)
         metric = as_metric(plan.metric, success_from=plan.config.failure_threshold)
-        judged = metric.judged_by(recorded_judge(replay, plan.models.judging))
+        judged = metric.judged_by(recorded_judge(replay, plan.models.judging, plan.models.embedder))
         plan = replace(plan, metric=judged)
         yield RunContext(plan, journal, events, history, control, replay, time.monotonic())
 
@@ -158,12 +190,15 @@ def _beginning(plan: RunPlan) -> RunStarted:
         program=program_digest(plan.program),
         model=ModelUsed.of(plan.models.task),
         reflection=ModelUsed.of(plan.models.reflection),
+        search=ModelUsed.of(plan.models.search) if plan.models.search else None,
         judge=None if plan.models.judging is plan.models.task else ModelUsed.of(plan.models.judging),
         base_instructions=base_instructions(plan.program, plan.config.base_prompt_source),
         config=asdict(plan.config),
         seed=plan.config.seed or 0,
         data=plan.data,
         versions=installed_versions(),
+        embedder=ModelUsed.of(plan.models.embedder) if plan.models.embedder else None,
+        metric=plan.metric_name,
         carved_test=plan.carving.recorded_by(plan.run) if plan.carving else None,
     )
 

@@ -21,6 +21,7 @@ from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, dataset_digest
 from engine.project.gates import Gates
 from engine.project.judge_labels import Agreement
+from engine.project.objectives import Objectives
 from engine.project.settings import BaseSection
 from engine.release.sealed_test import TestSplit
 
@@ -47,6 +48,7 @@ class RunPlan:
     max_calls: int | None = None
     max_minutes: float | None = None
     gates: Gates = field(default_factory=Gates)
+    objectives: Objectives = field(default_factory=Objectives)
     slice_field: str | None = None
     carving: Carving | None = None
     review: Literal["none", "after", "during"] = "none"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.ground.metric_scores import metrics_of
 from engine.ground.model import Model
 from engine.journal.events import DataUsed, Emit, ModelUsed, TestFinished, TestOpened
 from engine.journal.journal import Journal
@@ -44,8 +45,13 @@ class TestSplit:
         """The identity of the test split."""
         return DataUsed(n=len(self.examples), digest=dataset_digest(self.examples))
 
-    def measure(self, runner: RolloutRunner, state: LearnedState) -> Measurement:
-        """Return the scores of the baseline and of the program with a learned state, example by example."""
+    def measure(
+        self, runner: RolloutRunner, state: LearnedState, baseline: RolloutRunner | None = None
+    ) -> Measurement:
+        """Return the scores of the baseline and of the program with a learned state, example by example.
+
+        The baseline is the runner's own program without the state, or that of another runner.
+        """
         parts: dict[Literal["train", "validation", "test"], Sequence[LoadedExample]] = {
             "test": self.examples,
             "validation": self.also.get("validation", ()),
@@ -57,11 +63,20 @@ class TestSplit:
             for split, part in parts.items()
             for item in runner.items([example.values for example in part], split)
         ]
-        latencies = self._latencies(runner, state, items)
-        before, after = runner.run(LearnedState(), items), runner.run(state, items)
+        is_other = bool(state) or baseline is not None
+        latencies = self._latencies(runner, state, items) if is_other else [None] * len(items)
+        before, after = (baseline or runner).run(LearnedState(), items), runner.run(state, items)
         return Measurement(
             examples=tuple(
-                _measured(example, slice_name(example.values, self.slice_field), item, old, new, latency)
+                _measured(
+                    example,
+                    slice_name(example.values, self.slice_field),
+                    item,
+                    old,
+                    new,
+                    latency,
+                    runner.metric_name,
+                )
                 for example, item, old, new, latency in zip(
                     examples, items, before, after, latencies, strict=True
                 )
@@ -72,7 +87,7 @@ class TestSplit:
         self, runner: RolloutRunner, state: LearnedState, items: Sequence[Item]
     ) -> Sequence[float | None]:
         """Return the seconds of each item; None if it wasn't timed, or only warmed the model up."""
-        if not self.is_timed or not state:
+        if not self.is_timed:
             return [None] * len(items)
         timed = runner.latencies(state, items[: timed_examples(len(self.examples))])
         counted = timed if len(timed) == 1 else [None, *timed[1:]]
@@ -92,8 +107,11 @@ def measure_test_split(
     model: Model,
     emit: Emit,
     fingerprint: Mapping[str, str] | None = None,
+    baseline: RolloutRunner | None = None,
 ) -> tuple[Measurement, int]:
     """Open the test split at a `place` in a run and score it; return the scores and the number of openings.
+
+    The baseline is the runner's own program, or that of another runner.
 
     Raises:
         PromptGradError: the model's name now means other weights; the scores aren't recorded.
@@ -110,7 +128,7 @@ def measure_test_split(
         emit=emit,
         fingerprint=fingerprint or {},
     )
-    measured = split.measure(runner, state)
+    measured = split.measure(runner, state, baseline)
     model.verify_revision()
     emit(
         TestFinished(
@@ -119,6 +137,7 @@ def measure_test_split(
             optimized=measured.optimized,
             gain=measured.gain,
             slices=measured.slices,
+            metrics=measured.metrics,
             opening=opened.opening,
         )
     )
@@ -178,6 +197,7 @@ def _measured(
     before: Rollout,
     after: Rollout,
     latency: float | None,
+    metric: str,
 ) -> MeasuredExample:
     return MeasuredExample(
         key=item.key,
@@ -190,4 +210,6 @@ def _measured(
         is_unparseable=after.score.error_type == UNPARSEABLE,
         prompt_tokens=after.prompt_tokens,
         latency=latency,
+        baseline_metrics=metrics_of(before.score, metric),
+        optimized_metrics=metrics_of(after.score, metric),
     )

@@ -16,6 +16,7 @@ from models.errors import ModelError, ModelUriError
 from models.gguf.hashing import cached_digest
 from models.gguf.header import SHARD, GGUFHeader, read_header, shards
 from models.gguf.memory import available_bytes, needed_bytes
+from models.hub_names import hub_cache, llama_caches, lm_studio_folders
 from models.speed.throughput import recall
 from models.uri import GGUFUri, ModelUri, OllamaUri, OpenAIUri, parse_uri
 
@@ -74,9 +75,11 @@ def _files(project_dir: Path | None, environ: Mapping[str, str], home: Path) -> 
         yield from _folder("project", project_dir)
     for entry in filter(None, environ.get("PROMPTGRAD_MODELS", "").split(os.pathsep)):
         yield from _folder("PROMPTGRAD_MODELS", Path(entry).expanduser())
-    yield from _folder("LM Studio", home / ".lmstudio" / "models")
-    yield from _folder("LM Studio", home / ".cache" / "lm-studio" / "models")
+    for folder in lm_studio_folders(home):
+        yield from _folder("LM Studio", folder)
     yield from _hub(environ, home)
+    for folder in llama_caches(environ, home):
+        yield from _folder("llama.cpp", folder)
     yield from _ollama_store(environ, home)
 
 
@@ -97,8 +100,7 @@ def _folder(place: str, folder: Path) -> Iterator[_File]:
 
 def _hub(environ: Mapping[str, str], home: Path) -> Iterator[_File]:
     """Yield the files in the hub's cache, where blobs are named after their hash."""
-    root = Path(environ.get("HF_HOME") or home / ".cache" / "huggingface")
-    cache = Path(environ.get("HF_HUB_CACHE") or root / "hub").expanduser()
+    cache = hub_cache(environ, home)
     for path in _first_shards(sorted(cache.glob("models--*/snapshots/*/**/*.gguf"))):
         repository = path.relative_to(cache).parts[0].removeprefix("models--").replace("--", "/")
         blob = path.resolve().name

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,15 +47,41 @@ def download_model(repository: str, filename: str, report: Progress) -> Path:
     return paths[0]
 
 
+def repository_files(repository: str) -> list[str]:
+    """Return the names of a model repository's files.
+
+    Raises:
+        ModelNotFoundError, ServerError: as `download_model` does.
+    """
+    from huggingface_hub import HfApi
+
+    with hub_errors(repository, "its list of files"):
+        found = HfApi(endpoint=os.environ.get("HF_ENDPOINT")).model_info(repository)
+        return [sibling.rfilename for sibling in found.siblings or ()]
+
+
 def _download(repository: str, filename: str, report: Progress) -> Path:
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
     report(f"Downloading {filename} from {hub_host()}", 0.0)
-    try:
+    with hub_errors(repository, filename):
         _fetch(repository, filename, report)
-        bar = _progress_bar(filename, report)
+        bar = progress_bar(filename, report)
         endpoint = os.environ.get("HF_ENDPOINT")
         return Path(hf_hub_download(repository, filename, endpoint=endpoint, tqdm_class=bar))
+
+
+@contextmanager
+def hub_errors(repository: str, filename: str) -> Iterator[None]:
+    """Say what went wrong with the hub in words for a person.
+
+    Raises:
+        ModelNotFoundError, ServerError: in place of the hub's own errors.
+    """
+    from huggingface_hub import errors
+
+    try:
+        yield
     except errors.GatedRepoError as error:
         hint = "Accept its terms on its page, then set HF_TOKEN."
         raise ModelNotFoundError(f"{repository} asks for a login.", hint=hint) from error
@@ -103,7 +131,7 @@ def _fetch(repository: str, filename: str, report: Progress) -> None:
                     headers=headers,
                     expected_size=size,
                     displayed_filename=filename,
-                    tqdm_class=_progress_bar(filename, report),
+                    tqdm_class=progress_bar(filename, report),
                 )
             partial.replace(blob)
 
@@ -119,7 +147,7 @@ def _check(path: Path, report: Progress) -> None:
         raise ModelFileError(f"{path.name} arrived damaged and was removed.", hint="Download it again.")
 
 
-def _progress_bar(filename: str, report: Progress) -> Any:
+def progress_bar(filename: str, report: Progress) -> Any:
     """Return a progress bar class for the hub that calls `report` instead of drawing."""
     from huggingface_hub.utils.tqdm import tqdm
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from engine.ground.model import Progress
 from models.errors import ModelUriError
+from models.hub_names import HubName
 from models.ollama.api import OllamaApi, ollama_address
 
-FORMS = "Use ollama:NAME or hf:OWNER/REPO/FILE.gguf."
+FORMS = "Use ollama:NAME, hf:OWNER/REPO, hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE.gguf."
 
 
 def pull_model(source: str, *, on_progress: Progress | None = None) -> str:
     """Download a model and return the URI that opens it; an interrupted download is resumed.
 
-    `source` is `ollama:NAME`, which the Ollama server fetches, or `hf:OWNER/REPO/FILE.gguf`, which goes into
-    the hub's cache on this machine; for a model in shards, name any one of them.
+    `source` is `ollama:NAME`, which the Ollama server fetches, or `hf:OWNER/REPO`, which goes into the hub's
+    cache on this machine: a file of it, `/FILE.gguf`, for a model in shards any of them, or a quantization,
+    `:QUANT`, by default Q4_K_M.
 
     Raises:
         ModelUriError: the source can't be read.
@@ -25,10 +27,11 @@ def pull_model(source: str, *, on_progress: Progress | None = None) -> str:
     scheme, name = _parts(source)
     if scheme == "ollama":
         return _pull_from_ollama(name, report)
-    from models.catalog.hub import download_model
+    from models.catalog.hub import download_model, repository_files
 
-    owner, repository, filename = name.split("/", 2)
-    return f"gguf:{download_model(f'{owner}/{repository}', filename, report)}"
+    wanted = HubName.of(name)
+    filename = wanted.file or wanted.chosen(repository_files(wanted.repository))
+    return f"gguf:{download_model(wanted.repository, filename, report)}"
 
 
 def reaches(source: str) -> str:
@@ -52,7 +55,8 @@ def _parts(source: str) -> tuple[str, str]:
     scheme, _, name = source.strip().partition(":")
     if scheme == "ollama" and name and not any(map(str.isspace, name)):
         return scheme, name
-    if scheme == "hf" and all(name.split("/", 2)) and name.count("/") >= 2 and name.endswith(".gguf"):
+    if scheme == "hf":
+        HubName.of(name)
         return scheme, name
     raise ModelUriError(f"{source!r} can't be downloaded.", hint=FORMS)
 

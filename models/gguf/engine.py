@@ -20,6 +20,7 @@ from models.gguf.scheduling.jump import Jump, jump_for
 from models.gguf.scheduling.request import Completion, Generation, TokenChoice
 from models.gguf.scheduling.scheduler import Scheduler
 from models.gguf.thinking import TextSplitter, split_thinking
+from models.gguf.thought_tags import ThoughtTags
 
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _JUMPS_KEPT = 64
@@ -57,6 +58,7 @@ class GGUFEngine:
         max_tokens: int,
         context_length: int,
         thinking: Thinking,
+        tags: ThoughtTags,
     ) -> None:
         self._model = model
         self._scheduler = scheduler
@@ -65,6 +67,7 @@ class GGUFEngine:
         self._max_tokens = max_tokens
         self._context_length = context_length
         self._thinking = thinking
+        self._tags = tags
         self._grammars = GrammarCache(model)
         self._jumps: dict[str, Jump | None] = {}
 
@@ -91,7 +94,7 @@ class GGUFEngine:
         generation, thinks = self._generation(request, pieces.put)
         generation.future.add_done_callback(lambda _future: pieces.put(None))
         self._scheduler.submit(generation)
-        decoder = TextSplitter(thinks)
+        decoder = TextSplitter(thinks, self._tags)
         try:
             yield lm15.StreamStartEvent(model=request.model)
             while (piece := pieces.get()) is not None:
@@ -123,7 +126,7 @@ class GGUFEngine:
             if not len(tokens):
                 raise lm15.InvalidRequestError("The prompt is empty: the chat template made no text of it.")
             room = room_for_answer(len(tokens), self._context_length)
-            gbnf = grammar_for(config.response_format, "begun" if thinks else self._thinking)
+            gbnf = grammar_for(config.response_format, "begun" if thinks else self._thinking, self._tags)
             grammar = self._grammars.get(gbnf) if gbnf else None
         except (ChatTemplateError, ValueError) as error:
             raise lm15.InvalidRequestError(str(error)) from error
@@ -161,7 +164,7 @@ class GGUFEngine:
         return replace(self._sampling, **own)
 
     def _response(self, request: lm15.Request, completion: Completion, thinks: bool) -> lm15.Response:
-        thinking, text = split_thinking(completion.text, thinks)
+        thinking, text = split_thinking(completion.text, thinks, self._tags)
         parts: list[lm15.ThinkingPart | lm15.TextPart] = [lm15.ThinkingPart(thinking)] if thinking else []
         parts.append(lm15.TextPart(text))
         return lm15.Response(

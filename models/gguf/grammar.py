@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from models.gguf.schema.numbers import bounded
 from models.gguf.schema.patterns import FORMATS, pattern_text
+from models.gguf.thought_tags import USUAL, ThoughtTags
 
 Schema = Mapping[str, Any]
 
@@ -22,7 +23,6 @@ _SHARED = {
     "number": r'integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?',
     "boolean": '"true" | "false"',
     "null": '"null"',
-    "thought": '([^<] | "<" [^/])*',
     "value": "object | array | string | number | boolean | null",
     "object": '"{" ws (string ":" ws value ("," ws string ":" ws value)*)? ws "}"',
     "array": '"[" ws (value ("," ws value)*)? ws "]"',
@@ -34,14 +34,13 @@ _ANY_JSON: Schema = {"type": "object"}
 Thinking = Literal["never", "maybe", "begun"]
 """Whether a model thinks before it answers; `begun` if the prompt ends within its thoughts."""
 
-_THOUGHTS = {
-    "never": "answer",
-    "maybe": r'("<think>" thought "</think>" [\n ]{0,4})? answer',
-    "begun": r'thought "</think>" [\n ]{0,4} answer',
-}
+_CLEAR = 8
+"""So much of the tag behind a thought must not stand within it."""
 
 
-def grammar_for(response_format: Mapping[str, Any] | None, thinking: Thinking = "never") -> str | None:
+def grammar_for(
+    response_format: Mapping[str, Any] | None, thinking: Thinking = "never", tags: ThoughtTags = USUAL
+) -> str | None:
     """Return the GBNF for a request's `response_format`, or None where the answer is free text.
 
     Raises:
@@ -49,12 +48,39 @@ def grammar_for(response_format: Mapping[str, Any] | None, thinking: Thinking = 
     """
     if response_format is None:
         return None
-    return schema_to_gbnf(response_format.get("schema", _ANY_JSON), thinking)
+    return schema_to_gbnf(response_format.get("schema", _ANY_JSON), thinking, tags)
 
 
-def schema_to_gbnf(schema: Schema, thinking: Thinking = "never") -> str:
-    """Return a grammar whose every text is JSON that fits the schema, properties in the schema's order."""
-    return _Converter(schema).grammar(thinking)
+def schema_to_gbnf(schema: Schema, thinking: Thinking = "never", tags: ThoughtTags = USUAL) -> str:
+    """Return a grammar whose every text is JSON that fits the schema, properties in the schema's order.
+
+    A thought between `tags` may come before it, or has to, where the prompt has begun it.
+    """
+    return _Converter(schema).grammar(thinking, tags)
+
+
+def _root(thinking: Thinking, tags: ThoughtTags) -> dict[str, str]:
+    """Return the first rules: the answer, and the thought before it."""
+    if thinking == "never":
+        return {"root": "answer"}
+    opened, closed = json.dumps(tags.open), json.dumps(tags.close)
+    thought = rf"thought {closed} [\n ]{{0,4}}"
+    root = f"{thought} answer" if thinking == "begun" else f"({opened} {thought})? answer"
+    return {"root": root, "thought": _until(tags.close)}
+
+
+def _until(tag: str) -> str:
+    """Return the rule of a text that a tag ends; what only looks like the tag's beginning may stand in it."""
+    first, *rest = tag[:_CLEAR]
+    ways = [f"[^{_in_class(first)}]"]
+    for n, letter in enumerate(rest, 1):
+        begun = f"{json.dumps(first)}+" if n == 1 else json.dumps(tag[:n])
+        ways.append(f"{begun} [^{_in_class(letter)}{_in_class(first)}]")
+    return f"({' | '.join(ways)})*"
+
+
+def _in_class(letter: str) -> str:
+    return f"\\{letter}" if letter in "]\\-^[" else letter
 
 
 class _Converter:
@@ -65,9 +91,9 @@ class _Converter:
         self._rules = dict(_SHARED)
         self._references: dict[str, str] = {}
 
-    def grammar(self, thinking: Thinking) -> str:
+    def grammar(self, thinking: Thinking, tags: ThoughtTags) -> str:
         answer = self._expression(self._schema, "answer")
-        rules = {"root": _THOUGHTS[thinking], **self._rules, "answer": answer}
+        rules = {**_root(thinking, tags), **self._rules, "answer": answer}
         return "\n".join(f"{name} ::= {body}" for name, body in rules.items())
 
     def _expression(self, schema: Schema | bool, name: str) -> str:  # noqa: C901 - one branch per keyword

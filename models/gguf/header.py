@@ -91,6 +91,12 @@ class GGUFHeader:
         return kind == "model" and self.parameter_count > 0 and "tokenizer.ggml.model" in self.metadata
 
     @property
+    def embeds(self) -> bool:
+        """Whether it turns texts into vectors that can be compared."""
+        pooling = self.of_architecture("pooling_type")
+        return pooling != _RANKS and (bool(pooling) or self.architecture in _EMBEDDERS)
+
+    @property
     def unable(self) -> str:
         """Why it can't answer prompts, or nothing: it embeds or ranks texts, makes images, or is a part."""
         pooling = self.of_architecture("pooling_type")

@@ -141,6 +141,10 @@ class NativeModel:
             piece = self._pieces[token] = self._read_piece(token)
         return piece
 
+    def show(self, token: int) -> None:
+        """Let a control token stand for its own text from now on: tags of thoughts have to be seen."""
+        self._pieces[token] = self.special_text(token).encode()
+
     @property
     def has_window(self) -> bool:
         """Whether some layers look back no further than a sliding window."""

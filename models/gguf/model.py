@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -85,6 +86,10 @@ class GGUFModel:
         try:
             self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
+            self._tags = self._template.thought_tags
+            self._skip = "" if settings.think else self._tags.skip
+            for token in self._quoting.specials_in(self._tags.open + self._tags.close):
+                self._model.show(token)
             self.context_length = self._context_length(settings)
             self._scheduler = in_passing_thread(lambda: self._start_scheduler(settings))
         except BaseException:
@@ -154,6 +159,11 @@ class GGUFModel:
             [score for scoring in group for score in (next(found) if scoring.is_open else scoring.settled())]
             for group in asked
         ]
+
+    @property
+    def numerics(self) -> str:
+        """What the last bits of an answer depend on besides the model and the request."""
+        return self.revision.numerics
 
     def cancel(self) -> None:
         """End every request; their callers get `RequestCancelledError` within a second."""
@@ -234,7 +244,8 @@ class GGUFModel:
         quantum = None
         if self._context.one_kernel and not self._model.keeps_state:
             quantum = row_quantum(self._model, self._path, threads)
-        self.numerics = numerics_of(self._model, self._context, quantum)
+        numerics = numerics_of(self._model, self._context, quantum)
+        self.revision = replace(self.revision, numerics=numerics)
         return Scheduler(
             self._model,
             self._context,
@@ -282,16 +293,20 @@ class GGUFModel:
             max_tokens=settings.max_tokens,
             context_length=self.context_length,
             thinking="maybe" if settings.think else "never",
+            tags=self._tags,
         )
 
     def _prompt_tokens(self, messages: Messages) -> tuple[Tokens, bool]:
         """Return a prompt's tokens, and whether it ends within the model's thinking."""
         text = self._sealed(messages)
-        return self._tokenize(text), text.rstrip().endswith("<think>")
+        return self._tokenize(text), text.rstrip().endswith(self._tags.open)
 
     def _sealed(self, messages: Messages) -> str:
-        """Return the prompt, in which no message spells a special token."""
-        return self._template.render(self._quoting.sealed_messages(messages))
+        """Return the prompt, in which no message spells a special token.
+
+        It goes on to where an answer begins that the model doesn't think about.
+        """
+        return self._template.render(self._quoting.sealed_messages(messages)) + self._skip
 
     def _tokenize(self, text: str) -> Tokens:
         """Return a prompt's tokens, with the one that begins every text where the model wants it."""

@@ -6,6 +6,7 @@ kept alive by the sequence of any leaf below it, so a node in the middle needs n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -26,7 +27,10 @@ class Evaluation(Protocol):
 class Node:
     """A run of tokens that every prompt below it shares."""
 
-    __slots__ = ("children", "last_used", "owner", "parent", "sequence", "start", "tokens", "users", "uses")
+    __slots__ = (
+        *("children", "floor", "last_used", "owner", "parent", "sequence", "start", "tokens"),
+        *("users", "uses"),
+    )
 
     def __init__(self, tokens: Tokens, start: int, parent: Node | None) -> None:
         self.tokens = tokens
@@ -38,6 +42,8 @@ class Node:
         self.users = 0
         self.uses = 0
         self.last_used = 0
+        self.floor = 0.0
+        """What the leaf that was dropped last had been worth when this node was used last."""
 
     @property
     def end(self) -> int:
@@ -74,7 +80,12 @@ def common_prefix(left: Tokens, right: Tokens) -> int:
 
 
 class PrefixTree:
-    """All prompts whose evaluation is worth keeping, least recently used first to go."""
+    """All prompts whose evaluation is worth keeping.
+
+    There are few sequences, and a prompt that nobody asks for again must not push out a beginning that many
+    share. First to go is what is short, was used seldom and long ago (Cherkasova, "Improving WWW Proxies
+    Performance with Greedy-Dual-Size-Frequency Caching Policy", 1998).
+    """
 
     def __init__(self) -> None:
         self.root = Node(np.empty(0, np.int32), 0, None)
@@ -82,6 +93,7 @@ class PrefixTree:
         """Tokens in the tree, which is the number of KV cells it holds."""
         self.clock = 0
         """Tokens evaluated so far, which is the time that counts here."""
+        self._floor = 0.0
 
     def match(self, tokens: Tokens) -> Match:
         """Return the longest beginning of a prompt that the tree has."""
@@ -109,7 +121,7 @@ class PrefixTree:
         current: Node | None = node
         while current is not None:
             current.uses += 1
-            current.last_used = self.clock
+            current.last_used, current.floor = self.clock, self._floor
             current = current.parent
 
     def release(self, node: Node) -> None:
@@ -117,7 +129,7 @@ class PrefixTree:
         node.users -= 1
         current: Node | None = node
         while current is not None:
-            current.last_used = self.clock
+            current.last_used, current.floor = self.clock, self._floor
             current = current.parent
 
     def ending(self, match: Match) -> Match:
@@ -166,9 +178,13 @@ class PrefixTree:
         return sequence
 
     def evict(self) -> Trim | None:
-        """Drop the least recently used leaf; None if everything is in use."""
-        idle = self._idle_leaves()
-        return self._remove(min(idle, key=lambda leaf: leaf.last_used)) if idle else None
+        """Drop the leaf that is worth least, of equals the one used longest ago; None if all are in use."""
+        idle = [(self._worth(leaf), leaf.last_used, leaf) for leaf in self.leaves() if leaf.users == 0]
+        if not idle:
+            return None
+        worth, _, leaf = min(idle, key=lambda each: each[:2])
+        self._floor = max(self._floor, worth)
+        return self._remove(leaf)
 
     def leaves(self) -> Iterator[Node]:
         """Yield the nodes that nothing continues."""
@@ -180,8 +196,16 @@ class PrefixTree:
             else:
                 yield node
 
-    def _idle_leaves(self) -> list[Node]:
-        return [leaf for leaf in self.leaves() if leaf.users == 0]
+    def _worth(self, leaf: Node) -> float:
+        """Return what a leaf's sequence is worth: the tokens that no other sequence holds, by their use."""
+        worth, node = leaf.floor, leaf
+        while True:
+            worth += len(node.tokens) * math.sqrt(max(node.uses, 1))
+            parent = node.parent
+            assert parent is not None
+            if parent is self.root or len(parent.children) > 1 or parent.sequence is not None or parent.users:
+                return worth
+            node = parent
 
     def _split(self, node: Node, depth: int) -> Node:
         """Return the node that ends at a depth within `node`, cutting it in two if need be."""
@@ -192,7 +216,7 @@ class PrefixTree:
         cut = depth - node.start
         upper = Node(node.tokens[:cut], node.start, parent)
         upper.owner = node.owner
-        upper.uses, upper.last_used = node.uses, node.last_used
+        upper.uses, upper.last_used, upper.floor = node.uses, node.last_used, node.floor
         parent.children[int(upper.tokens[0])] = upper
         node.tokens, node.start, node.parent = node.tokens[cut:], depth, upper
         upper.children[int(node.tokens[0])] = node

@@ -38,6 +38,11 @@ class Quoting:
                 lengths.append(len(text))
         self._beginning = re.compile("|".join(map(re.escape, self._lengths)) or r"(?!)")
 
+    def specials_in(self, text: str) -> Iterator[int]:
+        """Yield the special tokens that a text spells."""
+        for start, end in self._spelled(text):
+            yield self._specials[text[start:end]].token
+
     def sealed(self, text: str) -> str:
         """Return the text with a seal in each special token that it spells."""
         while spans := list(self._spelled(text)):  # A seal may uncover another one that overlaps

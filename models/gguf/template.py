@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from models.errors import ChatTemplateError
+from models.gguf.thought_tags import ThoughtTags, thought_tags
 
 TODAY = "2026-01-01"
 """The date that a template gets which prints today's; the template switch `today` sets another."""
@@ -19,11 +21,15 @@ _REFUSALS = (TemplateError, ValueError, TypeError)
 _HOW_TO_GIVE_ONE = "Name a jinja file as `chat_template` under [model]; the model's page on its hub has one."
 
 
-def thinking_switches(think: bool) -> dict[str, Any]:
-    """Return what templates look at to let a model think or not; each family has its own word for it."""
-    switches = {"enable_thinking": think, "thinking": think}
-    off = {"thinking_mode": "disabled", "thinking_budget": 0}
-    return switches if think else switches | off
+def thinking_switches(think: bool | str) -> dict[str, Any]:
+    """Return what templates look at to let a model think or not; each family has its own word for it.
+
+    `think` may be a level, such as "low", for models that have levels.
+    """
+    switches: dict[str, Any] = {"enable_thinking": bool(think), "thinking": bool(think)}
+    if isinstance(think, str):
+        return switches | {"reasoning_effort": think}
+    return switches if think else switches | {"thinking_mode": "disabled", "thinking_budget": 0}
 
 
 def _pinned(today: str) -> Callable[[str], str]:
@@ -61,6 +67,11 @@ class ChatTemplate:
         if not text:
             raise ChatTemplateError("The model's file has no chat template.", hint=_HOW_TO_GIVE_ONE)
         return cls(text, bos=bos, eos=eos, switches=switches)
+
+    @functools.cached_property
+    def thought_tags(self) -> ThoughtTags:
+        """The tags between which the model thinks."""
+        return thought_tags(self.text, self._render)
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Return the prompt up to where the model's answer begins.

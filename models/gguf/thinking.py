@@ -8,28 +8,29 @@ from typing import Literal
 
 import dspy.lm15 as lm15
 
-_OPEN, _CLOSE = "<think>", "</think>"
+from models.gguf.thought_tags import USUAL, ThoughtTags
 
 
-def split_thinking(text: str, open_already: bool) -> tuple[str, str]:
-    """Return what a model thought and what it answered; the prompt may have opened `<think>` already."""
+def split_thinking(text: str, open_already: bool, tags: ThoughtTags = USUAL) -> tuple[str, str]:
+    """Return what a model thought and what it answered; the prompt may have opened the thought already."""
     body = text.lstrip()
-    if body.startswith(_OPEN):
-        body = body.removeprefix(_OPEN)
+    if body.startswith(tags.open):
+        body = body.removeprefix(tags.open)
     elif not open_already:
         return "", text
-    thinking, closed, answer = body.partition(_CLOSE)
+    thinking, closed, answer = body.partition(tags.close)
     return (thinking.strip(), answer.lstrip()) if closed else (thinking.strip(), "")
 
 
 class TextSplitter:
     """Makes stream events of bytes as they come; joined, they are what `split_thinking` makes of the whole.
 
-    Bytes may end in the middle of a character or of a `</think>`. What the whole may turn out not to have is
+    Bytes may end in the middle of a character or of a tag. What the whole may turn out not to have is
     held back: a tag that has begun, and blanks, which count only between words.
     """
 
-    def __init__(self, thinks: bool) -> None:
+    def __init__(self, thinks: bool, tags: ThoughtTags = USUAL) -> None:
+        self._tags = tags
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._opened = thinks
         self._now: Literal["beginning", "thinking", "after", "answering"] = "beginning"
@@ -54,14 +55,14 @@ class TextSplitter:
     def _begin(self, final: bool) -> None:
         """Find out whether the text opens with a thought."""
         body = self._held.lstrip()
-        if body.startswith(_OPEN):
-            self._now, self._held = "thinking", body.removeprefix(_OPEN)
-        elif final or not _OPEN.startswith(body):
+        if body.startswith(self._tags.open):
+            self._now, self._held = "thinking", body.removeprefix(self._tags.open)
+        elif final or not self._tags.open.startswith(body):
             self._now = "thinking" if self._opened else "answering"
 
     def _think(self, final: bool) -> Iterator[lm15.StreamEvent]:
-        thought, closed, answer = self._held.partition(_CLOSE)
-        sure = thought if closed or final else thought[: len(thought) - _begun(thought)]
+        thought, closed, answer = self._held.partition(self._tags.close)
+        sure = thought if closed or final else thought[: len(thought) - _begun(thought, self._tags.close)]
         sure = (sure if self._has_thought else sure.lstrip()).rstrip()
         if sure:
             self._has_thought = True
@@ -76,6 +77,6 @@ class TextSplitter:
         return lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=text, part_index=int(self._has_thought)))
 
 
-def _begun(text: str) -> int:
-    """Return how many characters at the end may be the beginning of `</think>`."""
-    return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)
+def _begun(text: str, tag: str) -> int:
+    """Return how many characters at the end may be the beginning of a tag."""
+    return next((n for n in range(len(tag) - 1, 0, -1) if text.endswith(tag[:n])), 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Self
 from urllib.parse import urlsplit
@@ -95,13 +95,26 @@ class OllamaApi:
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, **body}, timeout=timeout)
 
+    def embed(self, name: str, texts: list[str], timeout_seconds: float) -> httpx.Response:
+        """Ask for the vectors of texts, none of which is cut; the answer may say that there are none."""
+        timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
+        body = {"model": name, "input": texts, "truncate": False}
+        with self._errors():
+            return self._http.post("/api/embed", json=body, timeout=timeout)
+
     def unload(self, name: str) -> None:
         """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
 
-    def render(self, name: str, messages: list[dict[str, str]]) -> str | None:
+    def render(self, name: str, messages: Sequence[Mapping[str, Any]], **more: Any) -> str | None:
         """Return what the model would read of these messages, or None where the server doesn't say."""
-        asked = {"model": name, "messages": messages, "stream": False, "_debug_render_only": True}
+        asked = {
+            "model": name,
+            "messages": list(messages),
+            "stream": False,
+            "_debug_render_only": True,
+            **more,
+        }
         told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
         text = (told.get("_debug_info") or {}).get("rendered_template")
         return text if isinstance(text, str) else None

@@ -30,12 +30,11 @@ from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import (
     ServerEngine,
-    answer_schema,
     begun_answer,
     chat_messages,
-    fits,
     is_context_overflow,
 )
+from models.server.schemas import answer_schema, fits
 from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.server.vouching import Sighting
@@ -133,12 +132,17 @@ class OllamaEngine(ServerEngine):
         if request.config.logprobs is not None:
             raise lm15.UnsupportedFeatureError("Log-probabilities can't be had from Ollama here.")
         body = self._body(chat_messages(request), self._options(request.config))
-        if self._thinks:
-            reasoning = request.config.reasoning
-            body["think"] = self._settings.think if reasoning is None else not reasoning.is_off
+        body |= self.how_to_think(request.config.reasoning)
         if schema := answer_schema(request):
             body["format"] = schema
         return body
+
+    def how_to_think(self, reasoning: lm15.Reasoning | None = None) -> dict[str, Any]:
+        """Return what to send to a model that can think, and nothing to others, which refuse it."""
+        if not self._thinks:
+            return {}
+        wanted = self._settings.think
+        return {"think": wanted if reasoning is None else (wanted or True) and not reasoning.is_off}
 
     def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -176,19 +180,20 @@ class OllamaEngine(ServerEngine):
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Yield the lines of an answer, and learn from the last one how the server works."""
+        behind = self._sent
         self._sent += 1
         try:
             async with aclosing(self._waited_for(body)) as chunks:
                 async for chunk in chunks:
                     if chunk.get("done"):
-                        self._learn(chunk)
+                        self._learn(chunk, behind)
                     yield chunk
         finally:
             self._sent -= 1
 
-    def _learn(self, told: dict[str, Any]) -> None:
+    def _learn(self, told: dict[str, Any], behind: int) -> None:
         """Note how many answers the server writes at a time, and whether it had to load the model anew."""
-        if self._slots.ended(told) and self._settings.concurrency is None:
+        if self._slots.ended(told, behind=behind) and self._settings.concurrency is None:
             self._turns.most = self._slots.known
         self._answers += 1
         seconds = load_seconds(told)
@@ -204,9 +209,29 @@ class OllamaEngine(ServerEngine):
         told = ""
         while True:
             await asyncio.sleep(SILENCE)
-            if (waiting := self._waiting()) != told:
+            if (waiting := await self._other_context() or self._waiting()) != told:
                 self._report(waiting, 0.0)
             told = waiting
+
+    async def _other_context(self) -> str:
+        """Return what to say if the model is in memory with another context length than ours, or nothing."""
+        try:
+            running = (await self._http.get("/api/ps", timeout=SILENCE)).json().get("models") or []
+        except (httpx.HTTPError, ValueError, AttributeError):
+            return ""
+        loaded = (one.get("context_length") for one in running if one.get("name") == self._name)
+        other = next((length for length in loaded if length and length != self._context_length), None)
+        if other is None:
+            return ""
+        return (
+            f"Waiting: another program has let {self.server} load {self._name} with a context of {other} "
+            f"tokens; with ours, of {self._context_length}, it has to load it again"
+        )
+
+    @property
+    def slots(self) -> int | None:
+        """How many answers the server writes at a time; None until it is known."""
+        return self._slots.known
 
     def _waiting(self) -> str:
         """Return what a request without a word so far is waiting for."""

@@ -58,7 +58,8 @@ _BUSY_SECONDS = (1.0, 2.0, 4.0)
 class OllamaModel(ServerModel):
     """A `LocalModel` that an Ollama server runs; `open_model("ollama:NAME")` makes one.
 
-    When it is closed, it stays in Ollama's memory for `keep_alive`.
+    When it is closed, it stays in Ollama's memory for `keep_alive`. `blob` is the file of its weights, where
+    that is on this machine.
     """
 
     hint_when_moved = (
@@ -78,6 +79,7 @@ class OllamaModel(ServerModel):
     ) -> None:
         self._api = api
         self._name = name
+        self.blob = _blob(shown)
         counter = _counter(shown)
         self._ollama = OllamaEngine(api.address, name, settings, context_length, shown, counter, report)
         super().__init__(
@@ -97,18 +99,39 @@ class OllamaModel(ServerModel):
             return False
         begun = '{"a": "'
         try:
-            rendered = self._rendered(begun_answer([{"role": "user", "content": "a?"}], begun))
+            rendered = self.render(begun_answer([{"role": "user", "content": "a?"}], begun))
         except ServerError:
             return False  # too busy to say: the requests themselves wait, or tell what is wrong
         return rendered is None or rendered.endswith(begun)
 
-    def _rendered(self, messages: list[dict[str, str]]) -> str | None:
-        """Ask what the model would read of these messages, again while the server is busy."""
+    def render(self, messages: Messages) -> str | None:
+        """Return what the model reads of these messages, or None where the server doesn't say.
+
+        A busy server is asked again.
+
+        Raises:
+            ServerError: the server doesn't answer.
+        """
+        how = self._ollama.how_to_think()
         for seconds in _BUSY_SECONDS:
             with suppress(ServerError):
-                return self._api.render(self._name, messages)
+                return self._api.render(self._name, messages, **how)
             time.sleep(seconds)
-        return self._api.render(self._name, messages)
+        return self._api.render(self._name, messages, **how)
+
+    @property
+    def slots(self) -> int | None:
+        """How many answers the server writes at a time; None until its answers have shown it."""
+        return self._ollama.slots
+
+    def count_prompt_tokens(self, messages: Messages) -> int:
+        """Return how many tokens the messages have: exactly, where vocabulary and prompt can be had."""
+        if isinstance(self._counter, VocabularyCounter):
+            with suppress(ServerError):
+                rendered = self._api.render(self._name, messages, **self._ollama.how_to_think())
+                if rendered is not None:
+                    return self._counter.count_prompt(rendered)
+        return super().count_prompt_tokens(messages)
 
     async def next_tokens(self, messages: Messages, begun: str) -> Sequence[NextToken]:
         """Return the likeliest tokens after an answer has `begun`."""
@@ -162,10 +185,16 @@ def _trained_context(shown: dict[str, Any]) -> int | None:
 
 def _counter(shown: dict[str, Any]) -> TokenCounter:
     """Return an exact counter if Ollama's blob is on this machine and llama.cpp can read it."""
-    blob = BLOB.search(shown.get("modelfile") or "")
-    if blob and Path(blob[1]).is_file() and is_installed():
+    blob = _blob(shown)
+    if blob is not None and is_installed():
         try:
-            return VocabularyCounter(Path(blob[1]))
+            return VocabularyCounter(blob)
         except ModelFileError:
             pass  # Ollama also runs architectures that llama.cpp doesn't know
     return EstimatedCounter()
+
+
+def _blob(shown: dict[str, Any]) -> Path | None:
+    """Return the file with the model's weights, if it is on this machine."""
+    found = BLOB.search(shown.get("modelfile") or "")
+    return Path(found[1]) if found and Path(found[1]).is_file() else None

@@ -30,15 +30,19 @@ class Slots:
         self._times: deque[tuple[float, float]] = deque(maxlen=32)
         self._has_queued = False
 
-    def ended(self, told: Mapping[str, Any]) -> bool:
-        """Note an answer by its end; whether the number of slots is known since then."""
+    def ended(self, told: Mapping[str, Any], *, behind: int) -> bool:
+        """Note an answer by its end; whether the number of slots is known since then.
+
+        `behind` is how many requests were under way when it was asked for. An answer behind none stood in no
+        queue, whatever took its time: a busy machine must not be taken for a server with a single slot.
+        """
         worked = _seconds(told, "prompt_eval_duration") + _seconds(told, "eval_duration")
         waited = _seconds(told, "total_duration") - _seconds(told, "load_duration") - worked
         now = _time(told)  # by the server's clock, as all of these are
         if worked <= 0 or now is None:
             return False
         self._times.append((now - worked * (1 - _BLUR), now - worked * _BLUR))
-        self._has_queued = self._has_queued or waited > _WAITED * worked
+        self._has_queued = self._has_queued or (behind > 0 and waited > _WAITED * worked)
         if self.known is not None or not self._has_queued or len(self._times) < _ENOUGH:
             return False
         self.known = max(sum(begun <= at <= end for begun, end in self._times) for at, _ in self._times)

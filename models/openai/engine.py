@@ -14,7 +14,8 @@ from dspy.clients.engines.base import StreamEvent
 from engine.ground.model import Messages
 from models.openai.api import API_KEY
 from models.openai.endpoints import Endpoint, Endpoints
-from models.server.engine import ServerEngine, answer_schema, chat_messages, is_context_overflow
+from models.server.engine import ServerEngine, chat_messages, is_context_overflow
+from models.server.schemas import answer_schema
 from models.server.token_counts import EstimatedCounter, count_prompt
 from models.settings import ModelSettings
 
@@ -82,6 +83,12 @@ class OpenAIEngine(ServerEngine):
             "repetition_penalty": settings.repeat_penalty,  # as vLLM has it
             "chat_template_kwargs": {"enable_thinking": self._thinks(config), **settings.template_switches},
         }
+        if isinstance(settings.think, str):
+            body["reasoning_effort"] = settings.think
+            body["chat_template_kwargs"] = {
+                "reasoning_effort": settings.think,
+                **body["chat_template_kwargs"],
+            }
         if config.stop:
             body["stop"] = list(config.stop)
         if wanted := self._response_format(request):
@@ -96,7 +103,7 @@ class OpenAIEngine(ServerEngine):
         return min(asked, max(room, self._context_length // _LEAST_ROOM))
 
     def _thinks(self, config: lm15.Config) -> bool:
-        return self._settings.think if config.reasoning is None else not config.reasoning.is_off
+        return bool(self._settings.think) if config.reasoning is None else not config.reasoning.is_off
 
     def _response_format(self, request: lm15.Request) -> dict[str, Any] | None:
         schema = answer_schema(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import queue
 import re
 from abc import ABC, abstractmethod
@@ -18,6 +17,8 @@ from dspy.clients.engines.base import StreamEvent, validate_request
 from engine.ground.model import Messages
 from models.cancelled import RequestCancelledError
 from models.server.background_loop import BackgroundLoop
+from models.server.schemas import answer_schema
+from models.server.thoughts import told_apart
 from models.server.turns import Turns
 from models.server.vouching import Vouching
 from models.settings import ModelSettings
@@ -118,7 +119,8 @@ class ServerEngine(ABC):
         return await self._in_turn(self._read(request))
 
     async def _read(self, request: lm15.Request) -> lm15.Response:
-        return await lm15.amaterialize_response(self.unwatched_events(request), request)
+        events = told_apart(self.unwatched_events(request), answer_schema(request))
+        return await lm15.amaterialize_response(events, request)
 
     async def _pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> None:
         validate_request(request)
@@ -129,7 +131,8 @@ class ServerEngine(ABC):
     ) -> StreamEvent | None:
         """Pass an answer's events on, and return the last one: an answer ends once it is vouched for."""
         end: StreamEvent | None = None
-        async with contextlib.aclosing(self.events(request)) as events:
+        told = told_apart(self.events(request), answer_schema(request))
+        async with contextlib.aclosing(told) as events:
             async for event in events:
                 if event.type == "end":
                     end = event
@@ -244,28 +247,6 @@ def _text(parts: tuple[Any, ...]) -> str:
         if part.type not in ("text", "thinking"):
             raise lm15.UnsupportedFeatureError(f"A part of type {part.type} can't be sent to this model.")
     return "".join(part.text for part in parts if part.type == "text")
-
-
-def answer_schema(request: lm15.Request) -> dict[str, Any] | None:
-    """Return the JSON schema that the answer must follow, None for free text.
-
-    Any JSON is a schema too: what servers call their JSON mode isn't enforced by llama-server, nor by Ollama.
-    """
-    wanted = request.config.response_format
-    if wanted is None:
-        return None
-    schema: dict[str, Any] = wanted["schema"] if wanted["type"] == "json_schema" else {"type": "object"}
-    return schema
-
-
-def fits(text: str, schema: dict[str, Any] | None) -> bool:
-    """Whether a text is the JSON object that a schema asks for, as far as its fields go."""
-    try:
-        answer = json.loads(text) if schema else None
-    except ValueError:
-        return False
-    wanted = (schema or {}).get("required") or (schema or {}).get("properties") or ()
-    return isinstance(answer, dict) and bool(answer) and all(name in answer for name in wanted)
 
 
 def is_context_overflow(reason: str) -> bool:

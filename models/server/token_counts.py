@@ -56,6 +56,12 @@ class VocabularyCounter:
         """Return how many tokens a text has; safe to call from many threads."""
         return len(self._model.tokenize(text))
 
+    def count_prompt(self, rendered: str) -> int:
+        """Return how many tokens a whole prompt has, with the one that begins a text where there is one."""
+        begins = self._model.special_text(self._model.bos)
+        adds = self._model.adds_bos and not (begins and rendered.startswith(begins))
+        return self.count(rendered) + adds
+
 
 def count_prompt(counter: TokenCounter, messages: Messages) -> int:
     """Return the messages' tokens, with an allowance for the server's chat template."""

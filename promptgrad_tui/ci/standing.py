@@ -57,7 +57,8 @@ def _changed(
     manifest: ArtifactManifest, project: Project, revision: ModelRevision, now: dict[str, str]
 ) -> tuple[str, ...]:
     names = changes(manifest.details.get("fingerprint", {}), now)
-    before = Gates.model_validate(manifest.details.get("project", {}).get("gates", {})).model_dump()
+    told = manifest.details.get("project")
+    before = (Project.model_validate(told).gates if told else Gates()).model_dump()
     gates = project.gates.model_dump()
     names += [f"gates.{name}" for name in gates if gates[name] != before[name]]
     if not is_proved_on(manifest, revision):

@@ -8,11 +8,13 @@ import click
 
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.paths import ARTIFACT, OUTPUT_FILE
+from promptgrad_tui.commands.shared.paths import ARTIFACT
+from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.terminal import Terminal
 
 FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
-TABLES = ("csv", "parquet")
+WHOLE = "program"
+TABLES = ("csv", "parquet", "mlflow")
 
 HELP = """Write the prompt of a saved ARTIFACT, or the results of a RUN, for other tools.
 
@@ -23,6 +25,7 @@ HELP = """Write the prompt of a saved ARTIFACT, or the results of a RUN, for oth
   modelfile  an Ollama Modelfile
   promptfoo  a promptfoo configuration with the test split as test cases
   python     one Python file that needs only dspy, conditional rules included
+  program    the whole program as DSPy pickles it, into the folder of --out: to load it is to run it
 
 An export renders to exactly the tokens that were measured. Where it can't, its first line says where it
 differs and why.
@@ -30,6 +33,7 @@ differs and why.
 \b
   csv        every rollout of a run: example, rules, score, answer, tokens, seconds
   parquet    the same, into the FILE of --out
+  mlflow     configuration, scores and results.csv, into the folder of --out: `mlflow ui` reads it
 
 RUN is a run's id, a part of it, or `last`.
 """
@@ -45,15 +49,16 @@ RUN is a run's id, a part of it, or `last`.
         "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to modelfile --out Modelfile",
         "promptgrad export artifacts/desk/1f0c5a2b77aa/v1 --to promptfoo --out promptfooconfig.yaml",
         "promptgrad export last --to csv --out results.csv",
+        "promptgrad export last --to mlflow --out mlruns",
     ],
 )
 @click.argument("source", metavar="ARTIFACT|RUN")
-@click.option("--to", "to", type=click.Choice(FORMATS + TABLES), required=True, help="The format.")
+@click.option("--to", "to", type=click.Choice((*FORMATS, WHOLE, *TABLES)), required=True, help="The format.")
 @click.option(
     "--out",
-    type=OUTPUT_FILE,
+    type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to FILE instead of stdout.",
+    help="Write to FILE instead of stdout; for program and mlflow, a folder.",
 )
 @click.pass_context
 def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -> None:
@@ -61,6 +66,17 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
     from promptgrad_tui.views.output_file import write_output
 
     context: CommandContext = ctx.obj
+    if to == "mlflow":
+        from promptgrad_tui.work.release.mlflow_store import write_mlflow
+
+        place = write_mlflow(context.project, source, out or context.project / "mlruns")
+        Terminal.stderr().line(f"Wrote {place}")
+        return
+    if to == WHOLE:
+        _write_program(ctx, source, out)
+        return
+    if out is not None and out.is_dir():
+        raise click.UsageError(f"{out} is a folder; --out names a file.")
     if to == "parquet":
         _write_parquet(context, source, out)
         return
@@ -77,6 +93,17 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
         return
     write_output(out, text)
     Terminal.stderr().line(f"Wrote {out}")
+
+
+def _write_program(ctx: click.Context, source: str, out: Path | None) -> None:
+    from promptgrad_tui.work.release.whole_program import PICKLE_WARNING, write_program
+
+    if out is None:
+        raise click.UsageError("--to program needs --out FOLDER.")
+    write_program(ARTIFACT.convert(source, None, ctx), ctx.obj.project, out)
+    terminal = Terminal.stderr()
+    terminal.line(f"Wrote {out}")
+    terminal.lines(wrap(PICKLE_WARNING, terminal.columns, "  ", "warning: "))
 
 
 def _write_parquet(context: CommandContext, run: str, out: Path | None) -> None:

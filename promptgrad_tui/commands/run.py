@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from engine.project.methods import MethodName
 from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import SEED, budget_options, output_options
 from promptgrad_tui.commands.shared.paths import INPUT_FILE
 from promptgrad_tui.commands.shared.running import start_run
+
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 
 @click.command(
@@ -21,6 +26,7 @@ from promptgrad_tui.commands.shared.running import start_run
     examples=[
         "promptgrad run",
         "promptgrad run mine --seed 3 --set optimizer.epochs=1 --max-calls 500",
+        "promptgrad run mine --base mipro_v2 --base-calls 400",
         "promptgrad run mine --json > result.json",
     ],
 )
@@ -36,10 +42,20 @@ from promptgrad_tui.commands.shared.running import start_run
 )
 @click.option(
     "--from",
-    "base",
+    "instructions",
     type=INPUT_FILE,
     metavar="FILE",
     help="Start from the instructions in FILE: a text, or a DSPy state (.json).",
+)
+@click.option(
+    "--base",
+    "optimizer",
+    type=click.Choice(METHODS),
+    metavar="NAME",
+    help=f"Let another optimizer make the base first: {', '.join(METHODS)}.",
+)
+@click.option(
+    "--base-calls", type=click.IntRange(1), metavar="N", help="Model calls that it may use; needs --base."
 )
 @budget_options
 @output_options
@@ -49,7 +65,9 @@ def run_command(
     project: Path | None,
     seed: int | None,
     overrides: dict[str, str],
-    base: Path | None,
+    instructions: Path | None,
+    optimizer: str | None,
+    base_calls: int | None,
     max_calls: int | None,
     max_minutes: float | None,
     as_json: bool,
@@ -65,7 +83,13 @@ def run_command(
     from promptgrad_tui.work.run.base_instructions import as_override, read_instructions
     from promptgrad_tui.work.run.budget import Budget
 
-    if base is not None:
-        overrides = {**as_override(read_instructions(base)), **overrides}
+    if base_calls is not None and optimizer is None:
+        raise click.UsageError("--base-calls needs --base: the optimizer that may use them.")
+    if instructions is not None:
+        overrides = {**as_override(read_instructions(instructions)), **overrides}
+    if optimizer is not None:
+        overrides = {**overrides, "base.optimizer": json.dumps(optimizer)}
+    if base_calls is not None:
+        overrides = {**overrides, "base.calls": str(base_calls)}
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     start_run(project or context.project, overrides, seed, budget, as_json=as_json, plain=plain, quiet=quiet)

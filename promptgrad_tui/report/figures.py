@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.journal.events import EpochFinished
+from promptgrad_tui.views.scatter import Point
 
 
 class EpochPlot:
@@ -21,6 +22,26 @@ class EpochPlot:
     def x(self, index: int) -> float:
         """Return where an epoch is, counted from 0."""
         return round(self.left + (self.right - self.left) * (index + 0.5) / self._n, 1)
+
+    def y(self, score: float) -> float:
+        """Return where a score (0..1) is."""
+        return round(self._top + (self.bottom - self._top) * (1 - min(max(score, 0.0), 1.0)), 1)
+
+
+class ScatterPlot:
+    """The chart of scores over a cost: coordinates in pixels."""
+
+    width, height = 720, 300
+    left, right = 48, 560
+    bottom = 260
+    _top = 16
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.most = max([1.0, *(point.cost for point in points)])
+
+    def x(self, cost: float) -> float:
+        """Return where a cost is."""
+        return round(self.left + 8 + (self.right - self.left - 16) * cost / self.most, 1)
 
     def y(self, score: float) -> float:
         """Return where a score (0..1) is."""

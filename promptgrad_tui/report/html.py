@@ -11,10 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from engine.journal.narration import EPOCH_OUTCOMES, change_text
-from promptgrad_tui.report.figures import EffectBar, EpochPlot
+from engine.journal.narration import EPOCH_OUTCOMES, change_text, objectives_text
+from promptgrad_tui.report.figures import EffectBar, EpochPlot, ScatterPlot
 from promptgrad_tui.report.view import RunReport
+from promptgrad_tui.views import pareto
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, points, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import (
@@ -26,6 +28,9 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
+from promptgrad_tui.views.run.slices import shown_slices
 from promptgrad_tui.views.sanitize import visible
 
 _HERE = Path(__file__).parent
@@ -57,17 +62,31 @@ def _template() -> Template:
     environment.filters |= {"score": score_text, "epoch_name": epoch_name}
     environment.globals |= {
         "bar": EffectBar,
+        "contest_tables": contest_tables,
+        "contest_title": title,
+        "contest_problems": problems,
+        "scatter_of": ScatterPlot,
+        "contest_points": points,
         "change": change_text,
         "change_words": CHANGES,
         "count": count_text,
         "demonstration": demonstration_text,
+        "doubt_advice": DOUBT_ADVICE,
+        "doubt_columns": DOUBT_COLUMNS,
+        "doubt_row": doubt_row,
         "duration": duration_text,
         "gain": gain_text,
         "gate_cells": gate_cells,
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,
+        "metric_columns": METRIC_COLUMNS,
+        "metric_rows": metric_rows,
+        "parts_of": parts_of,
         "outcomes": EPOCH_OUTCOMES,
+        "objectives_text": objectives_text,
+        "pareto": pareto,
         "plot_of": EpochPlot,
+        "shown_slices": shown_slices,
         "slice": slice_text,
     }
     return environment.get_template("report.html.jinja")

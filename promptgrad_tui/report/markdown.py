@@ -8,8 +8,10 @@ from pathlib import Path
 
 from engine.journal.events import KeptRule, ValidationFinished
 from engine.journal.learning_events import LayerTested
+from engine.journal.narration import objectives_text
 from promptgrad_tui.report.view import RunReport
 from promptgrad_tui.views.comparison.changes import CHANGES
+from promptgrad_tui.views.contest import contest_tables, problems, title
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
@@ -21,7 +23,11 @@ from promptgrad_tui.views.figures import (
 )
 from promptgrad_tui.views.gates import gate_table
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
+from promptgrad_tui.views.pareto import HEAD, NOTE, dominated_texts, on_front, rows
+from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 
 _MOST_CHANGES = 20
 
@@ -34,7 +40,9 @@ def markdown_report(report: RunReport, *compared: str) -> str:
 def _verdict(report: RunReport) -> Iterator[str]:
     yield f"# {escaped(report.title)}"
     yield escaped(report.reason)
+    yield from _contest(report)
     yield from _scores(report)
+    yield from _metrics(report)
     yield from _gates(report)
     yield from _slices(report)
 
@@ -43,7 +51,9 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _slices_by_epoch(report)
     yield from _rules(report)
     yield from _layers(report)
+    yield from _pareto(report)
     yield from _changes(report)
+    yield from _labels(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
     started = report.story.started
@@ -54,6 +64,17 @@ def _details(report: RunReport) -> Iterator[str]:
         yield f"Artifact: {_place(report, summary.artifact)}"
     elif summary and summary.withheld:
         yield f"Withheld because a gate failed: {_place(report, summary.withheld)}"
+
+
+def _contest(report: RunReport) -> Iterator[str]:
+    if report.contest is None:
+        return
+    yield f"## {title(report.contest)}"
+    for caption, head, cells in contest_tables(report.contest):
+        yield caption
+        yield table(head, [[escaped(cell) for cell in row] for row in cells])
+    for method, problem in problems(report.contest):
+        yield f"{method}: {escaped(problem)}"
 
 
 def _scores(report: RunReport) -> Iterator[str]:
@@ -82,6 +103,12 @@ def _gates(report: RunReport) -> Iterator[str]:
     yield gate_table(report.gates)
 
 
+def _metrics(report: RunReport) -> Iterator[str]:
+    for split, metrics in report.metrics.items():
+        yield f"## Metrics of the {split} split"
+        yield table(METRIC_COLUMNS, [[*map(escaped, row)] for row in metric_rows(metrics)])
+
+
 def _slices(report: RunReport) -> Iterator[str]:
     for split, slices in report.slices.items():
         rows = [
@@ -92,22 +119,34 @@ def _slices(report: RunReport) -> Iterator[str]:
                 escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
                 str(scores.failures),
             ]
-            for name, scores in slices.items()
+            for name, scores in shown_slices(slices).items()
         ]
         yield f"## Slices of the {split} split"
         yield table(["slice", "baseline", "optimized", "gain", "wrong now"], rows)
+        parts = [
+            [escaped(name), *map(escaped, row)]
+            for name, scores in slices.items()
+            for row in metric_rows(parts_of(scores.metrics))
+        ]
+        if parts:
+            yield f"### Metrics by slice, {split} split"
+            yield table(["slice", *METRIC_COLUMNS], parts)
+        if hidden := hidden_text(slices):
+            yield f"{escaped(hidden.partition(';')[0])}; the HTML report has all."
 
 
 def _slices_by_epoch(report: RunReport) -> Iterator[str]:
     epochs = report.story.epochs
     if not epochs or not epochs[0].slices:
         return
+    shown = shown_slices(report.slices.get("validation", {})) or epochs[0].slices
     yield "## Validation slices by epoch"
     yield table(
         ["slice", *map(epoch_name, epochs)],
         [
             [escaped(name), *(escaped(slice_text(epoch.slices[name])) for epoch in epochs)]
-            for name in epochs[0].slices
+            for name in list(epochs[0].slices)
+            if name in shown
         ],
     )
 
@@ -142,6 +181,18 @@ def _layers(report: RunReport) -> Iterator[str]:
         yield table(
             ["set", "source", "effect", "n", "fixed", "broke", "verdict"], list(map(_set_row, report.sets))
         )
+
+
+def _pareto(report: RunReport) -> Iterator[str]:
+    """Yield the candidates that are worth their cost, and what dominates the others."""
+    if report.summary and report.summary.objectives:
+        yield escaped(objectives_text(report.summary.objectives)) + "."
+    if len(report.placed) < 2:
+        return
+    yield f"## Score against cost\n\n{NOTE}"
+    yield table(HEAD, [[escaped(cell) for cell in row] for row in rows(on_front(report.placed))])
+    for text in dominated_texts(report.placed):
+        yield escaped(text)
 
 
 def _set_row(test: LayerTested) -> list[str]:
@@ -187,6 +238,15 @@ def _changes(report: RunReport) -> Iterator[str]:
     if broken:
         more = f" and {len(broken) - _MOST_CHANGES} more" if len(broken) > _MOST_CHANGES else ""
         yield "Broken: " + ", ".join(map(escaped, broken[:_MOST_CHANGES])) + more + "."
+
+
+def _labels(report: RunReport) -> Iterator[str]:
+    labels = report.story.doubted
+    if labels:
+        yield "## Labels to look at"
+        yield f"Probably wrong. {DOUBT_ADVICE}"
+        rows = [list(map(escaped, doubt_row(number, label))) for number, label in enumerate(labels, 1)]
+        yield table(list(DOUBT_COLUMNS), rows)
 
 
 def _prompts(report: RunReport) -> Iterator[str]:

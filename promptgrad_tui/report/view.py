@@ -9,28 +9,32 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.ground.interval import Interval
+from engine.journal.contest_events import ContestResult
 from engine.journal.events import (
     Event,
     GateResult,
     KeptRule,
+    MetricChange,
     RolloutFinished,
     RunSummary,
     SliceScores,
     Tokens,
     ValidationFinished,
 )
-from engine.journal.journal import RunRecord
+from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.learning_events import LayerTested
 from engine.journal.narration import headline
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
 from engine.programs.state import LearnedState
+from engine.release.objectives.candidates import candidates_of
+from engine.release.objectives.front import Placed, front
 from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
-from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, value_text
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
@@ -94,6 +98,15 @@ class RunReport:
         return {split: slices for split, slices in splits.items() if slices}
 
     @property
+    def metrics(self) -> Mapping[str, Mapping[str, MetricChange]]:
+        """Each held-out split's figures by metric, what is optimized first, before and after."""
+        splits = {
+            "test": self.story.test.metrics if self.story.test else {},
+            "validation": self.summary.validation_metrics if self.summary else {},
+        }
+        return {split: metrics for split, metrics in splits.items() if metrics}
+
+    @property
     def gates(self) -> Sequence[GateResult]:
         """The release gates' verdicts."""
         return self.summary.gates if self.summary else ()
@@ -135,6 +148,20 @@ class RunReport:
         )
 
     @property
+    def contest(self) -> ContestResult | None:
+        """What came of a contest of methods, if the run was one."""
+        return self.summary.contest if self.summary else None
+
+    @cached_property
+    def placed(self) -> Sequence[Placed]:
+        """Every candidate with its score and cost, those on the front first; empty without the journal."""
+        path = journal_path(Path(self.record.project))
+        if not path.is_file():
+            return ()
+        with Journal.open(path, read_only=True) as journal:
+            return front(candidates_of(journal, self.record.id))
+
+    @property
     def judge(self) -> str:
         """What to know of the judge before trusting the scores, or nothing."""
         return next((notice.text for notice in self.story.notices if notice.id == "judge"), "")
@@ -163,8 +190,8 @@ class RunReport:
 
     @property
     def layers(self) -> Sequence[tuple[str, Interval]]:
-        """The validation score of each combination of layers, where they were compared."""
-        return list(layer_scores(self.story.layers)) if self.story.layers else ()
+        """The validation score of the base and of each combination of layers, where they were compared."""
+        return layers_of(self.story)
 
     def test_of(self, rule: KeptRule) -> ValidationFinished | LayerTested | None:
         """Return the test that accepted a rule, or the set that it is of, if it was tested."""
@@ -230,9 +257,11 @@ class RunReport:
         rows = [
             ("Run", self.record.id),
             ("Program", started.program),
+            *((("What is optimized", started.metric),) if started.metric else ()),
             ("Model", model_text(started.model)),
             ("Model's revision", started.model.revision),
             ("Model that writes rules", model_text(started.reflection)),
+            *((("Model of the search", model_text(started.search)),) if started.search else ()),
             *((("Model that judges", model_text(started.judge)),) if started.judge else ()),
             ("Seed", str(started.seed)),
         ]

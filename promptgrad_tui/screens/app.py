@@ -64,6 +64,7 @@ class PromptGradApp(Searching):
         recent: RecentProjects | None = None,
         keymap: Mapping[str, str] | None = None,
         debug: bool = False,
+        answers_to_grade: int = 0,
     ) -> None:
         super().__init__()
         self._debug = debug
@@ -77,6 +78,7 @@ class PromptGradApp(Searching):
         self._journal: Journal | None = None
         self._models: ModelsScreen | None = None
         self._is_beginning = False
+        self._answers_to_grade = answers_to_grade
 
     def on_mount(self) -> None:
         self.register_theme(THEME)
@@ -87,6 +89,8 @@ class PromptGradApp(Searching):
         if self._first_run is not None:
             # At once, so that the start page isn't painted first.
             self.open_run(self._first_run, self._first_worker)
+        elif self._answers_to_grade:
+            self._show_judge(self._answers_to_grade)
 
     def open_run(self, run: str, worker: subprocess.Popen[bytes] | None = None) -> None:
         """Show a run of the project; `worker` is its process where it was started from here."""
@@ -238,6 +242,8 @@ class PromptGradApp(Searching):
         if action in ("search", "jump", "copy_row"):
             # Letters typed into a field are not keys.
             return not isinstance(self.screen.focused, Input | TextArea)
+        if action == "judge":
+            return not getattr(self.screen, "is_grading", False)
         return action != "models" or self._models is None or self._models not in self.screen_stack
 
     def action_models(self) -> None:
@@ -250,6 +256,25 @@ class PromptGradApp(Searching):
         if self._models not in self.screen_stack:
             self._models.look_from(self.folder)
             self.push_screen(NAME)
+
+    def action_judge(self) -> None:
+        """Ask whether the program shall answer, so that a person can grade what it says."""
+
+        def answered(value: str | None) -> None:
+            if value:
+                self._show_judge()
+
+        text = "The program answers examples, and you grade what it says, so that the judge can be measured. "
+        text += "That loads the model; answers that were paid for before cost nothing."
+        self.push_screen(
+            QuestionScreen("Grade answers?", text, [Choice("a", "Ask the program", "ask")]), answered
+        )
+
+    def _show_judge(self, n: int = 0) -> None:
+        from promptgrad_tui.screens.judge.screen import ANSWERS, JudgeScreen
+
+        if not isinstance(self.screen, JudgeScreen):
+            self.push_screen(JudgeScreen(self.folder, n or ANSWERS))
 
     def action_leave_screen(self) -> None:
         """Go back to the screen before; who presses it once too often on the way back is not thrown out."""
@@ -331,14 +356,18 @@ def open_app(
     *,
     worker: subprocess.Popen[bytes] | None = None,
     debug: bool = False,
+    answers_to_grade: int = 0,
 ) -> int:
     """Open the app on a run (an id, a part of one, or "last") or on the start page; return the exit code.
 
     `worker` is the run's process where it has just been started, so that the app can tell if it dies;
-    `debug` shows a traceback where something goes wrong that should not.
+    `debug` shows a traceback where something goes wrong that should not. With `answers_to_grade`, it opens on
+    the screen where a person grades as many answers for the judge.
     """
     paste.install()
-    app = PromptGradApp(folder, run, worker=worker, keymap=read_keymap(), debug=debug)
+    app = PromptGradApp(
+        folder, run, worker=worker, keymap=read_keymap(), debug=debug, answers_to_grade=answers_to_grade
+    )
     result = app.run()
     Terminal.stdout().lines(parting_words(app.folder))
     return result if result is not None else app.return_code or 0

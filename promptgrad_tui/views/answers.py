@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.ground.metric_scores import mean_of
+from engine.ground.score import MetricScore
 from engine.journal.events import RolloutFinished
 from engine.programs.formatting import as_text
 
@@ -27,6 +29,7 @@ class Answer:
     completions: tuple[str, ...] = ()
     is_kept: bool = True
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, MetricScore] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rollouts: Sequence[RolloutFinished]) -> Answer:
@@ -38,6 +41,7 @@ class Answer:
             feedback=first.feedback,
             error_type=first.error_type,
             metadata=first.metadata,
+            metrics=mean_of([rollout.metrics for rollout in rollouts]),
             prediction=first.prediction,
             completions=first.completions,
         )

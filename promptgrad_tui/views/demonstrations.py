@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from engine.ground.interval import Interval
 from engine.journal.learning_events import LayersCompared
+from engine.journal.method_events import BaseCompared
 from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text
 from promptgrad_tui.views.sanitize import one_line
@@ -18,9 +19,22 @@ def demonstration_text(shown: Demonstration) -> str:
     return one_line(f"{given} \u2192 {answers}")
 
 
-def layer_scores(layers: LayersCompared) -> Iterator[tuple[str, Interval]]:
-    """Yield the validation score of each combination of layers that the result has."""
-    yield "neither layer", layers.base
+def layer_scores(
+    layers: LayersCompared | None, base: BaseCompared | None = None, result: Interval | None = None
+) -> Iterator[tuple[str, Interval]]:
+    """Yield the validation score of the base, and of each combination of layers on it that the result has.
+
+    `result` is the score of all that was learned on a base, for a run that has one layer only.
+    """
+    if base is not None:
+        yield "the project's own program", base.own
+        yield f"base by {base.method}", base.made
+    if layers is None:
+        if base is not None and result is not None:
+            yield "with what was learned on it", result
+        return
+    if base is None:
+        yield "neither layer", layers.base
     if layers.rules_only is not None:
         yield "rules only", layers.rules_only
     if layers.demonstrations_only is not None:

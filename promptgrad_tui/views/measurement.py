@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
 from promptgrad_tui.views.figures import gain_text, score_text, value_text
+from promptgrad_tui.views.metrics import metric_sentences, tell_more
 from promptgrad_tui.views.run.event_lines import model_text, shown_path
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
@@ -34,12 +35,16 @@ class Transferred:
 
 @dataclass(frozen=True)
 class NewScore:
-    """A score at the release and one on new data; `change` is their difference with its 95 % interval."""
+    """A score at the release and one on new data; `change` is their difference with its 95 % interval.
+
+    It is that of a slice, of one of several metrics, or of "all".
+    """
 
     name: str
     released: Interval
     new: Interval
     change: Interval
+    is_metric: bool = False
 
     @property
     def has_dropped(self) -> bool:
@@ -75,6 +80,8 @@ def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
         f"  with rules     {score_text(measured.optimized)}",
         f"  gain           {gain_text(gain.score, gain.low, gain.high)}",
     ]
+    for name, text in metric_sentences(measured.metrics) if tell_more(measured.metrics) else ():
+        lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
     for name, scores in measured.slices.items():
         text = f"slice {one_line(name)}: {score_text(scores.optimized)}, {scores.failures} wrong"
         lines += wrap(text, terminal.columns, "    ", "  ")
@@ -95,6 +102,7 @@ def transfer_json(found: Transferred) -> dict[str, Any]:
         "baseline": measured.baseline.model_dump(),
         "optimized": measured.optimized.model_dump(),
         "gain": measured.gain.model_dump(),
+        "metrics": {name: change.model_dump() for name, change in measured.metrics.items()},
         "slices": {name: scores.model_dump() for name, scores in measured.slices.items()},
         "passed": found.report.passed,
         "gates": [result.model_dump() for result in found.report.results],
@@ -140,7 +148,8 @@ def recheck_json(found: Rechecked) -> dict[str, Any]:
         "seen": found.seen,
         "scores": [
             {
-                "slice": comparison.name,
+                "slice": None if comparison.is_metric else comparison.name,
+                "metric": comparison.name if comparison.is_metric else None,
                 "released": comparison.released.model_dump(),
                 "new": comparison.new.model_dump(),
                 "change": comparison.change.model_dump(),

@@ -126,7 +126,7 @@ def test_the_demo_is_watched_reviewed_and_left_by_key(terminal: Terminal, tmp_pa
     terminal.type("A")
     terminal.wait("Apply the review?")
     terminal.type("A")
-    terminal.wait("2 decisions written")
+    terminal.wait("2 decisions saved")
     terminal.type("Escape")
     terminal.wait("review 1 applied")
 

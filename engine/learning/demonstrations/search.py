@@ -1,9 +1,15 @@
-"""The search for demonstrations: draws are ranked by screening, and the best goes to a paired test."""
+"""The search for demonstrations: a set that grows by what the model still gets wrong, and its paired test.
+
+A third of the set is drawn in equal parts from all answers. Twice, the rest of the training examples is
+screened with what is shown so far, and the hardest ones join. Examples that a model answers right anyway
+teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
@@ -13,20 +19,18 @@ from engine.learning.demonstrations.bootstrapping import bootstrapped
 from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.rollouts import Item, RolloutRunner
-from engine.learning.screening.race import Standing, race
 from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
-_DRAWS = 2
 _FEW = 12
-"""Demonstrations that are tested where the whole draw failed: long prompts confuse some models."""
-_SCREENED_ON = 12
-"""Training examples that no draw shows; with fewer than twice as many, a single draw is tested at once."""
+"""Demonstrations that are tested where the whole set failed: long prompts confuse some models."""
+_ROUNDS = 2
+"""How often the hardest examples join those that were drawn."""
 
 
 @dataclass(frozen=True)
-class _Draw:
+class _Set:
     title: str
     source: str
     demonstrations: DemonstrationSet
@@ -59,81 +63,59 @@ class DemonstrationSearch:
         self._emit = emit
 
     def propose(self, state: LearnedState, epoch: int, batch: int) -> LayerResult | None:
-        """Return the test of the best draw added to the state; None if there is nothing to draw."""
-        draws = self._draws(state, epoch, batch)
-        if not draws:
+        """Return the test of a set added to the state; None if there is nothing to show."""
+        sets = self._sets(state, epoch)
+        self._report(sets, epoch, batch)
+        if not sets:
             return None
-        candidates = [state.with_demonstrations(draw.demonstrations) for draw in draws]
-        chosen = 0
-        if len(draws) > 1:
-            standings = race(candidates, state, self._screened_on(epoch), self._signal)
-            chosen = max(range(len(draws)), key=lambda index: (standings[index].gain, -index))
-            self._report(draws, standings, chosen, epoch, batch)
-        draw, shown = draws[chosen], draws[chosen].demonstrations.demonstrations
-        result = self._test(state, draw, epoch, batch)
+        chosen = sets[-1]
+        shown = chosen.demonstrations.demonstrations
+        result = self._test(state, chosen, epoch, batch)
         if not result.is_accepted and len(shown) > _FEW:
-            few = _Draw(f"its first {_FEW} examples", draw.source, DemonstrationSet(shown[:_FEW]))
+            few = _Set(f"its first {_FEW} examples", chosen.source, DemonstrationSet(shown[:_FEW]))
             result = self._test(state, few, epoch, batch)
         return result
 
-    def _test(self, state: LearnedState, draw: _Draw, epoch: int, batch: int) -> LayerResult:
-        after = state.with_demonstrations(draw.demonstrations)
+    def _test(self, state: LearnedState, found: _Set, epoch: int, batch: int) -> LayerResult:
+        after = state.with_demonstrations(found.demonstrations)
         return self._tester.test(
-            LayerChange("demonstrations", "add", draw.source, draw.title, state, after, epoch, batch)
+            LayerChange("demonstrations", "add", found.source, found.title, state, after, epoch, batch)
         )
 
-    def _draws(self, state: LearnedState, epoch: int, batch: int) -> list[_Draw]:
-        draws: list[_Draw] = []
+    def _sets(self, state: LearnedState, epoch: int) -> list[_Set]:
+        """Return the sets in the order in which they grew, the whole one last."""
         if self._space is not None and self._is_labelled(self._space):
-            draws = self._labelled(self._space, epoch)
-        else:
-            shown = bootstrapped(self._runner, state, self._train, self._most, self._seed, epoch)
-            draws = [_Draw("answers of the program that were right", "bootstrapped", shown)]
-        fitted = [_Draw(draw.title, draw.source, fitting(draw.demonstrations, self._fits)) for draw in draws]
-        unique = {
-            draw.demonstrations.digest: draw
-            for draw in reversed(fitted)
-            if len(draw.demonstrations) and draw.demonstrations != state.demonstrations
-        }
-        found = list(reversed(unique.values()))
-        self._emit(
-            CandidatesProposed(
-                id=f"epoch{epoch}/batch{batch}/candidates/demonstrations",
-                epoch=epoch,
-                batch=batch,
-                source="demonstrations",
-                candidates=tuple(
-                    Candidate(
-                        id=draw.demonstrations.digest,
-                        source=draw.source,
-                        title=draw.title,
-                        demonstrations=draw.demonstrations.demonstrations,
-                    )
-                    for draw in found
-                ),
-            )
-        )
-        return found
-
-    def _labelled(self, space: AnswerSpace, epoch: int) -> list[_Draw]:
-        """Return draws that all leave out the same examples, so that they can be compared on those."""
-        left_out = {item.key for item in self._screened_on(epoch)}
-        pool = [item for item in self._train if item.key not in left_out]
-        draws = []
-        for index in range(_DRAWS if left_out else 1):
-            rng = generator(self._seed, "demonstrations", epoch, index)
-            items = balanced_draw(pool, space, min(self._most, len(pool)), rng)
-            shown = DemonstrationSet(
-                labelled(item, space.predictor, self._outputs(space), "balanced") for item in items
-            )
-            draws.append(_Draw(f"draw {index + 1} of {len(items)} examples", "balanced", shown))
-        return draws
-
-    def _screened_on(self, epoch: int) -> list[Item]:
-        rng = generator(self._seed, "screening", epoch)
-        if self._space is None or len(self._train) < 2 * _SCREENED_ON:
+            return self._grown(state, self._space, epoch)
+        shown = bootstrapped(self._runner, state, self._train, self._most, self._seed, epoch)
+        fitted = fitting(shown, self._fits)
+        if not len(fitted) or fitted == state.demonstrations:
             return []
-        return balanced_draw(self._train, self._space, _SCREENED_ON, rng)
+        return [_Set("answers of the program that were right", "bootstrapped", fitted)]
+
+    def _grown(self, state: LearnedState, space: AnswerSpace, epoch: int) -> list[_Set]:
+        rng = generator(self._seed, "demonstrations", epoch)
+        rest = balanced_draw(self._train, space, len(self._train), rng)
+        most = min(self._most, len(rest))
+        first = ceil(most / (_ROUNDS + 1))
+        shown, rest = rest[:first], rest[first:]
+        sets = [self._set(shown, space, f"{len(shown)} examples, in equal parts of all answers")]
+        for left in range(_ROUNDS, 0, -1):
+            more = ceil((most - len(shown)) / left)
+            if not more or len(sets[-1].demonstrations) < len(shown):
+                break  # the set is complete, or the prompt is full
+            values = self._signal.values(state.with_demonstrations(sets[-1].demonstrations), rest)
+            order = sorted(range(len(rest)), key=values.__getitem__)
+            hardest = [rest[index] for index in order[:more]]
+            title = f"{len(shown)} examples and the {more} hardest of {len(rest)} others"
+            rng.shuffle(hardest)  # so that neither the hardest nor one answer stands next to the question
+            shown, rest = [*shown, *hardest], [rest[index] for index in sorted(order[more:])]
+            sets.append(self._set(shown, space, title))
+        return sets
+
+    def _set(self, items: Sequence[Item], space: AnswerSpace, title: str) -> _Set:
+        outputs = self._outputs(space)
+        shown = DemonstrationSet(labelled(item, space.predictor, outputs, "hardest") for item in items)
+        return _Set(title, "hardest", fitting(shown, self._fits))
 
     def _outputs(self, space: AnswerSpace) -> list[str]:
         return list(self._runner.program.signature(space.predictor).output_fields)
@@ -146,21 +128,36 @@ class DemonstrationSearch:
             item.values.get(name) is not None for item in self._train for name in outputs
         )
 
-    def _report(
-        self, draws: Sequence[_Draw], standings: Sequence[Standing], chosen: int, epoch: int, batch: int
-    ) -> None:
+    def _report(self, sets: Sequence[_Set], epoch: int, batch: int) -> None:
+        self._emit(
+            CandidatesProposed(
+                id=f"epoch{epoch}/batch{batch}/candidates/demonstrations",
+                epoch=epoch,
+                batch=batch,
+                source="demonstrations",
+                candidates=tuple(
+                    Candidate(
+                        id=found.demonstrations.digest,
+                        source=found.source,
+                        title=found.title,
+                        demonstrations=found.demonstrations.demonstrations,
+                    )
+                    for found in sets
+                ),
+            )
+        )
         rows = tuple(
             Screened(
-                candidate=draw.demonstrations.digest,
-                title=draw.title,
-                source=draw.source,
-                gain=found.gain,
-                error=found.error,
-                n=found.n,
-                is_tested=index == chosen,
-                reason="the likeliest draw" if index == chosen else "another draw did better",
+                candidate=found.demonstrations.digest,
+                title=found.title,
+                source=found.source,
+                gain=0.0,
+                error=0.0,
+                n=0,
+                is_tested=found is sets[-1],
+                reason="the whole set" if found is sets[-1] else "it grew",
             )
-            for index, (draw, found) in enumerate(zip(draws, standings, strict=True))
+            for found in sets
         )
         self._emit(
             ScreeningFinished(

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import dspy
-from dspy.lm15 import Request, Response, response_to_events
+from dspy.lm15 import Request, Response, Usage, response_to_events
 
 from engine.ground.errors import BudgetExhaustedError, PromptGradError
 from engine.ground.seeds import derive_seed
+from engine.journal.event_base import Tokens
+from engine.journal.replay import tokens_of
 
 
 class Meter:
     """Counts calls up to a limit; once something has ended the method (a stop, the budget), all calls fail.
 
     DSPy's executors count errors as wrong answers and go on, so `ended` says afterwards what happened.
+    `on_call` hears of each call, from any thread.
     """
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, on_call: Callable[[int], None] | None = None) -> None:
         self.limit = calls
+        self._on_call = on_call
         self.used = 0
+        self.tokens = Tokens()
         self.ended: PromptGradError | None = None
         self._lock = threading.Lock()
 
@@ -47,6 +52,14 @@ class Meter:
                 )
                 raise self.ended
             self.used += 1
+            used = self.used
+        if self._on_call is not None:
+            self._on_call(used)
+
+    def count(self, usage: Usage) -> None:
+        """Add the tokens of an answer, known answers included."""
+        with self._lock:
+            self.tokens += tokens_of(usage)
 
     def end(self, error: PromptGradError) -> None:
         """Remember what ended the method."""
@@ -73,6 +86,7 @@ class MeteredEngine:
         except PromptGradError as error:
             self._meter.end(error)
             raise
+        self._meter.count(response.usage)
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
@@ -121,3 +135,20 @@ class MeteredLM(dspy.LM):
         if rollout is not None and "seed" in self.supported_params:
             kwargs["seed"] = derive_seed(self.run_seed, "method", rollout)
         return super().copy(**kwargs)
+
+
+class _Scorer(Protocol):
+    def score(self, messages: Any, continuations: Sequence[str]) -> list[float]: ...
+
+
+class MeteredScorer:
+    """A scorer each of whose requests counts as a call."""
+
+    def __init__(self, inner: _Scorer, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    def score(self, messages: Any, continuations: Sequence[str]) -> list[float]:
+        """Count the request and return the log-probability of each continuation."""
+        self._meter.take()
+        return self._inner.score(messages, continuations)

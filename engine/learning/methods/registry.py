@@ -39,8 +39,10 @@ _KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
 """Methods that have a result when their budget ends them early."""
 
 
-def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
+def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -> dspy.Module:
     """Return the program that a method makes from the task's, and emit its events.
+
+    `meter` counts its calls, for a caller who wants to follow them.
 
     Raises:
         ConfigError: the budget, the data or an extra package aren't enough; the hint says what is needed.
@@ -48,7 +50,7 @@ def run_method(name: MethodName, task: MethodTask) -> dspy.Module:
         PromptGradError: a person stopped the run, or the model failed.
     """
     method = cast(Method, getattr(import_module(f"engine.learning.methods.{_HOMES.get(name, name)}"), name))
-    meter = Meter(task.calls)
+    meter = meter or Meter(task.calls)
     lm = MeteredLM.of(task.lm, meter, task.seed)
     reflection = lm if task.reflection_lm is task.lm else MeteredLM.of(task.reflection_lm, meter, task.seed)
     task.emit(MethodStarted(id=f"method/{name}/started", method=name, calls=task.calls))

@@ -6,17 +6,14 @@ that it happens to write (G-Eval, Liu et al. 2023, arXiv 2303.16634, section 2).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
-
-import dspy
-from dspy.utils.exceptions import AdapterParseError
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from engine.ground.errors import MetricError
 from engine.ground.score import Example, Score
 from engine.programs.formatting import as_text
 from engine.programs.judge import Judge, current_judge
+from engine.programs.metrics.asking import grade_probabilities, shown_fields
 from engine.programs.metrics.criteria import Criterion
 
 _YES_NO = ("no", "yes")
@@ -69,9 +66,7 @@ class Rubric:
 
     def messages(self, criterion: Criterion, example: Example, answer: str) -> list[dict[str, str]]:
         """Return the question about one criterion, as chat messages."""
-        seen = {name: value for name, value in example.items() if name in self._inputs}
-        shown = seen or _without_answer(example, self._field)
-        parts = [f"{name}: {as_text(value)}" for name, value in shown.items()]
+        parts = shown_fields(example, self._inputs, self._field)
         reference = example.get(self._field)
         if reference not in (None, ""):
             parts.append(f"An answer that is known to be good: {as_text(reference)}")
@@ -86,37 +81,12 @@ class Rubric:
         return [{"role": "system", "content": _TASK}, {"role": "user", "content": "\n\n".join((*parts, ask))}]
 
     def _asked(self, judge: Judge, criterion: Criterion, example: Example, answer: str) -> float:
-        messages = self.messages(criterion, example, answer)
-        if judge.scorer is not None:
-            return expected_grade(judge.scorer.score(messages, self._grades))
-        return self._written(judge, messages[-1]["content"])
-
-    def _written(self, judge: Judge, question: str) -> float:
-        """Return the grade that a judge writes; one that can't be read is the worst."""
-        grade = dspy.OutputField(desc=f"one of {', '.join(self._grades)}")
-        signature = dspy.Signature(
-            {"question": (str, dspy.InputField()), "grade": (Literal[self._grades], grade)},
-            _TASK,
+        return expected_grade(
+            grade_probabilities(judge, self.messages(criterion, example, answer), self._grades)
         )
-        try:
-            with dspy.context(lm=judge.lm.copy(temperature=0.0)):
-                said = dspy.Predict(signature)(question=question).grade
-        except AdapterParseError:
-            return 0.0
-        return self._grades.index(said) / (len(self._grades) - 1)
 
 
-def expected_grade(log_probabilities: Sequence[float]) -> float:
-    """Return what is expected (0..1) of grades from the worst to the best, by their log-probabilities."""
-    top = max(log_probabilities)
-    weights = [math.exp(value - top) for value in log_probabilities]
-    mean = sum(place * weight for place, weight in enumerate(weights)) / sum(weights)
-    return min(1.0, max(0.0, mean / (len(weights) - 1)))
-
-
-def _without_answer(example: Mapping[str, Any], field: str) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in example.items()
-        if name not in (field, "id") and not name.startswith("_")
-    }
+def expected_grade(probabilities: Sequence[float]) -> float:
+    """Return what is expected (0..1) of grades from the worst to the best; the worst where none is known."""
+    mean = sum(place * probability for place, probability in enumerate(probabilities))
+    return min(1.0, max(0.0, mean / (len(probabilities) - 1)))

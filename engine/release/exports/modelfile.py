@@ -6,6 +6,7 @@ ends in three quotes, and characters that don't print are dropped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from engine.ground.errors import ArtifactError
@@ -42,7 +43,7 @@ def _lines(source: ExportSource, template: PromptTemplate) -> Iterator[str]:
     yield f"# {difference_line(differences)}"
     model = source.manifest.model
     yield f"# Proved on {model.uri}, {model.digest}."
-    yield f'# A model that can think was asked with "think": {str(source.serving.thinks).lower()}.'
+    yield f'# A model that can think was asked with "think": {json.dumps(source.serving.thinks)}.'
     yield "#"
     yield "# The user's message, with each input's text in the place of its name in braces:"
     for line in template.request_text(braced(template.inputs)).split("\n"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.ground import words
 from engine.ground.errors import ArtifactError
-from engine.programs import formatting, rules, triggers
+from engine.programs import formatting, modules, rules, triggers
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.program import FrozenProgram
 from engine.release.exports.own_source import definitions, needed_imports
@@ -32,7 +32,13 @@ _TRIGGERS = (
     "_is_form_of",
     "_letter_groups",
 )
-_MODULES = {"predict": "dspy.Predict", "chain_of_thought": "dspy.ChainOfThought"}
+_MODULES = {
+    "predict": "dspy.Predict",
+    "chain_of_thought": "dspy.ChainOfThought",
+    "refine": "Refine",
+    "meta_prompting": "MetaPrompting",
+}
+_OF_OURS = ("Refine", "MetaPrompting")
 
 _USE = '''\
 """{name}: {n_rules} learned rules, proved on {uri}
@@ -125,6 +131,9 @@ def _sections(source: ExportSource) -> Iterator[str]:
 def _code(source: ExportSource) -> Iterator[str]:
     yield f"ADAPTER = dspy.{type(source.adapter).__name__}()\nSTATE = {to_python(_state(source))}"
     yield _builder(source)
+    made = _module(source)
+    if made in _OF_OURS:
+        yield definitions(modules, (made,))
     if not isinstance(source.loaded, ConditionalProgram):
         yield _LOAD
         return
@@ -134,6 +143,10 @@ def _code(source: ExportSource) -> Iterator[str]:
     yield definitions(formatting, ("as_text",))
     yield definitions(triggers, _TRIGGERS)
     yield definitions(words)
+
+
+def _module(source: ExportSource) -> str:
+    return _MODULES[source.program.get("module", "predict")]
 
 
 def _head(source: ExportSource) -> Iterator[str]:
@@ -170,6 +183,8 @@ def _imports(source: ExportSource, code: str) -> Iterator[str]:
         others = [line for line in needed if not line.startswith("from typing")]
         yield from sorted((*others, typing), key=lambda line: (line.startswith("from"), line))
         yield ""
+    elif _module(source) in _OF_OURS:
+        yield "from typing import Any\n"
     yield "import dspy"
     if reference := source.program.get("python"):
         file, _, name = reference.rpartition(":")
@@ -204,8 +219,7 @@ def _builder(source: ExportSource) -> str:
         lines.append(
             f"    signature = signature.with_updated_fields({to_python(name)}, desc={to_python(description)})"
         )
-    module = _MODULES[program.get("module", "predict")]
-    return "\n".join((*lines, f"    return {module}(signature)"))
+    return "\n".join((*lines, f"    return {_module(source)}(signature)"))
 
 
 def _state(source: ExportSource) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Serving:
     address: str | None
     hint: str
     parameters: Mapping[str, float | int]
-    thinks: bool = False
+    thinks: bool | str = False
 
     @property
     def is_ollama(self) -> bool:

@@ -35,7 +35,8 @@ def check_command(context: CommandContext, as_json: bool) -> None:
     """Let the judge score every answer that was graded, and say how well it agrees.
 
     Shown are Cohen's kappa (agreement beyond chance), Spearman's correlation, whether the judge favours
-    longer answers, each with its 95 % interval, and the worst disagreements.
+    longer answers, and, if it compares, what comes first, each with its 95 % interval, and the worst
+    disagreements.
     """
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
@@ -58,6 +59,9 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
     yield f"  kappa     {_interval(agreement.kappa)}   agreement beyond chance; 1 is full"
     yield f"  Spearman  {_interval(agreement.spearman)}   order of the answers"
     yield f"  length    {_interval(agreement.length_bias)}   {_bias_text(agreement.length_bias)}"
+    if agreement.position_bias is not None:
+        position = agreement.position_bias
+        yield f"  position  {_interval(position)}   {_position_text(position)}"
     if found.lost:
         yield f"  {found.lost} labels don't count: their example is gone, or they have another scale"
     if found.worst:
@@ -81,6 +85,14 @@ def _bias_text(bias: Interval) -> str:
     if bias.low > 0:
         return "the judge favours longer answers"
     return "the judge favours shorter answers" if bias.high < 0 else "no preference for a length is shown"
+
+
+def _position_text(bias: Interval) -> str:
+    if bias.low > 0:
+        return "the judge favours what comes first; both orders are asked"
+    return (
+        "the judge favours what comes last; both orders are asked" if bias.high < 0 else "no preference shown"
+    )
 
 
 def _as_json(found: Calibration) -> dict[str, object]:

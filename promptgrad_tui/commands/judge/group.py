@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from promptgrad_tui.commands.judge.answers import answers_command
 from promptgrad_tui.commands.judge.check import check_command
 from promptgrad_tui.commands.judge.label import label_command
 from promptgrad_tui.commands.shared.command import Group
@@ -24,4 +25,5 @@ def judge_command() -> None:
 
 
 judge_command.add_command(label_command)
+judge_command.add_command(answers_command)
 judge_command.add_command(check_command)

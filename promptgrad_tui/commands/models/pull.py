@@ -17,7 +17,8 @@ from promptgrad_tui.views.terminal import Terminal
     short_help="Download a model from Ollama's library or from Hugging Face.",
     examples=[
         "promptgrad models pull ollama:qwen3:4b",
-        "promptgrad models pull hf:Qwen/Qwen3-4B-GGUF/Qwen3-4B-Q4_K_M.gguf",
+        "promptgrad models pull hf:Qwen/Qwen3-4B-GGUF",
+        "promptgrad models pull hf:Qwen/Qwen3-4B-GGUF:Q8_0",
     ],
 )
 @click.argument("source")

@@ -36,6 +36,13 @@ def open_screen(folder: Path, *, debug: bool = False) -> int:
     return open_app(folder, debug=debug)
 
 
+def label_on_screen(folder: Path, n: int) -> int:
+    """Open the app where a person grades `n` answers for the judge."""
+    from promptgrad_tui.screens.app import open_app
+
+    return open_app(folder, answers_to_grade=n)
+
+
 def start_on_screen(folder: Path, overrides: Mapping[str, str], seed: int | None, budget: Budget) -> int:
     """Start a run's worker and open the app on it."""
     from promptgrad_tui.screens.app import open_app

@@ -17,7 +17,8 @@ json_list_option = click.option("--json", "as_json", is_flag=True, help="Print o
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-def _finite(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+def finite_minutes(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse a number of minutes that is none."""
     if value is not None and not isfinite(value):  # no bound holds for NaN
         raise click.BadParameter(f"{value} is not a number of minutes.", ctx, parameter)
     return value
@@ -44,7 +45,7 @@ def budget_options(command: Decorated) -> Decorated:
         "--max-minutes",
         type=click.FloatRange(0, min_open=True),
         metavar="MINUTES",
-        callback=_finite,
+        callback=finite_minutes,
         help="Stop after this many minutes.",
     )
     return calls(minutes(command))

@@ -24,6 +24,7 @@ Scope: TypeAlias = Literal[
     "project",
     "form",
     "picker",
+    "judge",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -40,6 +41,7 @@ SCOPES: dict[Scope, str] = {
     "project": "Project",
     "form": "Settings of a project",
     "picker": "Model of a project",
+    "judge": "Grades for the judge",
     "table": "In a table",
     "text": "In a text",
 }
@@ -141,6 +143,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "app", "models", "M", "Models", "Show the models on this machine; hash, measure, free, pull.", True
     ),
+    Action("app", "judge", "Y", "Judge", "Grade answers, to measure the judge; asks first."),
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
@@ -340,6 +343,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("form", "cancel", "escape", "Cancel", "Discard the typed value.", True),
     Action("picker", "reflection", "w", "For gradients", "Use the model for gradients.", True),
+    Action("judge", "grade('y')", "y", "Good", "The answer is good.", True),
+    Action("judge", "grade('n')", "n", "Not good", "The answer isn't good.", True),
+    *(
+        Action("judge", f"grade({grade})", str(grade), f"Grade {grade}", f"Grade the answer with {grade}.")
+        for grade in range(10)
+    ),
+    Action("judge", "undo", "u", "Undo", "Go back to the answer before, and take its grade back.", True),
+    Action("judge", "skip", "s", "Skip", "Leave the answer without a grade; it is asked about again.", True),
     *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),
@@ -357,6 +368,11 @@ ACTIONS: tuple[Action, ...] = (
 def of_scope(*scopes: Scope) -> list[Action]:
     """Return the actions of some scopes, in their order."""
     return [action for action in ACTIONS if action.scope in scopes]
+
+
+def key_of(action: str) -> str:
+    """Return the key of an action, for a sentence that names it; `action` is an id like `models.hash`."""
+    return next(each for each in ACTIONS if each.id == action).shown.split()[0]
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:

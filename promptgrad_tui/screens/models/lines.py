@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.catalog.found import FoundModel
+from promptgrad_tui.screens.keys.actions import key_of
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, rough_duration_text, size_text
@@ -100,7 +101,7 @@ def fact_lines(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
         "kind": kind,
         "size": _size(model),
         "context": f"{model.context_length:,} tokens" if model.context_length else "",
-        "revision": model.revision or "not known yet: h computes it",
+        "revision": model.revision or f"not known yet: {key_of('models.hash')} computes it",
         "chat template": {True: "in the file", False: "none: set chat_template", None: ""}[model.has_template]
         if row.is_file
         else "the server's own",
@@ -123,7 +124,7 @@ def _size(model: FoundModel) -> str:
 def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
     needed, free = row.model.needed, inventory.memory_free
     if needed is None:
-        known = {True: "yes: f frees it", False: "no", None: ""}[row.model.is_loaded]
+        known = {True: f"yes: {key_of('models.free')} frees it", False: "no", None: ""}[row.model.is_loaded]
         return fact("in memory", known, columns) if known else []
     verdict = "fits" if needed <= free else "doesn't fit"
     text = f"{verdict}: needs about {size_text(needed)}, {size_text(free)} free"
@@ -132,7 +133,7 @@ def _memory(row: ModelRow, inventory: Inventory, columns: int) -> list[Line]:
 
 def _measured(model: FoundModel, columns: int) -> list[Line]:
     if model.throughput is None:
-        return fact("throughput", "not measured yet: b measures it", columns, "dim")
+        return fact("throughput", f"not measured yet: {key_of('models.measure')} measures it", columns, "dim")
     day = time.strftime("%Y-%m-%d", time.localtime(model.throughput.measured))
     return fact("throughput", f"{speed_text(model.throughput)} (measured {day})", columns)
 
@@ -145,7 +146,7 @@ def job_lines(job: Job) -> list[Line]:
         joined([progress_bar(job.done, _BAR), line(f"{job.done:.0%}", "strong")], " "),
         line(f"{size_text(rate * job.size)}/s" if rate and job.work == "hash" else "", "dim"),
         line(f"{rough_duration_text(left)} left" if left and is_timed else "", "dim"),
-        line("x cancels", "dim"),
+        line(f"{key_of('models.cancel')} cancels", "dim"),
     ]
     return [joined(parts), line(one_line(job.text or str(job)), "accent")]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,9 +10,7 @@ from typing import Any
 from textual.app import App, SuspendNotSupported
 
 from engine.ground.errors import PromptGradError
-
-_TAKE_A_LINE = {"vi", "vim", "nvim", "nano", "emacs", "micro", "kak", "joe", "ne", "jed", "mg"}
-"""Editors to which +12 says that the cursor belongs on line 12."""
+from promptgrad_tui.work.machine.editor import editor_command
 
 
 def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
@@ -23,29 +19,17 @@ def edit_outside(app: App[Any], file: Path, line: int = 0) -> bool:
     Raises:
         PromptGradError: the terminal can't be lent, or there is no such editor.
     """
-    editor = _editor()
-    at = [f"+{line}"] if line and Path(editor[0]).name in _TAKE_A_LINE else []
+    command = editor_command(file, line)
     try:
         with app.suspend():
-            done = subprocess.run([*editor, *at, str(file)], check=False)  # noqa: S603 - the person's own editor
+            done = subprocess.run(command, check=False)  # noqa: S603 - the person's own editor
     except SuspendNotSupported:
         raise PromptGradError(
             "This terminal can't be lent to an editor.", hint=f"Open {file} in another window."
         ) from None
     except OSError as error:
-        raise PromptGradError(f"{editor[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
+        raise PromptGradError(f"{command[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
     return done.returncode == 0
-
-
-def _editor() -> list[str]:
-    wanted = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
-    command = next(filter(None, wanted), "vi")
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise PromptGradError(
-            f"Your editor is set to {command}: {error}.", hint="Set $VISUAL or $EDITOR to a command."
-        ) from None
 
 
 def edit_text_outside(app: App[Any], text: str) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from engine.ground.interval import Interval
-from engine.journal.events import KeptRule, SliceScores, SplitScores
+from engine.journal.events import KeptRule, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import SPLITS, Change, ExampleChange, HeldOut
@@ -65,7 +65,8 @@ class ScoreChange:
 class Comparison:
     """Two programs, and for each split the change in the examples that both answered.
 
-    `scores` has both splits; `changes` and `slices` those on which the two have examples in common.
+    `scores` has both splits; `changes`, `slices` and `metrics` (each of several) those on which the two have
+    examples in common.
     """
 
     before: ComparedProgram
@@ -73,6 +74,7 @@ class Comparison:
     changes: Mapping[HeldOut, Sequence[ExampleChange]]
     scores: Mapping[HeldOut, ScoreChange]
     slices: Mapping[HeldOut, Mapping[str, SliceScores]]
+    metrics: Mapping[HeldOut, Mapping[str, MetricChange]] = field(default_factory=dict)
 
     @property
     def split(self) -> HeldOut:

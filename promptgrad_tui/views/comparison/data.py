@@ -18,6 +18,7 @@ def comparison_json(found: Comparison, show: Collection[Change]) -> dict[str, An
         "after": _program_json(found.after),
         "notes": found.notes,
         "scores": {split: _scores_json(found.scores[split]) for split in SPLITS},
+        "metrics": {name: change.model_dump() for name, change in found.metrics.get(found.split, {}).items()},
         "slices": {name: scores.model_dump() for name, scores in found.slices.get(found.split, {}).items()},
         "rules": {
             "added": _rules_json(found.added),
@@ -78,4 +79,5 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "feedback": answer.feedback,
         "error_type": answer.error_type,
         "metadata": dict(answer.metadata),
+        "metrics": {name: score.model_dump() for name, score in answer.metrics.items()},
     }

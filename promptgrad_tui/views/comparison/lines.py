@@ -15,6 +15,7 @@ from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, Exa
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
+from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, success_mark
 from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
@@ -112,6 +113,8 @@ def _side(name: str, answer: Answer, change: ExampleChange, columns: int) -> lis
         lines += [line(part, "dim") for part in wrap(answer.feedback, columns, "  ", "! ")]
     if answer.error_type:
         lines += [line(part, "dim") for part in wrap(answer.error_type, columns, "  ", "error type: ")]
+    for name, value, tone in metric_facts(answer.metrics):
+        lines += [line(part, tone) for part in wrap(value, columns, "  ", f"{name}: ")]
     for name, value in answer.metadata.items():
         lines += [line(part, "dim") for part in wrap(as_text(value), columns, "  ", f"{name}: ")]
     return lines
@@ -127,6 +130,10 @@ def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
         lines += fact("note", f"! {note}", columns, "warn")
     for name in SPLITS:
         lines += _split_lines(found.scores[name], name.capitalize(), columns)
+    metrics = found.metrics.get(split, {})
+    lines += heading(f"Metrics of the {split} split") if metrics else []
+    for name, text in metric_sentences(metrics):
+        lines += fact(name, text, columns)
     slices = found.slices.get(split, {})
     lines += heading(f"Slices of the {split} split") if slices else []
     for name, scores in slices.items():

@@ -17,6 +17,10 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "epochs": [_dumped(epoch) for epoch in story.epochs],
         "batches": [_batch(batch) for batch in story.batches.values() if not batch.is_empty],
         "test": _dumped(story.test),
+        "base": _dumped(story.base),
+        "lanes": [_dumped(lane) for lane in story.lanes],
+        "layers": _dumped(story.layers),
+        "doubted_labels": [label.model_dump(mode="json") for label in story.doubted],
         "review": _dumped(story.review),
         "notices": [notice.text for notice in story.notices],
         "prompts": {

@@ -16,6 +16,7 @@ from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text, value_text
+from promptgrad_tui.views.metrics import metric_facts
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
@@ -80,6 +81,8 @@ def prediction_lines(event: RolloutFinished, columns: int) -> list[Line]:
         lines += fact("feedback", event.feedback, columns)
     if event.error_type:
         lines += fact("error type", event.error_type, columns)
+    for name, value, own in metric_facts(event.metrics):
+        lines += fact(name, value, columns, own)
     for name, value in event.metadata.items():
         lines += fact(name, as_text(value), columns)
     return lines
@@ -143,7 +146,8 @@ def candidate_lines(row: GradientRow, columns: int) -> list[Line]:
     title = candidate.title if candidate else screened.title if screened else ""
     lines = [*fact("candidate", title, columns, "strong"), *fact("source", row.source, columns)]
     if screened is not None:
-        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {count_text(screened.n, 'example')}"
+        on = count_text(screened.n, "example")
+        ranked = f"{screened.gain:+.4f}, error {screened.error:.4f}, on {on}" if screened.n else "not ranked"
         lines += fact("screening", ranked, columns)
         lines += fact("what follows", screened.reason, columns, "good" if screened.is_tested else "warn")
     if candidate is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.events import (
     AnalysisFinished,
     ArtifactSaved,
@@ -32,9 +33,19 @@ from engine.journal.learning_events import (
     LayerTested,
     ScreeningFinished,
 )
+from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.narration import change_text, finding_text, narrate
+from engine.journal.objective_events import ObjectivesMet
 from promptgrad_tui.views.demonstrations import demonstration_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, slice_text
+from promptgrad_tui.views.figures import (
+    count_text,
+    gain_text,
+    rough_duration_text,
+    score_text,
+    slice_gain_text,
+    slice_text,
+)
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -70,8 +81,18 @@ class EventLines:
                 return self._search(event)
             case LayerTested():
                 return self._set_verdict(event)
-            case LayersCompared():
+            case LayersCompared() | ObjectivesMet():
                 return self._wrapped(narrate(event), "  ")
+            case MethodStarted() | MethodFinished() | BaseCompared():
+                return self._wrapped(narrate(event), "  ")
+            case ContestStarted():
+                return [
+                    "",
+                    *self._heading(narrate(event)),
+                    *self._wrapped(lanes_text(event), "  ", first="  "),
+                ]
+            case LaneFinished():
+                return self._wrapped(f"  {narrate(event)}", "    ")
             case RulesChanged() if text := narrate(event):
                 return self._wrapped(f"  {text}", "    ")
             case EpochFinished():
@@ -94,6 +115,8 @@ class EventLines:
         lines += self._fact("model", model_text(event.model))
         if event.reflection != event.model:
             lines += self._fact("reflection", model_text(event.reflection))
+        if event.search is not None:
+            lines += self._fact("search", model_text(event.search))
         lines += self._fact("examples", _splits_text(event.data.items()))
         lines += self._fact("plan", _plan_text(event.config))
         return [*lines, ""]
@@ -122,7 +145,10 @@ class EventLines:
         if isinstance(event, CandidatesProposed):
             titles = [candidate.title for candidate in event.candidates]
         else:
-            titles = [f"{gain_text(row.gain)} {row.title} ({row.reason})" for row in event.rows]
+            titles = [
+                f"{gain_text(row.gain) if row.n else ''} {row.title} ({row.reason})".strip()
+                for row in event.rows
+            ]
         return lines + [row for title in titles for row in self._wrapped(f"    {one_line(title)}", "      ")]
 
     def _set_verdict(self, event: LayerTested) -> list[str]:
@@ -157,9 +183,9 @@ class EventLines:
         return self._wrapped(changed + trigger, " " * 15, first=" " * 15)
 
     def _epoch(self, event: EpochFinished) -> list[str]:
-        slices = [
-            line for name, scores in event.slices.items() for line in self._slice(name, slice_text(scores))
-        ]
+        shown = shown_slices(event.slices).items()
+        slices = [line for name, scores in shown for line in self._slice(name, slice_text(scores))]
+        slices += [f"    {hidden}"] if (hidden := hidden_text(event.slices)) else []
         if event.epoch == 0:
             self._baseline = event.validation.score
             return [*self._heading(narrate(event)), *slices]
@@ -174,9 +200,9 @@ class EventLines:
         lines.append(f"  baseline   {score_text(event.baseline)}")
         lines.append(f"  optimized  {score_text(event.optimized)}")
         lines.append(f"  gain       {gain}")
-        for name, scores in event.slices.items():
+        for name, scores in shown_slices(event.slices).items():
             lines += self._slice(name, slice_gain_text(scores))
-        return lines
+        return [*lines, *([f"    {hidden}"] if (hidden := hidden_text(event.slices)) else [])]
 
     def _slice(self, name: str, text: str) -> list[str]:
         return self._wrapped(text, " " * 17, first=f"    {pad(name, 12)} ")
@@ -211,6 +237,14 @@ class EventLines:
     def _wrapped(self, text: str, indent: str, first: str | None = None) -> list[str]:
         start = text[: len(text) - len(text.lstrip())] if first is None else first
         return wrap(text, self._terminal.columns, indent, start)
+
+
+def lanes_text(event: ContestStarted) -> str:
+    """Return what the lanes of a contest may take, at the pace that was measured."""
+    calls = len(event.methods) * event.seeds * event.calls
+    seconds = calls * event.seconds_per_call
+    took = f", {rough_duration_text(seconds)} at the pace of the baseline" if seconds else ""
+    return f"{', '.join(event.methods)}: at most {count_text(calls, 'call')}{took}"
 
 
 def model_text(model: ModelUsed) -> str:

@@ -135,6 +135,7 @@ class Progress:
 
 _PHASES = {
     "baseline": "scoring the baseline",
+    "lane": "running a method",
     "rollouts": "rolling out",
     "proposals": "finding rules",
     "screening": "screening demonstrations",
@@ -151,6 +152,8 @@ _PHASES = {
 
 def phase_text(event: PhaseStarted | ValidationStarted | LayerTestStarted) -> str:
     """Return what a run is doing, in a few words: `epoch 1, batch 2: testing rules`."""
+    if isinstance(event, PhaseStarted) and event.phase == "lane":
+        return event.detail
     match event:
         case PhaseStarted():
             doing = _PHASES[event.phase]

@@ -9,8 +9,11 @@ from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
+from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
+from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone, fitted, line, score_bar
 
@@ -21,17 +24,37 @@ _NOTE = 28
 
 def score_lines(story: RunStory, columns: int) -> list[Line]:
     """Return the scores of each split, and of each slice of it before and after."""
-    lines = _validation(story, columns) + _test(story, columns)
-    if story.layers is not None:
-        rows: list[tuple[str, Interval, str, Tone]] = [
-            (name, score, "", "accent") for name, score in layer_scores(story.layers)
-        ]
+    lines = _lanes(story, columns) + _validation(story, columns) + _test(story, columns)
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (name, score, "", "accent") for name, score in layers_of(story)
+    ]
+    if rows:
         lines += _split("What each layer brings, validation", rows, columns)
     if (summary := story.summary) is not None:
+        lines += metric_lines("validation", summary.validation_metrics, columns)
+        lines += metric_lines("test", summary.metrics, columns)
         lines += slice_gain_lines("validation", summary.validation_slices, columns)
         lines += slice_gain_lines("test", summary.slices, columns)
+    lines += doubted_screen_lines(story.doubted, columns)
     lines += _slices_of_epoch(story.epochs, columns)
     return lines[1:] or [line("  The baseline is being scored.", "dim")]
+
+
+def layers_of(story: RunStory) -> list[tuple[str, Interval]]:
+    """Return the validation scores of the base and of each combination of layers, if compared."""
+    best = story.best_epoch
+    result = best.validation if best is not None and best.epoch else None
+    return list(layer_scores(story.layers, story.base, result))
+
+
+def _lanes(story: RunStory, columns: int) -> list[Line]:
+    """Return the lanes of a contest that have ended, the best first."""
+    ended = [(lane, lane.validation) for lane in story.lanes if lane.validation is not None]
+    rows: list[tuple[str, Interval, str, Tone]] = [
+        (f"{lane.method} {lane.number}", score, count_text(lane.calls, "call"), "accent")
+        for lane, score in sorted(ended, key=lambda pair: -pair[1].score)
+    ]
+    return _split("Methods and seeds, validation", rows, columns) if rows else []
 
 
 def _validation(story: RunStory, columns: int) -> list[Line]:
@@ -108,6 +131,8 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
                 *drawn,
             )
         )
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += [line(row, "dim") for row in wrap(text, columns, "      ", f"    {metric}: ")]
     if hidden := hidden_text(slices):
         lines.append(line(f"  {hidden}", "dim"))
     return lines
@@ -118,7 +143,7 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
     for epoch in reversed(list(epochs)):
         if epoch.slices:
             lines += heading(f"Slices after {epoch_name(epoch).lower()}")
-        for name, scores in epoch.slices.items():
+        for name, scores in shown_slices(epoch.slices).items():
             score = scores.score
             bar = min(columns - 2 - _NAME - _SCORE - 2 - _NOTE, _WIDEST_BAR)
             drawn = score_bar(score.score, score.low, score.high, bar) if bar >= _NARROWEST_BAR else ()
@@ -131,6 +156,8 @@ def _slices_of_epoch(epochs: Iterable[EpochFinished], columns: int) -> list[Line
                     (wrong, "dim"),
                 )
             )
+        if hidden := hidden_text(epoch.slices):
+            lines.append(line(f"  {hidden}", "dim"))
     return lines
 
 

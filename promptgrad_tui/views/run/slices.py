@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from engine.journal.events import SliceScores
+from typing import Protocol, TypeVar
 
 MOST_SLICES = 12
 
 
-def shown_slices(slices: Mapping[str, SliceScores]) -> dict[str, SliceScores]:
+class _Counted(Protocol):
+    @property
+    def failures(self) -> int: ...
+
+
+Scored = TypeVar("Scored", bound=_Counted)
+
+
+def shown_slices(slices: Mapping[str, Scored]) -> dict[str, Scored]:
     """Return all slices where they are few, else those with the most wrong answers, in their order."""
     worst = sorted(slices, key=lambda name: -slices[name].failures)[:MOST_SLICES]
     return {name: scores for name, scores in slices.items() if name in worst}
 
 
-def hidden_text(slices: Mapping[str, SliceScores]) -> str:
+def hidden_text(slices: Mapping[str, _Counted]) -> str:
     """Return what to say of the slices that aren't shown, or nothing."""
     hidden = len(slices) - MOST_SLICES
-    return f"and {hidden} more with fewer wrong answers; `promptgrad report` shows all" if hidden > 0 else ""
+    more = f"and {hidden} more with fewer wrong answers; `promptgrad report --html` shows all"
+    return more if hidden > 0 else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     EDIT_TRIAL,
     AnalysisFinished,
@@ -32,6 +33,8 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import (
     CandidatesProposed,
+    DoubtedLabel,
+    LabelsDoubted,
     LayersCompared,
     LayerTested,
     LayerTestStarted,
@@ -40,6 +43,7 @@ from engine.journal.learning_events import (
 )
 from engine.journal.live_status import LiveStatus, Scorings
 from engine.journal.live_text import LivePass
+from engine.journal.method_events import BaseCompared
 from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule
@@ -88,6 +92,9 @@ class RunStory:
     last_time: float = 0.0
     reviews: list[ReviewApplied] = field(default_factory=list)
     layers: LayersCompared | None = None
+    base: BaseCompared | None = None
+    lanes: list[LaneFinished] = field(default_factory=list)
+    doubted: tuple[DoubtedLabel, ...] = ()
     review_began: tuple[float, int] = (0.0, 0)
     is_testing_edit: bool = False
     has_scored: bool = False
@@ -235,6 +242,12 @@ class RunStory:
                 self.awaited, self.has_asked, self.awaited_noun = event.rules, True, event.noun
             case LayersCompared():
                 self.layers = event
+            case BaseCompared():
+                self.base = event
+            case LaneFinished():
+                self.lanes.append(event)
+            case LabelsDoubted():
+                self.doubted = event.examples
             case ReviewApplied():
                 self.review = event
                 self.reviews.append(event)
@@ -243,8 +256,6 @@ class RunStory:
                 self.finished = event
                 self._sets.shown = DemonstrationSet(event.summary.demonstrations)
                 self._tests.close_queue()
-            case _:
-                pass
 
     def _batch_of(
         self,
@@ -282,7 +293,7 @@ class RunStory:
     @property
     def best_rules(self) -> tuple[Rule, ...]:
         """The rules of the best state so far; at the end, those of its result."""
-        if self.summary is not None and self.summary.rules:
+        if self.summary is not None and (self.summary.rules or self.summary.demonstrations):
             known = self._sets.by_id()
             return tuple(known.get(kept.id, kept.rule) for kept in self.summary.rules)
         best = self.best_epoch

@@ -9,11 +9,20 @@ from pathlib import Path
 
 from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
-from engine.journal.events import Event, GateResult, KeptRule, RunSummary, SliceScores, SplitScores
+from engine.journal.events import (
+    Event,
+    GateResult,
+    KeptRule,
+    MetricChange,
+    RunSummary,
+    SliceScores,
+    SplitScores,
+)
 from engine.journal.journal import RunRecord
-from engine.journal.learning_events import LayersCompared
+from engine.journal.narration import objectives_text
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
+from promptgrad_tui.views.contest import contest_lines
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
     count_text,
@@ -25,6 +34,8 @@ from promptgrad_tui.views.figures import (
     value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
+from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.prompts import prompts_of
@@ -44,13 +55,20 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     if summary.reflection_moved:
         moved = f"The reflection model has changed: {summary.reflection_moved}"
         lines += wrap(one_line(moved), terminal.columns, "  ", "  ")
+    if summary.contest is not None:
+        lines += contest_lines(summary.contest, terminal)
     lines += _scores(summary.baseline, summary.optimized, terminal)
+    lines += _metrics("validation", summary.validation_metrics, terminal)
+    lines += _metrics("test", summary.metrics, terminal)
     lines += _slices("validation", summary.validation_slices, terminal)
     lines += _slices("test", summary.slices, terminal)
     lines += _gates(summary.gates, terminal)
     lines += _rules(summary.rules, terminal)
     lines += _demonstrations(summary.demonstrations, terminal)
-    lines += _layers(summary.layers, terminal)
+    lines += _layers(summary, terminal)
+    if summary.objectives is not None:
+        lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
+    lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
@@ -180,10 +198,23 @@ def _score(interval: Interval | None) -> str:
     return score_text(interval) if interval else "-"
 
 
+def _metrics(split: str, metrics: Mapping[str, MetricChange], terminal: Terminal) -> list[str]:
+    if not tell_more(metrics):
+        return []
+    lines = ["", terminal.style(f"Metrics of the {split} split", bold=True)]
+    if len(metrics) > 1:
+        lines += wrap(f"optimized: {one_line(next(iter(metrics)))}", terminal.columns, " " * 13, "  ")
+    for name, text in metric_sentences(parts_of(metrics)):
+        lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
+    return lines
+
+
 def _slices(split: str, slices: Mapping[str, SliceScores], terminal: Terminal) -> list[str]:
     lines = ["", terminal.style(f"Slices of the {split} split", bold=True)] if slices else []
     for name, scores in shown_slices(slices).items():
         lines += wrap(slice_gain_text(scores), terminal.columns, " " * 15, f"  {pad(one_line(name), 12)} ")
+        for metric, text in metric_sentences(parts_of(scores.metrics)):
+            lines += wrap(text, terminal.columns, " " * 17, f"{' ' * 15}{metric}: ")
     return [*lines, *([f"  {hidden}"] if (hidden := hidden_text(slices)) else [])]
 
 
@@ -210,10 +241,12 @@ def _demonstrations(shown: Sequence[Demonstration], terminal: Terminal) -> list[
     return lines
 
 
-def _layers(layers: LayersCompared | None, terminal: Terminal) -> list[str]:
-    if layers is None:
+def _layers(summary: RunSummary, terminal: Terminal) -> list[str]:
+    has_learned = bool(summary.rules or summary.demonstrations)
+    result = summary.optimized.validation if has_learned else None
+    rows = [(name, score_text(score)) for name, score in layer_scores(summary.layers, summary.base, result)]
+    if not rows:
         return []
-    rows = [(name, score_text(score)) for name, score in layer_scores(layers)]
     return ["", *table_lines(("Layers", "validation"), rows, terminal, indent=2)]
 
 

@@ -23,7 +23,8 @@ _DECODING = 4.0
 class Sizes:
     """How many examples there are for a program of some predictors; the splits are those of a run.
 
-    `also` counts the examples of other splits that the gates name.
+    `also` counts the examples of other splits that the gates name. `judgements` is how often models are asked
+    about one answer at most: equal answers are judged once.
     """
 
     train: int
@@ -31,6 +32,12 @@ class Sizes:
     test: int
     predictors: int = 1
     also: int = 0
+    judgements: int = 0
+
+    @property
+    def calls_of_rollout(self) -> int:
+        """The calls of one program run and of its score."""
+        return self.predictors + self.judgements
 
 
 def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False) -> PlannedCalls:
@@ -61,11 +68,11 @@ def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = Fa
     )
     return PlannedCalls(
         least=(work.baseline + batch + once) * sizes.predictors,
-        few=few * sizes.predictors + work.gradients,
+        few=few * sizes.calls_of_rollout + work.gradients,
         few_analyses=work.gradients,
-        many=many * sizes.predictors + batches * work.gradients,
+        many=many * sizes.calls_of_rollout + batches * work.gradients,
         many_analyses=batches * work.gradients,
-        most=most * sizes.predictors + batches * work.gradients + merges,
+        most=most * sizes.calls_of_rollout + batches * work.gradients + merges,
         proposals=proposals,
     )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from engine.programs.formatting import as_text
+from engine.project.comparing import ALONE, Comparing
 from engine.project.data import LoadedExample
 from engine.project.label_errors import contradictions
 from engine.project.splits import Splits
@@ -18,9 +19,14 @@ _MOST_ANSWERS = 20
 _SKEWED = 0.9
 
 
-def label_findings(splits: Splits, inputs: Sequence[str], outputs: Sequence[str]) -> Iterator[Finding]:
+def label_findings(
+    splits: Splits,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    comparing: Comparing = ALONE,
+) -> Iterator[Finding]:
     """Yield a warning for labels that contradict each other, and for answers of which there are too few."""
-    found = contradictions(splits.examples, inputs, outputs)
+    found = contradictions(splits.examples, inputs, outputs, comparing)
     if found:
         shown = "; ".join(map(str, found[:_SHOWN]))
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

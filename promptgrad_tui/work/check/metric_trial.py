@@ -21,6 +21,7 @@ from promptgrad_tui.work.run.planning import ProjectParts
 
 _TRIED = 12
 _NO_JUDGE = "asks a judge, and no model is open"
+_NO_EMBEDDER = "no embedding model is open"
 _NO_LM = "No LM is loaded"  # DSPy's words
 _LIMIT_SECONDS = 10.0
 
@@ -43,7 +44,8 @@ def metric_trial(parts: ProjectParts) -> Iterator[Finding]:
     except MetricError as error:
         if not _asks_a_model(error):
             raise
-        yield Finding("ok", "metric", "not tried: it asks a judge, which answers in a run only")
+        whom = "an embedding model" if _NO_EMBEDDER in error.message else "a judge"
+        yield Finding("ok", "metric", f"not tried: it asks {whom}, which answers in a run only")
         return
     wrong = [example for example, score in scores if not score.is_success]
     tried = f"the expected outputs of {len(told) - len(wrong)} of {len(told)} examples count as right"
@@ -57,13 +59,23 @@ def metric_trial(parts: ProjectParts) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "metric", tried)
+    yield from _each_metric(scores)
     yield from _unfinished(scores)
     yield from _on_other_answers(parts, told)
     yield from _twice(parts, told[0])
 
 
+def _each_metric(scores: Sequence[tuple[LoadedExample, Score]]) -> Iterator[Finding]:
+    """Tell of each of several metrics how many expected outputs it counts as right."""
+    names = list(scores[0][1].metrics)
+    for name in names if len(names) > 1 else ():
+        wrong = [example for example, score in scores if not score.metrics[name].is_success]
+        text = f"{name}: the expected outputs of {len(scores) - len(wrong)} of {len(scores)} count as right"
+        yield Finding("ok", "metric", f"{text}; not those of {wrong[0].where}" if wrong else text)
+
+
 def _asks_a_model(error: MetricError) -> bool:
-    return _NO_JUDGE in error.message or _NO_LM in error.message
+    return any(words in error.message for words in (_NO_JUDGE, _NO_EMBEDDER, _NO_LM))
 
 
 def _on_other_answers(parts: ProjectParts, told: Sequence[LoadedExample]) -> Iterator[Finding]:

@@ -12,11 +12,13 @@ from engine.ground.errors import PromptGradError
 from engine.ground.examples import public_fields
 from engine.ground.model import Model, RunModels
 from engine.learning.slices import by_slice
+from engine.project.comparing import Comparing
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.sampling import held_out_size
 from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
+from engine.release.search_model import refuse_disagreement
 from models import Progress
 from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
 from promptgrad_tui.views.figures import count_text
@@ -26,10 +28,10 @@ from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
-from promptgrad_tui.work.check.probing import probe
+from promptgrad_tui.work.check.probing import Repeated, compared_answers, probe, repeat
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
-from promptgrad_tui.work.code.program import build_acceptor, build_formatter
+from promptgrad_tui.work.code.program import build_acceptor, build_formatter, judgements
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
@@ -49,11 +51,11 @@ def inspect_project(
         project = open_project(folder, overrides)
         yield Finding("ok", subject, f"{project.name}: {project.file.name} can be read")
         subject = "program"
-        parts = load_parts(project)
+        parts = load_parts(project, on_progress)
         build_formatter(project)
         build_acceptor(project)
         yield from _program(parts)
-        yield from _splits(project, parts)
+        yield from _splits(project, parts, Comparing.of(project.root, on_progress))
         subject = "gates"
         yield from _gates(project, parts)
         subject = "metric"
@@ -70,13 +72,16 @@ def inspect_project(
             log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "llama.log"
             models = open_models(project, log, on_progress, stack)
             yield from _models(models)
+            if models.search is not None and upto == "rate":
+                subject = "search"
+                yield _search(project, parts, models)
             subject = "context"
             prompts = prompt_sizes(project, parts, models)
             yield from _context(project, prompts, models)
             subject = "estimate"
             yield _calls(calls)
             if upto == "rate":
-                yield from _measured(project, parts, models.task, calls, prompts, on_progress)
+                yield from _measured(project, parts, models, calls, prompts, on_progress)
     except PromptGradError as error:
         subject = _subject_of(error, subject)
         yield Finding.of(subject, error, _field_of(subject, error, project))
@@ -94,7 +99,7 @@ _FILES: Mapping[str, Callable[[Project], str | None]] = {
     "data.validation": lambda project: project.data.validation,
     "data.test": lambda project: project.data.test,
     "program.python": lambda project: project.program.python,
-    "metric.python": lambda project: project.metric.python,
+    "metric.python": lambda project: next((one.python for one in project.scoring if one.python), None),
     "example_formatter": lambda project: project.example_formatter,
     "rule_acceptor": lambda project: project.rule_acceptor,
 }
@@ -106,6 +111,7 @@ _FIELDS = {
     "gates": "gates.slices",
     "metric": "metric.field",
     "model": "model.task",
+    "search": "model.search",
     "context": "model.context_length",
 }
 """The key that a finding is about where it names none."""
@@ -130,7 +136,7 @@ def _program(parts: ProjectParts) -> Iterator[Finding]:
     yield Finding("ok", "program", f"{inputs} -> {', '.join(fields.outputs)}, {steps}")
 
 
-def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFound]:
+def _splits(project: Project, parts: ProjectParts, comparing: Comparing) -> Iterator[Finding | SplitFound]:
     splits, data = parts.splits, project.data
 
     def found(name: str, examples: Sequence[LoadedExample], file: str | None, origin: str) -> SplitFound:
@@ -159,7 +165,7 @@ def _splits(project: Project, parts: ProjectParts) -> Iterator[Finding | SplitFo
     inputs = parts.fields.inputs or public_fields(splits.train[0].values)
     yield from blank_fields(splits, (*inputs, *parts.fields.outputs))
     yield from mixed_fields(splits, (*inputs, *parts.fields.outputs))
-    yield from label_findings(splits, inputs, parts.fields.outputs)
+    yield from label_findings(splits, inputs, parts.fields.outputs, comparing)
 
 
 def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
@@ -178,6 +184,30 @@ def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:
     if models.reflection is not models.task:
         yield _opened("reflection", models.reflection)
         yield _model("reflection", models.reflection)
+
+
+def _queue(project: Project, model: Model) -> Iterator[Finding]:
+    """Say where a server answers one request at a time what would bring more."""
+    slots, wanted = getattr(model, "slots", None), project.optimizer.max_workers
+    if slots != 1 or wanted == 1:
+        return
+    other = "" if project.model.search == "in_process" else ', or set [model] search = "in_process"'
+    yield Finding(
+        "warn",
+        "queue",
+        f"{model.uri} has 1 slot: Ollama writes one answer at a time, and up to {wanted} are asked for",
+        "Start Ollama with OLLAMA_NUM_PARALLEL=4 (measured with a 1.5 B model on two cores: 1.7 times as "
+        f"many tokens a second){other}.",
+        field="model.search",
+    )
+
+
+def _search(project: Project, parts: ProjectParts, models: RunModels) -> Finding:
+    """Compare a dozen answers in process with those of the model that proves."""
+    with placing_errors(parts.splits.train):
+        found = compared_answers(parts, models, project.optimizer)
+    refuse_disagreement(found, models.task.uri)
+    return Finding("ok", "search", f"in process: {found}; {models.task.uri} proves", field="model.search")
 
 
 def _opened(role: Literal["task", "reflection"], model: Model) -> ModelOpened:
@@ -259,6 +289,7 @@ def _sizes(project: Project, parts: ProjectParts) -> Sizes:
         validation=len(splits.validation) if splits.validation else held_out,
         test=len(splits.test),
         predictors=len(parts.program.named_predictors()),
+        judgements=judgements(project),
         also=sum(example.name in project.gates.must_pass for example in others),
     )
 
@@ -270,21 +301,30 @@ def _calls(calls: PlannedCalls) -> Finding:
 def _measured(
     project: Project,
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     calls: PlannedCalls,
     prompts: PromptSizes,
     on_progress: Progress | None,
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
-        found = probe(parts, model, project.optimizer, _PROBED, on_progress)
+        found = probe(parts, models, project.optimizer, _PROBED, on_progress)
+        if models.task.revision.repeats_answers:
+            repeated = Repeated(0, 0)
+        else:
+            if on_progress:
+                on_progress("Asking the same again", 0.0)
+            repeated = repeat(parts, models, project.optimizer, _PROBED, found.answers)
     yield RateMeasured(
-        uri=model.uri,
+        uri=models.task.uri,
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
+        repeated=repeated.answers,
+        changed=repeated.changed,
     )
     few, many = costs(calls, found.measured, prompts.analysis)
     yield Finding("ok", "estimate", cost_text(few, many, found.measured))
+    yield from _queue(project, models.task)
     if found.unparseable:
         yield Finding(
             "warn",
@@ -295,3 +335,20 @@ def _measured(
         )
     else:
         yield Finding("ok", "answers", f"{found.right} of {found.rollouts} probed examples are right already")
+    yield _repeated(repeated)
+
+
+def _repeated(repeated: Repeated) -> Finding:
+    count = count_text(repeated.answers, "repeated answer")
+    if not repeated.answers:
+        return Finding("ok", "answers", "the same request gets the same answer each time, bit for bit")
+    if not repeated.changed:
+        return Finding("ok", "answers", f"none of {count} changed by itself, asked alone and with others")
+    share = max(1, round(100 * repeated.changed / repeated.answers))
+    return Finding(
+        "warn",
+        "answers",
+        f"{repeated.changed} of {count} changed by themselves: about {share} in 100 here",
+        "A test of a rule can't tell that from what the rule does: use more validation examples, or a GGUF "
+        "file in process, where an answer depends on its request alone.",
+    )

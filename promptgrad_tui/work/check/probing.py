@@ -1,15 +1,19 @@
-"""A few rollouts of a project's program, measured before a run. Nothing is kept."""
+"""A few rollouts of a project's program, measured and repeated before a run. Nothing is kept."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from engine.ground.model import Model, Progress
+from engine.ground.model import Progress, RunModels
 from engine.journal.completions import MemoryCompletions
-from engine.journal.events import Event, RolloutFinished
+from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
+from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
+from engine.learning.search_agreement import SearchAgreement, search_agreement
+from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -25,11 +29,21 @@ class Probed:
     rollouts: int
     right: int
     unparseable: int
+    answers: Mapping[str, str]
+    """What was answered, by the key of what was asked."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """How many answers were asked for again, and how many of them were others then."""
+
+    answers: int
+    changed: int
 
 
 def probe(
     parts: ProjectParts,
-    model: Model,
+    models: RunModels,
     config: PromptGradConfig,
     rollouts: int,
     on_progress: Progress | None = None,
@@ -52,14 +66,9 @@ def probe(
         if on_progress:
             on_progress(f"Measuring: {len(events)} of {asked} answers,", len(events) / asked)
 
-    replay = Replay(MemoryCompletions(), "probe")
-    runner = RolloutRunner(
-        FrozenProgram(parts.program, config.base_prompt_source),
-        parts.metric,
-        replay.lm(model),
-        max_workers=config.max_workers,
-        emit=keep,
-    )
+    store = MemoryCompletions()
+    replay = Replay(store, "probe")
+    runner = _runner(parts, replay, models, config, config.max_workers, keep)
     try:
         show()
         examples = [example.values for example in parts.splits.train[: rollouts + 1]]
@@ -80,4 +89,69 @@ def probe(
         rollouts=len(events),
         right=sum(event.is_success for event in events),
         unparseable=sum(event.error_type == UNPARSEABLE for event in events),
+        answers=store.answers,
     )
+
+
+def repeat(
+    parts: ProjectParts,
+    models: RunModels,
+    config: PromptGradConfig,
+    rollouts: int,
+    answers: Mapping[str, str],
+) -> Repeated:
+    """Ask for the answers of a probe again, one at a time and then as many at a time as a run would.
+
+    Raises:
+        ModelUnavailableError: the model doesn't answer any more.
+    """
+    count = changed = 0
+    examples = [example.values for example in parts.splits.train[: rollouts + 1]]
+    for workers in (1, config.max_workers):
+        store = MemoryCompletions()
+        runner = _runner(parts, Replay(store, "repeat"), models, config, workers, lambda _event: None)
+        try:
+            runner.run(LearnedState(), runner.items(examples, "train"))
+        finally:
+            runner.close()
+        again = store.answers
+        same_requests = answers.keys() & again.keys()
+        count += len(same_requests)
+        changed += sum(answers[key] != again[key] for key in same_requests)
+    return Repeated(count, changed)
+
+
+def _runner(
+    parts: ProjectParts,
+    replay: Replay,
+    models: RunModels,
+    config: PromptGradConfig,
+    workers: int,
+    emit: Emit,
+) -> RolloutRunner:
+    return RolloutRunner(
+        FrozenProgram(parts.program, config.base_prompt_source),
+        as_metric(parts.metric).judged_by(recorded_judge(replay, models.judging, models.embedder)),
+        replay.lm(models.task),
+        max_workers=workers,
+        emit=emit,
+    )
+
+
+def compared_answers(parts: ProjectParts, models: RunModels, config: PromptGradConfig) -> SearchAgreement:
+    """Return how many of the first training examples the search's model answers as the task's does.
+
+    Raises:
+        PromptGradError: as `probe` does.
+    """
+    replay = Replay(MemoryCompletions(), "probe")
+    prover, searcher = (
+        _runner(parts, replay, replace(models, task=model), config, config.max_workers, lambda _event: None)
+        for model in (models.task, models.searching)
+    )
+    try:
+        examples = [example.values for example in parts.splits.train]
+        return search_agreement(prover, searcher, prover.items(examples, "train"))
+    finally:
+        prover.close()
+        searcher.close()

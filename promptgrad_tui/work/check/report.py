@@ -39,12 +39,18 @@ class ModelOpened(_Part):
 
 
 class RateMeasured(_Part):
-    """What some rollouts on a model took, and how long an analysis' prompt is, in tokens."""
+    """What some rollouts on a model took, and how long an analysis' prompt is, in tokens.
+
+    `repeated` answers were asked for again, of which `changed` were others then; none are repeated where an
+    answer is known to depend on its request alone.
+    """
 
     uri: str
     measured: Measured
     analysis_tokens: int
     at_a_time: int
+    repeated: int = 0
+    changed: int = 0
 
     @property
     def answer_tokens_per_second(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, get_args
@@ -12,21 +12,30 @@ from typing import Any, get_args
 import dspy
 
 from engine.ground.errors import ProjectError
-from engine.ground.score import Metric
 from engine.ground.spelling import did_you_mean
 from engine.learning.selection import RuleAcceptor
-from engine.programs.coercion import as_metric
+from engine.programs.coercion import BoundMetric, as_metric
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.metrics import built_in_metric
+from engine.programs.metrics.combined import CombinedMetric, WeightedMetric, class_by
 from engine.programs.metrics.criteria import Criterion, criteria_of
+from engine.programs.metrics.meaning import RIGHT_FROM, Meaning
+from engine.programs.metrics.pairwise import Pairwise
 from engine.programs.metrics.rubric import Rubric
+from engine.programs.modules import MetaPrompting, Refine
 from engine.programs.program import fields_of_anything, forward_of, refuse_own_models
+from engine.project.metric_settings import MetricSection
 from engine.project.settings import ProgramSection, Project
 from promptgrad_tui.work.code.user_code import load_object, user_errors
 
 _MEDIA = (dspy.Image, dspy.Audio)
 
-_MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
+_MODULES: dict[str, Callable[[Any], dspy.Module]] = {
+    "predict": dspy.Predict,
+    "chain_of_thought": dspy.ChainOfThought,
+    "refine": Refine,
+    "meta_prompting": MetaPrompting,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,16 @@ def build_program(project: Project) -> dspy.Module:
     section = project.program
     if section.python is not None:
         return _built_in_python(project, section.python)
-    return _MODULES[section.module](_signature(section))
+    made, signature = _MODULES[section.module], _signature(section)
+    taken = [name for name in getattr(made, "ADDED", ()) if name in signature.fields]
+    if taken:
+        raise ProjectError(
+            f"[program] module = {section.module!r} adds a field {taken[0]!r} between its steps, and the "
+            "signature has one of that name.",
+            hint=f"Rename it in the signature and in the data, for example to {taken[0]}_text.",
+            field="program.signature",
+        )
+    return made(signature)
 
 
 def program_fields(program: dspy.Module) -> ProgramFields:
@@ -88,46 +106,74 @@ def _mentions(annotation: Any, kind: type) -> bool:
     return annotation is kind or any(_mentions(inner, kind) for inner in get_args(annotation))
 
 
-def build_metric(project: Project, inputs: Collection[str] = ()) -> Metric:
-    """Return the project's metric, ready-made or its own; a judge is shown the program's `inputs`.
+def build_metric(project: Project, inputs: Collection[str] = ()) -> BoundMetric:
+    """Return what scores the project's answers: its metric, or the weighted sum of several.
+
+    A judge is shown the program's `inputs`.
 
     Raises:
-        ProjectError: the file or the function can't be found, or the file raised.
-        MetricError: the function can't be called with (example, prediction), or `pattern` can't be read.
+        ProjectError: a file or a function can't be found, or a file raised.
+        MetricError: a function can't be called with (example, prediction), or `pattern` can't be read.
     """
-    section = project.metric
+    parts = [
+        WeightedMetric(
+            section.title,
+            _built(project, section, inputs),
+            weight,
+            section.field or "",
+            class_by(section.kind) if section.by_class and section.kind else None,
+        )
+        for section, weight in zip(project.scoring, project.weights.values(), strict=True)
+    ]
+    if len(parts) == 1 and parts[0].class_of is None:
+        return parts[0].metric
+    return CombinedMetric(parts, project.optimized)
+
+
+def _built(project: Project, section: MetricSection, inputs: Collection[str]) -> BoundMetric:
     if section.python is not None:
         own = load_object(project.root, section.python)
-        return as_metric(own, success_from=project.optimizer.failure_threshold, scale=section.scale)
+        success_from = project.optimizer.failure_threshold
+        return as_metric(own, success_from=success_from, scale=section.scale, name=section.title)
     assert section.kind is not None
     assert section.field is not None
-    if section.kind == "rubric":
-        return build_rubric(project, inputs)
-    return as_metric(built_in_metric(section.kind, section.field, **section.options), time_limit=None)
+    if section.kind == "rubric" or section.kind == "pairwise":
+        return build_rubric(project, section, inputs)
+    if section.kind == "semantic":
+        right_from = section.threshold if "threshold" in section.model_fields_set else RIGHT_FROM
+        return as_metric(Meaning(section.field, right_from), time_limit=None, name=section.title)
+    own = built_in_metric(section.kind, section.field, **section.options)
+    return as_metric(own, time_limit=None, name=section.title)
 
 
-def build_rubric(project: Project, inputs: Collection[str] = ()) -> Metric:
-    """Return the rubric of a project as a metric.
+def build_rubric(project: Project, section: MetricSection, inputs: Collection[str] = ()) -> BoundMetric:
+    """Return a metric that asks a judge by criteria: a rubric, or a comparison.
 
     Raises:
         ProjectError: its file can't be read.
     """
-    section = project.metric
     assert section.field is not None
+    criteria = rubric_criteria(project, section)
+    if section.kind == "pairwise":
+        paired = Pairwise(section.field, criteria, threshold=section.threshold, inputs=inputs)
+        return as_metric(paired, time_limit=None, name=section.title)
     scale = None if section.scale is None else (int(section.scale[0]), int(section.scale[1]))
     rubric = Rubric(
-        section.field, rubric_criteria(project), scale=scale, threshold=section.threshold, inputs=inputs
+        section.field,
+        criteria,
+        scale=scale,
+        threshold=section.threshold,
+        inputs=inputs,
     )
-    return as_metric(rubric, time_limit=None)
+    return as_metric(rubric, time_limit=None, name=section.title)
 
 
-def rubric_criteria(project: Project) -> tuple[Criterion, ...]:
-    """Return the criteria of a project's rubric, from promptgrad.toml or from its file.
+def rubric_criteria(project: Project, section: MetricSection) -> tuple[Criterion, ...]:
+    """Return the criteria of a rubric, from promptgrad.toml or from its file.
 
     Raises:
         ProjectError: the file can't be read.
     """
-    section = project.metric
     if section.rubric is None:
         return tuple(
             criterion if isinstance(criterion, Criterion) else Criterion(text=criterion)
@@ -143,34 +189,51 @@ def rubric_criteria(project: Project) -> tuple[Criterion, ...]:
         ) from error
 
 
+def judged_section(project: Project) -> MetricSection:
+    """Return the metric by which a judge is measured: the rubric, or else the weightiest."""
+    return project.rubric or project.metric
+
+
 def rubric_digest(project: Project) -> str:
-    """Return a hash of all by which a project's metric judges: its criteria and scale, or its code."""
-    section = project.metric.model_dump(mode="json", exclude={"threshold"}, exclude_unset=True)
-    criteria = (
-        [item.model_dump() for item in rubric_criteria(project)] if section.get("kind") == "rubric" else []
-    )
+    """Return a hash of all by which a project's judge judges: criteria, scale and threshold, or code."""
+    judged = judged_section(project)
+    left_out = {"name", "weight", "minimum"}
+    section = judged.model_dump(mode="json", exclude=left_out, exclude_unset=True)
+    rubric = project.rubric
+    criteria = [item.model_dump() for item in rubric_criteria(project, rubric)] if rubric else []
     return sha256(json.dumps([section, criteria], sort_keys=True).encode()).hexdigest()[:16]
 
 
+def judgements(project: Project) -> int:
+    """Return how often models are asked about one answer, as far as the project's file tells."""
+    rubric = project.rubric
+    asked = sum(metric.kind == "semantic" for metric in project.scoring)
+    if rubric is None:
+        return asked
+    return asked + (2 if rubric.kind == "pairwise" else len(rubric_criteria(project, rubric)))
+
+
 def asks_judge(project: Project) -> bool:
-    """Return whether a project's metric asks a judge, as far as its file tells."""
-    return project.metric.kind == "rubric" or project.model.judge != "same"
+    """Return whether a metric of the project asks a judge, as far as its file tells."""
+    return project.rubric is not None or project.model.judge != "same"
 
 
 def check_metric_field(project: Project, fields: ProgramFields) -> None:
     """Refuse a metric that compares what a signature's program never answers.
 
     Raises:
-        ProjectError: `[metric] field` is no output of the signature.
+        ProjectError: the `field` of a metric is no output of the signature.
     """
-    field = project.metric.field
-    if project.program.signature is None or field is None or field in fields.outputs:
-        return
-    raise ProjectError(
-        f"{project.file.name}: [metric] field = {field!r} is no output of {project.program.signature!r}.",
-        hint=f"{did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
-        field="metric.field",
-    )
+    for number, section in enumerate(project.scoring):
+        field = section.field
+        if project.program.signature is None or field is None or field in fields.outputs:
+            continue
+        where = f"[[metrics]] {section.title}:" if project.metrics else "[metric]"
+        raise ProjectError(
+            f"{project.file.name}: {where} field = {field!r} is no output of {project.program.signature!r}.",
+            hint=f"{did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
+            field=f"metrics.{number}.field" if project.metrics else "metric.field",
+        )
 
 
 def build_formatter(project: Project) -> ExampleFormatter | None:

@@ -26,7 +26,7 @@ def held_out_answers(
         return {}
     seen: dict[str, dict[str, list[RolloutFinished]]] = {}
     for rollout in rollouts:
-        if rollout.split == split:
+        if rollout.split == split and not rollout.searched:
             seen.setdefault(rollout.example, {}).setdefault(rollout.rules, []).append(rollout)
     found = {}
     for key, by_rules in seen.items():

@@ -68,7 +68,7 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
     manifest = load_manifest(folder)
     rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]
     measured = load_measurement(folder).tested if MEASURED in manifest.files else []
-    known = _events_of(manifest, project)
+    known = _events_of(_run_of(manifest, is_baseline=is_baseline), project)
     shown = () if is_baseline else manifest.demonstrations
     answers = _answers(known, rules, shown, RunStory.of(known)) if known else {}
     note = ""
@@ -132,13 +132,19 @@ def _answers(
     return {split: held_out_answers(rollouts, split, own, is_conditional=is_conditional) for split in SPLITS}
 
 
-def _events_of(manifest: ArtifactManifest, project: Path) -> list[Event]:
+def _run_of(manifest: ArtifactManifest, *, is_baseline: bool) -> str:
+    """Return the run with the program's answers: a contest itself has those of the project's own program."""
+    contest: str | None = manifest.details.get("contest")
+    return contest if is_baseline and contest else manifest.run
+
+
+def _events_of(run: str, project: Path) -> list[Event]:
     path = journal_path(project)
     if not path.is_file():
         return []
     try:
         with Journal.open(path, read_only=True) as journal:
-            return [event for _, event in journal.events(manifest.run, kinds=_TOLD)]
+            return [event for _, event in journal.events(run, kinds=_TOLD)]
     except JournalError:
         return []
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from engine.ground.errors import ProjectError
 from engine.ground.interval import Interval
+from engine.ground.metric_scores import columns_of
 from engine.ground.statistics import gain_interval
-from engine.journal.events import SliceScores
 from engine.journal.journal import Journal, journal_path
 from engine.learning.slices import ScoredExamples
 from promptgrad_tui.views.comparison.changes import SPLITS, ExampleChange
@@ -35,7 +35,15 @@ def compare(before: ComparedProgram, after: ComparedProgram, examples: ProjectEx
         )
         for split in SPLITS
     }
-    return Comparison(before, after, changes, scores, {split: _slices(changes[split]) for split in changes})
+    sides = {split: _sides(of_both) for split, of_both in changes.items()}
+    return Comparison(
+        before,
+        after,
+        changes,
+        scores,
+        {split: new.gains_over(old) for split, (old, new) in sides.items()},
+        {split: new.changes_from(old) for split, (old, new) in sides.items()},
+    )
 
 
 def _gain(changes: Sequence[ExampleChange]) -> Interval | None:
@@ -46,13 +54,18 @@ def _gain(changes: Sequence[ExampleChange]) -> Interval | None:
     )
 
 
-def _slices(changes: Sequence[ExampleChange]) -> dict[str, SliceScores]:
+def _sides(changes: Sequence[ExampleChange]) -> tuple[ScoredExamples, ScoredExamples]:
     names = [change.slice for change in changes]
     before, after = (
-        ScoredExamples([answer.score for answer in side], [answer.is_success for answer in side], names)
+        ScoredExamples(
+            [answer.score for answer in side],
+            [answer.is_success for answer in side],
+            names,
+            columns_of([answer.metrics for answer in side]),
+        )
         for side in ([change.before for change in changes], [change.after for change in changes])
     )
-    return after.gains_over(before)
+    return before, after
 
 
 def read_comparison(project: Path, before: str, after: str) -> Comparison:

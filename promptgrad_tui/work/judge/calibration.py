@@ -12,7 +12,7 @@ import dspy
 from engine.ground.errors import DataError
 from engine.ground.examples import example_name
 from engine.journal.scoring import recorded_judge
-from engine.programs.coercion import as_metric
+from engine.programs.metrics.pairwise import POSITION
 from engine.project.judge_labels import (
     Agreement,
     Label,
@@ -20,7 +20,7 @@ from engine.project.judge_labels import (
     measured_agreement,
     save_agreement,
 )
-from promptgrad_tui.work.code.program import rubric_digest
+from promptgrad_tui.work.code.program import judged_section, rubric_digest
 from promptgrad_tui.work.judge.setting import JudgeSetting
 
 _FEWEST = 10
@@ -28,12 +28,13 @@ _FEWEST = 10
 
 @dataclass(frozen=True)
 class Judgement:
-    """One labelled answer with the judge's score (0..1)."""
+    """One labelled answer with the judge's score (0..1), and what its place did to that (-1..1)."""
 
     name: str
     label: Label
     score: float
     feedback: str
+    position: float | None = None
 
     @property
     def distance(self) -> float:
@@ -74,18 +75,27 @@ def calibrate(setting: JudgeSetting) -> Calibration:
             hint="Grade answers with: promptgrad judge label",
         )
     model = setting.models.judging
-    metric = as_metric(setting.parts.metric).judged_by(recorded_judge(setting.replay, model))
+    metric = setting.metric.judged_by(recorded_judge(setting.replay, model))
 
     def judged(label: Label) -> Judgement:
         values: Mapping[str, Any] = known[label.example]
         score = metric(values, dspy.Prediction(**{setting.field: label.answer}))
-        return Judgement(example_name(values, label.example), label, score.value, score.feedback)
+        name, position = example_name(values, label.example), score.metadata.get(POSITION)
+        return Judgement(name, label, score.value, score.feedback, position)
 
     with ThreadPoolExecutor(setting.project.optimizer.max_workers) as pool:
         judgements = tuple(pool.map(judged, usable))
     scores = [judgement.score for judgement in judgements]
     digest = model.revision.digest
-    agreement = measured_agreement(usable, scores, digest, rubric_digest(setting.project))
+    positions = [judgement.position for judgement in judgements if judgement.position is not None]
+    agreement = measured_agreement(
+        usable,
+        scores,
+        digest,
+        rubric_digest(setting.project),
+        right_from=judged_section(setting.project).threshold,
+        positions=positions,
+    )
     save_agreement(setting.project.root, agreement)
     return Calibration(
         f"{model.uri} ({model.revision.short})", agreement, judgements, len(labels) - len(usable)

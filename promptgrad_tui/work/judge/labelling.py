@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 from engine.ground.examples import example_name
@@ -15,20 +14,12 @@ from engine.learning.rollouts import RolloutRunner
 from engine.programs.formatting import as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
+from promptgrad_tui.work.code.program import judged_section
+from promptgrad_tui.work.judge.grading import GradedAnswer, GradingTask
 from promptgrad_tui.work.judge.setting import JudgeSetting
 
 
-@dataclass(frozen=True)
-class GradedAnswer:
-    """An answer to be graded: to which example, what the program was given, and what it answered."""
-
-    example: str
-    name: str
-    inputs: Mapping[str, Any]
-    answer: str
-
-
-def answers_to_grade(setting: JudgeSetting, n: int) -> list[GradedAnswer]:
+def grading_task(setting: JudgeSetting, n: int) -> GradingTask:
     """Return the program's answers to `n` examples of train and validation, drawn by the project's seed.
 
     The test split stays sealed. Answers that the journal knows cost nothing.
@@ -49,16 +40,19 @@ def answers_to_grade(setting: JudgeSetting, n: int) -> list[GradedAnswer]:
     with closing(runner):
         items = runner.items([example.values for example in examples[:n]], "train")
         rollouts = runner.run(LearnedState(), items)
-    return [
+    is_compared = judged_section(setting.project).kind == "pairwise"
+    answers = [
         GradedAnswer(
             item.key,
             example_name(item.values, item.key),
-            item.inputs,
+            {name: as_text(value) for name, value in item.inputs.items()},
             as_text(rollout.prediction[setting.field]),
+            as_text(item.values[setting.field]) if is_compared else "",
         )
         for item, rollout in zip(items, rollouts, strict=True)
         if rollout.prediction is not None and setting.field in rollout.prediction
     ]
+    return GradingTask(answers, setting.criteria, setting.scale, is_compared)
 
 
 def _unscored(example: Mapping[str, Any], prediction: Any) -> Score:

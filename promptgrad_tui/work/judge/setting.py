@@ -11,8 +11,9 @@ from engine.ground.errors import ProjectError
 from engine.ground.model import Progress, RunModels
 from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay
+from engine.programs.coercion import BoundMetric, as_metric
 from engine.project.settings import Project
-from promptgrad_tui.work.code.program import asks_judge
+from promptgrad_tui.work.code.program import asks_judge, build_rubric, judged_section, rubric_criteria
 from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
@@ -32,13 +33,32 @@ class JudgeSetting:
     @property
     def field(self) -> str:
         """The output that is judged."""
-        return self.project.metric.field or self.parts.fields.outputs[-1]
+        return judged_section(self.project).field or self.parts.fields.outputs[-1]
 
     @property
     def grades(self) -> int:
         """How many grades a person may give."""
-        scale = self.project.metric.scale
-        return 2 if scale is None else int(scale[1] - scale[0]) + 1
+        return 2 if self.scale is None else self.scale[1] - self.scale[0] + 1
+
+    @property
+    def scale(self) -> tuple[int, int] | None:
+        """The worst and the best grade; None for no and yes."""
+        scale = judged_section(self.project).scale
+        return None if scale is None else (int(scale[0]), int(scale[1]))
+
+    @property
+    def criteria(self) -> list[str]:
+        """What a good answer does, if the judge is asked by criteria."""
+        rubric = self.project.rubric
+        return [] if rubric is None else [one.text for one in rubric_criteria(self.project, rubric)]
+
+    @property
+    def metric(self) -> BoundMetric:
+        """The metric that asks the judge, alone."""
+        rubric = self.project.rubric
+        if rubric is None:
+            return as_metric(self.parts.metric)
+        return build_rubric(self.project, rubric, self.parts.fields.inputs)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -13,6 +13,7 @@ import dspy
 from engine.ground.errors import ArtifactError, DataError
 from engine.ground.examples import example_key
 from engine.ground.interval import Interval
+from engine.ground.model import Embedder, Model
 from engine.journal.events import Emit, Event, ModelUsed, RolloutFinished
 from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay
@@ -26,18 +27,19 @@ from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import Project
-from engine.release.artifacts import check_revision, program_digest
-from engine.release.judged import agreement_of, judge_of
+from engine.release.artifacts import base_of, check_revision, program_digest
+from engine.release.judged import agreement_of, embedder_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.views.measurement import NewScore, Rechecked, Transferred
+from promptgrad_tui.views.metrics import parts_of
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.job import open_project
-from promptgrad_tui.work.run.planning import ProjectParts, load_parts
+from promptgrad_tui.work.run.planning import ProjectParts, load_parts, opened_embedder
 
 
 def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
@@ -47,7 +49,7 @@ def transfer(artifact: Path, uri: str, folder: Path) -> Transferred:
         ArtifactError: the artifact is damaged, was made for another program, or belongs to that same model.
         PromptGradError: something in the project or the model can't be used.
     """
-    with _setting(artifact, folder, uri) as setting:
+    with setting_of(artifact, folder, uri) as setting:
         manifest, model = setting.manifest, setting.model
         if model.revision.digest == manifest.model.digest:
             raise ArtifactError(f"{artifact} was proved on that same model.", hint="See: promptgrad matrix")
@@ -80,7 +82,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         DataError: the data can't be read, or lack a field.
     """
     chosen = artifact or _current(folder)
-    with _setting(chosen, folder, None) as setting:
+    with setting_of(chosen, folder, None) as setting:
         manifest = setting.manifest
         released = manifest.optimized.test
         if released is None:
@@ -90,11 +92,16 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, manifest.state)
         setting.model.verify_revision()
-        slices = measured.slices
+        slices, metrics = measured.slices, measured.metrics
         comparisons = [_compared("all", released, measured.optimized)] + [
             _compared(name, scores.optimized, slices[name].optimized)
             for name, scores in manifest.slices.items()
             if name in slices
+        ]
+        comparisons += [
+            _compared(name, change.optimized.score, metrics[name].optimized.score, is_metric=True)
+            for name, change in parts_of(manifest.metrics).items()
+            if len(manifest.metrics) > 1 and name in metrics
         ]
         return Rechecked(chosen, measured.gain, tuple(comparisons), _seen(examples, setting.parts))
 
@@ -114,19 +121,25 @@ def difference(before: Interval, after: Interval) -> Interval:
 
 
 @dataclass(frozen=True)
-class _Setting:
+class Setting:
+    """An artifact with all that it takes to measure it; `base` is what its rules were learned on."""
+
     project: Project
     parts: ProjectParts
     manifest: ArtifactManifest
     model: LocalModel
     journal: Journal
     run: str
+    replay: Replay
+    judge: Judge
+    adapter: dspy.Adapter
+    base: dspy.Module
     runner: RolloutRunner
     emit: Emit
 
 
 @contextmanager
-def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting]:
+def setting_of(artifact: Path, folder: Path, uri: str | None) -> Iterator[Setting]:
     """Open everything for a measurement; without a URI the model is the artifact's own, and verified."""
     manifest = load_manifest(artifact)
     project = open_project(folder_of(artifact, folder), {} if uri is None else {"model.task": uri})
@@ -148,9 +161,11 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
             judge = stack.enter_context(
                 open_model(project.model.judge, settings=settings, project_dir=project.root)
             )
+        embedder = opened_embedder(project, None, stack)
         if uri is None:
             check_revision(artifact, manifest, model.revision)
-            _refuse_other_judge(artifact, manifest, ModelUsed.of(judge))
+            _refuse_other(artifact, "judge", judge_of(manifest), judge)
+            _refuse_other(artifact, "embedding", embedder_of(manifest), embedder)
         run = f"measured-{manifest.state.digest[:12]}-{model.revision.short}"
 
         def emit(event: Event) -> None:
@@ -159,30 +174,45 @@ def _setting(artifact: Path, folder: Path, uri: str | None) -> Iterator[_Setting
 
         with journal.lock_run(run):
             replay = Replay(journal, run)
-            judge_used = recorded_judge(replay, judge)
-            runner = _runner(parts, manifest, artifact, replay.lm(model), judge_used, emit)
-            try:
-                yield _Setting(project, parts, manifest, model, journal, run, runner, emit)
-            finally:
-                runner.close()
+            judge_used = recorded_judge(replay, judge, embedder)
+            base = base_of(artifact, parts.program)
+            lm = replay.lm(model)
+            with closing(runner_of(base, parts, manifest, artifact, lm, judge_used, emit)) as runner:
+                yield Setting(
+                    project=project,
+                    parts=parts,
+                    manifest=manifest,
+                    model=model,
+                    journal=journal,
+                    run=run,
+                    replay=replay,
+                    judge=judge_used,
+                    adapter=adapter_of(artifact, manifest),
+                    base=base,
+                    runner=runner,
+                    emit=emit,
+                )
 
 
-def _refuse_other_judge(artifact: Path, manifest: ArtifactManifest, now: ModelUsed) -> None:
-    """Refuse to compare scores of two judges.
+def _refuse_other(
+    artifact: Path, role: str, before: ModelUsed | None, model: Model | Embedder | None
+) -> None:
+    """Refuse to compare scores by two judges, or by two embedding models.
 
     Raises:
-        ArtifactError: the artifact was proved by another judge's scores.
+        ArtifactError: the artifact was proved by another one's scores.
     """
-    before = judge_of(manifest)
-    if before is not None and now.is_other_than(before):
+    now = ModelUsed.of(model) if model is not None else None
+    if before is not None and now is not None and now.is_other_than(before):
         raise ArtifactError(
-            f"{artifact} was scored by the judge {before.uri} ({before.short}); the project's is {now.uri} "
-            f"({now.short}). Scores of two judges can't be compared.",
-            hint="Set [model] judge to that model, or make an artifact with this one: promptgrad run",
+            f"{artifact} was scored by the {role} model {before.uri} ({before.short}); the project's is "
+            f"{now.uri} ({now.short}). Their scores can't be compared.",
+            hint=f"Set [model] {role} to that model, or make an artifact with this one: promptgrad run",
         )
 
 
-def _runner(
+def runner_of(
+    program: dspy.Module,
     parts: ProjectParts,
     manifest: ArtifactManifest,
     artifact: Path,
@@ -190,10 +220,11 @@ def _runner(
     judge: Judge,
     emit: Emit,
 ) -> RolloutRunner:
+    """Return what runs a program as an artifact's was measured."""
     config = PromptGradConfig(**manifest.config)
     conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
     return RolloutRunner(
-        FrozenProgram(parts.program, config.base_prompt_source),
+        FrozenProgram(program),
         as_metric(parts.metric).judged_by(judge),
         lm,
         adapter=adapter_of(artifact, manifest),
@@ -229,5 +260,5 @@ def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:
     return sum(example_key(example.values, inputs or example.values) in known for example in examples)
 
 
-def _compared(name: str, released: Interval, new: Interval) -> NewScore:
-    return NewScore(name, released, new, difference(released, new))
+def _compared(name: str, released: Interval, new: Interval, *, is_metric: bool = False) -> NewScore:
+    return NewScore(name, released, new, difference(released, new), is_metric)

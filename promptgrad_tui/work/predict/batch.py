@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
 from engine.project.data_files import read_rows
-from engine.release.manifest import PROGRAM, load_manifest
+from engine.release.manifest import PROGRAM, content_digest, load_manifest
+from engine.release.routing.router import is_router, load_router
 from promptgrad_tui.views.output_file import refuse_unwritable
 from promptgrad_tui.work.predict.prediction import serving
 
@@ -35,7 +36,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
         ProjectError: `target` can't be written.
         ArtifactError, ModelError: see `predict`.
     """
-    program_hash = load_manifest(artifact).files[PROGRAM]
+    program_hash = _hash_of(artifact)
     refuse_unwritable(target)
     with serving(artifact, folder) as (module, program):
         from promptgrad_tui.work.code.program import program_fields
@@ -54,6 +55,12 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
                 problems.append("problem" in answered)
                 on_answer(len(problems), len(heads))
         return sum(problems)
+
+
+def _hash_of(artifact: Path) -> str:
+    if is_router(artifact):
+        return content_digest(load_router(artifact).model_dump(mode="json"))
+    return load_manifest(artifact).files[PROGRAM]
 
 
 def _answers(module: dspy.Module, heads: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

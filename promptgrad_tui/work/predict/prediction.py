@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.ground.errors import DataError, ModelUnavailableError
+from engine.ground.errors import ArtifactError, DataError, ModelUnavailableError
 from engine.release.manifest import load_manifest
+from engine.release.routing.router import LARGE, is_router, load_router
 from promptgrad_tui.work.code.offline import import_dspy_offline
 from promptgrad_tui.work.release.artifact_project import project_of
 
@@ -43,6 +44,11 @@ def predict_with_base(
     Raises:
         PromptGradError: see `predict`.
     """
+    if is_router(artifact):
+        raise ArtifactError(
+            f"{artifact} is a router of two programs: it has no base instructions of its own.",
+            hint="Ask without --base.",
+        )
     with serving(artifact, folder) as (module, program):
         from engine.programs.program import FrozenProgram
         from promptgrad_tui.work.predict.serving import ServedProgram
@@ -68,16 +74,31 @@ def _answer(module: dspy.Module, program: dspy.Module, inputs: Mapping[str, str]
 
 @contextmanager
 def serving(artifact: Path, folder: Path) -> Iterator[tuple[dspy.Module, dspy.Module]]:
-    """Open an artifact's model and yield its program as it is served, and the program it was made of."""
-    manifest = load_manifest(artifact)
+    """Open an artifact's model and yield its program as it is served, and the program it was made of.
+
+    A router's two models are opened.
+    """
+    router = load_router(artifact) if is_router(artifact) else None
+    made = artifact / LARGE if router is not None else artifact
+    manifest = load_manifest(made)
     import_dspy_offline()
-    from models import ModelSettings, open_model
+    from models import ModelSettings, check_models_fit, open_model
     from promptgrad_tui.work.code.program import build_program
     from promptgrad_tui.work.predict.serving import load_artifact
 
-    project = project_of(manifest, artifact, folder)
+    project = project_of(manifest, made, folder)
     program = build_program(project)
     settings = ModelSettings(**project.model.options)
+    if router is not None:
+        uris = [router.small.uri, router.large.uri]
+        check_models_fit(uris, settings, project.root)
+        with ExitStack() as stack:
+            small, large = (
+                stack.enter_context(open_model(uri, settings=settings, project_dir=project.root))
+                for uri in uris
+            )
+            yield load_artifact(artifact, small, program=program, large=large), program
+        return
     with open_model(project.model.task, settings=settings, project_dir=project.root) as model:
         yield load_artifact(artifact, model, program=program), program
 

@@ -12,7 +12,10 @@ from engine.ground.revision import ModelRevision
 from engine.programs.program import run_program
 from engine.release import artifacts
 from engine.release.manifest import MANIFEST, ArtifactManifest, load_manifest
+from engine.release.routing.confidence import Confidence
+from engine.release.routing.router import LARGE, SMALL, is_router, load_router
 from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.predict.routed import ModelScorer, RoutedProgram, gives_log_probabilities
 from promptgrad_tui.work.release.artifact_project import project_of
 
 _ADAPTERS = {"JSONAdapter": dspy.JSONAdapter, "ChatAdapter": dspy.ChatAdapter}
@@ -57,19 +60,27 @@ class ServedProgram(dspy.Module):
 
 
 def load_artifact(
-    path: Path | str, lm: OpenedModel, *, program: dspy.Module | None = None, trust: bool = False
+    path: Path | str,
+    lm: OpenedModel,
+    *,
+    program: dspy.Module | None = None,
+    trust: bool = False,
+    large: OpenedModel | None = None,
 ) -> dspy.Module:
     """Return the program of the artifact in the folder `path`, answering with `lm`, an opened model.
 
     Its checksums and the model's revision are verified. The program is rebuilt from the artifact's manifest;
     one that was optimized from Python without a project is given as `program`. A folder that DSPy saved as a
-    whole program holds a pickle, which runs code when it is loaded: that takes `trust=True`.
+    whole program holds a pickle, which runs code when it is loaded: that takes `trust=True`. A router needs
+    both of its models: the small one as `lm`, and the `large` one.
 
     Raises:
         RevisionMismatchError: the artifact was proved on another revision than that of `lm`.
         ArtifactError: it is damaged, was made for another program, or holds a pickle that isn't trusted.
     """
     folder = Path(path)
+    if is_router(folder):
+        return _routed(folder, lm, large, program)
     if (folder / _PICKLE).exists() and not (folder / MANIFEST).exists():
         return _whole_program(folder, lm, trust)
     manifest = load_manifest(folder)
@@ -77,6 +88,30 @@ def load_artifact(
         program = build_program(project_of(manifest, folder, Path.cwd()))
     module = artifacts.load_artifact(folder, program, lm.revision)
     return ServedProgram(module, lm.lm, adapter_of(folder, manifest))
+
+
+def _routed(
+    folder: Path, small: OpenedModel, large: OpenedModel | None, program: dspy.Module | None
+) -> RoutedProgram:
+    router = load_router(folder)
+    if large is None:
+        raise ArtifactError(
+            f"{folder} is a router: it needs two models, {router.small.uri} and {router.large.uri}.",
+            hint="load_artifact(path, small_model, large=large_model)",
+        )
+    if not gives_log_probabilities(small):
+        raise ArtifactError(
+            f"{folder} routes by the log-probabilities of {router.small.uri}, and it gives none.",
+            hint="Serve that model in process, or by a server that returns log-probabilities.",
+        )
+    adapter = adapter_of(folder / SMALL, load_manifest(folder / SMALL))
+    first = load_artifact(folder / SMALL, small, program=program)
+    second = load_artifact(folder / LARGE, large, program=program)
+    assert isinstance(first, ServedProgram)
+    confidence = Confidence(
+        first.program, router.predictor, router.field, router.answers, ModelScorer(small), adapter
+    )
+    return RoutedProgram(first, second, confidence, router.field, router.margin)
 
 
 def adapter_of(folder: Path, manifest: ArtifactManifest) -> dspy.Adapter:

@@ -55,7 +55,9 @@ def export_source(artifact: Path, folder: Path) -> ExportSource:
         loaded=load_artifact(artifact, build_program(project), proved),
         serving=serving(manifest, project),
         program=project.program.model_dump(exclude_unset=True),
-        metric=project.metric.model_dump(exclude_unset=True),
+        metric={"kind": project.optimized}
+        if project.metrics
+        else project.metric.model_dump(exclude_unset=True),
         tests=[example.values for example in load_parts(project).splits.test],
     )
 

@@ -21,6 +21,7 @@ COLUMNS = (
     "rules",
     "is_baseline",
     "repeat",
+    "searched",
     "score",
     "is_success",
     "error_type",
@@ -34,6 +35,8 @@ COLUMNS = (
 
 def result_rows(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return a run's rollouts in order; `rules` is the digest of those that the example met.
+
+    `searched` marks those of a search with a model of its own.
 
     Raises:
         NoRunError: there is no such run.
@@ -79,6 +82,7 @@ def _row(run: str, event: RolloutFinished) -> dict[str, Any]:
         "rules": event.rules,
         "is_baseline": event.rules == RuleSet().digest,
         "repeat": event.repeat,
+        "searched": event.searched,
         "score": event.score,
         "is_success": event.is_success,
         "error_type": event.error_type,

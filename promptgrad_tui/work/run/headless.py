@@ -11,6 +11,7 @@ from engine.ground.errors import PromptGradError, RunStoppedError
 from engine.journal.events import RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.live_status import LiveStatus
+from engine.project.methods import ContestPlan
 from promptgrad_tui.views.run.plain import PlainDisplay
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.summary import next_lines, summary_lines
@@ -30,13 +31,18 @@ class Output:
 
 
 def start(
-    folder: Path, overrides: Mapping[str, str], seed: int | None, budget: Budget, output: Output
+    folder: Path,
+    overrides: Mapping[str, str],
+    seed: int | None,
+    budget: Budget,
+    output: Output,
+    contest: ContestPlan | None = None,
 ) -> int:
-    """Start a run of the project in `folder`, carry it out, and return the exit code."""
+    """Start a run or a contest of the project in `folder`, carry it out, and return the exit code."""
     try:
         project = open_project(folder, overrides)
         with Journal.open(journal_path(project.root)) as journal:
-            record = create_run(journal, project, overrides, seed, budget)
+            record = create_run(journal, project, overrides, seed, budget, contest)
             return _carry_out(journal, record, None, output)
     except PromptGradError as error:
         _print_failure(error, output)

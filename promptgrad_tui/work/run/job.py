@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinishe
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.data_files import files_of
 from engine.project.fingerprint import project_code
+from engine.project.methods import ContestPlan
 from engine.project.settings import Project, load_project
 from models.settings import ModelSettings
 from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 class RunOptions(BaseModel):
     """What a run was started with and a resume needs again: kept in the journal.
 
-    `overrides` are what `--set` gave; `contents` holds a hash for each file and a value for each key of the
-    project, so that a resume notices what has changed since.
+    `overrides` are what `--set` gave, `contest` is set if methods are compared; `contents` holds a hash for
+    each file and a value for each key of the project, so that a resume notices what has changed since.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +42,7 @@ class RunOptions(BaseModel):
     seed: int
     overrides: dict[str, str] = {}
     budget: Budget = Budget()
+    contest: ContestPlan | None = None
     contents: dict[str, str] = {}
 
 
@@ -53,7 +56,12 @@ def open_project(folder: Path, overrides: Mapping[str, str]) -> Project:
 
 
 def create_run(
-    journal: Journal, project: Project, overrides: Mapping[str, str], seed: int | None, budget: Budget
+    journal: Journal,
+    project: Project,
+    overrides: Mapping[str, str],
+    seed: int | None,
+    budget: Budget,
+    contest: ContestPlan | None = None,
 ) -> RunRecord:
     """Note a new run in the journal; without a seed in the options or the project, draw one."""
     if seed is None:
@@ -62,19 +70,25 @@ def create_run(
         seed=random.randrange(2**31) if seed is None else seed,
         overrides=dict(overrides),
         budget=budget,
+        contest=contest,
         contents=dict(_contents(project)),
     )
     return journal.create_run(project.root, options.model_dump(mode="json"))
 
 
 def unfinished_runs(
-    journal: Journal, project: Project, overrides: Mapping[str, str], seed: int
+    journal: Journal,
+    project: Project,
+    overrides: Mapping[str, str],
+    seed: int,
+    contest: ContestPlan | None = None,
 ) -> Iterator[RunRecord]:
-    """Yield the runs of the project as it is now that a resume could end, the oldest first."""
+    """Yield the runs or contests of the project as it is now that a resume could end, the oldest first."""
     contents = dict(_contents(project))
     for record in journal.runs():
         options = RunOptions.model_validate(record.options)
         same = (options.overrides, options.seed, options.contents) == (dict(overrides), seed, contents)
+        same = same and options.contest == contest
         if same and record.status in ("interrupted", "stopped", "error", "running"):
             yield record
 
@@ -118,9 +132,12 @@ def run_job(
         except PromptGradError as error:
             _report_unprepared(journal, record, error)
             raise
+        from engine.release.contest.contest import contested
         from engine.release.run import execute
 
-        return execute(plan, journal, after_command=heard)
+        contest = RunOptions.model_validate(record.options).contest
+        work = partial(contested, wanted=contest) if contest is not None else None
+        return execute(plan, journal, after_command=heard, work=work)
 
 
 def exit_code_of(summary: RunSummary) -> int:
@@ -213,12 +230,13 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     yield from _flat("", project.model_dump(mode="json", exclude={"name"}, exclude_unset=True))
     references = (
         project.program.python,
-        project.metric.python,
+        *(metric.python for metric in project.scoring),
         project.example_formatter,
         project.rule_acceptor,
     )
     code = [path for reference in references if reference for path in project_code(project, reference)]
-    data = (project.data.train, project.data.validation, project.data.test, project.metric.rubric)
+    rubric = project.rubric.rubric if project.rubric else None
+    data = (project.data.train, project.data.validation, project.data.test, rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
             yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()

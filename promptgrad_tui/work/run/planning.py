@@ -10,7 +10,7 @@ from pathlib import Path
 import dspy
 
 from engine.ground.errors import ProjectError
-from engine.ground.model import Model, RunModels
+from engine.ground.model import Embedder, Model, RunModels
 from engine.ground.score import Metric
 from engine.journal.events import DataUsed, ModelUsed
 from engine.programs.formatting import FieldFormatter
@@ -21,9 +21,9 @@ from engine.project.judge_labels import Agreement, caution_text, load_agreement
 from engine.project.settings import Project
 from engine.project.splits import Splits, load_splits
 from engine.release.gate_checks import refuse_unmeasurable
-from engine.release.judged import AGREEMENT, JUDGE
+from engine.release.judged import AGREEMENT, EMBEDDER, JUDGE
 from engine.release.run_plan import RunPlan
-from models import LocalModel, ModelSettings, Progress, check_models_fit, open_model
+from models import LocalModel, ModelSettings, Progress, check_models_fit, open_in_process, open_model
 from promptgrad_tui.work.code.program import (
     ProgramFields,
     asks_judge,
@@ -48,7 +48,7 @@ class ProjectParts:
     splits: Splits
 
 
-def load_parts(project: Project) -> ProjectParts:
+def load_parts(project: Project, on_progress: Progress | None = None) -> ProjectParts:
     """Build a project's program and metric and read its examples.
 
     Raises:
@@ -61,7 +61,7 @@ def load_parts(project: Project) -> ProjectParts:
         program,
         fields,
         build_metric(project, fields.inputs),
-        load_splits(project, fields.inputs, fields.outputs),
+        load_splits(project, fields.inputs, fields.outputs, on_progress),
     )
 
 
@@ -92,7 +92,33 @@ def open_models(
     if len(uris) > 1:
         check_models_fit(uris, settings, project.root)
     models = {uri: opened(uri) for uri in uris}
-    return RunModels(task=models[project.model.task], reflection=models[reflection], judge=models[judge])
+    task = models[project.model.task]
+    embedder = opened_embedder(project, on_progress, stack)
+    if project.model.search == "task":
+        return RunModels(task, models[reflection], models[judge], embedder)
+    search = stack.enter_context(
+        open_in_process(task, settings=settings, log_file=log_file, on_progress=on_progress)
+    )
+    # What isn't proof may be asked where answers are faster.
+    writer = search if project.model.reflection == "same" else models[reflection]
+    return RunModels(task, writer, models[judge], embedder, search)
+
+
+def opened_embedder(project: Project, on_progress: Progress | None, stack: ExitStack) -> Embedder | None:
+    """Open the project's embedding model, if one of its metrics compares by it.
+
+    Raises:
+        ModelError: it can't be opened, or has no embeddings.
+    """
+    uri = project.model.embedding
+    if uri is None or not any(metric.kind == "semantic" for metric in project.scoring):
+        return None
+    from models.embedding.opening import open_embedder
+
+    settings = ModelSettings(**project.model.options)
+    return stack.enter_context(
+        open_embedder(uri, settings=settings, project_dir=project.root, on_progress=on_progress)
+    )
 
 
 def make_plan(
@@ -113,7 +139,7 @@ def make_plan(
     Raises:
         PromptGradError: something in the project or one of its models can't be used.
     """
-    parts = load_parts(project)
+    parts = load_parts(project, on_progress)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
     carving = parts.splits.carving
     train = _as_begun(parts.splits.train, train_before, run, project.data.train)
@@ -141,14 +167,17 @@ def make_plan(
         max_minutes=budget.max_minutes,
         carving=carving,
         gates=project.gates,
+        objectives=project.objectives,
         slice_field=project.data.slice,
         review=project.review,
         judge_agreement=agreement,
-        judge_caution=caution_text(agreement) if project.metric.kind == "rubric" else "",
+        judge_caution=caution_text(agreement) if project.rubric is not None else "",
         details={
             "project": project.model_dump(mode="json", exclude_unset=True),
             "fingerprint": _fingerprint(project, train if train_before and not carving else None),
+            **({"search": ModelUsed.of(models.search).model_dump()} if models.search else {}),
             **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
+            **({EMBEDDER: ModelUsed.of(models.embedder).model_dump()} if models.embedder else {}),
             **({AGREEMENT: agreement.model_dump()} if agreement else {}),
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
@@ -181,7 +210,7 @@ def _fingerprint(project: Project, train: Sequence[LoadedExample] | None) -> dic
 
 
 def _metric_name(project: Project) -> str:
+    if project.metrics:
+        return project.optimized
     metric = project.metric
-    if metric.kind == "rubric":
-        return f"rubric({metric.field})"
     return metric.python or f"{metric.kind}({metric.field})"

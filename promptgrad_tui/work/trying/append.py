@@ -74,18 +74,23 @@ def _append_row(path: Path, text: str, values: dict[str, Any]) -> None:
 
 
 def _replace(path: Path, text: str, wanted: list[Any]) -> bool:
-    """Put `text` in the file's place at once, if it reads as `wanted`."""
+    return replace_if(path, text, lambda rows: rows == wanted)
+
+
+def replace_if(path: Path, text: str, is_right: Callable[[list[Any]], bool]) -> bool:
+    """Put `text` in a data file's place at once, if the rows that are read from it are right."""
     content = text.encode()
     with TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         draft.write_bytes(content)
         try:
-            is_right = [row for _, row in read_rows(draft)] == wanted
+            rows = [row for _, row in read_rows(draft)]
         except DataError:
             return False
-    if is_right:
-        replace_file(path, content)
-    return is_right
+    if not is_right(rows):
+        return False
+    replace_file(path, content)
+    return True
 
 
 _APPENDERS: dict[str, Callable[[Path, str, dict[str, Any]], None]] = {

@@ -38,7 +38,8 @@ class TrainingFile:
         names = list(dict.fromkeys(name for row in self._rows for name in row if not name.startswith("_")))
         known_inputs = [name for name in names if name in types and name not in fields.outputs]
         self.inputs: tuple[str, ...] = fields.inputs or tuple(known_inputs)
-        needed = [*fields.outputs, project.metric.field, project.data.slice, project.data.id]
+        compared = [metric.field for metric in project.scoring if metric.kind != "rubric"]
+        needed = [*fields.outputs, *compared, project.data.slice, project.data.id]
         if self._rows:
             needed = [name for name in needed if name in names]
         wanted = dict.fromkeys([*(name for name in needed if name), *names])
@@ -122,7 +123,8 @@ class TrainingFile:
     def _repeated(self, split: str, other: LoadedExample, values: Mapping[str, Any]) -> DataError:
         where = f"{other.where} has the same inputs already"
         differing = [name for name in self.expected if other.values.get(name) != values.get(name)]
-        differing = [name for name in differing if name in self._types or name == self._project.metric.field]
+        compared = {metric.field for metric in self._project.scoring}
+        differing = [name for name in differing if name in self._types or name in compared]
         if split != "training":
             hint = f"It is a {split} example, and must stay unseen by training."
         elif differing:

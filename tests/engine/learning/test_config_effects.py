@@ -19,6 +19,7 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.stopping import Stopping
 from engine.programs.conditional import ConditionalProgram
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, Desk, desk_model, desk_program, exact, learned, replayed, tickets
@@ -282,6 +283,31 @@ def test_early_stop_patience():
     events, found, _ = run(steady(), epochs=9, early_stop_patience=3)
     assert max(event.epoch for event in of(EpochFinished, events)) == 3
     assert found.reason == "3 epochs in a row brought no improvement"
+
+
+def test_convergence_ends_a_run_that_patience_lets_go_on():
+    events, found, _ = run(steady(), epochs=9, early_stop_patience=9, convergence_window=4)
+    assert max(event.epoch for event in of(EpochFinished, events)) == 4
+    assert found.reason == "the scores of the last 4 epochs lie within 0.000: it has converged"
+    _, found, _ = run(steady(), epochs=3, early_stop_patience=9, convergence_window=4)
+    assert found.reason == "all epochs are done"
+
+
+@pytest.mark.parametrize(
+    ("scores", "stops_after"),
+    [
+        ([0.5, 0.504, 0.509, 0.509], 3),
+        ([0.5, 0.6, 0.7, 0.705, 0.709], 5),
+        ([0.5, 0.51, 0.505, 0.5, 0.51], None),
+        ([0.5, 0.5], None),
+    ],
+)
+def test_a_window_of_scores_has_to_lie_closer_than_the_threshold(scores, stops_after):
+    config = PromptGradConfig(convergence_window=3, convergence_threshold=0.01, early_stop_patience=9)
+    stopping = Stopping(config)
+    reasons = [stopping.reason(score, improved=True) for score in scores]
+    first = next((number for number, reason in enumerate(reasons, 1) if reason), None)
+    assert first == stops_after
 
 
 @pytest.mark.parametrize(("threshold", "outcome"), [(0.05, "rolled_back"), (1.0, "no_better")])

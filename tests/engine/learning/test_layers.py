@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
@@ -16,7 +18,7 @@ from engine.journal.learning_events import (
 from engine.learning.optimizer import OptimizationSession
 from engine.learning.review import Decisions
 from tests.engine.desk import exact, replayed
-from tests.engine.learning.clerk import Clerk, clerk_model, clerk_program, clerk_tickets
+from tests.engine.learning.clerk import WORDS, Clerk, clerk_model, clerk_program, clerk_tickets
 
 OPEN: list[OptimizationSession] = []
 
@@ -53,13 +55,23 @@ def of(kind, events):
 @pytest.mark.parametrize("scores", [True, False])
 def test_a_set_of_rules_is_found_by_asking_for_topics_and_is_tested_as_a_set(scores):
     events, found, _ = learn(scores=scores)
-    assert found.best.score >= (0.9 if scores else 0.7)  # the likelihood mixes the sets, answer by answer
+    named = {
+        word: queue
+        for rule in found.rules
+        for words, queue in [re.findall(r"is about (.*), the queue is (\w+)\.", rule.text)[0]]
+        for word in words.split(", ")
+    }
+    assert all(word in WORDS[queue] for word, queue in named.items())
+    assert len(named) == sum(map(len, WORDS.values())) - 1, "the sample asked about lacks one word"
+    right = [ticket["ticket"].split()[2] in named for ticket in clerk_tickets(24, 2)]
+    assert found.best.score == pytest.approx(sum(right) / len(right))
+    assert sum(right) == 22
     assert found.baseline.score == 0.0
     assert len(found.rules) == 4
     tested = of(LayerTested, events)
     assert [(test.layer, test.action, test.verdict) for test in tested] == [("rules", "add", "accepted")]
     assert len(tested[0].rules) == 4
-    assert tested[0].evidence.delta == pytest.approx(found.best.score)
+    assert tested[0].evidence.delta == pytest.approx(found.best.score, abs=1e-9)
     assert all(rule.evidence is not None for rule in found.rules)
     assert {question.source for question in of(QuestionAnswered, events)} >= {"topics"}
     assert {made.source for made in of(CandidatesProposed, events)} == {

@@ -6,7 +6,13 @@ import pytest
 from dspy.lm15 import ContextLengthError
 
 from engine import ParsedRule, PromptGradConfig, PromptGradOptimizer, Score
-from engine.ground.errors import ConfigError, DataError, ModelUnavailableError, ProjectError
+from engine.ground.errors import (
+    ConfigError,
+    DataError,
+    ModelUnavailableError,
+    ProjectError,
+    UnreadableAnswersError,
+)
 from engine.journal.events import AnalysisFinished, Notice, RulesChanged
 from engine.learning.analysis.gradients import Batch
 from engine.learning.optimizer import OptimizationSession
@@ -200,7 +206,33 @@ def test_an_analysis_that_cant_be_read_is_ignored(answer):
     assert instructions(optimized) == BASE
 
 
-def test_a_task_answer_that_cant_be_read_is_a_failure_and_not_the_end():
+def test_a_task_answer_that_cant_be_read_is_a_failure_and_not_the_end(caplog):
+    caplog.set_level(logging.INFO, "promptgrad")
+    seen = []
+
+    def metric(example, prediction):
+        seen.append(example["ticket"])
+        return Score(1.0, True)
+
+    optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1))
+
+    def answer(messages):
+        ticket = messages[-1]["content"]
+        return json.dumps({"queue": "general"}) if "parcel" in ticket else "no json at all"
+
+    validation = [example["ticket"] for example in tickets(10, 2)]
+    readable = [ticket for ticket in validation if "parcel" in ticket]
+    with dspy.context(lm=scripted_model(answer).lm):
+        optimized = optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
+    assert instructions(optimized) == BASE
+    assert 0 < len(readable) < len(validation)
+    assert set(readable) <= set(seen)
+    assert all("parcel" in ticket for ticket in seen), "no metric scores an answer that can't be read"
+    baseline = next(message for message in caplog.messages if message.startswith("Baseline: "))
+    assert baseline.startswith(f"Baseline: {len(readable) / len(validation):.3f}")
+
+
+def test_a_run_in_which_no_answer_can_be_read_ends_and_says_so():
     seen = []
 
     def metric(example, prediction):
@@ -208,15 +240,12 @@ def test_a_task_answer_that_cant_be_read_is_a_failure_and_not_the_end():
         return Score(1.0, True)
 
     optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1, verbose=False))
-
-    def answer(messages):
-        ticket = messages[-1]["content"]
-        return json.dumps({"queue": "general"}) if "parcel" in ticket else "no json at all"
-
-    with dspy.context(lm=scripted_model(answer).lm):
-        optimized = optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
-    assert instructions(optimized) == BASE
-    assert {prediction.queue for prediction in seen} == {"general"}
+    with (
+        dspy.context(lm=scripted_model(lambda messages: "no json at all").lm),
+        pytest.raises(UnreadableAnswersError, match="Not one of 10 answers could be read"),
+    ):
+        optimizer.optimize(desk_program(), tickets(20, 1), tickets(10, 2))
+    assert seen == []
 
 
 def test_a_model_that_is_down_is_not_a_wrong_answer():

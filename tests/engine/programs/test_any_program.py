@@ -116,9 +116,11 @@ def test_a_program_that_raises_at_some_answers_gets_them_wrong(caplog):
         learnt = rules_of(optimizer.optimize(raising_at("yacht"), tickets(30, 1), tickets(30, 2)))
     assert learnt
     assert "yacht" not in learnt
-    told = [message for message in caplog.messages if message.startswith("The program raised")]
-    assert len(told) == 1
-    assert "no such queue (test_any_program.py, line" in told[0]
+    told = [message for message in caplog.messages if "raised ValueError" in message]
+    notice, batch = told
+    assert notice.startswith("The program raised ValueError on the example ")
+    assert "no such queue (test_any_program.py, line" in notice
+    assert batch.endswith("Wrong: raised ValueError (1)")
 
 
 def test_a_program_that_raises_at_every_answer_is_wrong_itself():

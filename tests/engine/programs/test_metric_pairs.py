@@ -245,6 +245,43 @@ def test_a_number_is_read_however_it_is_written(value: float, form: str) -> None
     assert not scored("number", value, form.format(value + 1)).is_success
 
 
+SIGNS = ("{}", "-{}", "${}", "{}%", "<{}", ">{}", "{}.5", "{}:30", "{}/7", "+{}")
+
+
+@given(st.integers(1, 10**6), st.sampled_from(SIGNS), st.sampled_from(SIGNS))
+def test_a_sign_or_symbol_makes_another_value(number: int, one: str, other: str) -> None:
+    is_same = one == other or {one, other} == {"{}", "+{}"}
+    if not is_same:
+        assert not scored("normalized_match", one.format(number), other.format(number)).is_success
+    assert scored("normalized_match", one.format(number), f" {one.format(number)}. ").is_success
+
+
+@given(st.integers(1000, 10**9), st.sampled_from([",", " ", "\u202f", "'", "\u2019", "\u00a0"]))
+def test_thousands_may_be_set_apart_by_any_sign(number: int, sign: str) -> None:
+    written = f"{number:,}".replace(",", sign)
+    assert scored("number", number, f"It is {written} in all.").is_success
+    assert not scored("number", number + 1, written).is_success
+
+
+@given(st.text("abcxyz", min_size=1, max_size=6), st.text("abcxyz", min_size=1, max_size=6))
+def test_a_part_of_a_word_is_not_contained(word: str, more: str) -> None:
+    assert not scored("contains", word, f"it is {word}{more}").is_success
+    assert not scored("contains", word, f"it is {more}{word}").is_success
+    assert scored("contains", word, f"it is ({word})").is_success
+
+
+@given(st.text(st.characters(categories=["L", "M", "N"]), min_size=1, max_size=12))
+def test_composed_and_decomposed_letters_are_the_same(text: str) -> None:
+    apart, together = unicodedata.normalize("NFD", text), unicodedata.normalize("NFC", text)
+    assert scored("exact_match", together, apart).is_success
+    assert scored("exact_match", apart, together).is_success
+
+
+@given(st.dates(), st.dates())
+def test_another_date_is_another_date(one: datetime.date, other: datetime.date) -> None:
+    assert scored("date", one, f"on {other.isoformat()}").is_success is (one == other)
+
+
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12))
 def test_quotes_points_and_capitals_around_a_word_change_nothing(word: str) -> None:
     assert scored("normalized_match", word, f"\u201c{word}\u201d.").is_success

@@ -17,6 +17,9 @@ from engine.journal.replay import Replay
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.coercion import as_metric
 from engine.programs.judge import Judge
+from engine.programs.metrics import built_in_metric
+from engine.programs.metrics.asking import grade_probabilities
+from engine.programs.metrics.combined import CombinedMetric, WeightedMetric
 from engine.programs.metrics.criteria import Criterion, criteria_of
 from engine.programs.metrics.rubric import Rubric, expected_grade
 from engine.testing import scripted_model
@@ -74,8 +77,12 @@ def test_where_the_judge_tells_probabilities_the_score_is_what_it_expects():
 
 
 def test_an_expected_grade_lies_between_the_worst_and_the_best():
-    assert expected_grade([-1000.0, -2000.0]) == 0.0
-    assert expected_grade([-50.0, -0.1]) == pytest.approx(1.0)
+    judge = Judge(scripted_model([]).lm, Scorer())
+    judge.scorer.score = lambda messages, grades: [-1000.0, -2000.0]
+    assert expected_grade(grade_probabilities(judge, [], ["no", "yes"])) == 0.0
+    judge.scorer.score = lambda messages, grades: [-50.0, -0.1]
+    assert expected_grade(grade_probabilities(judge, [], ["no", "yes"])) == pytest.approx(1.0)
+    assert expected_grade([0.25, 0.25, 0.5]) == 0.625
 
 
 @pytest.mark.parametrize(("reply", "value"), [("4", 0.75), ("5", 1.0), ("1", 0.0)])
@@ -169,6 +176,31 @@ def test_a_metric_of_the_user_asks_the_judge_and_its_calls_are_recorded_and_coun
     assert again.validate(LearnedState()).score == 1.0
     assert (task.requests, judging.requests) == ([], [])
     again.close()
+
+
+async def asynchronous_metric(example, prediction):
+    found = await dspy.Predict("reply -> is_good: bool").acall(reply=prediction.reply)
+    return {"score": float(found.is_good), "feedback": "" if found.is_good else "Not good."}
+
+
+def test_an_asynchronous_metric_asks_the_judge_too():
+    model = scripted_model(['{"is_good": true}', '{"is_good": false}'])
+    metric = as_metric(asynchronous_metric).judged_by(Judge(model.lm))
+    scores = [metric(EXAMPLE, dspy.Prediction(reply=reply)) for reply in ("In two days.", "Who knows?")]
+    assert [(score.value, score.feedback) for score in scores] == [(1.0, ""), (0.0, "Not good.")]
+    assert ["In two days." in request.messages[-1].text for request in model.requests] == [True, False]
+
+
+def test_one_of_several_metrics_may_ask_the_judge():
+    judge, model = judge_says("yes")
+    parts = [
+        WeightedMetric("rubric", as_metric(Rubric("reply", [TIME]))),
+        WeightedMetric("exact", as_metric(built_in_metric("exact_match", "reply"))),
+    ]
+    score = CombinedMetric(parts, "both").judged_by(judge)(EXAMPLE, dspy.Prediction(reply="In three days."))
+    assert {name: part.value for name, part in score.metrics.items()} == {"rubric": 1.0, "exact": 0.0}
+    assert score.value == 0.5
+    assert len(model.requests) == 1
 
 
 def test_a_judge_that_stops_answering_is_not_the_metrics_fault():

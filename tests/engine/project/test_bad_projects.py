@@ -72,7 +72,7 @@ BAD = [
     Bad(
         "misspelt section",
         toml("[metric]", "[metrics]"),
-        ("line 10: metrics is unknown; did you mean metric?", "[metric] is missing"),
+        ("line 10: metrics must be a list of sections: [[metrics]]", "[metric] is missing"),
     ),
     Bad("misspelt key", toml("train =", "trian ="), ("line 6: data.trian is unknown; did you mean train?",)),
     Bad(

@@ -42,7 +42,12 @@ DEFAULTS = {
 }
 """The API reference's table."""
 
-OUR_OWN = {"max_demonstrations": 0, "sources": ("failure_analysis",)}
+OUR_OWN = {
+    "max_demonstrations": 0,
+    "sources": ("failure_analysis",),
+    "convergence_window": 0,
+    "convergence_threshold": 0.01,
+}
 """What the reference doesn't have; by default it changes nothing."""
 
 
@@ -56,6 +61,7 @@ def test_names_and_defaults_are_those_of_the_reference() -> None:
     [
         *((name, 0) for name, default in DEFAULTS.items() if type(default) is int),
         ("rule_validation_examples", 1),
+        ("convergence_window", 1),
         ("val_holdout_fraction", 0.0),
         ("val_holdout_fraction", 1.0),
         ("rollback_threshold", -0.1),

@@ -7,6 +7,7 @@ import pytest
 from rapidfuzz.distance import Indel
 
 from engine.ground.errors import DataError
+from engine.project.comparing import Comparing
 from engine.project.data import LoadedExample
 from engine.project.near_duplicates import near_duplicates, normalized
 from engine.project.settings import load_project
@@ -87,3 +88,36 @@ def test_the_project_sets_the_threshold_and_sees_what_is_below_it(tmp_path: Path
         )
     lenient = TOML.replace("[metric]", "near_duplicate_threshold = 1.0\n\n[metric]")
     load_splits(load_project(project(tmp_path, LONG.upper(), lenient)), ["ticket"], ["queue"])
+
+
+def log(rng: random.Random, characters: int = 20_000) -> str:
+    """A log of few words, as machines write them."""
+    lines: list[str] = []
+    while sum(map(len, lines)) < characters:
+        said = " ".join(rng.choices(("error", "warn", "node", "disk", "retry", "ok", "user", "heap"), k=3))
+        lines.append(
+            f"2026-11-{rng.randrange(1, 30):02} 12:{rng.randrange(60):02} {said} id={rng.random():.9f}"
+        )
+    return "\n".join(lines)
+
+
+def test_long_texts_are_compared_once_and_shown_meanwhile(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    texts = [log(rng) for _ in range(40)]
+    changed = list(texts[7])
+    for _ in range(600):
+        changed[rng.randrange(len(changed))] = rng.choice("xyz")
+    splits = {"a": examples("a", *texts[:20]), "b": examples("b", *texts[20:], "".join(changed))}
+    said: list[float] = []
+    comparing = Comparing(tmp_path / "own" / "compared.json", lambda _text, done: said.append(done))
+    [pair] = near_duplicates(splits, 0.9, comparing)
+    assert (pair.first.line, pair.second.line) == (8, 21)
+    assert pair.similarity == Indel.normalized_similarity(normalized(texts[7]), normalized("".join(changed)))
+    assert said == sorted(said)
+    assert len(said) == 20
+    assert near_duplicates(splits, 0.9, comparing) == [pair]
+    assert len(said) == 20, "the same texts aren't compared again"
+    near_duplicates({**splits, "a": splits["a"][1:]}, 0.9, comparing)
+    assert len(said) > 20
+    (tmp_path / "own" / "compared.json").write_text("{")
+    assert near_duplicates(splits, 0.9, comparing) == [pair]

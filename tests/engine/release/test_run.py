@@ -16,6 +16,7 @@ from engine.ground.examples import example_key, public_fields
 from engine.ground.model import RunModels
 from engine.journal.events import (
     EpochFinished,
+    Notice,
     RolloutFinished,
     RunFinished,
     RunPaused,
@@ -274,6 +275,51 @@ def test_a_run_is_not_gone_on_with_on_another_model(tmp_path, journal):
     assert other.requests == []
     assert len(journal.events(wanted.run)) == before + 2, "that it was taken up, and why that ended"
     assert execute(plan(tmp_path, journal, run=wanted.run), journal).status == "improved"
+
+
+def on_machine(numerics):
+    model = desk_model()
+    model.revision = replace(model.revision, numerics=numerics)
+    return model
+
+
+def stopped_and_resumed(tmp_path, journal, first, second):
+    wanted = plan(tmp_path, journal, model=first)
+
+    def stop_early(event):
+        if isinstance(event, EpochFinished):
+            journal.send_command(wanted.run, "stop")
+
+    assert execute(wanted, journal, on_event=stop_early).status == "stopped"
+    summary = execute(plan(tmp_path, journal, model=second, run=wanted.run), journal)
+    assert summary.status == "improved"
+    notices = [event.text for _, event in journal.events(wanted.run) if isinstance(event, Notice)]
+    asked = [
+        {str((request.system, request.messages, request.config)) for request in model.requests}
+        for model in (first, second)
+    ]
+    return asked, [text for text in notices if "another machine" in text], summary
+
+
+def test_a_run_that_goes_on_on_another_machine_says_so_and_asks_again(tmp_path, journal):
+    (before, after), told, summary = stopped_and_resumed(
+        tmp_path, journal, on_machine("CPU AVX2"), on_machine("CPU AVX512")
+    )
+    assert before
+    assert before <= after, "no answer of the other machine is taken for one of this"
+    assert len(told) == 1
+    assert "It was: CPU AVX2. It is: CPU AVX512." in told[0]
+    assert load_manifest(summary.artifact).model.revision["numerics"] == "CPU AVX512"
+
+
+@pytest.mark.parametrize("before", ["CPU AVX2", ""], ids=["same", "from before it was written down"])
+def test_a_run_that_goes_on_on_its_own_machine_asks_nothing_again(tmp_path, journal, before):
+    (first, second), told, _ = stopped_and_resumed(
+        tmp_path, journal, on_machine(before), on_machine("CPU AVX2")
+    )
+    assert first
+    assert not first & second
+    assert told == []
 
 
 def test_a_finished_run_answers_at_once(tmp_path, journal):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +28,7 @@ class Hub:
     is_holding: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
     ranges: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -59,8 +62,30 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(with_body=True)
 
+    def listing(self) -> None:
+        """Answer what a repository holds: `/api/models/OWNER/NAME`, or of a dataset at a revision."""
+        found = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/revision/(.+))?", self.path)
+        assert found
+        kind, repository, revision = found.groups()
+        prefix = f"{'datasets/' if kind == 'datasets' else ''}{repository}/"
+        names = [name.removeprefix(prefix) for name in self.hub.files if name.startswith(prefix)]
+        is_known = names and revision in (None, "main", "v1", COMMIT)
+        body = {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+        content = json.dumps(body if is_known else {"error": "not found"}).encode()
+        self.send_response(200 if is_known else 404)
+        if not is_known:
+            self.send_header("X-Error-Code", "RevisionNotFound" if names else "RepoNotFound")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def answer(self, *, with_body: bool) -> None:
-        repository, _, name = self.path.lstrip("/").partition("/resolve/main/")
+        self.hub.paths.append(self.path)
+        if self.path.startswith("/api/"):
+            self.listing()
+            return
+        repository, name = re.split(r"/resolve/[^/]+/", self.path.lstrip("/"), maxsplit=1)
         data = self.hub.files.get(f"{repository}/{name}")
         if data is None:
             self.send_response(404)

@@ -15,6 +15,7 @@ import pytest
 from models.catalog.pull import pull_model, reaches
 from models.errors import ModelFileError, ModelNotFoundError, ModelUriError, ServerError
 from models.gguf.header import read_header
+from models.uri import GGUFUri, parse_uri
 from tests.models.catalog.hub_server import Hub
 from tests.models.gguf_files import write_model
 from tests.models.ollama.ollama_server import OllamaServer
@@ -42,6 +43,51 @@ def test_a_file_of_the_hub_arrives_with_progress(hub: Hub) -> None:
     host = os.environ["HF_ENDPOINT"].removeprefix("http://")
     assert heard[0] == (f"Downloading tiny.gguf from {host}", 0.0)
     assert ("Downloading tiny.gguf, 0.00 of 0.00 GB", 1.0) in heard
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        ("hf:team/many", "many-Q4_K_M.gguf"),
+        ("hf:team/many:q8_0", "many-Q8_0.gguf"),
+        ("hf:team/many:IQ4_XS", "parts/many-IQ4_XS-00001-of-00002.gguf"),
+        ("hf:team/repo", "tiny.gguf"),
+    ],
+)
+def test_a_repository_or_a_quantization_is_the_file_that_is_meant(hub: Hub, source: str, file: str) -> None:
+    data = hub.files["team/repo/tiny.gguf"]
+    names = ["many-Q4_K_M.gguf", "many-Q8_0.gguf", "mmproj-many-Q4_K_M.gguf", "README.md"]
+    names += [f"parts/many-IQ4_XS-0000{number}-of-00002.gguf" for number in (1, 2)]
+    hub.files |= {f"team/many/{name}": data for name in names}
+    if "IQ4" in source:
+        with pytest.raises(ModelFileError):  # both shards are fetched; that these are none, the header says
+            pull_model(source)
+        assert f"/team/many/resolve/main/{file}" in hub.paths
+        return
+    assert pull_model(source).endswith(f"/{file}")
+    assert read_header(Path(pull_model(source).removeprefix("gguf:"))).architecture == "qwen3"
+
+
+def test_a_quantization_that_is_not_there_names_those_that_are(hub: Hub) -> None:
+    hub.files |= {f"team/many/many-{kind}.gguf": b"" for kind in ("Q5_K_S", "BF16")}
+    for source, missing in (("hf:team/many", "Q4_K_M"), ("hf:team/many:Q2_K", "Q2_K")):
+        with pytest.raises(ModelUriError, match=f"no {missing}") as caught:
+            pull_model(source)
+        assert caught.value.hint == "It has BF16, Q5_K_S."
+    with pytest.raises(ModelNotFoundError):
+        pull_model("hf:nobody/nothing")
+
+
+def test_what_was_pulled_is_a_task_by_its_name_from_then_on(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(ModelUriError, match="isn't on this machine"):
+        parse_uri("hf:team/repo")
+    path = pull_model("hf:team/repo").removeprefix("gguf:")
+    asked = len(hub.paths)
+    assert parse_uri("hf:team/repo") == parse_uri("hf:team/repo/tiny.gguf") == GGUFUri(Path(path))
+    assert len(hub.paths) == asked
 
 
 def test_a_file_that_is_here_is_not_fetched_again(hub: Hub) -> None:

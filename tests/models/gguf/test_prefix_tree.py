@@ -90,6 +90,27 @@ def test_eviction_takes_the_least_recently_used_leaf() -> None:
     assert tree.match(tokens("abc")).length == 3
 
 
+def test_a_beginning_that_prompts_shared_outlives_newer_prompts_that_share_nothing() -> None:
+    tree = PrefixTree()
+    for sequence, text in enumerate(["instructions: a", "instructions: b"]):
+        add(tree, text, sequence)
+    for sequence, text in enumerate(["x", "seldom", "y"], start=2):
+        tree.clock += 10
+        add(tree, text, sequence)
+
+    dropped = [tree.evict() for _ in range(4)]
+    kept = {0, 1, 2, 3, 4} - {trim.sequence for trim in dropped if trim}
+    assert kept < {0, 1}, "one of the two holds the shared beginning now"
+    for number in range(20):
+        tree.clock += 1000
+        add(tree, f"{number}!", 9)
+        gone = tree.evict()
+        assert gone is not None
+        if gone.sequence in kept:
+            break
+    assert 5 < number < 19, "kept longer than others, and not for ever"
+
+
 def test_the_last_branch_leaves_its_sequence_to_the_trunk() -> None:
     tree = PrefixTree()
     add(tree, "abcdef", 0)

@@ -94,9 +94,15 @@ def write_tiny_model(
     context: int = 2048,
     template: str | None = CHATML,
     ends: bool = True,
+    pooling: gguf.PoolingType | None = None,
 ) -> Path:
-    """Write a llama of 0.1 M parameters; one that doesn't end goes on until it is stopped."""
+    """Write a llama of 0.1 M parameters; one that doesn't end goes on until it is stopped.
+
+    With a way of `pooling` it turns texts into vectors.
+    """
     file = _TinyFile(path, "llama", seed=seed, width=width, layers=layers, context=context, template=template)
+    if pooling is not None:
+        file.writer.add_pooling_type(pooling)
     heads, hidden, size = 4, 2 * width, len(file.tokens)
     file.attention(heads, heads // 2, hidden, rope=width // heads)
     file.weights("token_embd", size, width, scale=16.0)

@@ -138,6 +138,8 @@ class OllamaServer:
     """What a model thinks that is let to."""
     continues_answers: bool = True
     """Whether the model's template leaves an answer that has begun open."""
+    renders: Callable[[list[dict[str, Any]]], str] | None = None
+    """What its model reads of messages; else a stand-in for a template."""
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client leaves before its answer is complete."""
 
@@ -349,6 +351,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.ollama.hung_up.set()
 
     def rendered(self, body: dict[str, Any]) -> dict[str, str]:
+        if self.ollama.renders is not None:
+            return {"rendered_template": self.ollama.renders(body["messages"])}
         text = "".join(f"<{message['role']}>{message['content']}" for message in body["messages"])
         begun = body["messages"][-1]["role"] == "assistant" and self.ollama.continues_answers
         return {"rendered_template": text if begun else f"{text}<end>"}

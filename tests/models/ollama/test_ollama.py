@@ -254,6 +254,37 @@ def test_no_more_is_sent_than_the_server_answers_at_a_time(ollama: OllamaServer,
     assert ollama.most_at_once == slots
 
 
+def test_a_server_that_is_slow_to_begin_is_not_taken_for_one_with_a_single_slot(ollama: OllamaServer) -> None:
+    class SlowToBegin(threading.Semaphore):
+        def __enter__(self, *_: object) -> bool:
+            time.sleep(0.05)
+            return super().__enter__()
+
+    def answer(_body: dict[str, Any]) -> str:
+        together.wait(PATIENCE_SECONDS)
+        return "yes"
+
+    ollama.free, together = SlowToBegin(4), threading.Barrier(4)
+    with opened() as model, ThreadPoolExecutor(4) as threads:
+        for number in range(6):
+            model.lm(f"alone {number}")
+        ollama.default_answer = answer
+        list(threads.map(model.lm, map(str, range(4))))
+    assert ollama.most_at_once == 4
+
+
+def test_another_programs_context_is_named_while_a_request_waits_for_it(
+    ollama: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.ollama.engine.SILENCE", 0.05)
+    said: list[str] = []
+    with opened(on_progress=lambda text, _done: said.append(text)) as model:
+        ollama.contexts["qwen3:4b"] = 2048
+        ollama.before_chat = lambda _number: time.sleep(0.4)
+        once(model)
+    assert any("load qwen3:4b with a context of 2048 tokens; with ours, of 8192," in text for text in said)
+
+
 def test_a_model_that_another_program_makes_the_server_load_anew_is_named(ollama: OllamaServer) -> None:
     said: list[str] = []
     ollama.faults.seconds_to_load = 2.5

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from models.errors import ServerError
 from models.speed.probe import ANSWER_TOKENS, measure
 from models.speed.throughput import Throughput, recall, remember
 from tests.models.ollama.ollama_server import OllamaServer
+from tests.patience import PATIENCE_SECONDS
 
 MEASURED = Throughput(prompt=900.0, single=40.5, several=210.0, sequences=8, measured=1_700_000_000.0)
 
@@ -40,11 +43,23 @@ def test_a_model_in_process_is_measured(tiny_gguf: Path) -> None:
 def test_a_server_gets_prompts_that_no_cache_has_and_long_answers_are_asked_for(
     served: LocalModel, ollama: OllamaServer
 ) -> None:
-    # Whether several are asked at once is up to the slots that the server shows.
-    long, said = " ".join(["story"] * 2 * ANSWER_TOKENS), [""]
-    ollama.default_answer = lambda _body: long
+    ollama.slots, ollama.free = 4, threading.Semaphore(4)
+    together, long, said = threading.Barrier(4), " ".join(["story"] * 2 * ANSWER_TOKENS), [""]
+
+    def answer(_body: dict[str, Any]) -> str:
+        if said[-1] == "Measuring: 4 answers at a time":
+            together.wait(PATIENCE_SECONDS)  # nobody gets an answer before four have asked
+        return long
+
+    ollama.default_answer = answer
     measured = measure(served, sequences=4, on_progress=lambda text, _: said.append(text))
-    assert "Measuring: 4 answers at a time" in said
+    assert said[1:] == [
+        "Measuring: reading a prompt",
+        "Measuring: one answer",
+        "Measuring: 4 answers at a time",
+        "Measured",
+    ]
+    assert ollama.most_at_once == 4
     assert min(measured.prompt, measured.single, measured.several) > 0
     read = [chat["messages"][0]["content"] for chat in ollama.chats if len(str(chat["messages"])) > 400]
     assert len({text.split()[0] for text in read}) == len(read) > 0

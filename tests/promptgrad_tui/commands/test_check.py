@@ -8,6 +8,7 @@ from engine.journal.journal import Journal, journal_path
 from engine.project.settings import load_project
 from promptgrad_tui.views.estimate import calls_text
 from promptgrad_tui.work.check.estimate import Sizes, planned_calls
+from tests.engine.desk import Desk
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
@@ -31,8 +32,33 @@ def test_a_sound_project_is_told_what_it_will_cost(server, tmp_path):
     assert re.search(r"[\d,]+ to [\d,]+ calls", done.stdout)
     assert re.search(r"tokens and\s+(about \d+|a few)", done.stdout)
     assert ("ok", "answers") in findings(done)
-    assert server.calls == 9
+    assert "none of 18 repeated answers changed by itself" in " ".join(done.stdout.split())
+    assert server.calls == 9 + 18, "the answers of the probe, and each again alone and with others"
     assert not journal_path(tmp_path).exists(), "nothing is begun"
+
+
+def test_answers_that_change_by_themselves_are_counted(tmp_path):
+    class Moody(Desk):
+        """Answers otherwise each second time that it is asked about a ticket with a parcel."""
+
+        def answer(self, messages):
+            again = sum(messages == before for before in self.prompts)
+            said = super().answer(messages)
+            is_moody = "parcel" in messages[-1]["content"].split("[[ ## ticket ## ]]")[1]
+            return json.dumps({"queue": "press"}) if is_moody and again % 2 else said
+
+    with desk_server(Moody()) as server:
+        project = write_project(tmp_path, server.uri)
+        told = result(promptgrad("check", project, "--json"))
+    asked = [json.loads(line)["ticket"] for line in (project / "data/train.jsonl").open()][:9]
+    parcels = sum("parcel" in ticket for ticket in asked)
+    assert (told["rate"]["repeated"], told["rate"]["changed"]) == (18, parcels)
+    last = told["findings"][-1]
+    assert (last["level"], last["subject"]) == ("warn", "answers")
+    assert last["text"] == (
+        f"{parcels} of 18 repeated answers changed by themselves: "
+        f"about {round(100 * parcels / 18)} in 100 here"
+    )
 
 
 def test_a_run_lies_between_the_least_and_the_most(server, tmp_path):

@@ -223,6 +223,6 @@ def test_what_cannot_be_compared_is_a_sentence(
 def test_json_is_one_object_of_plain_values(made: tuple[Path, str, str]) -> None:
     done = promptgrad("-C", made[0], "compare", "baseline", "last", "--json")
     assert set(json.loads(done.stdout)) == {
-        *("before", "after", "notes", "scores", "slices", "rules", "demonstrations", "prompts"),
+        *("before", "after", "notes", "scores", "metrics", "slices", "rules", "demonstrations", "prompts"),
         *("split", "counts", "examples"),
     }

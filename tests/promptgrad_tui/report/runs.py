@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,27 @@ task = "demo"
 """
 
 
-def examples(root: Path, split: str, n: int, seed: int) -> list[LoadedExample]:
+CHANNELS = ("chat", "<i>mail</i>")
+
+
+def examples(
+    root: Path, split: str, n: int, seed: int, channels: Sequence[str] = CHANNELS
+) -> list[LoadedExample]:
     made: list[dict[str, Any]] = tickets(n, seed)
     for number, example in enumerate(made):
-        example["channel"] = ("chat", "<i>mail</i>")[number % 2]
+        example["channel"] = channels[number % len(channels)]
         example["ticket"] += f" {HOSTILE}" if number == 1 else ""
     return load_examples(write_lines(root / f"{split}.jsonl", made))
 
 
 def reported(
-    root: Path, *, desk: Desk | None = None, conditional: bool = False, test: int = 40, seed: int = 3
+    root: Path,
+    *,
+    desk: Desk | None = None,
+    conditional: bool = False,
+    test: int = 40,
+    seed: int = 3,
+    channels: Sequence[str] = CHANNELS,
 ) -> RunReport:
     """Run the desk in `root` and return the report."""
     (root / "promptgrad.toml").write_text(TOML)
@@ -63,9 +75,9 @@ def reported(
             config=PromptGradConfig(
                 seed=seed, verbose=False, epochs=2, batches_per_epoch=2, conditional_rules=conditional
             ),
-            train=examples(root, "train", 40, 1),
-            validation=examples(root, "validation", 40, 2),
-            test=examples(root, "test", test, 3) if test else [],
+            train=examples(root, "train", 40, 1, channels),
+            validation=examples(root, "validation", 40, 2, channels),
+            test=examples(root, "test", test, 3, channels) if test else [],
             models=RunModels(model, model),
             artifacts=root / "artifacts",
             gates=Gates(min_test_gain=0.2, slices={"chat": 0.6, "fax": 0.5}),

@@ -7,6 +7,7 @@ import pytest
 
 from promptgrad_tui.screens.app import PromptGradApp
 from promptgrad_tui.screens.compare.screen import CompareScreen
+from promptgrad_tui.screens.judge.screen import JudgeScreen
 from promptgrad_tui.screens.keys.actions import ACTIONS, SCOPES, of_scope
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.page import keys_page
@@ -39,6 +40,7 @@ OWNERS = {
     "project": (ProjectScreen,),
     "form": (ProjectForm,),
     "picker": (ModelPicker,),
+    "judge": (JudgeScreen,),
     "table": (RowTable,),
     "text": (TextView,),
 }

@@ -105,3 +105,12 @@ def test_the_estimate_in_words():
     few, many = costs(calls, measured, 900)
     text = cost_text(few, many, measured)
     assert text.startswith("76,000 to 220,000 tokens and about 20 s to 1 min")
+
+
+def test_judgements_are_calls_too_but_equal_answers_are_judged_once() -> None:
+    config = PromptGradConfig(epochs=1, batches_per_epoch=1, batch_size=4)
+    plain = planned_calls(config, Sizes(train=10, validation=5, test=5))
+    judged = planned_calls(config, Sizes(train=10, validation=5, test=5, judgements=2))
+    assert judged.least == plain.least
+    assert judged.few - judged.few_analyses == 3 * (plain.few - plain.few_analyses)
+    assert judged.most > 2 * plain.most

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.journal.journal import Journal, RunRecord, journal_path
+from engine.release.manifest import load_manifest
 from promptgrad_tui.work.release.moved_models import examine_artifacts
 from promptgrad_tui.work.run.job import open_project
 from tests.engine.desk import Desk
@@ -16,6 +20,7 @@ from tests.promptgrad_tui.desk_project import Done, promptgrad, result, write_pr
 from tests.promptgrad_tui.model_server import desk_server
 
 URI = "ollama:desk:latest"
+Prompt = tuple[tuple[str, str], ...]
 
 
 class Tag:
@@ -49,6 +54,29 @@ def last_run(root: Path) -> RunRecord:
         return journal.run("last")
 
 
+def asked(chats: Iterable[dict[str, Any]]) -> set[Prompt]:
+    """The prompts of what was asked of Ollama."""
+    return {tuple((part["role"], part["content"]) for part in chat["messages"]) for chat in chats}
+
+
+def journaled(root: Path) -> set[Prompt]:
+    """The prompts whose answers the journal has."""
+    path = journal_path(root)
+    with sqlite3.connect(path) as table, Journal.open(path, read_only=True) as journal:
+        found = [journal.completion(key) for (key,) in table.execute("SELECT key FROM completions")]
+    requests = [
+        completion for completion in found if completion and "messages" in json.loads(completion.request)
+    ]
+    return {tuple(completion.messages) for completion in requests}
+
+
+def write_with_reflection(root: Path, uri: str) -> None:
+    """Write a project whose rules come from the tag."""
+    write_project(root, uri)
+    toml = root / "promptgrad.toml"
+    toml.write_text(toml.read_text().replace("[model]\n", f'[model]\nreflection = "{URI}"\n'))
+
+
 def told(done: Done) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
@@ -76,29 +104,67 @@ def test_a_tag_that_moves_in_a_run_marks_it_and_leaves_no_artifact(tag: Tag, tmp
 
 
 def test_a_tag_that_is_moved_back_lets_the_run_go_on(tag: Tag, tmp_path: Path) -> None:
+    """Nobody vouched for answers that were under way when the tag moved: these alone are asked again."""
     write_project(tmp_path, URI)
     tag.moves_at = "Case 3"
     assert promptgrad("run", tmp_path, "--quiet").returncode == 3
+    paid, vouched = asked(tag.server.chats), journaled(tmp_path)
+    lost = paid - vouched
+    assert lost
+    assert all("Case 3" in messages[-1][1] for messages in lost)
     tag.move_back()
-    paid = len(tag.server.chats)
+    before = len(tag.server.chats)
     assert promptgrad("-C", tmp_path, "resume", "last", "--quiet").returncode == 0
-    assert len(tag.server.chats) - paid < paid, "what was vouched for comes from the journal"
+    again = tag.server.chats[before:]
+    assert asked(again) == journaled(tmp_path) - vouched, "what was vouched for comes from the journal"
+    assert lost <= asked(again)
+    assert len(again) == len(asked(again)), "nothing is asked twice"
     assert last_run(tmp_path).status == "improved"
 
 
-def test_a_reflection_model_that_moves_ends_the_run(tag: Tag, tmp_path: Path) -> None:
-    tag.moves_at = " "  # any question: it moves with the first analysis
-    with desk_server() as server:
-        write_project(tmp_path, server.uri)
-        toml = tmp_path / "promptgrad.toml"
-        toml.write_text(toml.read_text().replace("[model]\n", f'[model]\nreflection = "{URI}"\n'))
+def test_a_reflection_model_that_moves_after_its_last_analysis_is_told_and_marked(
+    tag: Tag, tmp_path: Path
+) -> None:
+    class MovesAtTheTest(Desk):
+        def answer(self, messages: list[dict[str, str]]) -> str:
+            if "Case 3" in messages[-1]["content"]:  # the test split: it is read last
+                tag.server.move_tag("desk:latest")
+            return super().answer(messages)
+
+    with desk_server(MovesAtTheTest()) as server:
+        write_with_reflection(tmp_path, server.uri)
         done = promptgrad("run", tmp_path)
-    assert done.returncode == 3, "an answer that nobody vouches for is no analysis"
-    assert "is now" in told(done)
+    assert done.returncode == 0, done.stderr
+    assert "The rules stand: they were proved on the task model." in told(done)
     summary = last_run(tmp_path).summary
     assert summary is not None
-    assert summary.status == "error"
-    assert summary.artifact is None
+    assert summary.status == "improved"
+    assert "is now" in summary.reflection_moved
+    assert load_manifest(str(summary.artifact)).details["reflection_moved"] == summary.reflection_moved
+
+
+def test_a_reflection_model_that_moves_at_an_analysis_ends_the_run_until_it_is_back(
+    tag: Tag, tmp_path: Path
+) -> None:
+    """The journal would give the other model's analysis to every resume as the right one's: it isn't kept."""
+    tag.moves_at = " "  # any question: it moves with the first analysis
+    with desk_server() as server:
+        write_with_reflection(tmp_path, server.uri)
+        done = promptgrad("run", tmp_path)
+        assert done.returncode == 3, "an answer that nobody vouches for is no analysis"
+        assert "is now" in told(done)
+        summary = last_run(tmp_path).summary
+        assert summary is not None
+        assert summary.status == "error"
+        assert summary.artifact is None
+        vouched = journaled(tmp_path)
+        assert not vouched & asked(tag.server.chats)
+        tag.move_back()
+        calls = server.calls
+        assert promptgrad("-C", tmp_path, "resume", "last", "--quiet").returncode == 0
+        new = journaled(tmp_path) - vouched
+        assert server.calls - calls == len(new - asked(tag.server.chats)), "the task model's answers count"
+    assert last_run(tmp_path).status == "improved"
 
 
 def test_an_artifact_is_refused_once_its_tag_has_moved(tag: Tag, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from engine.ground.errors import ArtifactError
 from engine.programs.conditional import RuleSelection
+from engine.programs.modules import MetaPrompting, Refine
 from engine.programs.rules import Rule, RuleSet
 from engine.release.exports import ExportSource, export
 from tests.engine.release.exports.artifacts import INPUTS, measured, saved, source
@@ -184,3 +185,27 @@ def test_an_artifact_saved_from_python_has_no_builder(tmp_path: Path) -> None:
 def test_the_artifacts_under_test_are_real(tmp_path: Path) -> None:
     assert (saved(tmp_path) / "manifest.json").is_file()
     assert isinstance(source(tmp_path).module, dspy.Module)
+
+
+@pytest.mark.parametrize("module", ["refine", "meta_prompting"])
+def test_a_program_of_several_steps_comes_along(module: str, tmp_path: Path) -> None:
+    made: Any = {"refine": Refine, "meta_prompting": MetaPrompting}[module]
+    base = made(dspy.Signature("ticket -> queue", "Route the ticket."))
+    rules = [Rule(text="Mind the piano.", predictor=name) for name, _ in base.named_predictors()]
+    program = {"signature": "ticket -> queue", "module": module, "instructions": "Route the ticket."}
+    text = export(source(tmp_path, base=base, rules=rules, program=program), "python")
+    told = {"critique": "nothing", "expert": "none", "question": "", "queue": "tech", "advice": ""}
+    alone = ALONE.replace('{"reasoning": "r", "queue": "tech", "urgent": false}', json.dumps(told))
+    (tmp_path / "exported.py").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", alone],
+        input=json.dumps([{"ticket": "my piano is late"}]),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["known"] == []
+    assert len(shown["shown"]) == {"refine": 3, "meta_prompting": 2}[module]
+    assert all("Mind the piano." in system for system, *_ in shown["shown"])

@@ -1,0 +1,65 @@
+"""How far the model that searches gives the answers of the one that proves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.programs.state import LearnedState
+
+COMPARED = 12
+"""Answers that are compared, on the first training examples."""
+
+LEAST_AGREEMENT = 0.8
+"""The share of them that has to be the same: below it, the search would look for what another model needs."""
+
+
+@dataclass(frozen=True)
+class SearchAgreement:
+    """Of `n` answers, `same` are the same; the first that differs, by its example, as both gave it."""
+
+    n: int
+    same: int
+    example: str = ""
+    proved: str = ""
+    searched: str = ""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the search may go on with that model."""
+        return self.same >= LEAST_AGREEMENT * self.n
+
+    def __str__(self) -> str:
+        text = f"{self.same} of {self.n} answers are the same"
+        if not self.example:
+            return text
+        return f"{text}; the first that differs: {self.proved!r} there, {self.searched!r} in process"
+
+
+def search_agreement(
+    prover: RolloutRunner, searcher: RolloutRunner, items: Sequence[Item]
+) -> SearchAgreement:
+    """Compare the answers of two models to the first of these examples, under the base instructions.
+
+    Raises:
+        PromptGradError: as `RolloutRunner.run` does.
+    """
+    compared = items[:COMPARED]
+    pairs = list(
+        zip(prover.run(LearnedState(), compared), searcher.run(LearnedState(), compared), strict=True)
+    )
+    other = [pair for pair in pairs if _answer(pair[0]) != _answer(pair[1])]
+    if not other:
+        return SearchAgreement(len(pairs), len(pairs))
+    proved, searched = other[0]
+    return SearchAgreement(
+        len(pairs), len(pairs) - len(other), proved.key, _answer(proved), _answer(searched)
+    )
+
+
+def _answer(rollout: Rollout) -> str:
+    values = rollout.prediction
+    if values is None:
+        return "unreadable"
+    return "; ".join(str(value) for value in values.values())

@@ -1,0 +1,89 @@
+"""The labels that a run doubts, with their lines; and what became of those that an earlier run doubted."""
+
+from __future__ import annotations
+
+from os.path import relpath
+
+from engine.ground.examples import input_key
+from engine.journal.events import Emit, Notice, RolloutFinished
+from engine.journal.journal import Journal
+from engine.journal.learning_events import DoubtedLabel, LabelsDoubted
+from engine.learning.optimizer import OptimizationSession
+from engine.programs.formatting import as_text
+from engine.programs.state import LearnedState
+from engine.release.run_plan import RunPlan
+
+_LISTED = 3
+
+
+def report_doubted_labels(
+    plan: RunPlan, journal: Journal, session: OptimizationSession, best: LearnedState, emit: Emit
+) -> None:
+    """Report the labels that the run's answers give reason to doubt, if there are any."""
+    rollouts = rollouts_of(journal, plan.run)
+    doubts = session.doubted_labels(rollouts, [example.values for example in plan.test], best)
+    places = {example.key: example for example in plan.examples}
+    rows = tuple(
+        DoubtedLabel(
+            example=doubt.item.key,
+            inputs=input_key(doubt.item.values, session.program.inputs or ()),
+            split=doubt.item.split,
+            file=relpath(places[doubt.item.key].file, plan.project),
+            line=places[doubt.item.key].line,
+            field=doubt.field,
+            expected=doubt.expected,
+            answer=doubt.answer,
+            versions=doubt.versions,
+            alike=doubt.alike,
+            probability=doubt.probability,
+        )
+        for doubt in doubts
+    )
+    if rows:
+        emit(LabelsDoubted(id="labels", examples=rows))
+
+
+def rollouts_of(journal: Journal, run: str) -> list[RolloutFinished]:
+    """Return every rollout of a run, in order."""
+    events = journal.events(run, kinds=["rollout"])
+    return [event for _, event in events if isinstance(event, RolloutFinished)]
+
+
+def report_changed_labels(plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:
+    """Say which labels that the latest earlier run doubted have been corrected or excluded since."""
+    for record in reversed(journal.runs()):
+        if record.id == plan.run:
+            continue
+        events = journal.events(record.id, kinds=["labels_doubted"])
+        doubted = next((event for _, event in events if isinstance(event, LabelsDoubted)), None)
+        if doubted is not None:
+            if text := _changes(doubted, plan, session):
+                splits = "Its scores on changed splits can't be compared with those of this run."
+                emit(Notice(id="labels changed", text=f"Since run {record.id}, {text}. {splits}"))
+            return
+
+
+def _changes(doubted: LabelsDoubted, plan: RunPlan, session: OptimizationSession) -> str:
+    inputs = session.program.inputs or ()
+    now = {input_key(example.values, inputs): example for example in plan.examples}
+    corrected, excluded = [], []
+    for row in doubted.examples:
+        example = now.get(row.inputs)
+        if example is None:
+            excluded.append(f"{row.file}, line {row.line}")
+        elif (label := example.values.get(row.field)) != row.expected:
+            corrected.append(
+                f"{row.file}, line {example.line}: {as_text(row.expected)} is now {as_text(label)}"
+            )
+    parts = [
+        f"{len(found)} of the labels that it doubted {'was' if len(found) == 1 else 'were'} {what} "
+        f"({_listed(found)})"
+        for found, what in ((corrected, "corrected"), (excluded, "taken out"))
+        if found
+    ]
+    return " and ".join(parts)
+
+
+def _listed(found: list[str]) -> str:
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return "; ".join(found[:_LISTED]) + more

@@ -1,0 +1,48 @@
+"""How sure a model is of an answer: by how much it is more probable than any other possible one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dspy
+
+from engine.learning.screening.likelihood import AnswerScorer
+
+
+class Confidence:
+    """The margin of an answer among the possible ones of a field, in nats; below 0 for one that isn't first.
+
+    An answer that isn't possible has no margin, and neither has a program whose steps don't see the inputs
+    themselves.
+    """
+
+    def __init__(
+        self,
+        program: dspy.Module,
+        predictor: str,
+        field: str,
+        answers: Sequence[Any],
+        scorer: AnswerScorer,
+        adapter: dspy.Adapter,
+    ) -> None:
+        self._step = dict(program.named_predictors())[predictor]
+        self._field = field
+        self._answers = tuple(answers)
+        self._scorer = scorer
+        self._adapter = adapter
+
+    def margin(self, inputs: Mapping[str, Any], answer: Any) -> float | None:
+        """Return log p of an answer to these inputs, less that of the most probable other one."""
+        if answer not in self._answers:
+            return None
+        step = self._step
+        known = {name: inputs[name] for name in step.signature.input_fields if name in inputs}
+        messages = self._adapter.format(step.signature, step.demos, known)
+        texts = [
+            str(self._adapter.format_assistant_message_content(step.signature, {self._field: possible}))
+            for possible in self._answers
+        ]
+        scores = dict(zip(self._answers, self._scorer.score(messages, texts), strict=True))
+        own = scores.pop(answer)
+        return own - max(scores.values())

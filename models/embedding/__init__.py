@@ -1,0 +1,1 @@
+"""Models that turn texts into vectors, so that texts can be compared by what they mean."""

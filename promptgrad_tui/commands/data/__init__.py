@@ -1,0 +1,1 @@
+"""`promptgrad data`: examples from elsewhere."""

@@ -1,0 +1,75 @@
+"""`promptgrad data pull`: the files of a dataset's splits, at one exact revision."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from promptgrad_tui.commands.models.progress import program_options, progress
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.views.terminal import Terminal
+
+
+def _splits(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("name at least one split.", ctx, parameter)
+    return names
+
+
+@click.command(
+    "pull",
+    cls=Command,
+    short_help="Download the files of a dataset's splits from Hugging Face.",
+    examples=[
+        "promptgrad data pull hf://OWNER/NAME --split train,test",
+        "promptgrad data pull hf://OWNER/NAME@REVISION --split train --config english",
+    ],
+)
+@click.argument("source", metavar="hf://OWNER/NAME[@REVISION]")
+@click.option(
+    "--split", "splits", required=True, callback=_splits, help="Which splits, with commas between them."
+)
+@click.option("--config", default="", help="Which configuration, where the dataset has several.")
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; `data` in the project's."
+)
+@program_options
+@click.pass_obj
+def pull_command(
+    context: CommandContext,
+    source: str,
+    splits: list[str],
+    config: str,
+    to: Path | None,
+    as_json: bool,
+    json_progress: bool,
+) -> None:
+    """Download the files of a dataset's splits, and print the lines for promptgrad.toml.
+
+    The exact revision is noted beside the files, in source.json: with it, the same command brings the same
+    files. After that they are files like any others; nothing connects to the internet again.
+    """
+    from models.catalog.hub import hub_host
+    from models.catalog.hub_dataset import dataset_name, pull_dataset
+
+    dataset_name(source)
+    folder = to or context.project / "data"
+    with progress(json_progress) as report:
+        if not json_progress:
+            Terminal.stderr().line(f"Reaching out to {hub_host()}.")
+        pulled = pull_dataset(source, splits, folder, config=config, report=report)
+    terminal = Terminal.stdout()
+    if as_json:
+        terminal.line(json.dumps(asdict(pulled)))
+        return
+    terminal.line(f"# hf://{pulled.repository}@{pulled.revision}")
+    terminal.line("[data]")
+    for split, files in pulled.files.items():
+        named = ", ".join(Path(os.path.relpath(file, context.project)).as_posix() for file in files)
+        terminal.line(f"{split} = {json.dumps(named)}")

@@ -1,0 +1,1 @@
+"""`promptgrad labels`: the labels that a run doubts."""

@@ -1,0 +1,96 @@
+"""`promptgrad labels open`, `correct` and `exclude`: what a person does about a doubted label."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import click
+
+from engine.ground.errors import PromptGradError
+from promptgrad_tui.commands.labels.reading import doubts_of
+from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.printing import end
+from promptgrad_tui.views.terminal import Terminal
+
+_number = click.argument("number", type=click.IntRange(1))
+
+
+@click.command(
+    "open",
+    short_help="Open an example in your editor.",
+    cls=Command,
+    examples=["promptgrad labels open 1"],
+)
+@_number
+@click.pass_context
+def open_command(ctx: click.Context, number: int) -> None:
+    """Open the file of example NUMBER in $VISUAL or $EDITOR, at its line."""
+    from promptgrad_tui.work.labels.doubts import numbered
+    from promptgrad_tui.work.machine.editor import editor_command
+
+    _, _, found = doubts_of(ctx.obj, ctx.meta["run"])
+    _, example = numbered(found, number)
+    command = editor_command(example.file, example.line)
+    try:
+        end(subprocess.run(command, check=False).returncode)  # noqa: S603 - the person's own editor
+    except OSError as error:
+        raise PromptGradError(f"{command[0]}: {error.strerror}.", hint="Set $EDITOR.") from error
+
+
+@click.command(
+    "correct",
+    short_help="Write another label into the data file.",
+    cls=Command,
+    examples=["promptgrad labels correct 1", "promptgrad labels correct 1 --to refund"],
+)
+@_number
+@click.option("--to", metavar="LABEL", help="The right label; without it, what the model says.")
+@click.pass_context
+def correct_command(ctx: click.Context, number: int, to: str | None) -> None:
+    """Correct the label of example NUMBER in its file: in a JSON, YAML or CSV file, nothing else changes."""
+    from engine.programs.formatting import as_text
+    from promptgrad_tui.work.labels.correcting import correct_label
+    from promptgrad_tui.work.labels.doubts import numbered
+
+    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
+    doubted, example = numbered(found, number)
+    label = doubted.label
+    value: Any = label.answer if to is None else _typed(to, label.expected)
+    correct_label(project, example, label.field, value)
+    Terminal.stdout().line(
+        f"{example.where}: {label.field} was {as_text(label.expected)} and is now {as_text(value)}."
+    )
+
+
+@click.command(
+    "exclude",
+    short_help="Leave an example out from now on.",
+    cls=Command,
+    examples=["promptgrad labels exclude 1"],
+)
+@_number
+@click.pass_context
+def exclude_command(ctx: click.Context, number: int) -> None:
+    """Leave out example NUMBER from now on: its key goes to [data] exclude in promptgrad.toml."""
+    from promptgrad_tui.work.labels.correcting import exclude_example
+    from promptgrad_tui.work.labels.doubts import numbered
+
+    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
+    _, example = numbered(found, number)
+    exclude_example(project, example)
+    Terminal.stdout().line(
+        f"{example.where} is excluded: [data] exclude names it. Take it out there to bring it back."
+    )
+
+
+def _typed(text: str, expected: Any) -> Any:
+    """Return a label that was typed as a value of the kind that the example had."""
+    import json
+
+    if isinstance(expected, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""Grading answers for a judge, one key each."""

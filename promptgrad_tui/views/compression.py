@@ -1,0 +1,91 @@
+"""What compression left of a prompt: steps, ratio and loss, as lines or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptgrad_tui.views.diff import line_diff
+from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.run.event_lines import shown_path
+from promptgrad_tui.views.sanitize import visible, wrap
+from promptgrad_tui.views.tables import table_lines
+from promptgrad_tui.views.terminal import Terminal
+
+if TYPE_CHECKING:
+    from engine.release.compression.compression import Compressed, Step
+
+HEAD = ("level", "left out", "prompt tokens", "gain", "tests")
+
+
+@dataclass(frozen=True)
+class CompressedArtifact:
+    """The result of a compression on `n` examples; `saved` is None if nothing could be left out.
+
+    `base` holds the base instructions before and after, by predictor, where they changed.
+    """
+
+    artifact: Path
+    saved: Path | None
+    found: Compressed
+    n: int
+    base: Mapping[str, tuple[str, str]]
+
+
+def compression_json(result: CompressedArtifact) -> dict[str, Any]:
+    """Return what `promptgrad compress --json` prints."""
+    found = result.found
+    return {
+        "artifact": str(result.artifact),
+        "saved": str(result.saved) if result.saved else None,
+        "ratio": found.ratio,
+        "margin": found.margin,
+        "n": result.n,
+        "steps": [
+            {
+                "level": step.level,
+                "left_out": step.dropped,
+                "of": step.of,
+                "prompt_tokens": {"before": step.before, "after": step.after},
+                "gain": step.gain.model_dump(),
+                "tests": step.tested,
+            }
+            for step in found.steps
+        ],
+        "base": {name: {"before": before, "after": after} for name, (before, after) in result.base.items()},
+    }
+
+
+def compression_lines(result: CompressedArtifact, terminal: Terminal) -> list[str]:
+    """Return the result of a compression as lines."""
+    found = result.found
+    saved = 1 - found.ratio
+    title = f"{saved:.0%} fewer prompt tokens" if result.saved else "Nothing could be left out"
+    lines = [terminal.style(title, bold=True), ""]
+    rows = [_row(step) for step in found.steps]
+    lines += table_lines(HEAD, rows, terminal, right=(2, 4), indent=2)
+    examples, original = count_text(result.n, "example"), shown_path(str(result.artifact))
+    tested = (
+        f"A step was kept if its paired test on {examples} shows (97.5 %) that no more than "
+        f"{found.margin:.3f} of the score was lost, compared with {original}."
+    )
+    lines += ["", *wrap(tested, terminal.columns, "  ", "  ")]
+    for name, (before, after) in result.base.items():
+        lines += ["", terminal.style(f"Base instructions of {name}", bold=True)]
+        for sign, text in line_diff(before, after):
+            lines += wrap(visible(text), terminal.columns, "      ", f"  {sign} ")
+    if result.saved:
+        lines += ["", terminal.style("Artifact", bold=True), f"  {shown_path(str(result.saved))}"]
+    return lines
+
+
+def _row(step: Step) -> list[str]:
+    return [
+        step.level,
+        f"{step.dropped} of {step.of}",
+        f"{step.before:,.0f} -> {step.after:,.0f}",
+        gain_text(step.gain.score, step.gain.low, step.gain.high),
+        str(step.tested),
+    ]

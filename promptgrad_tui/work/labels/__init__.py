@@ -1,0 +1,1 @@
+"""Labels that a run doubts: listed, corrected in their file, or excluded."""

@@ -1,0 +1,30 @@
+"""The person's own editor, as a command that opens a file at a line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from engine.ground.errors import PromptGradError
+
+_TAKE_A_LINE = {"vi", "vim", "nvim", "nano", "emacs", "micro", "kak", "joe", "ne", "jed", "mg"}
+"""Editors to which +12 says that the cursor belongs on line 12."""
+
+
+def editor_command(file: Path, line: int = 0) -> list[str]:
+    """Return $VISUAL or $EDITOR on a file, at a line (from 1) where it takes one.
+
+    Raises:
+        PromptGradError: the variable isn't a command.
+    """
+    wanted = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    command = next(filter(None, wanted), "vi")
+    try:
+        editor = shlex.split(command)
+    except ValueError as error:
+        raise PromptGradError(
+            f"Your editor is set to {command}: {error}.", hint="Set $VISUAL or $EDITOR to a command."
+        ) from None
+    at = [f"+{line}"] if line and Path(editor[0]).name in _TAKE_A_LINE else []
+    return [*editor, *at, str(file)]

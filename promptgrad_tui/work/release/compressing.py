@@ -1,0 +1,221 @@
+"""`promptgrad compress`: a shorter version of an artifact, tested step by step on the project's examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from engine.ground.errors import ArtifactError
+from engine.ground.statistics import mean_interval
+from engine.journal.events import Emit, Event, SplitScores
+from engine.learning.rollouts import Item, RolloutRunner
+from engine.programs.state import LearnedState
+from engine.release.artifacts import ArtifactContent, save_artifact
+from engine.release.compression.compression import Compressed, Compressor
+from engine.release.compression.parts import Level, PromptParts
+from engine.release.compression.surprisal import surprisal_of
+from engine.release.judged import agreement_of
+from engine.release.manifest import content_digest
+from engine.release.measurement import Measurement
+from engine.release.objectives.margin import margin_for
+from engine.release.release_gate import evaluate_gates
+from engine.release.run_plan import installed_versions
+from engine.release.sealed_test import TestSplit, measure_test_split
+from promptgrad_tui.views.compression import CompressedArtifact
+from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
+
+
+@dataclass(frozen=True)
+class _Measured:
+    scores: Sequence[float]
+    tokens: Sequence[int]
+
+
+def compress(
+    artifact: Path,
+    folder: Path,
+    levels: Sequence[Level],
+    margin: float | None,
+    *,
+    with_base: bool,
+    on_test: Callable[[str, int], None],
+) -> CompressedArtifact:
+    """Compress an artifact's prompt and save what is left as a new artifact; nothing is asked twice.
+
+    Steps are tested on validation and on the training examples that the prompt doesn't show. The test split
+    is opened once, for what was found.
+
+    Raises:
+        ArtifactError: it is damaged, picks its rules for each input, or has nothing to compress.
+        ConfigError: the margin can't be shown on so few examples, or the model has no log-probabilities.
+        PromptGradError: something in the project or the model can't be used.
+    """
+    with setting_of(artifact, folder, None) as setting:
+        manifest = setting.manifest
+        if manifest.conditional is not None:
+            raise ArtifactError(
+                f"{artifact} picks its rules for each input: its prompt is as short as that already.",
+                hint="Compress an artifact whose rules are all shown.",
+            )
+        parts = PromptParts.of(setting.base, manifest.state)
+        work = _Work(artifact, setting, parts)
+        found = Compressor(
+            work.measure,
+            surprisal_of(setting.replay, setting.model),
+            margin_for(len(work.items), margin, "--margin"),
+            with_base=with_base,
+            on_test=on_test,
+        ).compress(parts, levels)
+        saved = work.save(found) if found.parts != parts else None
+        base = {name: (text, found.parts.base[name]) for name, text in parts.base.items()}
+        return CompressedArtifact(
+            artifact=artifact,
+            saved=saved,
+            found=found,
+            n=len(work.items),
+            base={name: pair for name, pair in base.items() if pair[0] != pair[1]},
+        )
+
+
+class _Work:
+    """Measures prompts on the examples, and saves the one that was found."""
+
+    def __init__(self, artifact: Path, setting: Setting, parts: PromptParts) -> None:
+        self._artifact = artifact
+        self._setting = setting
+        splits = setting.parts.splits
+        runner = setting.runner
+        shown = [_inputs(one.values, one.inputs) for one in parts.shown]
+        train = [
+            item
+            for item in runner.items([one.values for one in splits.train], "train")
+            if _inputs(item.values, tuple(item.inputs)) not in shown
+        ]
+        validation = runner.items([one.values for one in splits.validation or ()], "validation")
+        self.items: list[Item] = [*validation, *train]
+        self._validation = len(validation)
+        self._known: dict[str, _Measured] = {}
+
+    def measure(self, parts: PromptParts) -> _Measured:
+        """Return the scores and prompt tokens of a prompt, in the order of the examples."""
+        key = repr(parts)
+        if key not in self._known:
+            with closing(self._runner(parts.base_module(self._setting.parts.program))) as runner:
+                rollouts = runner.run(parts.state, self.items)
+            self._known[key] = _Measured(
+                [rollout.score.value for rollout in rollouts], [rollout.tokens.prompt for rollout in rollouts]
+            )
+        return self._known[key]
+
+    def _runner(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
+        setting = self._setting
+        lm = setting.replay.lm(setting.model)
+        return runner_of(
+            program,
+            setting.parts,
+            setting.manifest,
+            self._artifact,
+            lm,
+            setting.judge,
+            emit or setting.emit,
+        )
+
+    def save(self, found: Compressed) -> Path:
+        """Measure the compressed program on the test split and save it."""
+        setting, manifest = self._setting, self._setting.manifest
+        program = setting.parts.program
+        base, state = found.parts.base_module(program), found.parts.state
+        run = f"{setting.run}.compressed-{content_digest(module_state(base))[-12:]}-{state.digest}"
+
+        def kept(event: Event) -> None:
+            setting.journal.append(run, event)
+
+        with closing(self._runner(base, kept)) as runner:
+            runner.run(state, self.items[: self._validation])  # known: their answers are kept for comparisons
+            measured, opening = self._tested(runner, state)
+            module = runner.program.with_state(state)
+            instructions = runner.program.instructions(state.rules)
+        scores = self.measure(found.parts).scores[: self._validation]
+        last = found.steps[-1]
+        compressed = {
+            "of": manifest.files["program.json"],
+            "ratio": found.ratio,
+            "margin": found.margin,
+            "gain": last.gain.model_dump(),
+            "levels": [step.level for step in found.steps],
+        }
+        return save_artifact(
+            setting.project.root / "artifacts",
+            ArtifactContent(
+                name=manifest.name,
+                module=module,
+                base=program,
+                base_instructions=found.parts.base,
+                instructions=instructions,
+                rules=state.rules.rules,
+                demonstrations=state.demonstrations.demonstrations,
+                config=manifest.config,
+                seed=manifest.seed,
+                metric=manifest.metric,
+                revision=setting.model.revision,
+                model_uri=setting.model.uri,
+                data=manifest.data,
+                baseline=_with_test(manifest.baseline, measured, optimized=False),
+                optimized=_with_test(
+                    SplitScores(validation=mean_interval(scores) if scores else None),
+                    measured,
+                    optimized=True,
+                ),
+                run=run,
+                versions=installed_versions(),
+                details={**manifest.details, "compressed": compressed},
+                measurement=measured or Measurement(),
+                gates=evaluate_gates(setting.project.gates, measured, agreement_of(manifest)).results
+                if measured
+                else (),
+                test_opening=opening,
+                adapter=setting.adapter,
+            ),
+        )
+
+    def _tested(self, runner: RolloutRunner, state: LearnedState) -> tuple[Measurement | None, int]:
+        setting = self._setting
+        examples = setting.parts.splits.test
+        if not examples:
+            return None, 0
+        gates = setting.project.gates
+        split = TestSplit(examples, setting.project.data.slice, is_timed=gates.ask_latency)
+        with closing(self._runner(setting.parts.program)) as own:
+            return measure_test_split(
+                setting.journal,
+                setting.run,
+                split,
+                runner,
+                state,
+                place=f"compressed/{state.digest}",
+                purpose="release",
+                program=setting.manifest.program,
+                model=setting.model,
+                emit=setting.emit,
+                baseline=own,
+            )
+
+
+def module_state(module: dspy.Module) -> str:
+    """Return a module's state as text."""
+    return repr(module.dump_state())
+
+
+def _with_test(scores: SplitScores, measured: Measurement | None, *, optimized: bool) -> SplitScores:
+    if measured is None:
+        return scores.model_copy(update={"test": None})
+    return scores.model_copy(update={"test": measured.optimized if optimized else measured.baseline})
+
+
+def _inputs(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: values.get(name) for name in sorted(names)}

@@ -1,0 +1,113 @@
+"""The smallest set of rules and demonstrations that is no worse than the best, on the scripted desk."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import cache
+
+import pytest
+
+from engine import PromptGradConfig, PromptGradOptimizer
+from engine.ground.errors import ConfigError
+from engine.ground.statistics import mean_interval
+from engine.journal.events import Event
+from engine.journal.journal import Journal, journal_path
+from engine.journal.objective_events import ObjectivesMet
+from engine.learning.loop import Optimized
+from engine.learning.optimizer import OptimizationSession
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
+from engine.project.objectives import Objectives
+from engine.release.manifest import load_manifest
+from engine.release.objectives.margin import margin_for
+from engine.release.objectives.slimming import slimmed
+from engine.release.objectives.thinning import thinned
+from engine.release.run import execute
+from tests.engine.desk import POLICY, desk_model, desk_program, exact, replayed, tickets
+from tests.engine.release.test_run import plan
+
+N = 30
+NEEDED = [Rule(text=f"Tickets that mention {phrase} go to {queue}.") for phrase, queue in POLICY.items()]
+USELESS = [Rule(text=f"Tickets that mention {phrase} go to nowhere.") for phrase in ("mole", "owl", "elk")]
+SHOWN = [
+    Demonstration(inputs={"ticket": f"shown {n}"}, outputs={"queue": "general"}, example=f"shown {n}")
+    for n in range(3)
+]
+BEST = LearnedState(RuleSet([*USELESS[:1], *NEEDED, *USELESS[1:]]), DemonstrationSet(SHOWN))
+
+
+@cache
+def slim(**wanted: float) -> tuple[Optimized, ObjectivesMet]:
+    events: list[Event] = []
+    session = OptimizationSession(
+        PromptGradOptimizer(exact, PromptGradConfig(seed=1, verbose=False)),
+        desk_program(),
+        tickets(10, 1),
+        tickets(N, 2),
+        task_lm=replayed(desk_model()),
+    )
+    with closing(session):
+        best = mean_interval([one.score.value for one in session.runner.run(BEST, session.validation)])
+        result = Optimized(BEST, best, best, "done")
+        found = slimmed(session, result, Objectives(**wanted), events.append)
+    (met,) = [event for event in events if isinstance(event, ObjectivesMet)]
+    return found, met
+
+
+def test_what_is_not_missed_goes_and_what_is_needed_stays() -> None:
+    found, met = slim(margin=0.12)
+    assert {rule.text for rule in found.rules} == {rule.text for rule in NEEDED}
+    assert len(found.state.demonstrations) == 0
+    assert (met.before.rules, met.before.demonstrations) == (9, 3)
+    assert (met.after.rules, met.after.demonstrations) == (6, 0)
+    assert met.after.prompt_tokens < met.before.prompt_tokens
+    assert (met.gain.score, met.is_shown, met.missed) == (0.0, True, ())
+    assert met.gain.low == pytest.approx(-(1 - 0.025 ** (1 / N)))
+
+
+def test_a_limit_is_met_even_where_it_costs_score() -> None:
+    free, _ = slim(margin=0.12)
+    found, met = slim(max_prompt_tokens=slim(margin=0.12)[1].after.prompt_tokens - 15)
+    assert len(found.rules) == len(free.rules) - 2, "a rule has eight words with its dash"
+    assert met.gain.score < 0
+    assert (met.is_shown, met.missed) == (False, ())
+
+
+def test_a_limit_that_no_set_meets_is_named() -> None:
+    found, met = slim(max_prompt_tokens=5)
+    assert not found.state
+    assert met.missed == ("max_prompt_tokens",)
+
+
+def test_a_margin_that_the_data_can_not_show_is_refused() -> None:
+    with pytest.raises(ConfigError, match="can't be shown on 30 examples"):
+        slim(margin=0.02)
+    assert margin_for(60, None, "margin") == pytest.approx(0.0596, abs=1e-4)
+    assert margin_for(1000, None, "margin") == 0.02
+
+
+def test_few_questions_are_asked_where_everything_may_go() -> None:
+    asked: list[list[int]] = []
+
+    def may_go(rest: list[int]) -> bool:
+        asked.append(rest)
+        return 3 in rest
+
+    assert thinned(range(8), may_go) == [3]
+    assert len(asked) <= 8
+    assert thinned([], may_go) == []
+
+
+def test_a_run_saves_the_smaller_set(tmp_path) -> None:
+    with Journal.open(journal_path(tmp_path)) as journal:
+        whole = execute(plan(tmp_path, journal, config={"epochs": 1}), journal)
+        limits = Objectives(max_prompt_tokens=60)
+        summary = execute(plan(tmp_path, journal, config={"epochs": 1}, objectives=limits), journal)
+    met = summary.objectives
+    assert met.before.rules == len(whole.rules) == 6
+    assert met.after.prompt_tokens <= 60 < met.before.prompt_tokens
+    assert len(load_manifest(summary.artifact).rules) == len(summary.rules) == met.after.rules < 6
+    assert summary.optimized.validation.score == pytest.approx(
+        whole.optimized.validation.score + met.gain.score
+    )

@@ -1,0 +1,86 @@
+"""`promptgrad compress` on an artifact with demonstrations that the desk doesn't read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.release.manifest import load_manifest
+from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from tests.promptgrad_tui.model_server import DeskServer, desk_server
+
+LEVELS = ("--level", "demonstration,sentence")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, DeskServer]:
+    root = tmp_path_factory.mktemp("compress")
+    with desk_server() as server:
+        done = promptgrad("run", write_project(root, server.uri), "--base", "labeled_few_shot", "--json")
+        yield root, result(done)["artifact"], server
+
+
+def test_a_shorter_artifact_is_saved_and_served(made: tuple[Path, str, DeskServer]) -> None:
+    root, artifact, server = made
+    done = promptgrad("-C", root, "compress", artifact, *LEVELS, "--json")
+    assert done.returncode == 0, done.stderr
+    told = result(done)
+    demonstrations, sentences = told["steps"]
+    assert (demonstrations["left_out"], demonstrations["of"]) == (12, 12)
+    assert sentences["left_out"] == 0, "each rule is needed"
+    assert told["ratio"] < 0.6
+    assert told["n"] == 30 + 30 - 12, "what the prompt shows isn't an example"
+    before, after = load_manifest(artifact), load_manifest(told["saved"])
+    assert after.rules == before.rules
+    assert after.optimized.test == before.optimized.test
+    assert after.details["compressed"]["ratio"] == told["ratio"]
+    assert after.test_opening == before.test_opening + 1
+    compared = result(promptgrad("-C", root, "compare", artifact, told["saved"], "--json"))
+    assert (compared["counts"]["fixed"], compared["counts"]["broken"], compared["notes"]) == (0, 0, [])
+    front = json.loads(promptgrad("-C", root, "pareto", artifact, told["saved"], "--json").stdout)
+    assert [one["is_on_front"] for one in front] == [True, False], "as good, and shorter"
+    phrase = before.rules[0].trigger
+    answers = [
+        result(promptgrad("predict", one, "--input", f"ticket=my {phrase} is late", "--json"))
+        for one in (artifact, told["saved"])
+    ]
+    assert answers[0] == answers[1]
+    calls = server.calls
+    again = promptgrad("-C", root, "compress", artifact, *LEVELS)
+    assert server.calls == calls, "every answer is in the journal"
+    assert "fewer prompt tokens" in again.stdout
+    assert "12 of 12" in again.stdout
+    assert Path(told["saved"]).name in again.stdout, "the same artifact, and not another version"
+
+
+def test_the_frozen_base_is_shown_as_a_diff(made: tuple[Path, str, DeskServer]) -> None:
+    root, artifact, _ = made
+    text = promptgrad("-C", root, "compress", artifact, *LEVELS, "--base").stdout
+    assert "Base instructions of self" in text
+    assert "  - Route the ticket to a queue. When in doubt it is general." in text
+
+
+def test_what_cannot_be_is_said(made: tuple[Path, str, DeskServer]) -> None:
+    root, artifact, server = made
+    calls = server.calls
+    words = promptgrad("-C", root, "compress", artifact, "--level", "token")
+    narrow = promptgrad("-C", root, "compress", artifact, *LEVELS, "--margin", "0.01")
+    unknown = promptgrad("-C", root, "compress", artifact, "--level", "letters")
+    assert [done.returncode for done in (words, narrow, unknown)] == [2, 2, 2]
+    assert "log-probabilities" in words.stderr
+    assert "can't be shown on 48 examples" in narrow.stderr
+    assert "demonstration, sentence, token" in unknown.stderr
+    assert server.calls == calls
+
+
+def test_a_base_that_another_optimizer_made_is_measured_with_its_demonstrations(
+    made: tuple[Path, str, DeskServer],
+) -> None:
+    root, artifact, server = made
+    prompts = len(server.desk.prompts)
+    new = root / "new.jsonl"
+    new.write_text('{"ticket": "my sofa is late", "queue": "general"}\n')
+    assert promptgrad("-C", root, "recheck", artifact, "--data", new).returncode == 0
+    assert {len(messages) for messages in server.desk.prompts[prompts:]} == {2 + 2 * 12}
