@@ -239,6 +239,7 @@ class OptimizationSession:
         items = [*self.train, *self.validation, *self.runner.items(test_examples, "test")]
         return doubted_labels(rollouts, items, space, self._wiring().likelihood(), best)
 
+    @property
     def calls(self) -> int:
         """How many calls of models were made, or answered by the journal, so far."""
         searched = self.runner.calls if self.runner is not self.prover else 0
