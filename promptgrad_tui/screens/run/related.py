@@ -141,12 +141,10 @@ def _rules(session: RunSession, row: TestRow) -> Iterator[Link]:
     from promptgrad_tui.screens.review.items import reviewed_items
     from promptgrad_tui.screens.review.screen import ReviewScreen
 
-    wanted = {rule.id for rule in (row.rule, *row.members)}
     reviewed = {item.id for item, _ in reviewed_items(session.live, during=session.live.finished is None)}
     for rule in (row.rule, *row.members):
-        if rule.id in wanted & reviewed:
-            name = rule.id
+        if rule.id in reviewed:
             yield Link(
                 fit(f"Review: {one_line(rule.text)}", _TEXT),
-                lambda app, name=name: app.push_screen(ReviewScreen(session, name)),  # type: ignore[misc]
+                lambda app, name=rule.id: app.push_screen(ReviewScreen(session, name)),  # type: ignore[misc]
             )
