@@ -282,19 +282,8 @@ class Journal:
 
     def tokens_paid(self, run: str) -> Tokens:
         """Return the tokens of the completions that a run has paid for."""
-        sums = self._read(
-            "SELECT total(prompt), total(completion), total(reused) FROM completions WHERE run = ?", (run,)
-        )
-        prompt, completion, reused = map(int, sums[0])
-        return Tokens(prompt=prompt, completion=completion, reused=reused)
-
-    def completion_seconds(self, keys: Sequence[str]) -> dict[str, float]:
-        """Return how long the model took for each of these completions, by their keys."""
-        rows = self._read(
-            "SELECT key, seconds FROM completions WHERE key IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(keys)),),
-        )
-        return dict(rows)
+        sums = "SELECT total(prompt), total(completion), total(reused) FROM completions WHERE run = ?"
+        return Tokens.model_validate(dict(zip(Tokens.model_fields, self._read(sums, (run,))[0], strict=True)))
 
     def send_command(self, run: str, name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Ask a run's worker for something."""

@@ -34,8 +34,8 @@ from promptgrad_tui.views.figures import (
     value_text,
 )
 from promptgrad_tui.views.gates import gate_lines
+from promptgrad_tui.views.labels.doubted import doubted_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
-from promptgrad_tui.views.run.doubted_labels import doubted_lines
 from promptgrad_tui.views.run.event_lines import EventLines, shown_path
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.prompts import prompts_of
