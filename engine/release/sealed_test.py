@@ -108,10 +108,12 @@ def measure_test_split(
     emit: Emit,
     fingerprint: Mapping[str, str] | None = None,
     baseline: RolloutRunner | None = None,
+    tested: str = "",
 ) -> tuple[Measurement, int]:
     """Open the test split at a `place` in a run and score it; return the scores and the number of openings.
 
-    The baseline is the runner's own program, or that of another runner.
+    The baseline is the runner's own program, or that of another runner. `tested` tells what is tested from
+    what was tested before, where the state's digest doesn't.
 
     Raises:
         PromptGradError: the model's name now means other weights; the scores aren't recorded.
@@ -123,7 +125,7 @@ def measure_test_split(
         place=place,
         purpose=purpose,
         program=program,
-        rules=state.digest,
+        rules=tested or state.digest,
         model=ModelUsed.of(model),
         emit=emit,
         fingerprint=fingerprint or {},

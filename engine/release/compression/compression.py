@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import Protocol
 
@@ -113,22 +114,38 @@ class Compressor:
     def _at(self, level: Level, parts: PromptParts, test: NonInferiority) -> tuple[PromptParts, int, int]:
         """Return the parts without what isn't missed at a level, how many pieces went, and of how many."""
         if level == "demonstration":
-            ranked: list[int] = self._ranked_shown(parts)
-            made: Callable[[Sequence[int]], PromptParts] = lambda left: _showing(parts, left)  # noqa: E731
-        else:
-            texts = parts.texts(with_base=self._with_base)
-            pieces = pieces_of(texts, level)
-            ranked = self._ranked_pieces(level, pieces)
-            made = sayer(parts, texts, pieces)
+            return self._thinned(level, parts, self._ranked_shown(parts), partial(_showing, parts), test)
+        texts = parts.texts(with_base=self._with_base)
+        pieces = pieces_of(texts, level)
+        base = {number for number, text in enumerate(texts) if text.kind == "base"}
+        say = sayer(parts, texts, pieces)
 
+        def made(left: Sequence[int]) -> PromptParts | None:
+            # A program without any instructions gets others from DSPy.
+            return say(left) if base <= {pieces[number][0] for number in left} else None
+
+        return self._thinned(level, parts, self._ranked_pieces(level, pieces), made, test)
+
+    def _thinned(
+        self,
+        level: Level,
+        parts: PromptParts,
+        ranked: Sequence[int],
+        made: Callable[[Sequence[int]], PromptParts | None],
+        test: NonInferiority,
+    ) -> tuple[PromptParts, int, int]:
         def may_go(left: Sequence[int]) -> bool:
+            shorter = made(left)
+            if shorter is None:
+                return False
             self._tested += 1
             self._on_test(level, self._tested)
-            return test.holds(self._measure(made(left)).scores)
+            return test.holds(self._measure(shorter).scores)
 
         smallest = -(-len(ranked) // _CHUNKS_OF_WORDS) if level == "token" else 1
         left = thinned(ranked, may_go, smallest)
-        return (made(left) if len(left) < len(ranked) else parts), len(ranked) - len(left), len(ranked)
+        shorter = made(left) if len(left) < len(ranked) else None
+        return shorter or parts, len(ranked) - len(left), len(ranked)
 
     def _ranked_shown(self, parts: PromptParts) -> list[int]:
         """Return the numbers of the demonstrations, the most predictable last, or the longest."""

@@ -181,12 +181,7 @@ def _candidate(
     rollouts: Sequence[RolloutFinished],
     sizes: Mapping[str, tuple[int, int]],
 ) -> Candidate:
-    seconds = journal.completion_seconds([key for rollout in rollouts for key in rollout.completions])
-    times = sorted(
-        sum(seconds.get(key, 0.0) for key in rollout.completions)
-        for rollout in rollouts
-        if rollout.completions
-    )
+    times = sorted(_seconds(journal, rollout) for rollout in rollouts if rollout.completions)
     rules, demonstrations = sizes.get(digest, (0, 0))
     return Candidate(
         run=run,
@@ -201,6 +196,11 @@ def _candidate(
         rules=rules,
         demonstrations=demonstrations,
     )
+
+
+def _seconds(journal: Journal, rollout: RolloutFinished) -> float:
+    known = [journal.completion(key) for key in rollout.completions]
+    return sum(completion.seconds for completion in known if completion is not None)
 
 
 def _names(events: Iterable[Event]) -> dict[str, str]:

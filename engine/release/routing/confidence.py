@@ -32,17 +32,26 @@ class Confidence:
         self._scorer = scorer
         self._adapter = adapter
 
-    def margin(self, inputs: Mapping[str, Any], answer: Any) -> float | None:
-        """Return log p of an answer to these inputs, less that of the most probable other one."""
+    def margin(self, inputs: Mapping[str, Any], prediction: Mapping[str, Any]) -> float | None:
+        """Return log p of the predicted answer, less that of the most probable other one.
+
+        What the program said before its answer, such as its reasoning, comes before each possible answer too.
+        """
+        answer = prediction.get(self._field)
         if answer not in self._answers:
             return None
         step = self._step
         known = {name: inputs[name] for name in step.signature.input_fields if name in inputs}
+        said = {name: prediction[name] for name in step.signature.output_fields if name in prediction}
         messages = self._adapter.format(step.signature, step.demos, known)
         texts = [
-            str(self._adapter.format_assistant_message_content(step.signature, {self._field: possible}))
+            str(
+                self._adapter.format_assistant_message_content(
+                    step.signature, {**said, self._field: possible}
+                )
+            )
             for possible in self._answers
         ]
-        scores = dict(zip(self._answers, self._scorer.score(messages, texts), strict=True))
-        own = scores.pop(answer)
-        return own - max(scores.values())
+        scores = self._scorer.score(messages, texts)
+        own = list(self._answers).index(answer)
+        return scores[own] - max(score for index, score in enumerate(scores) if index != own)

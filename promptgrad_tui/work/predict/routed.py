@@ -14,13 +14,11 @@ from engine.release.routing.confidence import Confidence
 class RoutedProgram(dspy.Module):
     """A program of two: `large` is asked where the small one's answer has too small a margin, or none."""
 
-    def __init__(
-        self, small: dspy.Module, large: dspy.Module, confidence: Confidence, field: str, margin: float
-    ) -> None:
+    def __init__(self, small: dspy.Module, large: dspy.Module, confidence: Confidence, margin: float) -> None:
         super().__init__()
         self.small = small
         self.large = large
-        self._routing: dict[str, Any] = {"confidence": confidence, "field": field, "margin": margin}
+        self._routing: dict[str, Any] = {"confidence": confidence, "margin": margin}
 
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Answer one input."""
@@ -30,7 +28,7 @@ class RoutedProgram(dspy.Module):
             if cause_of(error) is not None:
                 raise
             return self.large(**inputs)  # the answer can't be read
-        margin = self._routing["confidence"].margin(inputs, answer.get(self._routing["field"]))
+        margin = self._routing["confidence"].margin(inputs, dict(answer.items()))
         return answer if margin is not None and margin >= self._routing["margin"] else self.large(**inputs)
 
 

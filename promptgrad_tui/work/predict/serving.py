@@ -111,7 +111,7 @@ def _routed(
     confidence = Confidence(
         first.program, router.predictor, router.field, router.answers, ModelScorer(small), adapter
     )
-    return RoutedProgram(first, second, confidence, router.field, router.margin)
+    return RoutedProgram(first, second, confidence, router.margin)
 
 
 def adapter_of(folder: Path, manifest: ArtifactManifest) -> dspy.Adapter:

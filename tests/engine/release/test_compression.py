@@ -23,7 +23,7 @@ from engine.release.compression.surprisal import Surprisal, surprisal_of
 from engine.testing import ScriptedEngine, ScriptedModel
 from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, tickets
 
-FILLER = "Please note that as a rule"
+FILLER = "Kindly remember in every single case"
 STATE = LearnedState(
     RuleSet(Rule(text=f"{FILLER} Tickets that mention {p} go to {q}.") for p, q in POLICY.items()),
     DemonstrationSet(
@@ -94,7 +94,7 @@ def test_words_that_the_model_predicts_go_and_the_others_stay() -> None:
     )
     assert words.gain.score == 0.0
     assert all(rule.evidence is None for rule in found.parts.rules)
-    assert all(rule.note.startswith("compressed from: Please") for rule in found.parts.rules)
+    assert all(rule.note.startswith("compressed from: Kindly") for rule in found.parts.rules)
 
 
 def test_the_base_is_left_alone_unless_it_is_named() -> None:
@@ -116,7 +116,7 @@ def test_a_text_is_scored_once() -> None:
     surprisal = surprisal_of(replay, InProcess(ScriptedEngine(Desk().answer)))
     assert isinstance(surprisal, Surprisal)
     InProcess.scored = 0
-    first, second = (surprisal.of(["Please", " note", " drone"]) for _ in range(2))
+    first, second = (surprisal.of(["Kindly", " remember", " drone"]) for _ in range(2))
     assert first == second
     assert first[1] == pytest.approx(0.1)
     assert first[2] == pytest.approx(6.0)

@@ -70,7 +70,7 @@ def routed(scorer: AnswerScorer, small_says: str) -> tuple[str, int]:
         programs[0], "self", "queue", ("music", "legal", "sports"), scorer, dspy.JSONAdapter()
     )
     with dspy.context(adapter=dspy.JSONAdapter()):
-        answer = RoutedProgram(*programs, confidence, "queue", 1.0)(ticket="my piano")
+        answer = RoutedProgram(*programs, confidence, 1.0)(ticket="my piano")
     return answer.queue, len(large.requests)
 
 

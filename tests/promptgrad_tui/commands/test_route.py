@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.journal.events import SplitScores
+from engine.programs.program import FrozenProgram
+from engine.programs.rules import Rule
+from engine.release.artifacts import ArtifactContent, save_artifact
 from models import open_model
 from models.demo import demo_model_path
+from models.demo.project import hidden_policy, write_demo_project
 from promptgrad_tui import load_artifact
-from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
+from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.run.job import open_project
+from tests.engine.desk import Desk
+from tests.promptgrad_tui.desk_project import promptgrad, result
 from tests.promptgrad_tui.model_server import DeskServer, desk_server
 
 pytestmark = pytest.mark.skipif(
@@ -19,16 +28,64 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+class Informed(Desk):
+    """A desk that knows the right queue of every ticket of the project."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        lines = [line for file in root.glob("data/*.jsonl") for line in file.read_text().splitlines()]
+        self.known = {one["ticket"]: one["queue"] for one in map(json.loads, lines)}
+
+    def answer(self, messages: list[dict[str, str]]) -> str:
+        ticket = messages[-1]["content"].split("[[ ## ticket ## ]]")[1].split("Respond")[0].strip()
+        return json.dumps({"reasoning": "known", "queue": self.known[ticket]})
+
+
+def write_few(root: Path) -> None:
+    """The demo's project with two dozen examples to choose and to test on."""
+    write_demo_project(root, 5)
+    for split in ("validation", "test"):
+        file = root / "data" / f"{split}.jsonl"
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:24]))
+
+
+def saved(root: Path, uri: str) -> str:
+    """An artifact of the demo's project for the model at a URI, with the hidden policy as its rules."""
+    project = open_project(root, {"model.task": json.dumps(uri)})
+    program = build_program(project)
+    frozen = FrozenProgram(program)
+    rules = [Rule(text=text, predictor=frozen.predictors[0]) for text in hidden_policy(5).rules()]
+    with open_model(uri) as model:
+        revision = model.revision
+    content = ArtifactContent(
+        name="desk",
+        module=frozen.with_rules(rules),
+        base=program,
+        base_instructions=frozen.base,
+        instructions=frozen.instructions(rules),
+        rules=rules,
+        config=asdict(project.optimizer),
+        seed=5,
+        metric="exact_match(queue)",
+        revision=revision,
+        model_uri=uri,
+        data={},
+        baseline=SplitScores(),
+        optimized=SplitScores(),
+        run="made",
+        versions={},
+        details={"project": project.model_dump(mode="json", exclude_unset=True)},
+    )
+    return str(save_artifact(root / "artifacts", content))
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, dict[str, Any], DeskServer]:
     root = tmp_path_factory.mktemp("route")
-    with desk_server() as server:
-        large = result(promptgrad("run", write_project(root, server.uri, n=40), "--json"))["artifact"]
-        write_project(root, "demo", n=40)
-        shown = ("--with", "labeled_few_shot", "--seeds", "1", "--json")
-        standings = result(promptgrad("contest", root, *shown))["contest"]["standings"]
-        small = standings[0]["artifact"]
-        done = promptgrad("-C", root, "route", small, large, "--margin", "0.2", "--json")
+    write_few(root)
+    with desk_server(Informed(root)) as server:
+        small, large = saved(root, "demo"), saved(root, server.uri)
+        done = promptgrad("-C", root, "route", small, large, "--margin", "0.3", "--json")
         assert done.returncode == 0, done.stderr
         yield root, small, large, result(done), server
 
@@ -41,13 +98,14 @@ def test_the_table_and_the_router_say_what_each_model_does(
     assert told["small"]["uri"] == "demo"
     assert told["large"]["uri"] == server.uri
     row = next(row for row in told["table"] if row["margin"] == told["margin"])
-    assert row["gain"]["low"] >= -0.2
-    assert row["share"] == max(one["share"] for one in told["table"] if one["gain"]["low"] >= -0.2)
+    assert row["gain"]["low"] >= -0.3
+    assert row["share"] == max(one["share"] for one in told["table"] if one["gain"]["low"] >= -0.3)
     assert told["validation"]["routed"] == row["score"]
-    assert told["test"]["large"]["n"] == 40
+    assert told["validation"]["large"]["score"] == 1.0
+    assert told["test"]["large"]["n"] == 24
     shares = [one["share"] for one in told["table"]]
     assert shares == sorted(shares, reverse=True)
-    text = promptgrad("-C", root, "route", small, large, "--margin", "0.2").stdout
+    text = promptgrad("-C", root, "route", small, large, "--margin", "0.3").stdout
     assert "Thresholds, on validation" in text
     assert Path(told["saved"]).name in text, "the same router, and not another version"
 
@@ -63,8 +121,10 @@ def test_predict_and_load_artifact_serve_it_on_both_revisions(
         scores = [program(ticket=one["ticket"]).queue == one["queue"] for one in tickets]
     assert sum(scores) / len(scores) == pytest.approx(told["test"]["routed"]["score"])
     assert server.calls - calls == round((1 - told["test_share"]) * len(tickets))
-    answer = promptgrad("-C", root, "predict", told["saved"], "--input", "ticket=my piano is late", "--json")
-    assert set(result(answer)) == {"queue"}
+    answer = promptgrad(
+        "-C", root, "predict", told["saved"], "--input", f"ticket={tickets[0]['ticket']}", "--json"
+    )
+    assert result(answer)["queue"] in {one["queue"] for one in tickets}
 
 
 def test_another_model_is_refused(made: tuple[Path, str, str, dict[str, Any], Any]) -> None:

@@ -145,7 +145,7 @@ class _Pair:
     def _margin(self, item: Item, rollout: Rollout) -> float | None:
         if rollout.prediction is None:
             return None
-        return self._confidence.margin(item.inputs, rollout.prediction.get(self.space.field))
+        return self._confidence.margin(item.inputs, rollout.prediction)
 
     def _rollouts(
         self, setting: Setting, examples: Sequence[LoadedExample], split: Split

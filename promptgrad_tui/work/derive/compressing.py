@@ -130,14 +130,15 @@ class _Work:
         setting, manifest = self._setting, self._setting.manifest
         program = setting.parts.program
         base, state = found.parts.base_module(program), found.parts.state
-        run = f"{setting.run}.compressed-{content_digest(module_state(base))[-12:]}-{state.digest}"
+        tested = f"compressed-{content_digest(repr(base.dump_state()))[-12:]}-{state.digest}"
+        run = f"{setting.run}.{tested}"
 
         def kept(event: Event) -> None:
             setting.journal.append(run, event)
 
         with closing(self._runner(base, kept)) as runner:
             runner.run(state, self.items[: self._validation])  # known: their answers are kept for comparisons
-            measured, opening = self._tested(runner, state)
+            measured, opening = self._on_test_split(runner, state, tested)
             module = runner.program.with_state(state)
             instructions = runner.program.instructions(state.rules)
         scores = self.measure(found.parts).scores[: self._validation]
@@ -183,7 +184,9 @@ class _Work:
             ),
         )
 
-    def _tested(self, runner: RolloutRunner, state: LearnedState) -> tuple[Measurement | None, int]:
+    def _on_test_split(
+        self, runner: RolloutRunner, state: LearnedState, tested: str
+    ) -> tuple[Measurement | None, int]:
         setting = self._setting
         examples = setting.parts.splits.test
         if not examples:
@@ -197,18 +200,14 @@ class _Work:
                 split,
                 runner,
                 state,
-                place=f"compressed/{state.digest}",
+                place=tested,
                 purpose="release",
                 program=setting.manifest.program,
                 model=setting.model,
                 emit=setting.emit,
                 baseline=own,
+                tested=tested,
             )
-
-
-def module_state(module: dspy.Module) -> str:
-    """Return a module's state as text."""
-    return repr(module.dump_state())
 
 
 def _with_test(scores: SplitScores, measured: Measurement | None, *, optimized: bool) -> SplitScores:
