@@ -79,6 +79,13 @@ TERMS: tuple[Term, ...] = (
         ("run", "start"),
     ),
     Term("unverified, ?", "The server gives no hash of the model: a change may go unnoticed.", ("models",)),
+    Term(
+        "judge", "The model that a metric asks about answers that have no single right wording.", ("judge",)
+    ),
+    Term("criterion", "One thing that a good answer does. The judge looks at one at a time.", ("judge",)),
+    Term("kappa", "How far judge and person agree beyond chance: 1 is full agreement, 0 is chance."),
+    Term("balanced accuracy", "The mean over the expected classes of the share that is answered right."),
+    Term("macro F1", "The mean over the expected classes of F1, which weighs misses and false finds."),
     Term("predictor", "One step of a program: one signature that a model fills in."),
     Term("journal", "The file that records every event, prompt and answer of a project's runs."),
     Term("epoch", "A series of batches, after which the whole validation split is scored."),
