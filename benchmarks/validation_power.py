@@ -11,9 +11,13 @@ from random import Random
 
 from engine.ground.statistics import mean_interval, paired_interval
 from engine.learning.subsets import validation_subset
+from engine.project.config import PromptGradConfig
 
 POPULATION = 60
 REPAIRED = 6
+FLIPS = 0.03
+"""Share of a 1.5 B model's answers that changed with what else was asked, before they no longer did."""
+LEAST_GAIN = PromptGradConfig().rule_validation_min_delta
 SIMULATIONS = 2_000
 SIZES = (15, 40)
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "validation.md"
@@ -63,14 +67,41 @@ def repairs_and_breaks(rng: Random) -> list[float]:
     return [1.0 if i < REPAIRED else -1.0 if i in broken else 0.0 for i in range(POPULATION)]
 
 
+def unsteady(flips: float, repaired: int) -> Effect:
+    """Return a rule that repairs the first examples, measured where a share of all answers changes by itself.
+
+    Without the rule half of the others are right, with it the same ones. Each score of both measurements
+    turns into its opposite with the chance `flips`.
+    """
+
+    def effect(rng: Random) -> list[float]:
+        def seen(score: bool) -> bool:
+            return score != (rng.random() < flips)
+
+        others = [rng.random() < 0.5 for _ in range(POPULATION - repaired)]
+        pairs = [*[(False, True)] * repaired, *zip(others, others, strict=True)]
+        return [float(seen(after)) - float(seen(before)) for before, after in pairs]
+
+    return effect
+
+
 def acceptance(effect: Effect, fired: Sequence[bool], n: int, simulations: int = SIMULATIONS) -> float:
     """Return the share (0..1) of simulated tests whose interval lies above 0."""
+    return outcomes(effect, fired, n, simulations)[0]
+
+
+def outcomes(
+    effect: Effect, fired: Sequence[bool], n: int, simulations: int = SIMULATIONS
+) -> tuple[float, float]:
+    """Return the shares (0..1) of simulated tests that "auto" accepts, and that "delta" does."""
     rng = Random(n)
-    accepted = 0
+    above = enough = 0
     for _ in range(simulations):
         deltas = dict(enumerate(effect(rng)))
-        accepted += paired_interval(validation_subset(fired, n, rng).stratify(deltas))[1] > 0
-    return accepted / simulations
+        delta, low, _high = paired_interval(validation_subset(fired, n, rng).stratify(deltas))
+        above += low > 0
+        enough += delta >= LEAST_GAIN
+    return above / simulations, enough / simulations
 
 
 def coverage(draw: Draw, mean: float, n: int) -> float:
@@ -132,6 +163,16 @@ With n = 15 a plain random subset contains one or two of the six. Fewer than six
 improvements, can't reach 2.5 % in any sign test: 2^-5 is 3.1 %. So a rule whose trigger fires on fewer than
 six validation examples can be accepted in mode `"delta"` or by a person's review, but not in mode `"auto"`.
 
+## Answers that change by themselves
+
+A model behind a server may answer the same request differently each time, depending on what else is asked.
+`promptgrad check` says how often. Here {flips} of all answers do, right ones and wrong ones alike, with the
+rule and without it; in process on a CPU none does. A rule fixes some of {population} examples, on exactly
+which its trigger fires. Accepted in mode `"auto"`, and in mode `"delta"`, where a gain of {least_gain} is
+enough:
+
+{unsteady}
+
 ## What the test can't see
 
 A rule that has no effect overall, but whose damage is rare and where few examples are drawn. Accepted:
@@ -162,6 +203,9 @@ def page() -> str:
         population=POPULATION,
         levels=_levels(),
         powers=_powers(),
+        unsteady=_unsteady(),
+        flips=_percent(FLIPS),
+        least_gain=LEAST_GAIN,
         blind=_blind_spot(),
         missed=_percent(missed),
         missed_share=missed,
@@ -187,6 +231,18 @@ def _powers() -> str:
         for n in SIZES
     ]
     return _table(("elsewhere", "n", "plain subset", "strata, exact trigger", "strata, 20 % trigger"), rows)
+
+
+def _unsteady() -> str:
+    rows = []
+    for repaired in (0, REPAIRED):
+        fired = [index < repaired for index in range(POPULATION)]
+        for n in SIZES:
+            steady, unsteady_ = (outcomes(unsteady(flips, repaired), fired, n) for flips in (0.0, FLIPS))
+            shares = [share for pair in zip(steady, unsteady_, strict=True) for share in pair]
+            rows.append((f"fixes {repaired}", str(n), *map(_percent, shares)))
+    changing = f"{_percent(FLIPS)} change"
+    return _table(("rule", "n", '"auto"', f'"auto", {changing}', '"delta"', f'"delta", {changing}'), rows)
 
 
 def _blind_spot() -> str:

@@ -27,7 +27,7 @@ from promptgrad_tui.work.machine.recent import RecentProjects
 SCREENS = Path(__file__).parent / "screens"
 SIZE = (120, 36)
 TICKET = "We share a wedding list. The catalogue is not what I expected."
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

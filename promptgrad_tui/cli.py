@@ -23,7 +23,7 @@ from promptgrad_tui.commands.doctor import doctor_command
 from promptgrad_tui.commands.events import events_command
 from promptgrad_tui.commands.export import export_command
 from promptgrad_tui.commands.gate import gate_command
-from promptgrad_tui.commands.help import help_command
+from promptgrad_tui.commands.help.command import help_command
 from promptgrad_tui.commands.history import history_command
 from promptgrad_tui.commands.init import init_command
 from promptgrad_tui.commands.judge.group import judge_command

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.journal.events import Tokens
-from engine.journal.journal import Completion
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of a model with its request; `request` and `response` are JSON.
+
+    `key` is a hash of everything the answer depends on, `run` is the run that paid for it, and `seconds` is
+    how long the model took.
+    """
+
+    key: str
+    run: str
+    time: float
+    request: str
+    response: str
+    seconds: float
+    tokens: Tokens
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """The exact prompt, as (role, text) pairs."""
+        request = json.loads(self.request)
+        system = request.get("system")
+        head = [("system", system if isinstance(system, str) else _text(system))] if system else []
+        return head + [(message["role"], _text(message["parts"])) for message in request["messages"]]
+
+    @property
+    def answer(self) -> str:
+        """The raw text of the answer."""
+        return _text(json.loads(self.response)["message"]["parts"])
+
+    @property
+    def thinking(self) -> str:
+        """The model's reasoning before its answer, or an empty text."""
+        return _text(json.loads(self.response)["message"]["parts"], kind="thinking")
 
 
 class CompletionStore(Protocol):
@@ -89,3 +124,7 @@ class Pace:
     def _add(self, now: float) -> None:
         self._seconds += now - self._since if self._under_way else 0.0
         self._since = now
+
+
+def _text(parts: list[dict[str, Any]], kind: str = "text") -> str:
+    return "".join(part.get("text", "") for part in parts if part["type"] == kind)

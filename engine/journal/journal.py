@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError
 
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
+from engine.journal.completions import Completion
 from engine.journal.events import (
     ENDED,
     Event,
@@ -83,41 +84,6 @@ class RunRecord:
         if self.review is not None:
             return len(self.review.rules)
         return len(self.summary.rules) if self.summary is not None else None
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One answer of a model with its request; `request` and `response` are JSON.
-
-    `key` is a hash of everything the answer depends on, `run` is the run that paid for it, and `seconds` is
-    how long the model took.
-    """
-
-    key: str
-    run: str
-    time: float
-    request: str
-    response: str
-    seconds: float
-    tokens: Tokens
-
-    @property
-    def messages(self) -> list[tuple[str, str]]:
-        """The exact prompt, as (role, text) pairs."""
-        request = json.loads(self.request)
-        system = request.get("system")
-        head = [("system", system if isinstance(system, str) else _text(system))] if system else []
-        return head + [(message["role"], _text(message["parts"])) for message in request["messages"]]
-
-    @property
-    def answer(self) -> str:
-        """The raw text of the answer."""
-        return _text(json.loads(self.response)["message"]["parts"])
-
-    @property
-    def thinking(self) -> str:
-        """The model's reasoning before its answer, or an empty text."""
-        return _text(json.loads(self.response)["message"]["parts"], kind="thinking")
 
 
 @dataclass(frozen=True)
@@ -385,10 +351,6 @@ def _event_json(event: Event) -> str:
     except PydanticSerializationError:
         text = json.dumps(event.model_dump(), default=str, ensure_ascii=False)
         return text.encode("utf-8", "replace").decode()
-
-
-def _text(parts: list[dict[str, Any]], kind: str = "text") -> str:
-    return "".join(part.get("text", "") for part in parts if part["type"] == kind)
 
 
 def _relocated(path: str | None, project: Path) -> str | None:

@@ -33,9 +33,8 @@ from engine.ground.errors import (
 )
 from engine.ground.model import Model
 from engine.ground.revision import ModelRevision
-from engine.journal.completions import CompletionStore, Pace, RunUsage
+from engine.journal.completions import Completion, CompletionStore, Pace, RunUsage
 from engine.journal.events import Tokens
-from engine.journal.journal import Completion
 from engine.journal.listening import ask
 from engine.programs.time_limit import uncounted
 

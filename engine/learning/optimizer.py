@@ -23,7 +23,7 @@ from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.answers import answer_space
 from engine.learning.elimination import Elimination
-from engine.learning.label_doubts import Doubt, doubted_labels
+from engine.learning.findings.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex

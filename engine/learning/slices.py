@@ -12,7 +12,7 @@ from engine.ground.interval import Interval
 from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval, mean_interval
 from engine.journal.events import MetricChange, MetricFigures, SliceScore, SliceScores
-from engine.learning.metric_figures import change_of, figures_of
+from engine.journal.metric_figures import change_of, figures_of
 
 
 def slice_name(values: Mapping[str, Any], field: str | None) -> str:

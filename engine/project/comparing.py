@@ -51,7 +51,7 @@ class Comparing:
         key = sha256(json.dumps([_METHOD, threshold, left, right]).encode()).hexdigest()
         known = self._known()
         if key in known:
-            yield from map(tuple, known[key])  # type: ignore[misc]
+            yield from ((row, column, similarity) for row, column, similarity in known[key])
             return
         found: list[Pair] = []
         for number, row in enumerate(rows):

@@ -28,8 +28,8 @@ def report_doubted_labels(
             example=doubt.item.key,
             inputs=input_key(doubt.item.values, session.program.inputs or ()),
             split=doubt.item.split,
-            file=relpath(places[doubt.item.key].file, plan.project),
-            line=places[doubt.item.key].line,
+            file=relpath(place.file, plan.project),
+            line=place.line,
             field=doubt.field,
             expected=doubt.expected,
             answer=doubt.answer,
@@ -38,6 +38,7 @@ def report_doubted_labels(
             probability=doubt.probability,
         )
         for doubt in doubts
+        if (place := places.get(doubt.item.key)) is not None
     )
     if rows:
         emit(LabelsDoubted(id="labels", examples=rows))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.ground.errors import ProjectError
 from engine.journal.events import Emit, Notice
+from engine.learning.findings.search_agreement import LEAST_AGREEMENT, SearchAgreement, search_agreement
 from engine.learning.optimizer import OptimizationSession
-from engine.learning.search_agreement import LEAST_AGREEMENT, SearchAgreement, search_agreement
 from engine.release.run_plan import RunPlan
 
 

@@ -55,7 +55,7 @@ def repository_files(repository: str) -> list[str]:
     """
     from huggingface_hub import HfApi
 
-    with hub_errors(repository, "its list of files"):
+    with hub_errors(repository, f"model {repository}"):
         found = HfApi(endpoint=os.environ.get("HF_ENDPOINT")).model_info(repository)
         return [sibling.rfilename for sibling in found.siblings or ()]
 
@@ -64,7 +64,7 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
     from huggingface_hub import hf_hub_download
 
     report(f"Downloading {filename} from {hub_host()}", 0.0)
-    with hub_errors(repository, filename):
+    with hub_errors(repository, f"{filename} in {repository}"):
         _fetch(repository, filename, report)
         bar = progress_bar(filename, report)
         endpoint = os.environ.get("HF_ENDPOINT")
@@ -72,8 +72,8 @@ def _download(repository: str, filename: str, report: Progress) -> Path:
 
 
 @contextmanager
-def hub_errors(repository: str, filename: str) -> Iterator[None]:
-    """Say what went wrong with the hub in words for a person.
+def hub_errors(repository: str, what: str) -> Iterator[None]:
+    """Say what went wrong with the hub in words for a person; `what` is asked for.
 
     Raises:
         ModelNotFoundError, ServerError: in place of the hub's own errors.
@@ -92,11 +92,15 @@ def hub_errors(repository: str, filename: str) -> Iterator[None]:
         raise ServerError(
             "The hub can't be reached.", hint="Check the connection, then start again."
         ) from error
-    except (errors.RepositoryNotFoundError, errors.EntryNotFoundError) as error:
-        problem = f"The hub has no {filename} in {repository}."
-        raise ModelNotFoundError(problem, hint="Check the name on the model's page, under Files.") from error
+    except (
+        errors.RepositoryNotFoundError,
+        errors.RevisionNotFoundError,
+        errors.EntryNotFoundError,
+    ) as error:
+        hint = "Check the name on its page, under Files."
+        raise ModelNotFoundError(f"The hub has no {what}.", hint=hint) from error
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        problem = f"The download of {filename} failed: {error}."
+        problem = f"The download of {what} failed: {error}."
         raise ServerError(problem, hint="Start it again; it resumes where it ended.") from error
 
 

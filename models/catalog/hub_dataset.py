@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from engine.ground.errors import DataError
 from engine.ground.model import Progress
@@ -67,7 +68,8 @@ def pull_dataset(
 
     repository, revision = dataset_name(source)
     report(f"Looking at {repository} on {hub_host()}", 0.0)
-    with hub_errors(repository, f"the dataset at {revision or 'its main branch'}"):
+    named = f"dataset {repository}" + (f" at the revision {revision}" if revision else "")
+    with hub_errors(repository, named):
         known = HfApi(endpoint=os.environ.get("HF_ENDPOINT")).dataset_info(repository, revision=revision)
     names = [sibling.rfilename for sibling in known.siblings or ()]
     commit = known.sha or revision or "main"
@@ -123,7 +125,7 @@ def _fetched(repository: str, name: str, commit: str, report: Progress) -> Path:
     from huggingface_hub import hf_hub_download
 
     report(f"Downloading {name} from {hub_host()}", 0.0)
-    with hub_errors(repository, name):
+    with hub_errors(repository, f"{name} in the dataset {repository}"):
         return Path(
             hf_hub_download(
                 repository,
@@ -162,7 +164,7 @@ def _note(pulled: PulledDataset, place: Path) -> None:
     (place / SOURCE_FILE).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _noted(place: Path) -> dict[str, dict[str, str]]:
+def _noted(place: Path) -> dict[str, Any]:
     try:
         found = json.loads((place / SOURCE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -5,17 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.ground.model import Embedder, Progress
-from models.errors import ModelError
+from models.embedding.refusal import no_embeddings
 from models.gguf.hashing import gguf_revision
 from models.gguf.header import read_header, shards
 from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
 from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
-
-CHOOSE = (
-    "Name an embedding model in [model] embedding, such as gguf:nomic-embed-text-v1.5.Q8_0.gguf, "
-    "ollama:nomic-embed-text, or openai:http://HOST:PORT/v1#NAME of a server started with embeddings."
-)
 
 
 def open_embedder(
@@ -50,8 +45,3 @@ def open_embedder(
     from models.embedding.served import OpenAIEmbedder
 
     return OpenAIEmbedder(target, settings.timeout_seconds)
-
-
-def no_embeddings(uri: str, why: str) -> ModelError:
-    """Return the error of a model that gives no vectors."""
-    return ModelError(f"{uri} has no embeddings: {why}.", hint=CHOOSE)

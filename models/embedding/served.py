@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from engine.ground.revision import ModelRevision
-from models.embedding.opening import no_embeddings
+from models.embedding.refusal import no_embeddings
 from models.errors import RevisionMovedError, ServerError
 from models.ollama.api import OllamaApi, error_text, manifest_digest
 from models.openai.api import ask_all, client

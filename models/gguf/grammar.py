@@ -71,7 +71,7 @@ def _root(thinking: Thinking, tags: ThoughtTags) -> dict[str, str]:
 
 def _until(tag: str) -> str:
     """Return the rule of a text that a tag ends; what only looks like the tag's beginning may stand in it."""
-    first, *rest = tag[:_CLEAR]
+    first, rest = tag[0], tag[1:_CLEAR]
     ways = [f"[^{_in_class(first)}]"]
     for n, letter in enumerate(rest, 1):
         begun = f"{json.dumps(first)}+" if n == 1 else json.dumps(tag[:n])

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Messages = Sequence[Mapping[str, Any]]
 
 _LONGEST_CONTEXT = 8192
-_IDLE_SEQUENCES = 8
+_IDLE_SEQUENCES = 12
 """Sequences, besides one for each request, that hold prompts for later ones."""
 _USUAL_CELLS = 2048
 """Tokens that each sequence has room for until a request needs more."""

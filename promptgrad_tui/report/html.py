@@ -28,8 +28,8 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.gates import GATE_COLUMNS, gate_cells
+from promptgrad_tui.views.labels.doubted import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
-from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.slices import shown_slices
 from promptgrad_tui.views.sanitize import visible
 

@@ -22,10 +22,10 @@ from promptgrad_tui.views.figures import (
     tokens_text,
 )
 from promptgrad_tui.views.gates import gate_table
+from promptgrad_tui.views.labels.doubted import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
 from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_rows, parts_of
 from promptgrad_tui.views.pareto import HEAD, NOTE, dominated_texts, on_front, rows
-from promptgrad_tui.views.run.doubted_labels import DOUBT_ADVICE, DOUBT_COLUMNS, doubt_row
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 

@@ -22,9 +22,9 @@ from textual.widgets import Input, TextArea
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.colourless import Colourless
+from promptgrad_tui.screens.help_screen import HelpScreen
 from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.keys.help_screen import HelpScreen
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.palette import ActionsProvider, valid_actions
 from promptgrad_tui.screens.leaving import LeaveQuestion, UnderWay, parting_words, runs_under_way, stop_runs

@@ -69,13 +69,13 @@ def test_another_judge_has_to_be_measured_again(tmp_path) -> None:
 
 def test_a_run_that_is_cut_short_pays_for_no_judgement_twice(tmp_path) -> None:
     with desk_server(SupportDesk()) as server:
-        project = write_support(tmp_path, server.uri, agreement=-1.0)
+        project = write_support(tmp_path, server.uri)
         cut = result(promptgrad("run", project, "--json", "-q", "--max-calls", "60"))
         assert cut["status"] == "budget"
         before = server.calls
         assert before <= 60
         done = result(promptgrad("-C", project, "resume", "last", "--json", "-q", "--max-calls", "100000"))
-        assert done["status"] == "improved"
+        assert done["optimized"]["test"]["score"] == 1.0
         assert done["calls"] - cut["calls"] == server.calls - before
 
 

@@ -43,7 +43,7 @@ def slimmed(session: OptimizationSession, result: Optimized, wanted: Objectives,
     if state == result.state:
         return result
     emit(state_changed(state, "objectives/state", 0, 0, "thinned"))
-    layers = compare_layers(session.runner, state, session.validation, emit) if result.layers else None
+    layers = compare_layers(session.prover, state, session.validation, emit) if result.layers else None
     best = mean_interval(search.scores(state))
     return replace(result, state=state, best=best, layers=layers, slices={})
 
@@ -52,7 +52,7 @@ class _Search:
     def __init__(
         self, session: OptimizationSession, best: LearnedState, wanted: Objectives, emit: Emit
     ) -> None:
-        self._runner = session.runner
+        self._runner = session.prover
         self._validation = session.validation
         self._session = session
         self._wanted = wanted

@@ -34,7 +34,7 @@ def labels_command(ctx: click.Context, run: str, as_json: bool) -> None:
     ctx.meta["run"] = run
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.views.run.doubted_labels import listed_lines
+    from promptgrad_tui.views.labels.doubted import listed_lines
 
     context: CommandContext = ctx.obj
     record, _, found = doubts_of(context, run)

@@ -27,7 +27,7 @@ def delete_command(context: CommandContext, run: str, yes: bool) -> None:
     """
     from engine.journal.journal import Journal, journal_path
     from engine.journal.run_labels import delete_run
-    from promptgrad_tui.views.run.deleting import DELETED
+    from promptgrad_tui.views.run.in_list import DELETED
 
     with Journal.open(journal_path(context.project)) as journal:
         record = journal.run(run)

@@ -13,6 +13,7 @@ from typing import Any
 from textual import events, work
 from textual.app import App, ReturnType, ScreenStackError
 from textual.message import Message
+from textual.screen import ModalScreen, Screen
 
 _LONGEST_TURN_SECONDS = 0.5
 _LONGEST_OPENING_SECONDS = 2.0
@@ -58,7 +59,7 @@ class KeysInTurn(App[ReturnType]):
             event = await self._typed.get()
             self._is_taken = False
             deadline = loop.time() + _LONGEST_OPENING_SECONDS
-            while not self.screen.is_mounted and loop.time() < deadline:
+            while not _is_there(self.screen) and loop.time() < deadline:
                 await asyncio.sleep(_LOOK_SECONDS)
             self._turn = event
             self.post_message(event)
@@ -67,3 +68,15 @@ class KeysInTurn(App[ReturnType]):
             while not (self._is_taken or event._stop_propagation) and loop.time() < deadline:
                 await asyncio.sleep(_LOOK_SECONDS)
             self._is_taken, self._turn = True, None
+
+
+def _is_there(screen: Screen[Any]) -> bool:
+    """Whether a screen can take a key in; a box only once the field in it has the focus.
+
+    Before, a letter would wait in the box's own queue, and letters after it would overtake it.
+    """
+    if not screen.is_mounted:
+        return False
+    if not isinstance(screen, ModalScreen) or screen.focused is not None:
+        return True
+    return not any(widget.focusable for widget in screen.query("*"))

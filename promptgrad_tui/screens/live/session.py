@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import JournalError
+from engine.journal.completions import Completion
 from engine.journal.decisions import Decision, decision_key
 from engine.journal.events import Event, RolloutFinished
-from engine.journal.journal import Completion, Journal, RunRecord
+from engine.journal.journal import Journal, RunRecord
 from promptgrad_tui.screens.live.worker_process import start_worker
 from promptgrad_tui.views.run.rows import RolloutRow
 from promptgrad_tui.views.run.status import Status

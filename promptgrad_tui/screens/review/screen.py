@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textual import events, work
@@ -39,6 +39,7 @@ from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.screens.widgets.edit_screen import EditScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.outside_editor import edit_text_outside
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
@@ -59,9 +60,15 @@ class ReviewScreen(ReviewMoves):
 
     BINDINGS = bindings("review")
 
-    def __init__(self, session: RunSession, rule: str = "") -> None:
-        """Open the review of a run, at a rule if one is named."""
+    def __init__(
+        self,
+        session: RunSession,
+        rule: str = "",
+        related: Callable[[TestRow], list[Link]] = lambda _row: [],
+    ) -> None:
+        """Open the review of a run, at a rule if one is named; `related` returns what belongs to a test."""
         super().__init__()
+        self._related = related
         self._session = session
         self._state = ReviewState()
         self._tests: dict[str, TestRow] = {}
@@ -315,11 +322,8 @@ class ReviewScreen(ReviewMoves):
 
     def action_related(self) -> None:
         """Go to the batch, the proposal and the test of the rule."""
-        from promptgrad_tui.screens.run.related import ask_where, links_of
-
         if self._state.current is not None:
-            row = self._tests[self._state.current_id]
-            ask_where(self.app, links_of(self._session, row, with_test=True))
+            ask_where(self.app, self._related(self._tests[self._state.current_id]))
 
     def action_note(self) -> None:
 

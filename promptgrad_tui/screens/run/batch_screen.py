@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -12,6 +12,7 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.widgets.details import Detail, show_row
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.figures import count_text, gain_text, value_text
@@ -37,8 +38,11 @@ class BatchScreen(Screen[None]):
 
     BINDINGS = bindings("batch")
 
-    def __init__(self, session: RunSession, batch: BatchStory) -> None:
+    def __init__(
+        self, session: RunSession, batch: BatchStory, links: Callable[[BatchStory], list[Link]]
+    ) -> None:
         super().__init__()
+        self._links = links
         self._session = session
         self._batch = batch
         self._only_failures = False
@@ -69,9 +73,7 @@ class BatchScreen(Screen[None]):
 
     def action_related(self) -> None:
         """Go to what came of the batch."""
-        from promptgrad_tui.screens.run.related import ask_where, links_of
-
-        ask_where(self.app, links_of(self._session, self._batch))
+        ask_where(self.app, self._links(self._batch))
 
     def action_failures(self) -> None:
         self._only_failures = not self._only_failures

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-from textual.app import App
+from collections.abc import Iterator
+from functools import partial
+from typing import TypeAlias
 
 from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.review.items import reviewed_items
+from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
 from promptgrad_tui.screens.widgets.details import DetailScreen
-from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.links import Link
 from promptgrad_tui.views.run.details import gradient_lines, rule_test_lines
 from promptgrad_tui.views.run.rows import BatchStory, GradientRow, TestRow
 from promptgrad_tui.views.run.verdicts import VERDICTS
@@ -22,14 +22,6 @@ Row: TypeAlias = BatchStory | GradientRow | TestRow
 _MOST = 9
 """One key for each."""
 _TEXT = 56
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where one can go, and how."""
-
-    label: str
-    open: Callable[[App[Any]], object]
 
 
 def links_of(session: RunSession, row: Row, *, with_test: bool = False) -> list[Link]:
@@ -49,25 +41,18 @@ def links_of(session: RunSession, row: Row, *, with_test: bool = False) -> list[
     return found[:_MOST]
 
 
-def ask_where(app: App[Any], links: list[Link]) -> None:
-    """Ask which of the links to follow, and follow it."""
-    if not links:
-        app.notify("Nothing else belongs to this row so far.", timeout=3)
-        return
-
-    def follow(value: str | None) -> None:
-        if value:
-            links[int(value)].open(app)
-
-    choices = [Choice(str(number), link.label, str(number - 1)) for number, link in enumerate(links, 1)]
-    app.push_screen(QuestionScreen("Go to what belongs to it", "", choices), follow)
+def review_of(session: RunSession, rule: str = "") -> ReviewScreen:
+    """Return the review of a run, at a rule if one is named."""
+    return ReviewScreen(session, rule, lambda row: links_of(session, row, with_test=True))
 
 
 def _batch(session: RunSession, row: GradientRow | TestRow) -> Iterator[Link]:
     batch = session.live.batches.get((row.epoch, row.batch))
     if batch is not None and batch.scored is not None:
         label = f"Batch {row.epoch}.{row.batch}: {len(batch.scored.failures)} failed"
-        yield Link(label, lambda app: app.push_screen(BatchScreen(session, batch)))
+        yield Link(
+            label, lambda app: app.push_screen(BatchScreen(session, batch, partial(links_of, session)))
+        )
 
 
 def _proposals(session: RunSession, row: BatchStory | TestRow) -> Iterator[GradientRow]:
@@ -138,15 +123,10 @@ def _test(session: RunSession, row: TestRow) -> Link:
 
 def _rules(session: RunSession, row: TestRow) -> Iterator[Link]:
     """Yield the way to a tested rule in the review, where it is put to a person."""
-    from promptgrad_tui.screens.review.items import reviewed_items
-    from promptgrad_tui.screens.review.screen import ReviewScreen
-
-    wanted = {rule.id for rule in (row.rule, *row.members)}
     reviewed = {item.id for item, _ in reviewed_items(session.live, during=session.live.finished is None)}
     for rule in (row.rule, *row.members):
-        if rule.id in wanted & reviewed:
-            name = rule.id
+        if rule.id in reviewed:
             yield Link(
                 fit(f"Review: {one_line(rule.text)}", _TEXT),
-                lambda app, name=name: app.push_screen(ReviewScreen(session, name)),  # type: ignore[misc]
+                lambda app, name=rule.id: app.push_screen(review_of(session, name)),  # type: ignore[misc]
             )

@@ -15,17 +15,17 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.feed import News, RunFeed
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.live.worker_process import last_words
-from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
 from promptgrad_tui.screens.run.board import RunPanes
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
-from promptgrad_tui.screens.run.related import Link, Row, ask_where, links_of
+from promptgrad_tui.screens.run.related import Row, links_of, review_of
 from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.figures import count_text
@@ -207,7 +207,7 @@ class RunScreen(Screen[None]):
         row, session = event.row, self.session
         match event.table.id:
             case "batches":
-                self.app.push_screen(BatchScreen(session, row))
+                self.app.push_screen(BatchScreen(session, row, self._links))
             case "gradients":
                 is_written = row.live is not None
                 show_row(
@@ -244,7 +244,7 @@ class RunScreen(Screen[None]):
         self.app.push_screen(DetailScreen(title, make, grows=self.session.is_running))
 
     def action_review(self) -> None:
-        self.app.push_screen(ReviewScreen(self.session))
+        self.app.push_screen(review_of(self.session))
 
     def action_try(self) -> None:
         """Try inputs with the rules as they stand, or with those of the artifact under the cursor."""

@@ -22,7 +22,7 @@ from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
-from promptgrad_tui.views.run.deleting import DELETED
+from promptgrad_tui.views.run.in_list import DELETED
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.toned_lines import Line, joined, line
 from promptgrad_tui.work.machine.recent import RecentProjects

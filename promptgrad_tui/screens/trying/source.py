@@ -69,7 +69,7 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
     elif run.status != "running":
         rules, shown = story.best_rules, story.best_demonstrations
     else:
-        rules, shown = story.current_rules, story.current_demonstrations
+        rules, shown = story.rules_now, story.demonstrations_now
     learned = LearnedState(RuleSet(rules), DemonstrationSet(shown))
     return _source(folder, title, learned, run.options, story.started)
 

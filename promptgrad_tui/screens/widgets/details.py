@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
+from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.sanitize import one_line
@@ -29,7 +30,7 @@ def show_row(
     *,
     grows: bool,
     follows: bool = False,
-    related: Callable[[Any], list[Any]] | None = None,
+    related: Callable[[Any], list[Link]] | None = None,
 ) -> None:
     """Show everything about the row under a table's cursor; one may go on to the rows around it.
 
@@ -64,7 +65,7 @@ class DetailScreen(Screen[None]):
         grows: bool = False,
         step: Callable[[int], Detail | None] | None = None,
         follows: bool = False,
-        links: Callable[[], list[Any]] | None = None,
+        links: Callable[[], list[Link]] | None = None,
     ) -> None:
         super().__init__()
         self._title = title
@@ -95,8 +96,6 @@ class DetailScreen(Screen[None]):
 
     def action_related(self) -> None:
         """Go to what belongs to this text."""
-        from promptgrad_tui.screens.run.related import ask_where
-
         if self._links is not None:
             ask_where(self.app, self._links())
 

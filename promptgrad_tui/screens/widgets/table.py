@@ -22,6 +22,7 @@ _Drawn: TypeAlias = tuple[Line, int, str]
 """A line of the screen: its text, its width, and its kind."""
 
 _GAP = 2
+_UP, _DOWN = "\u25b4", "\u25be"
 _MOST_SORTED = 5_000
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _MARKS = {"cursor": CURSOR, "cursor-blurred": "\u25b9"}
@@ -271,7 +272,8 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def _line(self, y: int, width: int) -> _Drawn:
         if y == 0:
-            titles = [line(f"{column.title}{self._sign(n)}") for n, column in enumerate(self._columns)]
+            widths = self._column_widths(width)
+            titles = [line(self._title(n, widths[n])) for n in range(len(self._columns))]
             return self._arranged(titles, width, " "), width, "heading"
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
@@ -280,10 +282,12 @@ class RowTable(TonedView, Generic[T], can_focus=True):
             return self._arranged(cells, width, _MARKS.get(kind, " ")), width, kind
         return line(f" {self.empty}", "dim") if row == 0 else BLANK, width, ""
 
-    def _sign(self, column: int) -> str:
+    def _title(self, column: int, width: int) -> str:
+        """Return a column's title, with a sign where rows are sorted by it; the sign is never cut."""
+        title = self._columns[column].title
         if self._sort is None or self._sort[0] != column:
-            return ""
-        return "\u25be" if self._sort[1] else "\u25b4"
+            return title
+        return f"{title[: max(width - 1, 0)]}{_DOWN if self._sort[1] else _UP}"
 
     def _kind(self, row: int) -> str:
         if row != self._cursor:

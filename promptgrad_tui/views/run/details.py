@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
+from engine.journal.completions import Completion
 from engine.journal.events import Event, RolloutFinished
-from engine.journal.journal import Completion
 from engine.journal.live_text import LivePass
 from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text

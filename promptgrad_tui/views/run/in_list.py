@@ -13,6 +13,12 @@ from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
+DELETED = (
+    "Its events, decisions, logs and drafts are deleted for good. Its artifacts stay, other runs still know "
+    "its answers, and the test splits that it opened stay counted."
+)
+"""What is said before a run is deleted."""
+
 
 def run_cells(row: RunRecord) -> Sequence[Line]:
     """Return a run's cells in a list of runs."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from engine.journal.events import Event
+from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.sanitize import fit
@@ -31,13 +32,13 @@ class PlainDisplay:
         self._clock = clock
         self._event_lines = EventLines(terminal)
         self._progress = Progress()
-        self._status = ""
+        self._status = self._scored = ""
         self._drawn = ""
         self._drawn_at = clock()
 
     def show(self, event: Event) -> None:
         """Write the lines of an event."""
-        self._status = ""
+        self._status = self._scored = ""
         self._progress.apply(event)
         lines = self._event_lines.lines(event)
         if lines and not self._is_quiet:
@@ -52,6 +53,10 @@ class PlainDisplay:
     def status(self, text: str) -> None:
         """Show this, such as a model that loads, in place of the progress until the next event."""
         self._status = text
+
+    def scored(self, count: int) -> None:
+        """Show how many prompts were scored, beside the progress, until the next event."""
+        self._scored = f"{count_text(count, 'prompt')} scored"
 
     def tick(self) -> None:
         """Update the progress; call it a few times a second."""
@@ -78,6 +83,7 @@ class PlainDisplay:
             f"{progress.done:,} of {progress.expected:,} calls",
             _waiting(progress) or progress.time_left_text(now),
             progress.phase,
+            self._scored,
         ]
         return fit("  ".join(part for part in parts if part), self._terminal.columns - 1)
 

@@ -9,8 +9,8 @@ from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
 from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
+from promptgrad_tui.views.labels.doubted import doubted_screen_lines
 from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
-from promptgrad_tui.views.run.doubted_labels import doubted_screen_lines
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.sanitize import wrap

@@ -308,16 +308,6 @@ class RunStory:
         return self._demonstrations.get(best.rules, ()) if best else ()
 
     @property
-    def current_rules(self) -> tuple[Rule, ...]:
-        """The current rules."""
-        return self._sets.current.rules
-
-    @property
-    def current_demonstrations(self) -> tuple[Demonstration, ...]:
-        """The current demonstrations."""
-        return self._shown
-
-    @property
     def result_rules(self) -> tuple[Rule, ...]:
         """The rules of the best state so far, or those that its last review left."""
         return self.review.rules if self.review is not None else self.best_rules
@@ -326,7 +316,7 @@ class RunStory:
     def rules_now(self) -> tuple[Rule, ...]:
         """The current rules: those of the run so far, of its result, or of the last review of the result."""
         is_over = self.finished is not None or self.review is not None
-        return self.result_rules if is_over else self.current_rules
+        return self.result_rules if is_over else self._sets.current.rules
 
     @property
     def demonstrations_now(self) -> tuple[Demonstration, ...]:

@@ -11,8 +11,8 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_judge
+from engine.learning.findings.search_agreement import SearchAgreement, search_agreement
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
-from engine.learning.search_agreement import SearchAgreement, search_agreement
 from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState

@@ -34,12 +34,18 @@ class Judgement:
     label: Label
     score: float
     feedback: str
+    is_right: bool
     position: float | None = None
 
     @property
     def distance(self) -> float:
         """How far the judge's score is from the person's, 0..1."""
         return abs(self.score - self.label.grade / (self.label.grades - 1))
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether judge and person call the answer differently, or grade it half a scale apart."""
+        return self.is_right != bool(self.label.grade) if self.label.grades == 2 else self.distance >= 0.5
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Calibration:
     @property
     def worst(self) -> list[Judgement]:
         """The largest disagreements, the largest first."""
-        apart = [judgement for judgement in self.judgements if judgement.distance >= 0.5]
+        apart = [judgement for judgement in self.judgements if judgement.disagrees]
         return sorted(apart, key=lambda judgement: -judgement.distance)
 
 
@@ -81,7 +87,7 @@ def calibrate(setting: JudgeSetting) -> Calibration:
         values: Mapping[str, Any] = known[label.example]
         score = metric(values, dspy.Prediction(**{setting.field: label.answer}))
         name, position = example_name(values, label.example), score.metadata.get(POSITION)
-        return Judgement(name, label, score.value, score.feedback, position)
+        return Judgement(name, label, score.value, score.feedback, score.is_success, position)
 
     with ThreadPoolExecutor(setting.project.optimizer.max_workers) as pool:
         judgements = tuple(pool.map(judged, usable))

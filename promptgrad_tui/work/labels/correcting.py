@@ -77,6 +77,6 @@ def exclude_example(project: Project, example: LoadedExample) -> None:
     else:
         listed.append(example.key)
     text = tomlkit.dumps(document)
-    if example.key not in tomlkit.parse(text)["data"]["exclude"]:  # type: ignore[index, operator]
+    if example.key not in tomlkit.parse(text)["data"]["exclude"]:
         raise ProjectError(f"{project.file} can't be changed here.", hint=f'Add "{example.key}" to exclude.')
     replace_file(project.file, text.encode())

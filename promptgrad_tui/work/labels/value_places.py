@@ -47,9 +47,9 @@ def change_csv(text: str, line: int, source: str, value: Any) -> str | None:
     spans = list(_fields(text, *rows[0], delimiter))
     start, end = spans[names.index(source)]
     written = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if text[start:end].startswith('"') else csv.QUOTE_MINIMAL
-    csv.writer(written, delimiter=delimiter, lineterminator="", quoting=quoting).writerow([value])
-    return text[:start] + written.getvalue() + text[end:]
+    csv.writer(written, delimiter=delimiter, lineterminator="").writerow([value])
+    new, was_quoted = written.getvalue(), text[start:end].startswith('"')
+    return text[:start] + (f'"{new}"' if was_quoted and not new.startswith('"') else new) + text[end:]
 
 
 def change_yaml(text: str, line: int, source: str, value: Any) -> str | None:
@@ -57,7 +57,7 @@ def change_yaml(text: str, line: int, source: str, value: Any) -> str | None:
     import yaml
 
     mark = text.startswith("\ufeff")  # the reader counts from behind it
-    document = yaml.SafeLoader(text[mark:]).get_single_node()
+    document: Any = yaml.SafeLoader(text[mark:]).get_single_node()
     if document.id == "mapping":
         found = {key.value: node for key, node in document.value}
         document = next(found[name] for name in LISTS if name in found)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from engine.journal.journal import Journal
+from engine.journal.live_status import read_scorings, scorings_file
 from promptgrad_tui.views.run.plain import PlainDisplay
 
 _POLL_SECONDS = 0.1
@@ -26,12 +27,13 @@ class Follower:
         self._stop_requested = stop_requested
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="display", daemon=True)
-        self._last = 0
+        self._last, self._last_time = 0, 0.0
+        self._scorings = scorings_file(journal.path, run)
 
     def __enter__(self) -> Self:
         for number, event in self._journal.events(self._run):
             self._display.remember(event)
-            self._last = number
+            self._last, self._last_time = number, event.time
         self._thread.start()
         return self
 
@@ -61,4 +63,7 @@ class Follower:
     def _catch_up(self) -> None:
         for number, event in self._journal.events(self._run, after=self._last):
             self._display.show(event)
-            self._last = number
+            self._last, self._last_time = number, event.time
+        scored = read_scorings(self._scorings)
+        if scored is not None and scored.time > self._last_time:
+            self._display.scored(scored.count)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.ground.errors import JournalError, RunLockedError
+from engine.journal.completions import Completion
 from engine.journal.events import (
     ModelUsed,
     Notice,
@@ -25,7 +26,7 @@ from engine.journal.events import (
     RunSummary,
     Tokens,
 )
-from engine.journal.journal import Completion, Journal, journal_path
+from engine.journal.journal import Journal, journal_path
 from tests.patience import PATIENCE_SECONDS
 
 RUN = "20261121-040420-d213"
@@ -35,7 +36,8 @@ PREAMBLE = f"""
 import sys, time
 from engine.ground.errors import JournalError
 from engine.journal.events import Notice, Tokens
-from engine.journal.journal import Completion, Journal
+from engine.journal.completions import Completion
+from engine.journal.journal import Journal
 path, run = sys.argv[1], "{RUN}"
 def completion(n):
     return Completion(str(n), run, time.time(), '"' + "x" * 2000 + '"', "{{}}", 0.1, Tokens(prompt=n))

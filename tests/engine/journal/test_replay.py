@@ -22,9 +22,9 @@ from engine.ground.errors import (
     ModelUnavailableError,
     RunStoppedError,
 )
-from engine.journal.completions import CompletionStore, MemoryCompletions
+from engine.journal.completions import Completion, CompletionStore, MemoryCompletions
 from engine.journal.events import Tokens
-from engine.journal.journal import Completion, Journal, journal_path
+from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay, cause_of, recording
 from engine.testing import ScriptedModel, scripted_model
 from tests.patience import PATIENCE_SECONDS

@@ -9,7 +9,7 @@ import pytest
 
 from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.score import MetricScore, Score
-from engine.learning.metric_figures import change_of, figures_of
+from engine.journal.metric_figures import change_of, figures_of
 from engine.programs.coercion import as_metric
 from engine.programs.metrics import built_in_metric
 from engine.programs.metrics.combined import CombinedMetric, WeightedMetric, class_by

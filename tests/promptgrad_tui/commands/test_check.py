@@ -110,7 +110,8 @@ def test_the_check_for_programs(server, tmp_path):
 def test_the_check_for_programs_without_a_model_asks_none(server, tmp_path):
     project = write_project(tmp_path, "gguf:missing.gguf")
     told = result(promptgrad("check", project, "--json", "--no-model"))
-    assert told["sizes"] == {"train": 30, "validation": 30, "test": 30, "predictors": 1, "also": 0}
+    sizes = {"train": 30, "validation": 30, "test": 30, "predictors": 1, "also": 0, "judgements": 0}
+    assert told["sizes"] == sizes
     assert told["models"] == []
     assert server.calls == 0
 

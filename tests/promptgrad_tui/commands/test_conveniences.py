@@ -6,6 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import dspy
@@ -13,7 +15,7 @@ import pytest
 
 from engine.journal.events import RolloutFinished
 from promptgrad_tui import __version__
-from promptgrad_tui.views.help_pages import TOPICS
+from promptgrad_tui.commands.help.pages import TOPICS
 from tests.engine.desk import learned
 from tests.promptgrad_tui.desk_project import last_events, promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
@@ -88,9 +90,10 @@ def test_a_run_is_written_into_an_mlflow_store(project: Path, tmp_path: Path) ->
     assert (run / "tags" / "mlflow.runName").read_text() == shown["run"]
     table = list(csv.DictReader(io.StringIO((run / "artifacts" / "results.csv").read_text())))
     assert len(table) == len([e for e in last_events(project) if isinstance(e, RolloutFinished)])
-    mlflow = pytest.importorskip("mlflow")
-    [read] = mlflow.MlflowClient(store.as_uri()).search_runs([run.parent.name])
-    assert read.data.metrics["test_optimized"] == float(test[1])
+    if find_spec("mlflow"):  # it isn't needed to write a store; where it is, it reads one
+        mlflow = import_module("mlflow")
+        [read] = mlflow.MlflowClient(store.as_uri()).search_runs([run.parent.name])
+        assert read.data.metrics["test_optimized"] == float(test[1])
 
 
 def test_a_whole_program_is_written_on_request_and_with_the_warning(project: Path, tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_a_whole_program_is_written_on_request_and_with_the_warning(project: Pat
     loaded = dspy.load(str(tmp_path / "whole"), allow_pickle=True)
     assert learned(loaded.signature.instructions)
     again = promptgrad("export", artifact, "--to", "program", "--out", tmp_path / "whole", "-C", project)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "is there already" in again.stderr
 
 

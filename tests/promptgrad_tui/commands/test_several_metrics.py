@@ -139,6 +139,7 @@ def test_every_face_shows_them(server, tmp_path):
     html = (tmp_path / "r.html").read_text()
     assert f"{SUM} (optimized)" in html
     assert "queue, macro F1" in html
+    assert "by channel, each metric" in html
     compared = result(promptgrad("-C", project, "compare", "baseline", "last", "--json"))
     assert compared["metrics"]["queue"] == run["metrics"]["queue"]
     assert "brief" in compared["examples"][0]["after"]["metrics"]

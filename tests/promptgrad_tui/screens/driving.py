@@ -26,6 +26,7 @@ from tests.patience import PATIENCE_SECONDS
 Script = Callable[[Pilot[int]], Awaitable[None]]
 SMALL, LARGE = (80, 24), (200, 50)
 _MOST_ROUNDS = 30
+_SHORTEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.02, 0.2
 _FRAMES = re.compile("[\u2500-\u257f]")
 
 
@@ -130,9 +131,11 @@ async def until_true(
 
     A title may be drawn before what belongs below it: what is returned was seen at rest.
     """
-    deadline = time.monotonic() + seconds
+    deadline, delay = time.monotonic() + seconds, _SHORTEST_WAIT_SECONDS
     await pilot.pause()
     while not wanted(screen := seen(pilot)):
         assert time.monotonic() < deadline, f"{name!r} doesn't come:\n{screen}"
-        await pilot.pause(0.02)
+        await pilot.pause(delay)
+        # To look takes a core that another process, whose work is waited for, may need.
+        delay = min(1.5 * delay, _LONGEST_WAIT_SECONDS)
     return screen

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.ground.examples import example_key, public_fields
 from engine.ground.interval import Interval
+from engine.journal.completions import Completion
 from engine.journal.events import (
     AnalysisFinished,
     BatchScored,
@@ -35,7 +36,7 @@ from engine.journal.events import (
     ValidationFinished,
     ValidationStarted,
 )
-from engine.journal.journal import Completion, Journal, journal_path
+from engine.journal.journal import Journal, journal_path
 from engine.programs.rules import Evidence, ParsedRule, Rule, RuleSet
 
 BASE = "Route the ticket to the queue that can solve it."

@@ -52,7 +52,7 @@ def test_a_table_is_sorted_by_a_column_and_back(recorded: RecordedRun) -> None:
         await pilot.press("O")
         assert [row.scored.score for row in table(pilot, "batches").rows] == scores[::-1]
         assert "Score\u25be" in await until(pilot, "Score\u25be")
-        for _ in range(6):
+        for _ in range(5):
             await pilot.press("o")
         await until_true(pilot, lambda screen: "\u25b4" not in screen and "\u25be" not in screen)
         places = [row.place for row in table(pilot, "batches").rows]
@@ -67,7 +67,6 @@ def test_a_search_goes_along_with_what_is_typed_and_escape_takes_it_back(recorde
         await pilot.press("3", "g", "slash", *"password")
         found = table(pilot, "validation")
         assert "password" in found.row_text(found.cursor)
-        assert found.cursor != 0
         await pilot.press("escape")
         assert found.cursor == 0
         await pilot.press("slash", *"password", "enter")

@@ -66,9 +66,9 @@ def current(pilot: Pilot[int]) -> str:
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 def test_every_field_is_seen_on_the_way_down(project: Path, size: tuple[int, int]) -> None:
     async def script(pilot: Pilot[int]) -> None:
-        last = form_rows()[-1].place[-1]
+        last = ".".join(form_rows()[-1].place)
         told = seen(pilot)
-        while not current(pilot).endswith(last):
+        while current(pilot) != last:
             await pilot.press("pagedown")
             told += seen(pilot)
         names = [row.title if isinstance(row, FormSection) else f" {row.name} " for row in form_rows()]

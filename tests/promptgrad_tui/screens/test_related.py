@@ -52,7 +52,7 @@ def test_what_belongs_together_is_two_keys_away(recorded: RecordedRun) -> None:
         await pilot.press("greater_than_sign")
         screen = await until(pilot, "Review: ")
         await pilot.press(row_of(screen, "Review: ").strip(" \u2502").split()[0])
-        await until(pilot, "Review 1/")
+        await until(pilot, "/5   5 open")
         review = pilot.app.screen
         assert isinstance(review, ReviewScreen)
         assert review._state.current is not None
@@ -60,7 +60,7 @@ def test_what_belongs_together_is_two_keys_away(recorded: RecordedRun) -> None:
         await pilot.press("greater_than_sign")
         assert "Test, " in await until(pilot, "Go to what belongs to it")
         await pilot.press("escape")
-        assert "Review 1/" in seen(pilot)
+        assert "/5   5 open" in seen(pilot)
 
     drive(recorded.folder, recorded.run, script, SMALL)
 

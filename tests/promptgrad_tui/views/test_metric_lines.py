@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from engine.ground.score import MetricScore
-from engine.learning.metric_figures import change_of
+from engine.journal.metric_figures import change_of
 from promptgrad_tui.views.metrics import METRIC_COLUMNS, metric_lines, metric_rows, parts_of, tell_more
 
 

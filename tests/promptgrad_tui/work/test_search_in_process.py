@@ -112,14 +112,14 @@ def test_tokens_are_counted_on_the_prompt_that_the_server_makes(ollama: OllamaSe
 
 
 def test_other_answers_are_refused_by_check_and_run(ollama: OllamaServer, tmp_path: Path) -> None:
-    ollama.default_answer = '{"queue": "warranty"}'
+    ollama.default_answer = '{"reasoning": "A thing is broken.", "queue": "repairs"}'
     root = project(tmp_path)
     for command in ("check", "run"):
         done = promptgrad(command, root)
         text = " ".join((done.stdout + done.stderr).split())
         assert done.returncode == 2, text
         assert "Too few answers in process are those of ollama:demo:latest" in text
-        assert "'warranty' there" in text
+        assert "'repairs' there" in text
 
 
 def test_another_prompt_is_refused_with_the_place_where_it_parts(

@@ -11,7 +11,7 @@ from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, error_bars, line
 
 COLUMNS = (
     Column("Batch", width=5),
-    Column("Score", width=5, right=True),
+    Column("Score", width=6, right=True),
     Column("Failed", width=6, right=True),
     Column("Rules", width=5, right=True),
     Column("Gain", width=6, right=True, from_width=48),

@@ -69,4 +69,4 @@ def _page(topic: str) -> str:
     packaged = files("promptgrad_tui") / "help" / f"{topic}.md"
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "docs" / f"{topic}.md").read_text(encoding="utf-8")
+    return (Path(__file__).parents[3] / "docs" / f"{topic}.md").read_text(encoding="utf-8")

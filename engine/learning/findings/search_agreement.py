@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.programs.formatting import as_text
 from engine.programs.state import LearnedState
 
 COMPARED = 12
@@ -46,20 +47,21 @@ def search_agreement(
         PromptGradError: as `RolloutRunner.run` does.
     """
     compared = items[:COMPARED]
-    pairs = list(
-        zip(prover.run(LearnedState(), compared), searcher.run(LearnedState(), compared), strict=True)
+    rollouts = zip(
+        compared,
+        prover.run(LearnedState(), compared),
+        searcher.run(LearnedState(), compared),
+        strict=True,
     )
-    other = [pair for pair in pairs if _answer(pair[0]) != _answer(pair[1])]
-    if not other:
-        return SearchAgreement(len(pairs), len(pairs))
-    proved, searched = other[0]
-    return SearchAgreement(
-        len(pairs), len(pairs) - len(other), proved.key, _answer(proved), _answer(searched)
-    )
+    answers = [(item.key, _answer(item, one), _answer(item, other)) for item, one, other in rollouts]
+    differing = [answer for answer in answers if answer[1] != answer[2]]
+    same = len(answers) - len(differing)
+    return SearchAgreement(len(answers), same, *(differing[0] if differing else ()))
 
 
-def _answer(rollout: Rollout) -> str:
-    values = rollout.prediction
-    if values is None:
+def _answer(item: Item, rollout: Rollout) -> str:
+    """Return what was answered in the fields that the example has: the way there may be told otherwise."""
+    if rollout.prediction is None:
         return "unreadable"
-    return "; ".join(str(value) for value in values.values())
+    values = {name: value for name, value in rollout.prediction.items() if name in item.values}
+    return "; ".join(as_text(value) for value in (values or rollout.prediction).values())

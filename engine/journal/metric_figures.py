@@ -9,7 +9,7 @@ import numpy as np
 from engine.ground.by_class import balanced_accuracy, macro_f1
 from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval, mean_interval
-from engine.journal.events import MetricChange, MetricFigures
+from engine.journal.event_parts import MetricChange, MetricFigures
 
 
 def figures_of(scores: Sequence[MetricScore]) -> MetricFigures:

@@ -24,7 +24,7 @@ def help_command(ctx: click.Context, topic: tuple[str, ...]) -> None:
     Where a command and a page have the same name, the page comes first: the command's own help is
     `promptgrad COMMAND --help`.
     """
-    from promptgrad_tui.views.help_pages import TOPICS, page_lines, topic_lines, word_lines
+    from promptgrad_tui.commands.help.pages import TOPICS, page_lines, topic_lines, word_lines
 
     terminal = Terminal.stdout()
     if not topic:

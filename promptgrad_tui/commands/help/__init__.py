@@ -1,0 +1,1 @@
+"""`promptgrad help`: commands, pages of the documents, words of the glossary."""

@@ -1,0 +1,1 @@
+"""The labels that a run doubts, for terminal, screen and report."""
