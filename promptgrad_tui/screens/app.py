@@ -24,7 +24,6 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.colourless import Colourless
 from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.keys.help_screen import HelpScreen
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.palette import ActionsProvider, valid_actions
 from promptgrad_tui.screens.leaving import LeaveQuestion, UnderWay, parting_words, runs_under_way, stop_runs
@@ -37,6 +36,7 @@ from promptgrad_tui.screens.widgets.dialogs import (
     QuestionScreen,
     error_panel,
 )
+from promptgrad_tui.screens.widgets.help_screen import HelpScreen
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.machine.recent import RecentProjects
