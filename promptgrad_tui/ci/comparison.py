@@ -10,7 +10,7 @@ from promptgrad_tui.ci.standing import Standing
 from promptgrad_tui.views.comparison.comparison import only_in
 from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
-from promptgrad_tui.views.run.event_lines import shown_path
+from promptgrad_tui.views.sanitize import shown_path
 
 
 def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:

@@ -15,7 +15,7 @@ from promptgrad_tui.report import markdown_report, run_report
 from promptgrad_tui.views.junit import junit_xml, skipped_junit_xml
 from promptgrad_tui.views.markdown import escaped
 from promptgrad_tui.views.output_file import refuse_unwritable, write_output
-from promptgrad_tui.views.run.event_lines import shown_path
+from promptgrad_tui.views.sanitize import shown_path
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.release.moved_models import revision_now

@@ -80,7 +80,7 @@ def compress_command(
 
     import_dspy_offline()
     from promptgrad_tui.views.compression import compression_json, compression_lines
-    from promptgrad_tui.work.release.compressing import compress
+    from promptgrad_tui.work.derive.compressing import compress
 
     terminal = Terminal.stderr()
 

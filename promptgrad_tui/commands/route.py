@@ -47,7 +47,7 @@ def route_command(
 
     import_dspy_offline()
     from promptgrad_tui.views.routing import routing_json, routing_lines
-    from promptgrad_tui.work.release.routing import route
+    from promptgrad_tui.work.derive.routing import route
 
     found = route(small, large, context.project, margin)
     print_result(lambda: routing_json(found), lambda lines: routing_lines(found, lines), as_json=as_json)

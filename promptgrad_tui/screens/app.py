@@ -22,6 +22,7 @@ from textual.widgets import Input, TextArea
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.colourless import Colourless
+from promptgrad_tui.screens.help_screen import HelpScreen
 from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.keys.keymap import read_keymap
@@ -36,7 +37,6 @@ from promptgrad_tui.screens.widgets.dialogs import (
     QuestionScreen,
     error_panel,
 )
-from promptgrad_tui.screens.widgets.help_screen import HelpScreen
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.machine.recent import RecentProjects

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import count_text, gain_text
-from promptgrad_tui.views.run.event_lines import shown_path
-from promptgrad_tui.views.sanitize import visible, wrap
+from promptgrad_tui.views.sanitize import shown_path, visible, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 

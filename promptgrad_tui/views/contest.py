@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from engine.journal.contest_events import ContestResult, Standing
 from promptgrad_tui.views.figures import count_text, gain_text, score_text
-from promptgrad_tui.views.run.event_lines import shown_path
-from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.scatter import Point, scatter_lines
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal

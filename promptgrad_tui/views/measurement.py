@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from engine.release.power import opening_text
 from promptgrad_tui.views.figures import gain_text, score_text, value_text
 from promptgrad_tui.views.metrics import metric_sentences, tell_more
-from promptgrad_tui.views.run.event_lines import model_text, shown_path
-from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:

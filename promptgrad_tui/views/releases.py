@@ -9,8 +9,7 @@ from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
 from promptgrad_tui.views.figures import gain_text, score_text
-from promptgrad_tui.views.run.event_lines import shown_path
-from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 _GATES = {"passed": "green", "failed": "red", "forced": "yellow", "untested": "yellow"}

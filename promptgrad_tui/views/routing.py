@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrad_tui.views.figures import gain_text, score_text
-from promptgrad_tui.views.run.event_lines import shown_path
-from promptgrad_tui.views.sanitize import one_line, wrap
+from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -19,6 +20,14 @@ _JOINED_EMOJI = re.compile(
 def one_line(text: str) -> str:
     """Return `text` on one line: breaks and tabs become spaces, acting characters are shown."""
     return visible(" ".join(text.split()))
+
+
+def shown_path(path: str) -> str:
+    """Return a path, relative to the current folder if it is inside it."""
+    try:
+        return one_line(str(Path(path).relative_to(Path.cwd())))
+    except ValueError:
+        return one_line(path)
 
 
 def visible(text: str) -> str:

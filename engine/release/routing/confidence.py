@@ -52,6 +52,6 @@ class Confidence:
             )
             for possible in self._answers
         ]
-        scores = dict(zip(self._answers, self._scorer.score(messages, texts), strict=True))
-        own: float = scores.pop(answer)
-        return own - max(scores.values())
+        scores = self._scorer.score(messages, texts)
+        own = list(self._answers).index(answer)
+        return scores[own] - max(score for index, score in enumerate(scores) if index != own)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.journal.contest_events import ContestStarted, LaneFinished
@@ -46,7 +45,7 @@ from promptgrad_tui.views.figures import (
     slice_text,
 )
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
-from promptgrad_tui.views.sanitize import fit, one_line, pad, wrap
+from promptgrad_tui.views.sanitize import fit, one_line, pad, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 _VERDICT_COLOURS = {"accepted": "green", "rejected": "red", "needs_review": "yellow"}
@@ -250,14 +249,6 @@ def lanes_text(event: ContestStarted) -> str:
 def model_text(model: ModelUsed) -> str:
     """Return a model's URI and the short form of its revision."""
     return f"{one_line(model.uri)}  {model.short}{'' if model.verified else ' (unverified)'}"
-
-
-def shown_path(path: str) -> str:
-    """Return a path, relative to the current folder if it is inside it."""
-    try:
-        return one_line(str(Path(path).relative_to(Path.cwd())))
-    except ValueError:
-        return one_line(path)
 
 
 def _splits_text(data: Iterable[tuple[str, DataUsed]]) -> str:

@@ -36,13 +36,13 @@ from promptgrad_tui.views.figures import (
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.labels.doubted import doubted_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
-from promptgrad_tui.views.run.event_lines import EventLines, shown_path
+from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
-from promptgrad_tui.views.sanitize import one_line, pad, visible, wrap
+from promptgrad_tui.views.sanitize import one_line, pad, shown_path, visible, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 

@@ -10,7 +10,7 @@ from engine.journal.events import RunStarted
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.settings import Project
 from engine.release.matrix import Entry
-from promptgrad_tui.views.run.event_lines import shown_path
+from promptgrad_tui.views.sanitize import shown_path
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.release.moved_models import is_proved_on, revision_now
 from promptgrad_tui.work.release.project_matrix import project_matrix

@@ -12,7 +12,7 @@ from engine.release.matrix import Entry, read_matrix
 from models import ModelRevision, ModelSettings, Progress, read_revision
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
-from promptgrad_tui.views.run.event_lines import shown_path
+from promptgrad_tui.views.sanitize import shown_path
 from promptgrad_tui.work.release.artifact_project import project_of
 
 
