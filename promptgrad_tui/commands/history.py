@@ -21,7 +21,7 @@ from promptgrad_tui.commands.shared.printing import print_result
 def history_command(context: CommandContext, as_json: bool) -> None:
     """List every promotion and rollback, oldest first, with the reasons of forced ones."""
     from engine.release.releases import load_releases
-    from promptgrad_tui.views.releases import switch_lines
+    from promptgrad_tui.views.artifacts.releases import switch_lines
 
     history = load_releases(context.project / "artifacts").history
     print_result(

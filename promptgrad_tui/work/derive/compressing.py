@@ -26,7 +26,7 @@ from engine.release.objectives.margin import margin_for
 from engine.release.release_gate import evaluate_gates
 from engine.release.run_plan import installed_versions
 from engine.release.sealed_test import TestSplit, measure_test_split
-from promptgrad_tui.views.compression import CompressedArtifact
+from promptgrad_tui.views.artifacts.compression import CompressedArtifact
 from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
 
 

@@ -22,7 +22,7 @@ from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import Router, routed_model, save_router
 from engine.release.routing.thresholds import Answered, chosen, thresholds
 from engine.release.sealed_test import TestSplit, open_test_split
-from promptgrad_tui.views.routing import Routed
+from promptgrad_tui.views.artifacts.routing import Routed
 from promptgrad_tui.work.measure.measuring import Setting, setting_of
 
 

@@ -34,7 +34,7 @@ from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
-from promptgrad_tui.views.measurement import NewScore, Rechecked, Transferred
+from promptgrad_tui.views.artifacts.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.views.metrics import parts_of
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of

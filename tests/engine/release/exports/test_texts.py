@@ -214,6 +214,6 @@ def test_an_input_that_is_no_text_has_no_place(tmp_path: Path) -> None:
 
 
 def test_the_names_of_the_formats() -> None:
-    from promptgrad_tui.commands.export import FORMATS as OFFERED
+    from promptgrad_tui.commands.artifacts.export import FORMATS as OFFERED
 
     assert tuple(FORMATS) == OFFERED

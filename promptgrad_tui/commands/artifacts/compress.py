@@ -79,7 +79,7 @@ def compress_command(
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
-    from promptgrad_tui.views.compression import compression_json, compression_lines
+    from promptgrad_tui.views.artifacts.compression import compression_json, compression_lines
     from promptgrad_tui.work.derive.compressing import compress
 
     terminal = Terminal.stderr()

@@ -46,7 +46,7 @@ def route_command(
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
-    from promptgrad_tui.views.routing import routing_json, routing_lines
+    from promptgrad_tui.views.artifacts.routing import routing_json, routing_lines
     from promptgrad_tui.work.derive.routing import route
 
     found = route(small, large, context.project, margin)

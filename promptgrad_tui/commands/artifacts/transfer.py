@@ -30,7 +30,7 @@ def transfer_command(context: CommandContext, artifact: Path, uri: str, as_json:
     the other one. Even if the rules help there too, run `promptgrad compile` for that model. The
     test split is opened once more, and that is counted.
     """
-    from promptgrad_tui.views.measurement import transfer_json, transfer_lines
+    from promptgrad_tui.views.artifacts.measurement import transfer_json, transfer_lines
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()

@@ -26,7 +26,7 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
     has changed since; what has changed is named. What `promptgrad transfer` measured on another
     model is in that model's cell, and can't be loaded there.
     """
-    from promptgrad_tui.views.releases import matrix_lines
+    from promptgrad_tui.views.artifacts.releases import matrix_lines
     from promptgrad_tui.work.release.project_matrix import project_matrix
     from promptgrad_tui.work.run.job import open_project
 

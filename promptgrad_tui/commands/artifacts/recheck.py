@@ -29,7 +29,7 @@ def recheck_command(context: CommandContext, artifact: Path | None, data: Path, 
     The exit code is 1 if a score, overall or of a slice, has dropped by more than chance explains.
     Then it is time to compile again with newer data.
     """
-    from promptgrad_tui.views.measurement import recheck_json, recheck_lines
+    from promptgrad_tui.views.artifacts.measurement import recheck_json, recheck_lines
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
