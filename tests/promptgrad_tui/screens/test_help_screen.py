@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from tests.promptgrad_tui.screens.driving import SMALL, drive, seen, until, until_true
+from tests.promptgrad_tui.screens.driving import LARGE, drive, seen, until, until_true
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
@@ -35,4 +35,4 @@ def test_what_is_typed_filters_the_help(tmp_path: Path) -> None:
         await pilot.press("escape")
         assert "Type to filter" not in seen(pilot)
 
-    drive(recorded.folder, recorded.run, script, SMALL)
+    drive(recorded.folder, recorded.run, script, LARGE)

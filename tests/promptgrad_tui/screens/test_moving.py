@@ -21,7 +21,12 @@ def recorded(tmp_path: Path) -> RecordedRun:
 
 
 def table(pilot: Pilot[int], name: str) -> RowTable[Any]:
-    return pilot.app.screen.query_one(f"#{name}", RowTable)
+    """Return a table, also while a line to type in lies above its screen."""
+    return next(
+        found
+        for screen in reversed(pilot.app.screen_stack)
+        for found in screen.query(f"#{name}").results(RowTable)
+    )
 
 
 def test_a_row_is_reached_by_its_number_or_its_beginning(recorded: RecordedRun) -> None:

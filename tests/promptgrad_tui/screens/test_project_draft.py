@@ -13,7 +13,7 @@ from promptgrad_tui.screens.project.fields import FormField, FormSection, form_r
 from promptgrad_tui.screens.project.file import UNSET
 from tests.engine.project_folders import TOML
 
-SECTIONS = ("program", "data", "metric", "base", "gates")
+SECTIONS = ("program", "data", "metric", "base", "gates", "objectives")
 
 
 def expected_places() -> list[tuple[str, ...]]:
