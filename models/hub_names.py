@@ -37,7 +37,7 @@ class HubName:
             ModelUriError: it isn't a name of the hub.
         """
         found = _NAME.fullmatch(name.strip())
-        if found is None or ".." in name:
+        if found is None or ".." in name or found["repository"].endswith(".gguf"):
             raise ModelUriError(f"{name!r} isn't a model of the hub.", hint=FORMS)
         return cls(found["repository"], found["quantization"] or "", found["file"] or "")
 

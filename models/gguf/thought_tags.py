@@ -47,8 +47,10 @@ Render = Callable[[Sequence[Mapping[str, Any]]], str]
 def thought_tags(template: str, render: Render) -> ThoughtTags:
     """Return the tags of a chat template: those that it puts around a thought, else those that it spells."""
     prompt = _rendered(render, _QUESTION)
-    spelled = next((known for known in KNOWN_TAGS if known.open in template), USUAL)
-    return replace(_made(render, prompt) or spelled, skip=_before_answer(render, prompt))
+    spelled = next((known for known in KNOWN_TAGS if known.open in template), None)
+    tags = _made(render, prompt) or spelled
+    # What a template without thoughts puts before an answer is its own way to head one.
+    return replace(tags, skip=_before_answer(render, prompt)) if tags else USUAL
 
 
 def _made(render: Render, prompt: str) -> ThoughtTags | None:

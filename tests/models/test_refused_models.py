@@ -45,7 +45,7 @@ def test_a_list_of_models_says_which_write_no_text(tmp_path: Path) -> None:
         ("gguf:pointer.gguf", "is a Git LFS pointer", "git lfs pull"),
         ("gguf:folder", "is a folder", "there is one.gguf, two.gguf"),
         ("file:///models/a.gguf", "isn't a model URI", "Write gguf:/models/a.gguf"),
-        ("hf:owner/repository", "isn't a model URI", "promptgrad models pull hf:owner/repository"),
+        ("hf:owner/repository", "isn't on this machine", "promptgrad models pull hf:owner/repository"),
     ],
 )
 def test_what_is_no_model_says_what_it_is(tmp_path: Path, uri: str, said: str, fix: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
-from engine.ground.errors import BudgetExhaustedError, ContextOverflowError
+from engine.ground.errors import BudgetExhaustedError, ContextOverflowError, ModelUnavailableError
 from engine.journal.events import RolloutFinished
 from engine.learning.answers import AnswerSpace
 from engine.learning.rollouts import Item
@@ -127,8 +127,8 @@ def _likely(suspects: Sequence[Doubt], likelihood: Likelihood, state: LearnedSta
     likelihood.compete({doubt.item.key: doubt.answer for doubt in suspects})
     try:
         views = likelihood.of(state, [doubt.item for doubt in suspects])
-    except (BudgetExhaustedError, ContextOverflowError):
-        return None
+    except (BudgetExhaustedError, ContextOverflowError, ModelUnavailableError):
+        return None  # the run is over and its result saved: this list isn't worth losing it
     sure = [
         replace(doubt, answer=view.favourite, probability=probability)
         for doubt, view in zip(suspects, views, strict=True)

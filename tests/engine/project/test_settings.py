@@ -163,7 +163,7 @@ def test_without_a_class_for_them_model_options_are_kept_as_they_are(tmp_path: P
     assert load_project(write_project(tmp_path, TOML + "anything = [1]\n")).model.options == {"anything": [1]}
 
 
-SECTIONS = ("program", "data", "metric", "model", "optimizer", "gates", "base")
+SECTIONS = ("program", "data", "metric", "model", "optimizer", "gates", "base", "objectives")
 
 
 @pytest.mark.parametrize("section", SECTIONS)

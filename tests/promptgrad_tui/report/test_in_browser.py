@@ -74,6 +74,7 @@ def test_a_screen_reader_finds_its_way(page: Page, file: Path, report: RunReport
         "Result",
         "Score by epoch",
         "Rules",
+        "Score against cost",
         "Slices",
         "Examples",
         "Prompt",

@@ -75,7 +75,7 @@ def test_the_filter_goes_through_what_there_is(recorded: RecordedRun, size: tupl
         for name in wanted:
             await pilot.press("f")
             screen = await until(pilot, f"[{name} {counts[name]}]")
-            listed = re.findall(r"[✓✗] (fixed|broken|failing|same) +[01]\.00 → [01]\.00", screen)
+            listed = re.findall(r"[✓✗] (fixed|broken|failing|same) +[01]\.000 → [01]\.000", screen)
             assert set(listed) == {name}
             first = next(change for change in found.changes["test"] if change.change == name)
             assert first.name[:7] in screen
