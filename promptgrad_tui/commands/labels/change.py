@@ -50,13 +50,13 @@ def open_command(ctx: click.Context, number: int) -> None:
 def correct_command(ctx: click.Context, number: int, to: str | None) -> None:
     """Correct the label of example NUMBER in its file: in a JSON, YAML or CSV file, nothing else changes."""
     from engine.programs.formatting import as_text
-    from promptgrad_tui.work.labels.correcting import correct_label
+    from promptgrad_tui.work.labels.correcting import correct_label, typed_label
     from promptgrad_tui.work.labels.doubts import numbered
 
     _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
     doubted, example = numbered(found, number)
     label = doubted.label
-    value: Any = label.answer if to is None else _typed(to, label.expected)
+    value: Any = label.answer if to is None else typed_label(to, label.expected)
     correct_label(project, example, label.field, value)
     Terminal.stdout().line(
         f"{example.where}: {label.field} was {as_text(label.expected)} and is now {as_text(value)}."
@@ -80,17 +80,30 @@ def exclude_command(ctx: click.Context, number: int) -> None:
     _, example = numbered(found, number)
     exclude_example(project, example)
     Terminal.stdout().line(
-        f"{example.where} is excluded: [data] exclude names it. Take it out there to bring it back."
+        f"{example.where} is excluded: [data] exclude names it. "
+        f"To bring it back: promptgrad labels undo {number}"
     )
 
 
-def _typed(text: str, expected: Any) -> Any:
-    """Return a label that was typed as a value of the kind that the example had."""
-    import json
+@click.command(
+    "undo",
+    short_help="Take a correction or an exclusion back.",
+    cls=Command,
+    examples=["promptgrad labels undo 1"],
+)
+@_number
+@click.pass_context
+def undo_command(ctx: click.Context, number: int) -> None:
+    """Take back what was decided about example NUMBER: the label it had, or its place among the examples."""
+    from engine.programs.formatting import as_text
+    from promptgrad_tui.work.labels.correcting import taking_back
+    from promptgrad_tui.work.labels.doubts import at_number
 
-    if isinstance(expected, str):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
+    doubted = at_number(found, number)
+    label = doubted.label
+    taking_back(project, doubted).make()
+    now = f"{label.field} is {as_text(label.expected)} again"
+    Terminal.stdout().line(
+        f"{label.file}, line {label.line}: {'it is no longer excluded' if doubted.example else now}."
+    )

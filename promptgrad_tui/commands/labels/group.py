@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from promptgrad_tui.commands.labels.change import correct_command, exclude_command, open_command
+from promptgrad_tui.commands.labels.change import (
+    correct_command,
+    exclude_command,
+    open_command,
+    undo_command,
+)
 from promptgrad_tui.commands.labels.reading import doubts_of
 from promptgrad_tui.commands.shared.command import Group
 from promptgrad_tui.commands.shared.context import CommandContext
@@ -34,7 +39,7 @@ def labels_command(ctx: click.Context, run: str, as_json: bool) -> None:
     ctx.meta["run"] = run
     if ctx.invoked_subcommand is not None:
         return
-    from promptgrad_tui.views.labels.doubted import listed_lines
+    from promptgrad_tui.views.labels.doubted import decided_text, listed_lines
 
     context: CommandContext = ctx.obj
     record, _, found = doubts_of(context, run)
@@ -47,10 +52,12 @@ def labels_command(ctx: click.Context, run: str, as_json: bool) -> None:
 
     print_result(
         data,
-        lambda terminal: listed_lines(record.id, [(one.label, one.state) for one in found], terminal),
+        lambda terminal: listed_lines(
+            record.id, [(one.label, decided_text(one.state, one.now)) for one in found], terminal
+        ),
         as_json=as_json,
     )
 
 
-for _command in (open_command, correct_command, exclude_command):
+for _command in (open_command, correct_command, exclude_command, undo_command):
     labels_command.add_command(_command)

@@ -25,6 +25,7 @@ Scope: TypeAlias = Literal[
     "form",
     "picker",
     "judge",
+    "labels",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -42,6 +43,7 @@ SCOPES: dict[Scope, str] = {
     "form": "Settings of a project",
     "picker": "Model of a project",
     "judge": "Grades for the judge",
+    "labels": "Labels to look at",
     "table": "In a table",
     "text": "In a text",
 }
@@ -118,14 +120,7 @@ def _related(scope: Scope, *, footer: bool = False) -> Action:
 ACTIONS: tuple[Action, ...] = (
     Action("app", "help", "question_mark,f1", "Help", "Show the keys that are valid now.", True, "?"),
     Action("app", "search", "slash", "Search", "Search in the focused table or text.", keys_shown="/"),
-    Action(
-        "app",
-        "jump",
-        "colon",
-        "Jump",
-        "Go to a row by its number or beginning.",
-        keys_shown=":",
-    ),
+    Action("app", "jump", "colon", "Jump", "Go to a row by its number or beginning.", keys_shown=":"),
     Action("app", "search_next", "n", "Next match", "Go to the next match."),
     Action("app", "search_previous", "N", "Previous match", "Go to the previous match."),
     Action("app", "copy_row", "y", "Copy", "Copy the row or the text to the clipboard."),
@@ -147,26 +142,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("app", "command_palette", "ctrl+p", "Palette", "Find and run any action by its name.", True),
     Action("start", "new_run", "r", "Run", "Start a new run of this project; asks first.", True),
     Action(
-        "start",
-        "project",
-        "p",
-        "Project",
-        "Change settings; see the data, the model and the cost.",
-        True,
+        "start", "project", "p", "Project", "Change settings; see the data, the model and the cost.", True
     ),
     Action(
-        "start",
-        "demo",
-        "D",
-        "Demo",
-        "Write the demo project into a new folder and run it; asks first.",
-        True,
+        "start", "demo", "D", "Demo", "Write the demo project into a new folder and run it; asks first.", True
     ),
     Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
     Action("start", "label", "e", "Name", "Give the run a name and a note.", True),
     Action("start", "delete", "X,delete", "Delete", "Delete the run; asks first.", keys_shown="X delete"),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
+    Action("start", "labels", "W", "Labels", "Show the labels of the run that are probably wrong."),
     *_panes(
         "run",
         ("Batches", "Focus the batches."),
@@ -190,6 +176,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "compare", "c", "Compare", "Compare the run, or the artifact under the cursor, with another."
     ),
+    Action("run", "labels", "W", "Labels", "Show the labels that are probably wrong."),
     _related("detail", footer=True),
     Action("detail", "step(1)", "J", "Next", "Show the next row of the table.", True),
     Action("detail", "step(-1)", "K", "Previous", "Show the previous row of the table.", True),
@@ -351,6 +338,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("judge", "undo", "u", "Undo", "Go back to the answer before, and take its grade back.", True),
     Action("judge", "skip", "s", "Skip", "Leave the answer without a grade; it is asked about again.", True),
+    Action("labels", "correct", "C", "Correct", "Write another label into the file; asks first.", True),
+    Action("labels", "drop", "d", "Drop", "Exclude the example from now on; asks first.", True),
+    Action("labels", "undo", "u", "Undo", "Take the last correction or exclusion back.", True),
+    Action("labels", "edit_outside", "E", "Editor", "Open the file in $EDITOR, at the line; so does enter."),
     *_moves("table", "Move"),
     Action("table", "first", "home,g", "First", "Go to the first row."),
     Action("table", "last", "end,G", "Last", "Go to the last row, and follow new ones."),

@@ -265,6 +265,12 @@ class RunScreen(Screen[None]):
         artifact = self._panes.chosen_artifact
         compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
 
+    def action_labels(self) -> None:
+        """Show the labels that the run doubts."""
+        from promptgrad_tui.screens.run.labels_screen import LabelsScreen
+
+        self.app.push_screen(LabelsScreen(self.session.project, self.session.run))
+
     def action_log(self) -> None:
         self.app.push_screen(LogScreen(self.session))
 
@@ -280,6 +286,8 @@ class RunScreen(Screen[None]):
             return self.session.is_running
         if action == "resume":
             return self.session.can_resume
+        if action == "labels":
+            return not self.session.is_running
         return not (action == "zoom" and self.is_mounted and self._panes.is_small)
 
     def action_pause(self) -> None:

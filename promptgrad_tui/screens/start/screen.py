@@ -303,8 +303,16 @@ class StartScreen(Screen[None]):
         if row is not None:
             compare_with_another(self.app, self.folder, row.id)
 
+    def action_labels(self) -> None:
+        """Show the labels that the run under the cursor doubts."""
+        from promptgrad_tui.screens.run.labels_screen import LabelsScreen
+
+        row = self.query_one(RowTable).current
+        if row is not None:
+            self.app.push_screen(LabelsScreen(self.folder, row.id))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action in ("label", "delete"):
+        if action in ("label", "delete", "labels"):
             row = self.query_one(RowTable).current if self.has_project and self.is_mounted else None
             return row is not None and (action == "label" or row.status != "running")
         return self.has_project if action in ("new_run", "project", "try", "compare") else True

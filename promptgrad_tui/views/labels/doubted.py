@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.journal.learning_events import DoubtedLabel
 from engine.programs.formatting import as_text
@@ -45,6 +46,13 @@ def doubt_text(label: DoubtedLabel) -> str:
     return f"{place}: expects {expected}, but every version says otherwise: {answer} ({sure})"
 
 
+def decided_text(state: str, now: Any) -> str:
+    """Return what was decided about a label, whose value in the file is `now`; nothing while it is open."""
+    if state == "changed":
+        return state if now is None else f"\u2192 {one_line(as_text(now))}"
+    return "" if state == "open" else state
+
+
 def doubted_lines(labels: Sequence[DoubtedLabel], terminal: Terminal) -> list[str]:
     """Return the surest of them at the end of a run, and the command for all."""
     if not labels:
@@ -63,17 +71,14 @@ def doubted_screen_lines(labels: Sequence[DoubtedLabel], columns: int) -> list[L
     lines = heading(f"{count_text(len(labels), 'label')} to look at: probably wrong")
     for number, label in enumerate(labels, 1):
         lines += paragraph(f"{number} {doubt_text(label)}", columns)
-    return [*lines, *paragraph("promptgrad labels opens, corrects or excludes one.", columns, "dim")]
+    return [*lines, *paragraph("W in the run lists them, to open, correct or exclude one.", columns, "dim")]
 
 
 def listed_lines(run: str, labels: Sequence[tuple[DoubtedLabel, str]], terminal: Terminal) -> list[str]:
-    """Return a run's whole list, each with what has become of it, and what can be done."""
+    """Return a run's whole list, each with what was decided about it, and what can be done."""
     if not labels:
         return [f"Run {run} doubts no label."]
-    rows = [
-        (*doubt_row(number, label), "" if state == "open" else state)
-        for number, (label, state) in enumerate(labels, 1)
-    ]
+    rows = [(*doubt_row(number, label), decided) for number, (label, decided) in enumerate(labels, 1)]
     head = f"{count_text(len(labels), 'label')} of run {run} to look at: probably wrong"
     return [
         terminal.style(head, bold=True),
@@ -84,4 +89,5 @@ def listed_lines(run: str, labels: Sequence[tuple[DoubtedLabel, str]], terminal:
         "  promptgrad labels open NUMBER     in your editor",
         "  promptgrad labels correct NUMBER  what the model says; --to LABEL for another",
         "  promptgrad labels exclude NUMBER  leave it out from now on",
+        "  promptgrad labels undo NUMBER     take a correction or an exclusion back",
     ]

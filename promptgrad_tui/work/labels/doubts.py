@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from engine.ground.errors import DataError, NoRunError
+from engine.ground.examples import example_key, public_fields
 from engine.journal.journal import Journal, RunRecord
 from engine.journal.learning_events import DoubtedLabel, LabelsDoubted
 from engine.project.data import LoadedExample, load_examples
@@ -16,12 +17,22 @@ from engine.project.settings import Project
 
 @dataclass(frozen=True)
 class Doubted:
-    """A doubted label with its number in the run's list (from 1); `example` is None once it was changed."""
+    """A doubted label with its number in the run's list (from 1); `example` is None once it was changed.
+
+    `corrected` is the example as it is now if only its label has been changed.
+    """
 
     number: int
     label: DoubtedLabel
     state: Literal["open", "changed", "excluded"]
     example: LoadedExample | None
+    corrected: LoadedExample | None = None
+
+    @property
+    def now(self) -> Any:
+        """The label in the file now, None where it isn't there any more."""
+        found = self.example or self.corrected
+        return found.values.get(self.label.field) if found is not None else None
 
 
 def doubted_of(journal: Journal, run: RunRecord) -> Sequence[DoubtedLabel]:
@@ -40,7 +51,8 @@ def doubted_now(project: Project, labels: Sequence[DoubtedLabel]) -> list[Doubte
         state: Literal["open", "changed", "excluded"] = "open" if example is not None else "changed"
         if example is not None and {example.key, example.name} & excluded:
             state = "excluded"
-        found.append(Doubted(number, label, state, example))
+        corrected = _corrected(project, label, examples.values()) if example is None else None
+        found.append(Doubted(number, label, state, example, corrected))
     return found
 
 
@@ -51,13 +63,35 @@ def numbered(found: Sequence[Doubted], number: int) -> tuple[Doubted, LoadedExam
         NoRunError: the list has no such number.
         DataError: the example isn't in its file any more as the run saw it.
     """
-    if not 1 <= number <= len(found):
-        raise NoRunError(f"The list has {len(found)} labels.", hint="promptgrad labels shows them.")
-    doubted = found[number - 1]
+    doubted = at_number(found, number)
     if doubted.example is None:
         place = f"{doubted.label.file}, line {doubted.label.line}"
         raise DataError(f"{place}: the example has changed since the run.", hint="Run again: promptgrad run")
     return doubted, doubted.example
+
+
+def at_number(found: Sequence[Doubted], number: int) -> Doubted:
+    """Return the label of a number.
+
+    Raises:
+        NoRunError: the list has no such number.
+    """
+    if not 1 <= number <= len(found):
+        raise NoRunError(f"The list has {len(found)} labels.", hint="promptgrad labels shows them.")
+    return found[number - 1]
+
+
+def _corrected(
+    project: Project, label: DoubtedLabel, examples: Iterable[LoadedExample]
+) -> LoadedExample | None:
+    """Return the example of a label's file that would be the doubted one if it had the label it had then."""
+    file = (project.root / label.file).resolve()
+    for example in examples:
+        if label.field in example.values and example.file.resolve() == file:
+            then = {**example.values, label.field: label.expected}
+            if example_key(then, public_fields(then)) == label.example:
+                return example
+    return None
 
 
 def _examples(project: Project) -> dict[str, LoadedExample]:

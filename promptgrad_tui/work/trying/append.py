@@ -79,18 +79,21 @@ def _replace(path: Path, text: str, wanted: list[Any]) -> bool:
 
 def replace_if(path: Path, text: str, is_right: Callable[[list[Any]], bool]) -> bool:
     """Put `text` in a data file's place at once, if the rows that are read from it are right."""
-    content = text.encode()
+    is_written = reads_right(path, text, is_right)
+    if is_written:
+        replace_file(path, text.encode())
+    return is_written
+
+
+def reads_right(path: Path, text: str, is_right: Callable[[list[Any]], bool]) -> bool:
+    """Whether the rows are right that would be read from a data file with this text."""
     with TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
-        draft.write_bytes(content)
+        draft.write_bytes(text.encode())
         try:
-            rows = [row for _, row in read_rows(draft)]
+            return is_right([row for _, row in read_rows(draft)])
         except DataError:
             return False
-    if not is_right(rows):
-        return False
-    replace_file(path, content)
-    return True
 
 
 _APPENDERS: dict[str, Callable[[Path, str, dict[str, Any]], None]] = {

@@ -43,6 +43,7 @@ WAYS: dict[Scope, tuple[str, ...]] = {
     "compare": ("c", "enter"),
     "project": ("escape", "p"),
     "models": ("M",),
+    "labels": ("W",),
 }
 
 

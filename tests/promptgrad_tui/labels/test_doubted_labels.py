@@ -116,6 +116,22 @@ def test_a_corrected_label_changes_nothing_else_and_the_next_run_says_so(desk):
     assert rows_of(root) == {}
 
 
+def test_undo_takes_a_correction_and_an_exclusion_back(desk):
+    root, _, _ = desk
+    files = (root / "data" / "validation.jsonl", root / "promptgrad.toml")
+    before = [file.read_bytes() for file in files]
+    assert promptgrad("-C", root, "labels", "correct", 1).returncode == 0
+    assert promptgrad("-C", root, "labels", "exclude", 2).returncode == 0
+    answer = result(promptgrad("-C", root, "labels", "--json"))["labels"][0]["answer"]
+    assert f"\u2192 {answer}" in promptgrad("-C", root, "labels").stdout
+    assert "again." in promptgrad("-C", root, "labels", "undo", 1).stdout
+    assert "it is no longer excluded." in promptgrad("-C", root, "labels", "undo", 2).stdout
+    assert [file.read_bytes() for file in files] == before
+    again = promptgrad("-C", root, "labels", "undo", 1)
+    assert again.returncode == 2
+    assert "nothing was corrected or excluded" in again.stderr
+
+
 def test_open_hands_the_line_to_the_editor(desk, monkeypatch, tmp_path):
     root, _, _ = desk
     editor = tmp_path / "vi"

@@ -17,6 +17,7 @@ from promptgrad_tui.screens.project.models import ModelPicker
 from promptgrad_tui.screens.project.screen import ProjectScreen
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
+from promptgrad_tui.screens.run.labels_screen import LabelsScreen
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.screen import RunScreen
 from promptgrad_tui.screens.start.screen import StartScreen
@@ -41,6 +42,7 @@ OWNERS = {
     "form": (ProjectForm,),
     "picker": (ModelPicker,),
     "judge": (JudgeScreen,),
+    "labels": (LabelsScreen,),
     "table": (RowTable,),
     "text": (TextView,),
 }
