@@ -44,7 +44,9 @@ class Desk:
 
     def answer(self, messages: list[dict[str, str]]) -> str:
         self.prompts.append(messages)
-        system, user = messages[0]["content"], messages[-1]["content"]
+        system = messages[0]["content"]
+        # An answer that was begun, for its log-probabilities, comes last.
+        user = [message["content"] for message in messages if message["role"] == "user"][-1]
         if "`analysis`" in system:
             return self._analysis(user)
         if "the merged rule" in system:

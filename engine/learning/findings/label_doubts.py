@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
-from engine.ground.errors import BudgetExhaustedError, ContextOverflowError, ModelUnavailableError
+from engine.ground.errors import PromptGradError, RunStoppedError
 from engine.journal.events import RolloutFinished
 from engine.learning.answers import AnswerSpace
 from engine.learning.rollouts import Item
@@ -127,7 +127,9 @@ def _likely(suspects: Sequence[Doubt], likelihood: Likelihood, state: LearnedSta
     likelihood.compete({doubt.item.key: doubt.answer for doubt in suspects})
     try:
         views = likelihood.of(state, [doubt.item for doubt in suspects])
-    except (BudgetExhaustedError, ContextOverflowError, ModelUnavailableError):
+    except RunStoppedError:
+        raise
+    except PromptGradError:
         return None  # the run is over and its result saved: this list isn't worth losing it
     sure = [
         replace(doubt, answer=view.favourite, probability=probability)

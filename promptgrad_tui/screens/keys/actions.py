@@ -187,7 +187,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "drop", "d", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
-    Action("review", "try_edit", "b", "Test", "Test the edit now; nothing is applied by that.", True),
+    Action("review", "try_edit", "B", "Test", "Test the edit now; nothing is applied by that.", True),
     Action("review", "apply", "A", "Apply", "Apply all decisions; until then nothing changes.", True),
     Action(
         "review",

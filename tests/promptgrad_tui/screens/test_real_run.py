@@ -129,7 +129,7 @@ def test_an_edit_is_tested_before_anything_is_applied(project: Path) -> None:
         await pilot.press("end", *["backspace"] * 40, *"any of it go to nowhere.", "ctrl+s")
         screen = await until(pilot, "1 edit")
         assert "untested" in screen
-        await pilot.press("b")
+        await pilot.press("B")
         await until_true(
             pilot, lambda screen: "1 edit" in screen and "untested" not in screen, "the edit's test"
         )
@@ -138,7 +138,7 @@ def test_an_edit_is_tested_before_anything_is_applied(project: Path) -> None:
         assert re.search(r"the edit +doesn't count: [+-]\d\.\d{3} \[", screen), screen
         assert "Review 1/" in screen
         assert "not applied yet" in screen
-        await pilot.press("b")
+        await pilot.press("B")
         assert "testing" not in await until(pilot, "1 edit"), "it was tested already"
 
     drive(project, None, script, LARGE)
