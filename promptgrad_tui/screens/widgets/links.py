@@ -22,7 +22,7 @@ class Link:
 def ask_where(app: App[Any], links: Sequence[Link]) -> None:
     """Ask which of the links to follow, and follow it."""
     if not links:
-        app.notify("Nothing else belongs to this row so far.", timeout=3)
+        app.notify("Nothing else belongs to this row so far.")
         return
 
     def follow(value: str | None) -> None:
