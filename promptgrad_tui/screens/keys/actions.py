@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("start", "new_project", "i", "New", "Write a new project into a folder.", True),
     Action("start", "label", "e", "Name", "Give the run a name and a note.", True),
-    Action("start", "delete", "X,delete", "Delete", "Delete the run; asks first.", keys_shown="X delete"),
+    Action("start", "delete", "delete", "Delete", "Delete the run; asks first."),
     Action("start", "try", "t", "Try", "Type inputs and see the answers with the rules of the run.", True),
     Action("start", "compare", "c", "Compare", "Compare the run with another, or with its baseline.", True),
     Action("start", "labels", "W", "Labels", "Show the labels of the run that are probably wrong."),

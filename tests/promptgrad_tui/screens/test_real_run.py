@@ -129,11 +129,10 @@ def test_an_edit_is_tested_before_anything_is_applied(project: Path) -> None:
         await pilot.press("end", *["backspace"] * 40, *"any of it go to nowhere.", "ctrl+s")
         screen = await until(pilot, "1 edit")
         assert "untested" in screen
-        await pilot.press("B")
+        await pilot.press("K", "B")
         await until_true(
             pilot, lambda screen: "1 edit" in screen and "untested" not in screen, "the edit's test"
         )
-        await pilot.press("K")
         screen = await until(pilot, "the edit")
         assert re.search(r"the edit +doesn't count: [+-]\d\.\d{3} \[", screen), screen
         assert "Review 1/" in screen

@@ -253,9 +253,9 @@ def test_scorings_are_told_until_the_next_event():
     display.show(ProgressEstimated(id="p", done=0, expected=10, time=0.0))
     display.show(PhaseStarted(id="s", phase="proposals", epoch=1, batch=1))
     display.scored(84)
-    assert display.progress_text(1.0).endswith("epoch 1, batch 1: finding rules  84 prompts scored")
+    assert "epoch 1, batch 1: finding rules  84" in display.progress_text(1.0)  # cut at the width
     display.show(rollout(1))
-    assert "scored" not in display.progress_text(1.0)
+    assert "84" not in display.progress_text(1.0)
 
 
 def test_without_a_terminal_progress_is_told_now_and_then():

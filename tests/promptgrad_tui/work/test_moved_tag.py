@@ -116,7 +116,8 @@ def test_a_tag_that_is_moved_back_lets_the_run_go_on(tag: Tag, tmp_path: Path) -
     before = len(tag.server.chats)
     assert promptgrad("-C", tmp_path, "resume", "last", "--quiet").returncode == 0
     again = tag.server.chats[before:]
-    assert asked(again) == journaled(tmp_path) - vouched, "what was vouched for comes from the journal"
+    anew = {prompt for prompt in asked(again) if prompt[-1][0] != "assistant"}  # no scorings
+    assert anew == journaled(tmp_path) - vouched, "what was vouched for comes from the journal"
     assert lost <= asked(again)
     assert len(again) == len(asked(again)), "nothing is asked twice"
     assert last_run(tmp_path).status == "improved"
