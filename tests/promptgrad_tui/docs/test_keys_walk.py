@@ -144,7 +144,7 @@ def test_the_keys_of_the_tutorial_do_what_it_says(recorded: RecordedRun) -> None
         await until(pilot, "1 run")
         await press("e", "Name of the run")
         await pilot.press("escape")
-        await press("X", "Delete ", "stay counted")
+        await press("delete", "Delete ", "stay counted")
         await pilot.press("escape")
         await press("p", "1 Settings")
         for key, text in ("2", "train"), ("3", "demo"), ("4", "b"):
