@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from promptgrad_tui.views.run.details import gradient_lines, rule_test_lines
 from promptgrad_tui.views.run.rows import BatchStory, GradientRow, TestRow
 from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import fit, one_line
+from promptgrad_tui.views.toned_lines import Line
 
 Row: TypeAlias = BatchStory | GradientRow | TestRow
 
@@ -94,31 +95,31 @@ def _proposal(session: RunSession, row: GradientRow) -> Link:
     proposal, candidate = row.proposal, row.candidate
     text = proposal.text if proposal is not None else candidate.title if candidate is not None else row.source
     title = f"Batch {row.epoch}.{row.batch}, proposal"
-    return Link(
-        fit(f"Proposal: {one_line(text)}", _TEXT),
-        lambda app: app.push_screen(
-            DetailScreen(
-                title,
-                lambda width: gradient_lines(session, row, width),
-                links=lambda: links_of(session, row),
-            )
-        ),
-    )
+    return _detail(session, row, f"Proposal: {one_line(text)}", title, partial(gradient_lines, session, row))
 
 
 def _test(session: RunSession, row: TestRow) -> Link:
     sign = VERDICTS[row.state][0]
     title = f"Test of a rule from batch {row.epoch}.{row.batch}"
-    return Link(
-        fit(f"Test, {sign}: {one_line(row.rule.text)}", _TEXT),
-        lambda app: app.push_screen(
-            DetailScreen(
-                title,
-                lambda width: rule_test_lines(session, row, width),
-                links=lambda: links_of(session, row),
-            )
-        ),
+    return _detail(
+        session,
+        row,
+        f"Test, {sign}: {one_line(row.rule.text)}",
+        title,
+        partial(rule_test_lines, session, row),
     )
+
+
+def _detail(
+    session: RunSession,
+    row: GradientRow | TestRow,
+    label: str,
+    title: str,
+    lines: Callable[[int], list[Line]],
+) -> Link:
+    """Return a link to a row's details, which lead on to what belongs to it."""
+    links = partial(links_of, session, row)
+    return Link(fit(label, _TEXT), lambda app: app.push_screen(DetailScreen(title, lines, links=links)))
 
 
 def _rules(session: RunSession, row: TestRow) -> Iterator[Link]:

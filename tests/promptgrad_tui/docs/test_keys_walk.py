@@ -118,6 +118,7 @@ def test_the_keys_of_the_tutorial_do_what_it_says(recorded: RecordedRun) -> None
         assert "1 drop" not in await press("u", "1 keep")
         await press("e", "Edit the rule")
         await pilot.press("escape")
+        await press("B", "Review ")
         await press("space", "1 marked")
         await pilot.press("space")
         await press("m", "Merge 2 rules into one")

@@ -248,14 +248,14 @@ def test_on_a_terminal_one_line_is_rewritten():
 
 
 def test_scorings_are_told_until_the_next_event():
-    screen, clock = terminal(interactive=True), Clock()
+    screen, clock = terminal(interactive=True, columns=120), Clock()
     display = PlainDisplay(screen, clock=clock)
     display.show(ProgressEstimated(id="p", done=0, expected=10, time=0.0))
     display.show(PhaseStarted(id="s", phase="proposals", epoch=1, batch=1))
     display.scored(84)
-    assert "epoch 1, batch 1: finding rules  84" in display.progress_text(1.0)  # cut at the width
+    assert display.progress_text(1.0).endswith("epoch 1, batch 1: finding rules  84 prompts scored")
     display.show(rollout(1))
-    assert "84" not in display.progress_text(1.0)
+    assert "scored" not in display.progress_text(1.0)
 
 
 def test_without_a_terminal_progress_is_told_now_and_then():
