@@ -67,7 +67,20 @@ class KeysInTurn(App[ReturnType]):
             deadline = loop.time() + _LONGEST_TURN_SECONDS
             while not (self._is_taken or event._stop_propagation) and loop.time() < deadline:
                 await asyncio.sleep(_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._settle()
             self._is_taken, self._turn = True, None
+
+    async def _settle(self) -> None:
+        """Wait until what a key has set off is done, from the widget with the focus up to the app."""
+        settled = None
+        while settled is not self.screen:  # a box that closes leaves work to the screen below
+            settled = self.screen
+            for node in (settled.focused or settled).ancestors_with_self:
+                is_done = asyncio.Event()
+                if node.call_later(is_done.set):
+                    await is_done.wait()
 
 
 def _is_there(screen: Screen[Any]) -> bool:

@@ -81,8 +81,8 @@ def test_a_screen_reader_finds_its_way(page: Page, file: Path, report: RunReport
         "Cost",
         "Origin",
     ]
-    chart = [name for role, name in nodes if role == "image"]
-    assert chart == ["Validation score by epoch"]
+    charts = [name for role, name in nodes if role == "image"]
+    assert charts == ["Score on validation over prompt tokens", "Validation score by epoch"]
     tables = [name for role, name in nodes if role == "table"]
     assert "" not in tables
     assert "Release gates" in tables

@@ -1,0 +1,1 @@
+"""The commands that measure, derive, release and export artifacts; one file each."""
