@@ -5,8 +5,11 @@ llama.cpp's would change the order of its sums, and so the last bits, which grow
 
 - Where the cells of a sequence lie among those of others. Here each sequence has a stream of its own, and as
   only its end is ever cut, a token's cell is its position.
-- Which kernel computes attention: on a CPU there are three, chosen by how many tokens a step has. Keys and
-  values of two 16-bit types leave one of them.
+- Which kernel computes attention: on a CPU there are three, chosen by how many tokens a stream has in a step.
+  From 64 on they are computed in tiles, several times as fast behind a long beginning. So prompts are read in
+  steps of at least so many, their last token and the answer in steps of fewer, and never one token of one
+  stream alone, which has the third kernel. Where steps can't be filled up, because the memory can't forget,
+  keys and values of two 16-bit types leave one kernel for all.
 - Which kernel multiplies matrices: that depends on the number of rows, see `rows.py`.
 """
 
@@ -25,6 +28,8 @@ from models.gguf.prefix_tree import Tokens
 ABORTED = 2
 CELLS_BETWEEN = 64
 """Cells at the end of each stream for the tokens that fill a step up."""
+TILE = 64
+"""Tokens of a stream from which on llama.cpp computes their attention in tiles."""
 _F16, _BF16 = 1, 30
 _LARGEST_STEP = 512
 
@@ -80,9 +85,10 @@ class NativeContext:
         self._model = model
         self._threads = threads
         self._abort = ctypes.create_string_buffer(2)
-        self._batch_size = min(batch_size, _LARGEST_STEP)
-        self.one_kernel = False
-        """Whether attention has the same kernel in each step."""
+        self._tiles = not (model.on_gpu or model.keeps_state)
+        self._batch_size = max(min(batch_size, _LARGEST_STEP), self.prompt_width)
+        self.fixed_kernels = False
+        """Whether a token's place in its prompt or answer says which kernel its attention has."""
         self.handle = self._open()
         self.memory = llama.llama_get_memory(self.handle)
         self.batch = Batch(max(self._batch_size, sequences))
@@ -90,12 +96,23 @@ class NativeContext:
         self._copied: tuple[int, Any, int] | None = None
         """The sequence whose cells were last copied, their bytes and how many tokens they are."""
 
+    @property
+    def prompt_width(self) -> int:
+        """The fewest tokens that a stream may have in a step that reads prompts."""
+        return TILE if self._tiles else 1
+
+    @property
+    def answer_width(self) -> int:
+        """The most tokens that a stream may have in a step of answers."""
+        return TILE - 1 if self._tiles else self.batch.capacity
+
     def _open(self) -> Any:
-        types = [(_F16, _F16)] if self._model.on_gpu else [(_F16, _BF16), (_F16, _F16)]
+        has_one_type = self._model.on_gpu or self._tiles
+        types = [(_F16, _F16)] if has_one_type else [(_F16, _BF16), (_F16, _F16)]
         for keys, values in types:
             handle = llama.llama_init_from_model(self._model.handle, self._params(keys, values))
             if handle:
-                self.one_kernel = keys != values
+                self.fixed_kernels = self._tiles or keys != values
                 return handle
         raise ModelMemoryError(
             f"llama.cpp can't make a context of {self.sequences} times {self.cells:,} tokens.",

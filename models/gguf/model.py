@@ -242,7 +242,7 @@ class GGUFModel:
             self._model, cells=cells, sequences=held, batch_size=settings.batch_size, threads=threads
         )
         quantum = None
-        if self._context.one_kernel and not self._model.keeps_state:
+        if self._context.fixed_kernels and not self._model.keeps_state:
             quantum = row_quantum(self._model, self._path, threads)
         numerics = numerics_of(self._model, self._context, quantum)
         self.revision = replace(self.revision, numerics=numerics)

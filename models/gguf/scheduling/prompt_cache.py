@@ -54,7 +54,7 @@ class PromptCache:
         """Return how much of a request's prompt is known."""
         if not self._shares:
             return Match(self._tree.root, 0, 0)
-        return self._tree.match(request.tokens)
+        return self._tree.match(request.shared)
 
     def place(self, request: Request, match: Match) -> bool:
         """Give a request its sequence and cells, sharing those of its match; False if it must wait."""
@@ -64,19 +64,19 @@ class PromptCache:
                 return False
             while self.evict():  # One sequence is all there is: what it holds can't be copied.
                 pass
-            match = self._tree.match(request.tokens)
-        shared = min(match.ready, request.outputs_from)
+            match = self._tree.match(request.shared)
+        shared = match.ready
         request.sequence = heapq.heappop(self._free)
         if shared:
             self._context.copy(self._tree.holder(match.node), request.sequence, shared)
         request.evaluated = request.reused = shared
-        if self._shares and match.length < len(request.tokens):
-            request.node = self._tree.insert(request.tokens, match, request.sequence, request)
+        if self._shares and match.length < len(request.shared):
+            request.node = self._tree.insert(request.shared, match, request.sequence, request)
             request.owns_node = True
             self._release_parent(request)
         else:
             request.node = match.node
-            request.room += len(request.tokens) - shared
+            request.room += len(request.shared) - shared
         self._tree.use(request.node)
         self._reserved += request.room
         self._placed += 1
@@ -106,7 +106,7 @@ class PromptCache:
         elif (sequence := self._tree.yield_sequence(node)) is not None:
             self._apply(Trim(sequence, 0))
         else:
-            self._apply(Trim(request.sequence, len(request.tokens)))
+            self._apply(Trim(request.sequence, len(request.shared)))
 
     def undo(self, request: Request, length: int) -> None:
         """Forget what a step that failed has written behind a position."""

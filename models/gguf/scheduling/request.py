@@ -18,7 +18,7 @@ from models.gguf.sampling import Candidates, TokenSampler, log_probabilities
 
 FinishReason = Literal["stop", "length"]
 
-_OUTPUTS_PER_STEP = 64
+_OUTPUTS_PER_STEP = 63
 """Rows of logits that a request may ask for in one step: each takes the vocabulary's size in memory."""
 
 
@@ -49,13 +49,15 @@ class Request:
 
     def __init__(self, tokens: Tokens, *, room: int) -> None:
         self.tokens = tokens
-        """The prompt, which others may share."""
+        """The prompt; its last token is evaluated with the answer, which needs what follows it."""
+        self.shared = tokens[:-1]
+        """The tokens before, which others may share."""
         self.tail: list[int] = []
         """Tokens that follow it in this request alone, evaluated or to be so."""
         self.pause = 0
         """A position where a step has to end, because the state there is kept."""
         self.room = room
-        """KV cells that the tail may need."""
+        """KV cells that the prompt's last token and the tail may need."""
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
         self.result: Any = None
@@ -69,22 +71,18 @@ class Request:
         self.passed_over = 0
 
     @property
-    def outputs_from(self) -> int:
-        """The first position whose logits are needed."""
-        return len(self.tokens) - 1
-
-    @property
     def prefilling(self) -> bool:
-        """Whether some of the prompt is still to be evaluated."""
-        return self.evaluated < len(self.tokens)
+        """Whether some of what others may share is still to be evaluated."""
+        return self.evaluated < len(self.shared)
 
     @property
     def ready(self) -> int:
         """How many tokens the next step may evaluate."""
-        end = len(self.tokens) + len(self.tail)
         if self.evaluated < self.pause:
-            end = min(end, self.pause)
-        return min(end, max(self.evaluated, self.outputs_from) + _OUTPUTS_PER_STEP) - self.evaluated
+            return self.pause - self.evaluated
+        if self.prefilling:
+            return len(self.shared) - self.evaluated
+        return min(len(self.tokens) + len(self.tail) - self.evaluated, _OUTPUTS_PER_STEP)
 
     def following(self, length: int) -> Sequence[int] | Tokens:
         """Return the next tokens to evaluate."""
@@ -96,7 +94,7 @@ class Request:
 
     def outputs(self, start: int, end: int) -> Iterable[int]:
         """Return which of the positions from `start` to `end` need logits, counted from `start`."""
-        return range(max(start, self.outputs_from) - start, end - start)
+        return range(max(start, len(self.shared)) - start, end - start)
 
     def cancel(self) -> None:
         """Let the caller go at once; the scheduler frees the rest. From any thread."""
@@ -142,7 +140,7 @@ class Generation(Request):
         along with the token before them, and count only where each would have been chosen anyway.
         """
         # The last token of an answer is never evaluated.
-        super().__init__(tokens, room=max_tokens - 1)
+        super().__init__(tokens, room=max_tokens)
         self.generated: list[int] = []
         self.guessed = 0
         """Tokens that a guess had right, each of which saved a step."""

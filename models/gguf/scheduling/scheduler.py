@@ -188,7 +188,7 @@ class Scheduler:
             if chosen is None:
                 return
             request, match = chosen
-            needed = len(request.tokens) + request.room
+            needed = len(request.shared) + request.room
             if needed > self._context.cells:
                 if self._active:
                     return  # What they evaluated is forgotten with the context that they are in.
@@ -211,7 +211,7 @@ class Scheduler:
         best_rank = (-1, 0)
         for position, request in enumerate(islice(self._waiting, _WINDOW)):
             match = self._cache.match(request)
-            if match.ready < min(match.length, request.outputs_from):
+            if match.ready < match.length:
                 continue  # Another request is evaluating what they share.
             if position == 0 and request.passed_over >= _PATIENCE:
                 return request, match
@@ -235,9 +235,11 @@ class Scheduler:
             return line(self._context, chosen, capacity)
         ready = sorted((request.sequence, request.ready) for request in chosen)
         if prompts:
-            block = prompt_block(ready, prompts[0].sequence, capacity, self._quantum)
+            least = self._context.prompt_width
+            block = prompt_block(ready, prompts[0].sequence, capacity, self._quantum, least)
         else:
-            block = answer_block(ready, self._context.sequences, capacity, self._quantum)
+            most = self._context.answer_width
+            block = answer_block(ready, self._context.sequences, capacity, self._quantum, most)
         return fill(self._context, block, {request.sequence: request for request in chosen}, self._quantum)
 
     def _advance(self, step: Step) -> None:

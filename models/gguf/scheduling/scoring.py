@@ -49,7 +49,7 @@ class Scoring(Request):
         With `among` the answer is known to be one of these: each token competes with the others that continue
         one of them, and where a single one does, nothing needs to be evaluated.
         """
-        super().__init__(prompt, room=max(map(len, answers), default=0))
+        super().__init__(prompt, room=1 + max(map(len, answers), default=0))
         self._answers = answers
         self._among = among
         self._end_token = end_token
@@ -76,7 +76,7 @@ class Scoring(Request):
 
     def outputs(self, start: int, end: int) -> Iterable[int]:
         """Return which positions' logits tell something."""
-        first = len(self.tokens) - 1
+        first = len(self.shared)
         nodes = [self._root, *self._now]
         positions = [
             position for position in range(max(start, first), end) if nodes[position - first].is_asked

@@ -89,7 +89,7 @@ class SnapshotCache:
             self._context.copy(source.sequence, request.sequence, shared)
             source.last_used = self._clock
         request.evaluated = request.reused = shared
-        request.room += len(request.tokens) - shared
+        request.room += len(request.shared) - shared
         self._reserved += request.room
         self._plan_snapshot(request)
         return True
@@ -143,17 +143,13 @@ class SnapshotCache:
                 return
         request.pause = end
         self._snapshots.append(
-            _Snapshot(request.tokens[:end], heapq.heappop(self._free), maker=request, last_used=self._clock)
+            _Snapshot(request.shared[:end], heapq.heappop(self._free), maker=request, last_used=self._clock)
         )
 
     def _best_end(self, request: Request) -> int:
         """Return where a snapshot would have saved most, had the requests seen so far begun with it; or 0."""
         start = request.evaluated
-        shared = (
-            min(common_prefix(request.tokens, other.tokens), other.outputs_from, request.outputs_from)
-            for other in self._seen
-            if other is not request
-        )
+        shared = (common_prefix(request.shared, other.shared) for other in self._seen if other is not request)
         ends = sorted((end for end in shared if end >= start + _WORTH_IT), reverse=True)
         savings = {end: (end - start) * count for count, end in enumerate(ends, start=1)}
         return max(savings, key=lambda end: savings[end], default=0)
@@ -176,4 +172,4 @@ class SnapshotCache:
 def _begins(snapshot: _Snapshot, request: Request) -> bool:
     """Whether a request's prompt begins with a snapshot's tokens and has to go on behind them."""
     length = len(snapshot.tokens)
-    return length <= request.outputs_from and common_prefix(snapshot.tokens, request.tokens) == length
+    return common_prefix(snapshot.tokens, request.shared) == length

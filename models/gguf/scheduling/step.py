@@ -54,10 +54,13 @@ class Step:
     """Streams that hold tokens to be forgotten, and how many they have without."""
 
 
-def prompt_block(ready: Sequence[tuple[int, int]], oldest: int, capacity: int, quantum: int) -> Block:
+def prompt_block(
+    ready: Sequence[tuple[int, int]], oldest: int, capacity: int, quantum: int, least: int
+) -> Block:
     """Return the block around the oldest request's stream that evaluates most for its time.
 
-    `ready` has each stream that waits, in order, and how many tokens it has for a step.
+    `ready` has each stream that waits, in order, and how many tokens it has for a step; each gets `least` or
+    more.
     """
     best, best_rate = None, 0.0
     for low in range(len(ready)):
@@ -68,8 +71,8 @@ def prompt_block(ready: Sequence[tuple[int, int]], oldest: int, capacity: int, q
             if stream != ready[low][0] + len(tokens):
                 break
             tokens.append(count)
-            width = _width(len(tokens), max(tokens), capacity, quantum)
-            if not width or width - min(tokens) > CELLS_BETWEEN:
+            width = _width(len(tokens), max(*tokens, least), capacity, quantum)
+            if width < least or width - min(tokens) > CELLS_BETWEEN:
                 continue
             rate = sum(min(each, width) for each in tokens) / _cost(len(tokens) * width)
             if stream >= oldest and rate > best_rate:
@@ -78,12 +81,15 @@ def prompt_block(ready: Sequence[tuple[int, int]], oldest: int, capacity: int, q
     return best
 
 
-def answer_block(ready: Sequence[tuple[int, int]], streams: int, capacity: int, quantum: int) -> Block:
-    """Return a block of all streams that answer, with as many tokens as pay: most have one."""
+def answer_block(
+    ready: Sequence[tuple[int, int]], streams: int, capacity: int, quantum: int, most: int
+) -> Block:
+    """Return a block of all streams that answer, with as many tokens as pay, `most` at most: most have one."""
     first, last = ready[0][0], ready[-1][0]
     while (last - first + 1) % quantum and last - first + 1 < streams:
         first, last = (first, last + 1) if last + 1 < streams else (first - 1, last)
     count = last - first + 1
+    capacity = min(capacity, count * most)
     widths = {_width(count, tokens, capacity, quantum) for _, tokens in ready} - {0}
     useful = {
         width: sum(min(tokens, width) for _, tokens in ready) / _cost(count * width) for width in widths

@@ -49,7 +49,7 @@ def texts(count: int, seed: int = 0) -> list[str]:
 def serial_answers(path: Path, model: GGUFModel, asked: list[str]) -> list[list[int]]:
     """Return the tokens that llama-cpp-python generates, each prompt evaluated from its beginning."""
     answers = []
-    kinds = {"flash_attn": True, "type_k": 1, "type_v": 30}  # as the model's own context has them
+    kinds = {"flash_attn": True, "type_k": 1, "type_v": 1}  # as the model's own context has them
     reference = Llama(str(path), n_ctx=2048, n_batch=2048, verbose=False, n_threads=1, **kinds)
     for text in asked:
         tokens = reference.tokenize(model.render([{"role": "user", "content": text}]).encode(), False, True)
