@@ -84,7 +84,7 @@ def prompt_block(
 def answer_block(
     ready: Sequence[tuple[int, int]], streams: int, capacity: int, quantum: int, most: int
 ) -> Block:
-    """Return a block of all streams that answer, with as many tokens as pay, `most` at most: most have one."""
+    """Return a block of all streams that answer, each with as many tokens as pay, but `most` at most."""
     first, last = ready[0][0], ready[-1][0]
     while (last - first + 1) % quantum and last - first + 1 < streams:
         first, last = (first, last + 1) if last + 1 < streams else (first - 1, last)
