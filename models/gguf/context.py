@@ -7,9 +7,9 @@ llama.cpp's would change the order of its sums, and so the last bits, which grow
   only its end is ever cut, a token's cell is its position.
 - Which kernel computes attention: on a CPU there are three, chosen by how many tokens a stream has in a step.
   From 64 on they are computed in tiles, several times as fast behind a long beginning. So prompts are read in
-  steps of at least so many, their last token and the answer in steps of fewer, and never one token of one
-  stream alone, which has the third kernel. Where steps can't be filled up, because the memory can't forget,
-  keys and values of two 16-bit types leave one kernel for all.
+  wide steps of at least so many from some position on; their beginning, their last token and the answer in
+  narrow steps of fewer. One token of one stream alone has the third kernel, and never comes. Where steps
+  can't be filled up, because the memory can't forget, keys and values of two 16-bit types leave one kernel.
 - Which kernel multiplies matrices: that depends on the number of rows, see `rows.py`.
 """
 
@@ -30,6 +30,8 @@ CELLS_BETWEEN = 64
 """Cells at the end of each stream for the tokens that fill a step up."""
 TILE = 64
 """Tokens of a stream from which on llama.cpp computes their attention in tiles."""
+_TILED_FROM = 384
+"""The position from which on some fifty tokens take longer one by one than sixty-four in tiles."""
 _F16, _BF16 = 1, 30
 _LARGEST_STEP = 512
 
@@ -86,7 +88,7 @@ class NativeContext:
         self._threads = threads
         self._abort = ctypes.create_string_buffer(2)
         self._tiles = not (model.on_gpu or model.keeps_state)
-        self._batch_size = max(min(batch_size, _LARGEST_STEP), self.prompt_width)
+        self._batch_size = max(min(batch_size, _LARGEST_STEP), TILE if self._tiles else 1)
         self.fixed_kernels = False
         """Whether a token's place in its prompt or answer says which kernel its attention has."""
         self.handle = self._open()
@@ -97,13 +99,13 @@ class NativeContext:
         """The sequence whose cells were last copied, their bytes and how many tokens they are."""
 
     @property
-    def prompt_width(self) -> int:
-        """The fewest tokens that a stream may have in a step that reads prompts."""
-        return TILE if self._tiles else 1
+    def wide_from(self) -> int:
+        """The position from which on prompts are read in wide steps."""
+        return _TILED_FROM if self._tiles else self.cells
 
     @property
-    def answer_width(self) -> int:
-        """The most tokens that a stream may have in a step of answers."""
+    def narrow_width(self) -> int:
+        """The most tokens that a stream may have in a narrow step."""
         return TILE - 1 if self._tiles else self.batch.capacity
 
     def _open(self) -> Any:

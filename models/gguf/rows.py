@@ -4,7 +4,7 @@ llama.cpp's matrix kernels change with the number of rows: one alone has its own
 without), repacked weights are multiplied four rows at a time and what is left over one by one. Within one
 kernel a row gives the same whatever the others are. So steps are filled up to a multiple of some number of
 rows, the smallest for which steps of very different sizes agree bit for bit on this processor and build: the
-narrow steps of answers among themselves, and the wide ones of prompts.
+narrow steps among themselves, and the wide ones.
 """
 
 from __future__ import annotations
@@ -52,13 +52,10 @@ def _agrees(model: NativeModel, quantum: int, threads: int) -> bool:
     narrow = [
         (streams, multiple * quantum)
         for streams, multiple in _NARROW
-        if multiple * quantum <= context.answer_width
+        if multiple * quantum <= context.narrow_width
     ]
     try:
-        alone = [(quantum, narrow)]
-        if context.prompt_width > 1:
-            alone.append((TILE, list(_WIDE)))
-        return all(_agree(context, count, shapes, threads) for count, shapes in alone)
+        return _agree(context, quantum, narrow, threads) and _agree(context, TILE, _WIDE, threads)
     finally:
         context.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -229,18 +229,24 @@ class Scheduler:
         if not self._active:
             return None
         prompts = [request for request in self._active if request.prefilling]
-        chosen = prompts or self._active
-        capacity = self._context.batch.capacity
         if self._quantum is None:
-            return line(self._context, chosen, capacity)
-        ready = sorted((request.sequence, request.ready) for request in chosen)
+            return line(self._context, prompts or self._active, self._context.batch.capacity)
         if prompts:
-            least = self._context.prompt_width
-            block = prompt_block(ready, prompts[0].sequence, capacity, self._quantum, least)
-        else:
-            most = self._context.answer_width
-            block = answer_block(ready, self._context.sequences, capacity, self._quantum, most)
-        return fill(self._context, block, {request.sequence: request for request in chosen}, self._quantum)
+            return self._read(prompts)
+        ready = {request: request.ready for request in self._active}
+        return fill(self._context, answer_block(self._context, ready, self._quantum), ready, self._quantum)
+
+    def _read(self, prompts: Sequence[Request]) -> Step:
+        """Fill the batch with prompts that are as far as the oldest: before or in their wide part."""
+        wide_from = self._context.wide_from
+        is_wide = prompts[0].evaluated >= wide_from
+        ready = {
+            request: request.ready if is_wide else min(request.ready, wide_from - request.evaluated)
+            for request in prompts
+            if (request.evaluated >= wide_from) is is_wide
+        }
+        block = prompt_block(self._context, ready, prompts[0], self._quantum or 1, is_wide=is_wide)
+        return fill(self._context, block, ready, self._quantum or 1)
 
     def _advance(self, step: Step) -> None:
         """Give each request its logits and let go of the finished ones."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.gguf.context import CELLS_BETWEEN, NativeContext
+from models.gguf.context import CELLS_BETWEEN, TILE, NativeContext
 from models.gguf.scheduling.request import Request
 
 _BLOCK = 32
@@ -55,51 +55,53 @@ class Step:
 
 
 def prompt_block(
-    ready: Sequence[tuple[int, int]], oldest: int, capacity: int, quantum: int, least: int
+    context: NativeContext, ready: Mapping[Request, int], oldest: Request, quantum: int, *, is_wide: bool
 ) -> Block:
     """Return the block around the oldest request's stream that evaluates most for its time.
 
-    `ready` has each stream that waits, in order, and how many tokens it has for a step; each gets `least` or
-    more.
+    `ready` says how many tokens each request that waits has for a step, which is a wide one or a narrow one.
     """
+    least, most = (TILE, context.batch.capacity) if is_wide else (1, context.narrow_width)
     best, best_rate = None, 0.0
-    for low in range(len(ready)):
-        if ready[low][0] > oldest:
+    waiting = sorted((request.sequence, count) for request, count in ready.items())
+    for low, (first, _) in enumerate(waiting):
+        if first > oldest.sequence:
             break
         tokens: list[int] = []
-        for stream, count in ready[low:]:
-            if stream != ready[low][0] + len(tokens):
+        for stream, count in waiting[low:]:
+            if stream != first + len(tokens):
                 break
             tokens.append(count)
+            capacity = min(context.batch.capacity, len(tokens) * most)
             width = _width(len(tokens), max(*tokens, least), capacity, quantum)
             if width < least or width - min(tokens) > CELLS_BETWEEN:
                 continue
             rate = sum(min(each, width) for each in tokens) / _cost(len(tokens) * width)
-            if stream >= oldest and rate > best_rate:
-                best, best_rate = Block(ready[low][0], len(tokens), width), rate
+            if stream >= oldest.sequence and rate > best_rate:
+                best, best_rate = Block(first, len(tokens), width), rate
     assert best is not None
     return best
 
 
-def answer_block(
-    ready: Sequence[tuple[int, int]], streams: int, capacity: int, quantum: int, most: int
-) -> Block:
-    """Return a block of all streams that answer, each with as many tokens as pay, but `most` at most."""
-    first, last = ready[0][0], ready[-1][0]
-    while (last - first + 1) % quantum and last - first + 1 < streams:
-        first, last = (first, last + 1) if last + 1 < streams else (first - 1, last)
+def answer_block(context: NativeContext, ready: Mapping[Request, int], quantum: int) -> Block:
+    """Return a block of all streams that answer, each with as many tokens as pay in a narrow step."""
+    streams = [request.sequence for request in ready]
+    first, last = min(streams), max(streams)
+    while (last - first + 1) % quantum and last - first + 1 < context.sequences:
+        first, last = (first, last + 1) if last + 1 < context.sequences else (first - 1, last)
     count = last - first + 1
-    capacity = min(capacity, count * most)
-    widths = {_width(count, tokens, capacity, quantum) for _, tokens in ready} - {0}
+    capacity = min(context.batch.capacity, count * context.narrow_width)
+    widths = {_width(count, tokens, capacity, quantum) for tokens in ready.values()} - {0}
     useful = {
-        width: sum(min(tokens, width) for _, tokens in ready) / _cost(count * width) for width in widths
+        width: sum(min(tokens, width) for tokens in ready.values()) / _cost(count * width) for width in widths
     }
     return Block(first, count, max(sorted(useful), key=lambda width: useful[width]))
 
 
-def fill(context: NativeContext, block: Block, requests: Mapping[int, Request], quantum: int) -> Step:
-    """Write a block into the context's batch."""
+def fill(context: NativeContext, block: Block, ready: Mapping[Request, int], quantum: int) -> Step:
+    """Write a block into the context's batch: of each request as many tokens as are `ready`."""
     batch, width = context.batch, block.width
+    requests = {request.sequence: request for request in ready}
     count = block.streams * width
     batch.tokens[:count] = 0
     batch.outputs[:count] = 0
@@ -109,7 +111,7 @@ def fill(context: NativeContext, block: Block, requests: Mapping[int, Request], 
         stream, at = block.first + index, index * width
         request = requests.get(stream)
         start = request.evaluated if request else context.length(stream)
-        length = min(width, request.ready) if request else 0
+        length = min(width, ready[request]) if request else 0
         batch.positions[at : at + width] = range(start, start + width)
         batch.sequences[at : at + width] = stream
         if request:

@@ -22,12 +22,15 @@ from demo_work import Prompt, demo_prompts
 from tiny_model import write_tiny_model, write_tiny_window
 
 from models import ModelSettings, open_model
+from models.gguf.context import TILE
 from models.gguf.library import NativeModel
 from models.gguf.model import GGUFModel
 from models.gguf.rows import row_quantum
 
 REQUESTS = 400 if os.environ.get("PROMPTGRAD_SOAK") else 36
 LONGEST = 24
+EARLIER = 16
+"""Tickets that some prompts show before their own."""
 QUEUES = ["billing", "loyalty", "logistics", "returns"]
 FREE = {
     "type": "object",
@@ -39,11 +42,16 @@ Job = tuple[int, str, Prompt]
 Found = list[Any]
 
 
-def jobs() -> list[Job]:
-    """Return requests of every kind; many prompts share beginnings."""
+def jobs(earlier: int = EARLIER) -> list[Job]:
+    """Return requests of every kind; many prompts share beginnings, and a third are read in wide steps too."""
     rng = Random(5)
     ways = ["greedy", "sampled", "free", "closed", "score", "among"]
-    return [(i, rng.choice(ways), prompt) for i, prompt in enumerate(demo_prompts(REQUESTS, seed=3))]
+    prompts = demo_prompts(REQUESTS, seed=3)
+    shown = " ".join(text for _, text in prompts[:earlier])
+    return [
+        (i, rng.choice(ways), (f"{system} {shown}" if i % 3 == 0 else system, text))
+        for i, (system, text) in enumerate(prompts)
+    ]
 
 
 def found(model: GGUFModel, job: Job) -> Found:
@@ -95,6 +103,18 @@ def shuffled(seed: int) -> list[Job]:
     asked = jobs()
     Random(seed).shuffle(asked)
     return asked
+
+
+def test_some_prompts_are_read_in_wide_steps() -> None:
+    with opened() as model:
+        lengths = [
+            model.count_prompt_tokens(
+                [{"role": "system", "content": system}, {"role": "user", "content": text}]
+            )
+            for _, _, (system, text) in jobs()
+        ]
+        wide_from = model._context.wide_from
+    assert min(lengths) < wide_from < sorted(lengths)[-REQUESTS // 4] - TILE
 
 
 def test_alone_and_in_a_crowd_cold_and_warm(alone: dict[int, Found]) -> None:
@@ -171,7 +191,7 @@ def test_in_another_process(alone: dict[int, Found]) -> None:
 def test_random_weights_too(write: Callable[[Path], Path], tmp_path: Path) -> None:
     """Random weights tip ties, and a window's cells are given away where it can't be helped."""
     path = write(tmp_path / "tiny.gguf")
-    asked = jobs()[:24]
+    asked = jobs(earlier=2)[:24]
     with opened(f"gguf:{path}", threads=1, sequences=1, context_length=2048) as model:
         expected = {job[0]: found(model, job) for job in asked}
     with opened(f"gguf:{path}", sequences=9, context_length=2048) as model:

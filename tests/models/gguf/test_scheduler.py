@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,6 +8,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from asking import ask, ask_all, chosen, parting_margin, request
 from conftest import Open
@@ -49,7 +51,8 @@ def narrow(model: GGUFModel, sequences: int) -> None:
 
 
 def test_greedy_answers_are_those_of_llama_cpp_itself(tiny_path: Path, tiny: GGUFModel) -> None:
-    reference = Llama(str(tiny_path), n_ctx=2048, verbose=False, n_threads=1)
+    reference = Llama(str(tiny_path), n_ctx=2048, verbose=False, n_threads=1, logits_all=True)
+    parted = 0
     for text in prompts(12):
         prompt = tiny.render([{"role": "user", "content": text}])
         tokens = reference.tokenize(prompt.encode(), add_bos=False, special=True)
@@ -60,7 +63,13 @@ def test_greedy_answers_are_those_of_llama_cpp_itself(tiny_path: Path, tiny: GGU
 
         answer = ask(tiny, text, logprobs=0)
 
-        assert [choice.token_id for choice in answer.logprobs or ()] == expected
+        given = [choice.token_id for choice in answer.logprobs or ()]
+        if given != expected:  # Its attention adds up in another order, which may tip a tie.
+            same = len(os.path.commonprefix([given, expected]))
+            runner_up, best = np.sort(reference.scores[len(tokens) - 1 + same])[-2:]
+            assert best - runner_up < 0.02
+            parted += 1
+    assert parted <= 1
 
 
 def test_an_answer_is_the_same_alone_and_among_others(open_tiny: Open) -> None:
