@@ -43,7 +43,7 @@ Found = list[Any]
 
 
 def jobs(earlier: int = EARLIER) -> list[Job]:
-    """Return requests of every kind; many prompts share beginnings, and a third are read in wide steps too."""
+    """Return requests of every kind; many prompts share beginnings, a third of them long ones."""
     rng = Random(5)
     ways = ["greedy", "sampled", "free", "closed", "score", "among"]
     prompts = demo_prompts(REQUESTS, seed=3)
