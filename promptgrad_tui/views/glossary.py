@@ -53,7 +53,7 @@ TERMS: tuple[Term, ...] = (
         ("run", "review", "compare"),
     ),
     Term("in, out", "Whether the rule is part of the result as it stands now.", ("review",)),
-    Term("open", "You have not decided on this rule: it stays as the run left it.", ("review",)),
+    Term("open", "You haven't decided on this rule; it stays as the run left it.", ("review",)),
     Term("kept r1, dropped r1", "What the first review after the run decided.", ("review",)),
     Term("\u21b3 #9", "You edited this rule; rule 9 is what became of it.", ("review",)),
     Term("untested", "No test has measured this rule, or this edit of it, so far.", ("review",)),
@@ -72,7 +72,7 @@ TERMS: tuple[Term, ...] = (
         "artifact", "A saved result: the program's state with its evidence, for one model revision.", ("run",)
     ),
     Term("revision", "The hash of a model's content. An artifact belongs to exactly one.", ("run", "models")),
-    Term("stale", "Program, data or metric have changed since the artifact was measured.", ("run",)),
+    Term("stale", "The program, the data or the metric has changed since the artifact was measured.", ("run",)),
     Term(
         "gate",
         "A requirement of the project file that an artifact must meet to be released.",
@@ -85,7 +85,7 @@ TERMS: tuple[Term, ...] = (
     Term("criterion", "One thing that a good answer does. The judge looks at one at a time.", ("judge",)),
     Term("kappa", "How far judge and person agree beyond chance: 1 is full agreement, 0 is chance."),
     Term("balanced accuracy", "The mean over the expected classes of the share that is answered right."),
-    Term("macro F1", "The mean over the expected classes of F1, which weighs misses and false finds."),
+    Term("macro F1", "The mean over the expected classes of F1, which combines precision and recall."),
     Term("predictor", "One step of a program: one signature that a model fills in."),
     Term("journal", "The file that records every event, prompt and answer of a project's runs."),
     Term("epoch", "A series of batches, after which the whole validation split is scored."),

@@ -132,7 +132,7 @@ ACTIONS: tuple[Action, ...] = (
         "quit_anywhere",
         "ctrl+q,ctrl+c",
         "Quit",
-        "As q, also while you type; ctrl+c copies what is selected.",
+        "Same as q, also while you type; ctrl+c copies what is selected.",
         anywhere=True,
     ),
     Action(
@@ -187,7 +187,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("review", "drop", "d", "Drop", "Drop the rule.", True),
     Action("review", "edit", "e", "Edit", "Edit the rule; the edit is tested before it counts.", True),
     Action("review", "edit_outside", "E", "Edit in $EDITOR", "Edit the rule in $EDITOR."),
-    Action("review", "try_edit", "B", "Test", "Test the edit now; nothing is applied by that.", True),
+    Action("review", "try_edit", "B", "Test", "Test the edit without applying it.", True),
     Action("review", "apply", "A", "Apply", "Apply all decisions; until then nothing changes.", True),
     Action(
         "review",
@@ -205,7 +205,7 @@ ACTIONS: tuple[Action, ...] = (
     _related("review"),
     Action("review", "note", "i", "Note", "Write a note that stays with the rule.", True),
     Action("review", "next_undecided", "j", "Next open", "Go to the next open rule."),
-    Action("review", "previous_undecided", "k", "Previous open", "Go to the open rule before."),
+    Action("review", "previous_undecided", "k", "Previous open", "Go to the previous open rule."),
     Action("review", "next_rule", "J,down", "Next", "Go to the next rule."),
     Action("review", "previous_rule", "K,up", "Previous", "Go to the previous rule."),
     Action("review", "first_rule", "home,g", "First", "Go to the first rule."),
@@ -336,7 +336,7 @@ ACTIONS: tuple[Action, ...] = (
         Action("judge", f"grade({grade})", str(grade), f"Grade {grade}", f"Grade the answer with {grade}.")
         for grade in range(10)
     ),
-    Action("judge", "undo", "u", "Undo", "Go back to the answer before, and take its grade back.", True),
+    Action("judge", "undo", "u", "Undo", "Go back to the previous answer and remove its grade.", True),
     Action("judge", "skip", "s", "Skip", "Leave the answer without a grade; it is asked about again.", True),
     Action("labels", "correct", "C", "Correct", "Write another label into the file; asks first.", True),
     Action("labels", "drop", "d", "Drop", "Exclude the example from now on; asks first.", True),

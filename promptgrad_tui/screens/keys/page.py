@@ -15,7 +15,7 @@ def keys_page() -> str:
         "`?` (`f1` while you type) shows the keys that are valid now; `ctrl+p` finds any action by name.",
         "",
         "Other keys go into `keys.toml` in the folder `~/.config/promptgrad` (macOS: `~/Library/Application "
-        'Support/promptgrad`), a line each: `"run.pause" = "f5"`.',
+        'Support/promptgrad`), one line each: `"run.pause" = "f5"`.',
         "",
     ]
     for scope, title in SCOPES.items():
