@@ -1,6 +1,7 @@
 """Measures the rule test by simulation and writes docs/validation.md: python -m benchmarks.validation_power.
 
-Everything goes through the functions a run uses: `validation_subset` draws, `paired_interval` decides.
+Everything goes through the functions a run uses: `validation_subset` draws, `race` screens, `paired_interval`
+decides.
 """
 
 from __future__ import annotations
@@ -8,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Literal
 
-from engine.ground.statistics import mean_interval, paired_interval
+from engine.ground.statistics import Stratum, mean_interval, paired_interval
+from engine.learning.rollouts import Item
+from engine.learning.screening.race import race
 from engine.learning.subsets import validation_subset
+from engine.programs.rules import Rule, RuleSet
+from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 
 POPULATION = 60
@@ -20,6 +26,7 @@ FLIPS = 0.03
 LEAST_GAIN = PromptGradConfig().rule_validation_min_delta
 SIMULATIONS = 2_000
 SIZES = (15, 40)
+SCREENED_ON = [Item(str(number), "train", {}, {}) for number in range(24)]
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "validation.md"
 
 Draw = Callable[[Random], float]
@@ -104,6 +111,51 @@ def outcomes(
     return above / simulations, enough / simulations
 
 
+class NoEffect:
+    """A screening signal of states without an effect: each answer is right by chance, easy ones more often."""
+
+    name: Literal["score"] = "score"
+    asked = 0
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._chances = {item.key: rng.betavariate(2, 1.2) for item in SCREENED_ON}
+        self._scores: dict[tuple[str, str], float] = {}
+
+    def values(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
+        """Return a 0/1 score for each of the examples, the same whenever it is asked again."""
+        for item in items:
+            drawn = float(self._rng.random() < self._chances[item.key])
+            self._scores.setdefault((state.digest, item.key), drawn)
+        return [self._scores[state.digest, item.key] for item in items]
+
+    def covers(self, item: Item) -> bool:
+        """Return True: each example is as informative as the others."""
+        del item
+        return True
+
+
+def screened(count: int, effect: Effect, simulations: int = SIMULATIONS) -> list[float]:
+    """Return the shares (0..1) of batches that accept the best of `count` candidates without an effect.
+
+    The shares are those of "auto" and "delta" by one test, and of both where the second best is tested if
+    the best fails.
+    """
+    rng = Random(count)
+    states = [LearnedState(RuleSet([Rule(text=f"Rule {number}.")])) for number in range(count)]
+    accepted = [0, 0, 0, 0]
+    for _ in range(simulations):
+        found = race(states, LearnedState(), SCREENED_ON, NoEffect(rng))
+        if max(standing.gain for standing in found) <= 0:
+            continue  # Screening lets nothing through to a test.
+        first, second = (paired_interval([Stratum(1.0, effect(rng))]) for _ in range(2))
+        verdicts = [(low > 0, delta >= LEAST_GAIN) for delta, low, _high in (first, second)]
+        for place, by in enumerate(zip(*verdicts, strict=True)):
+            accepted[place] += by[0]
+            accepted[place + 2] += any(by)
+    return [count / simulations for count in accepted]
+
+
 def coverage(draw: Draw, mean: float, n: int) -> float:
     """Return how often (0..1) the interval of a mean score of `n` examples holds the true mean."""
     rng = Random(n)
@@ -151,6 +203,20 @@ most 2.5 % (a simulated 2.5 % varies by 0.7 either way); the limit is 5 %.
 
 The level doesn't depend on simulation: if the scores with and without the rule are exchangeable for each
 example, it follows from the test's construction, for every n, for graded scores, and for unequal weights.
+
+## Sets and demonstrations that screening has chosen
+
+Screening ranks candidates on {screened_on} training examples, and only the best is tested, on all
+{population} validation examples; if it fails, so is the second best. Screening never sees validation, so
+picking the best of many doesn't raise the level of a test. None of these candidates has an effect, and each
+answer is right by chance, with the candidate and without it. Accepted, of {simulations:,} simulated batches
+each:
+
+{screened}
+
+Two tests in a batch may both err, so the limit for a batch is twice that of a test. In mode `"delta"` a gain
+of {least_gain} is enough: it keeps what helped on these examples. That is often chance where answers change
+as freely as here. Choose `"auto"` where a kept rule has to be proof.
 
 ## Power
 
@@ -202,6 +268,8 @@ def page() -> str:
         simulations=SIMULATIONS,
         population=POPULATION,
         levels=_levels(),
+        screened=_screened(),
+        screened_on=len(SCREENED_ON),
         powers=_powers(),
         unsteady=_unsteady(),
         flips=_percent(FLIPS),
@@ -222,6 +290,18 @@ def _levels() -> str:
         for n in SIZES
     ]
     return _table(("scores", "n", *(f"trigger {name}" for name in triggers)), rows)
+
+
+def _screened() -> str:
+    rows = [
+        (name, str(count), *map(_percent, screened(count, effect)))
+        for name, effect in list(LEVELS.items())[:2]
+        for count in (1, 4, 12)
+    ]
+    modes = ('"auto"', '"delta"')
+    return _table(
+        ("scores on validation", "candidates", *modes, *(f"{mode}, either test" for mode in modes)), rows
+    )
 
 
 def _powers() -> str:

@@ -38,7 +38,7 @@ class RunWatch:
         self._folder, self._run = folder, run
         self._progress = Progress()
         self._last = 0
-        self._began = 0.0
+        self._began = self._heard = 0.0
 
     def look(self) -> None:
         """Take in what has come.
@@ -49,7 +49,7 @@ class RunWatch:
         path = journal_path(self._folder)
         with Journal.open(path, read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
             for seq, event in journal.events(self._run, after=self._last, kinds=self._KINDS):
-                self._last = seq
+                self._last, self._heard = seq, event.time
                 self._progress.apply(event)
                 if event.kind in ("run_started", "run_resumed"):
                     self._began = event.time
@@ -65,6 +65,7 @@ class RunWatch:
     def activity(self) -> str:
         """What it is doing, how far it is, and for how long it has been going on."""
         parts = [self._progress.phase, self.share]
-        parts.append(self._progress.time_left_text(time.time()))
+        # Answers between two estimates aren't read here, so the time after the last one says nothing of speed.
+        parts.append(self._progress.time_left_text(self._heard))
         parts.append(f"for {timer_text(time.time() - self._began)}" if self._began else "")
         return ", ".join(part for part in parts if part)

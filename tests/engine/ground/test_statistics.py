@@ -17,6 +17,7 @@ from benchmarks.validation_power import (
     graded,
     repairs,
     right_or_wrong,
+    screened,
 )
 from engine.ground.statistics import Stratum, gain_interval, mean_interval, paired_interval
 from engine.learning.subsets import validation_subset
@@ -183,3 +184,11 @@ def test_equal_scores_have_equal_means_in_every_order() -> None:
     scores = [0.1, 0.2, 1 / 3, 2 / 3, 0.7, 1.0, 0.0] * 6
     means = {mean_interval(Random(seed).sample(scores, len(scores))).score for seed in range(200)}
     assert len(means) == 1
+
+
+@pytest.mark.parametrize("candidates", [1, 12])
+def test_screening_many_candidates_does_not_raise_the_level_of_a_test(candidates):
+    once, _, either, _ = screened(candidates, everywhere(right_or_wrong), simulations=600)
+    assert once <= either
+    assert once < 0.045
+    assert either < 0.07
