@@ -112,7 +112,7 @@ def outcomes(
 
 
 class NoEffect:
-    """A screening signal of states without an effect: each answer is right by chance, easy ones more often."""
+    """A screening signal of states without effect: each answer is right by chance, easy ones more often."""
 
     name: Literal["score"] = "score"
     asked = 0

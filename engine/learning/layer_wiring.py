@@ -14,7 +14,7 @@ from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layers import LayerLearner
 from engine.learning.leakage import QuotationIndex
-from engine.learning.proposals.choice import chosen_sources, made_sources
+from engine.learning.proposals.choice import FAILURE_ANALYSIS, chosen_sources, made_sources
 from engine.learning.proposals.questions import Questioner
 from engine.learning.proposals.source import as_proposal
 from engine.learning.review import Reviewer
@@ -106,6 +106,7 @@ class LayerWiring:
             self._train,
             self._fits,
             most=config.max_demonstrations,
+            spared=config.batch_size if FAILURE_ANALYSIS in self.sources else 0,
             seed=seed,
             emit=emit,
         )

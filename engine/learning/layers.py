@@ -59,9 +59,9 @@ class LayerLearner:
             self._signal.likelihood.compete(given)
         if self._demonstrations is not None and not len(state.demonstrations):
             enter("screening", epoch, number, "demonstrations")
-            result = self._demonstrations.propose(state, epoch, number)
-            if result is not None and result.is_accepted:
-                state = self._kept(result, keep)
+            for result in self._demonstrations.propose(state, epoch, number):
+                if result.is_accepted:
+                    state = self._kept(result, keep)
         if self._rules is not None:
             enter("proposals", epoch, number, "")
             findings = Findings(

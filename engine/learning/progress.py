@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.journal.events import AnalysisFinished, Emit, Event, Phase
 from engine.journal.learning_events import QuestionAnswered
+from engine.learning.demonstrations.search import SEARCHED
 from engine.project.config import PromptGradConfig
 
 _PROPOSALS_PER_BATCH = 2.0
@@ -58,9 +59,7 @@ class Workload:
             validation=round(tests * subset * 1.5) * predictors,
             epoch=validation * config.num_val_runs * predictors,
             test=2 * test * predictors,
-            layers=validation
-            * predictors
-            * ((config.max_demonstrations > 0) + 2 * (set(config.sources) != _REFERENCE)),
+            layers=validation * predictors * _layer_tests(config),
         )
 
     def batches(self, count: int, *, ahead: int = 0) -> int:
@@ -88,6 +87,12 @@ class Workload:
         here = sum(parts.get(part, 0) for part in _ORDER[_ORDER.index(phase) :])
         here += self.layers if (epoch, batch) == (1, 1) else 0
         return rest + here + self.batches(later_batches + config.batches_per_epoch - batch, ahead=1)
+
+
+def _layer_tests(config: PromptGradConfig) -> int:
+    """Return how many tests of sets and demonstrations a run has at most."""
+    of_demonstrations = (config.max_demonstrations > 0) + (config.max_demonstrations > SEARCHED)
+    return of_demonstrations + 2 * (set(config.sources) != _REFERENCE)
 
 
 class Forecast:

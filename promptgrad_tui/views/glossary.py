@@ -72,7 +72,9 @@ TERMS: tuple[Term, ...] = (
         "artifact", "A saved result: the program's state with its evidence, for one model revision.", ("run",)
     ),
     Term("revision", "The hash of a model's content. An artifact belongs to exactly one.", ("run", "models")),
-    Term("stale", "The program, the data or the metric has changed since the artifact was measured.", ("run",)),
+    Term(
+        "stale", "The program, the data or the metric has changed since the artifact was measured.", ("run",)
+    ),
     Term(
         "gate",
         "A requirement of the project file that an artifact must meet to be released.",

@@ -1,13 +1,14 @@
-"""The search for demonstrations: a set that grows by what the model still gets wrong, and its paired test.
+"""The search for demonstrations: a set that grows by what the model still gets wrong, and its paired tests.
 
 A third of the set is drawn in equal parts from all answers. Twice, the rest of the training examples is
 screened with what is shown so far, and the hardest ones join. Examples that a model answers right anyway
-teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246).
+teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246). If that set
+passes its test and more may be shown, the rest is tested on top of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -20,11 +21,13 @@ from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, l
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.screening.signal import Signal
-from engine.programs.demonstrations import DemonstrationSet
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
 
 _FEW = 12
 """Demonstrations that are tested where the whole set failed: long prompts confuse some models."""
+SEARCHED = 36
+"""Demonstrations that are searched for; behind them the choice and the order of others matter little."""
 _ROUNDS = 2
 """How often the hardest examples join those that were drawn."""
 
@@ -49,9 +52,11 @@ class DemonstrationSearch:
         fits: Fits,
         *,
         most: int,
+        spared: int,
         seed: int,
         emit: Emit,
     ) -> None:
+        """Search for up to `most` demonstrations; batches need `spared` examples that aren't shown."""
         self._runner = runner
         self._tester = tester
         self._signal = signal
@@ -59,22 +64,27 @@ class DemonstrationSearch:
         self._train = train
         self._fits = fits
         self._most = most
+        self._spared = spared
         self._seed = seed
         self._emit = emit
 
-    def propose(self, state: LearnedState, epoch: int, batch: int) -> LayerResult | None:
-        """Return the test of a set added to the state; None if there is nothing to show."""
+    def propose(self, state: LearnedState, epoch: int, batch: int) -> Iterator[LayerResult]:
+        """Yield the test of a set added to the state, then that of a smaller set or of a larger one."""
         sets = self._sets(state, epoch)
         self._report(sets, epoch, batch)
         if not sets:
-            return None
+            return
         chosen = sets[-1]
         shown = chosen.demonstrations.demonstrations
         result = self._test(state, chosen, epoch, batch)
-        if not result.is_accepted and len(shown) > _FEW:
+        yield result
+        if result.is_accepted:
+            rest = self._rest(result.state, epoch)
+            if rest is not None:
+                yield self._test(result.state, rest, epoch, batch)
+        elif len(shown) > _FEW:
             few = _Set(f"its first {_FEW} examples", chosen.source, DemonstrationSet(shown[:_FEW]))
-            result = self._test(state, few, epoch, batch)
-        return result
+            yield self._test(state, few, epoch, batch)
 
     def _test(self, state: LearnedState, found: _Set, epoch: int, batch: int) -> LayerResult:
         after = state.with_demonstrations(found.demonstrations)
@@ -92,10 +102,23 @@ class DemonstrationSearch:
             return []
         return [_Set("answers of the program that were right", "bootstrapped", fitted)]
 
+    def _rest(self, state: LearnedState, epoch: int) -> _Set | None:
+        """Return what a state shows with the other training examples behind it; None if there is no room."""
+        shown, space = state.demonstrations.demonstrations, self._space
+        if space is None or not self._is_labelled(space):
+            return None
+        room = min(self._most, len(self._train) - self._spared) - len(shown)
+        rng = generator(self._seed, "demonstrations", epoch, "rest")
+        others = [item for item in self._train if item.key not in state.demonstrations.examples]
+        drawn = self._demonstrations(balanced_draw(others, space, max(room, 0), rng), space)
+        whole = fitting(DemonstrationSet([*shown, *drawn]), self._fits)
+        more = len(whole) - len(shown)
+        return _Set(f"{more} more examples", "hardest", whole) if more > 0 else None
+
     def _grown(self, state: LearnedState, space: AnswerSpace, epoch: int) -> list[_Set]:
         rng = generator(self._seed, "demonstrations", epoch)
         rest = balanced_draw(self._train, space, len(self._train), rng)
-        most = min(self._most, len(rest))
+        most = min(self._most, SEARCHED, len(rest))
         first = ceil(most / (_ROUNDS + 1))
         shown, rest = rest[:first], rest[first:]
         sets = [self._set(shown, space, f"{len(shown)} examples, in equal parts of all answers")]
@@ -113,9 +136,12 @@ class DemonstrationSearch:
         return sets
 
     def _set(self, items: Sequence[Item], space: AnswerSpace, title: str) -> _Set:
-        outputs = self._outputs(space)
-        shown = DemonstrationSet(labelled(item, space.predictor, outputs, "hardest") for item in items)
+        shown = DemonstrationSet(self._demonstrations(items, space))
         return _Set(title, "hardest", fitting(shown, self._fits))
+
+    def _demonstrations(self, items: Sequence[Item], space: AnswerSpace) -> list[Demonstration]:
+        outputs = self._outputs(space)
+        return [labelled(item, space.predictor, outputs, "hardest") for item in items]
 
     def _outputs(self, space: AnswerSpace) -> list[str]:
         return list(self._runner.program.signature(space.predictor).output_fields)

@@ -65,7 +65,7 @@ class RunWatch:
     def activity(self) -> str:
         """What it is doing, how far it is, and for how long it has been going on."""
         parts = [self._progress.phase, self.share]
-        # Answers between two estimates aren't read here, so the time after the last one says nothing of speed.
+        # Answers between two estimates aren't read here: time after the last one says nothing of speed.
         parts.append(self._progress.time_left_text(self._heard))
         parts.append(f"for {timer_text(time.time() - self._began)}" if self._began else "")
         return ", ".join(part for part in parts if part)

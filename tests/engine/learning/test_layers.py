@@ -98,6 +98,18 @@ def test_demonstrations_are_one_layer_beside_the_rules():
     assert of(RulesChanged, events)[-1].demonstrations == shown.demonstrations
 
 
+@pytest.mark.parametrize(("sources", "more"), [(("contrast",), 12), (("failure_analysis",), 2)])
+def test_what_is_left_of_train_is_tested_behind_the_demonstrations_that_passed(sources, more):
+    events, found, _ = learn(max_demonstrations=60, sources=sources, batch_size=10)
+    first, second = [test for test in of(LayerTested, events) if test.layer == "demonstrations"]
+    assert first.verdict == "accepted"
+    assert len(first.demonstrations) == 36
+    assert second.before == first.after
+    assert len(second.demonstrations) == more, "batches need examples that aren't shown"
+    assert second.evidence.delta == pytest.approx(0.0) or second.verdict == "accepted"
+    assert len(found.state.demonstrations) == 36 + more * (second.verdict == "accepted")
+
+
 def test_a_person_decides_on_each_demonstration_before_the_run_goes_on():
     asked = []
 

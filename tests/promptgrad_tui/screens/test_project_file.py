@@ -42,12 +42,12 @@ def test_a_new_key_stands_below_the_comment_that_shows_it() -> None:
 
 def test_a_new_key_that_no_comment_shows_stands_below_the_last_one() -> None:
     after = edited(TEMPLATE, {("optimizer", "max_workers"): 4})
-    assert 'max_demonstrations = 36\nmax_workers = 4\n# rule_validation_mode = "auto"' in after
+    assert 'max_demonstrations = 60\nmax_workers = 4\n# rule_validation_mode = "auto"' in after
 
 
 def test_a_key_with_a_comment_is_taken_out_by_making_it_one() -> None:
     after = edited(TEMPLATE, {("data", "slice"): UNSET, ("optimizer", "epochs"): UNSET})
-    assert '# slice = "channel"                     # scores are also told by' in after
+    assert '# slice = "channel"                     # scores are also given for' in after
     assert "epochs = 3\n" not in after
 
 
