@@ -271,7 +271,7 @@ class PromptGradApp(Searching):
         )
 
     def _show_judge(self, n: int = 0) -> None:
-        from promptgrad_tui.screens.judge.screen import ANSWERS, JudgeScreen
+        from promptgrad_tui.screens.review.judge.screen import ANSWERS, JudgeScreen
 
         if not isinstance(self.screen, JudgeScreen):
             self.push_screen(JudgeScreen(self.folder, n or ANSWERS))

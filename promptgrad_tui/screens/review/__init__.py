@@ -1,1 +1,1 @@
-"""The review screen."""
+"""The review screens: decisions on what a run has learned, and grades for a judge."""

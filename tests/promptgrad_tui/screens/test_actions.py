@@ -7,7 +7,6 @@ import pytest
 
 from promptgrad_tui.screens.app import PromptGradApp
 from promptgrad_tui.screens.compare.screen import CompareScreen
-from promptgrad_tui.screens.judge.screen import JudgeScreen
 from promptgrad_tui.screens.keys.actions import ACTIONS, SCOPES, of_scope
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.page import keys_page
@@ -15,6 +14,7 @@ from promptgrad_tui.screens.models.screen import ModelsScreen
 from promptgrad_tui.screens.project.form import ProjectForm
 from promptgrad_tui.screens.project.models import ModelPicker
 from promptgrad_tui.screens.project.screen import ProjectScreen
+from promptgrad_tui.screens.review.judge.screen import JudgeScreen
 from promptgrad_tui.screens.review.screen import ReviewScreen
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
 from promptgrad_tui.screens.run.labels_screen import LabelsScreen

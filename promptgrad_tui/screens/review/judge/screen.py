@@ -14,9 +14,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from engine.ground.errors import PromptGradError
-from promptgrad_tui.screens.judge.lines import answer_lines, status_lines
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.command_process import CommandProcess
+from promptgrad_tui.screens.review.judge.lines import answer_lines, status_lines
 from promptgrad_tui.screens.widgets.dialogs import error_panel
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
