@@ -59,7 +59,7 @@ class RuleSearch:
         self._emit = emit
 
     def propose(self, findings: Findings) -> list[LayerResult]:
-        """Return the tests of the best candidates; the second is the rest of a set that failed."""
+        """Return the test of the best candidates, and of the second likeliest set if they gain too little."""
         proposals = self._proposals(findings)
         if not proposals:
             return []
@@ -209,12 +209,15 @@ class RuleSearch:
     def _tested(
         self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
     ) -> list[LayerResult]:
-        """Test the chosen set; if it fails, test the second likeliest."""
+        """Test the chosen set; if it gains too little, test the second likeliest.
+
+        If it does harm, a set that screening likes less would hardly help.
+        """
         if _applied(findings.state, chosen) == findings.state:
             return []
         results = [self._test(findings, chosen, "the rules that screening chose")]
         others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
-        if not results[0].is_accepted and others:
+        if not results[0].is_accepted and results[0].evidence.delta >= 0 and others:
             results.append(self._test(findings, others[:1], "the second likeliest set"))
         return results
 

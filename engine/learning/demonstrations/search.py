@@ -3,7 +3,8 @@
 A third of the set is drawn in equal parts from all answers. Twice, the rest of the training examples is
 screened with what is shown so far, and the hardest ones join. Examples that a model answers right anyway
 teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246). If that set
-passes its test and more may be shown, the rest is tested on top of it.
+passes its test and more may be shown, others are tested behind it. Where all training examples may be shown,
+the first set is drawn in equal parts, and nothing is screened.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class DemonstrationSearch:
         """Return the sets in the order in which they grew, the whole one last."""
         if self._space is not None and self._is_labelled(self._space):
             return self._grown(state, self._space, epoch)
-        shown = bootstrapped(self._runner, state, self._train, self._most, self._seed, epoch)
+        most = min(self._most, SEARCHED)
+        shown = bootstrapped(self._runner, state, self._train, most, self._seed, epoch)
         fitted = fitting(shown, self._fits)
         if not len(fitted) or fitted == state.demonstrations:
             return []
@@ -107,22 +109,29 @@ class DemonstrationSearch:
         shown, space = state.demonstrations.demonstrations, self._space
         if space is None or not self._is_labelled(space):
             return None
-        room = min(self._most, len(self._train) - self._spared) - len(shown)
+        room = self._room - len(shown)
         rng = generator(self._seed, "demonstrations", epoch, "rest")
         others = [item for item in self._train if item.key not in state.demonstrations.examples]
-        drawn = self._demonstrations(balanced_draw(others, space, max(room, 0), rng), space)
+        drawn = self._labelled(balanced_draw(others, space, max(room, 0), rng), space, "balanced")
         whole = fitting(DemonstrationSet([*shown, *drawn]), self._fits)
         more = len(whole) - len(shown)
-        return _Set(f"{more} more examples", "hardest", whole) if more > 0 else None
+        return _Set(f"{more} more examples", "balanced", whole) if more > 0 else None
+
+    @property
+    def _room(self) -> int:
+        """How many training examples may be shown in all."""
+        return min(self._most, len(self._train) - self._spared)
 
     def _grown(self, state: LearnedState, space: AnswerSpace, epoch: int) -> list[_Set]:
         rng = generator(self._seed, "demonstrations", epoch)
         rest = balanced_draw(self._train, space, len(self._train), rng)
         most = min(self._most, SEARCHED, len(rest))
-        first = ceil(most / (_ROUNDS + 1))
+        rounds = _ROUNDS if self._room < len(rest) else 0
+        first = ceil(most / (rounds + 1))
         shown, rest = rest[:first], rest[first:]
-        sets = [self._set(shown, space, f"{len(shown)} examples, in equal parts of all answers")]
-        for left in range(_ROUNDS, 0, -1):
+        source = "hardest" if rounds else "balanced"
+        sets = [self._set(shown, space, source, f"{len(shown)} examples, in equal parts of all answers")]
+        for left in range(rounds, 0, -1):
             more = ceil((most - len(shown)) / left)
             if not more or len(sets[-1].demonstrations) < len(shown):
                 break  # the set is complete, or the prompt is full
@@ -132,16 +141,16 @@ class DemonstrationSearch:
             title = f"{len(shown)} examples and the {more} hardest of {len(rest)} others"
             rng.shuffle(hardest)  # so that neither the hardest nor one answer stands next to the question
             shown, rest = [*shown, *hardest], [rest[index] for index in sorted(order[more:])]
-            sets.append(self._set(shown, space, title))
+            sets.append(self._set(shown, space, source, title))
         return sets
 
-    def _set(self, items: Sequence[Item], space: AnswerSpace, title: str) -> _Set:
-        shown = DemonstrationSet(self._demonstrations(items, space))
-        return _Set(title, "hardest", fitting(shown, self._fits))
+    def _set(self, items: Sequence[Item], space: AnswerSpace, source: str, title: str) -> _Set:
+        shown = DemonstrationSet(self._labelled(items, space, source))
+        return _Set(title, source, fitting(shown, self._fits))
 
-    def _demonstrations(self, items: Sequence[Item], space: AnswerSpace) -> list[Demonstration]:
+    def _labelled(self, items: Sequence[Item], space: AnswerSpace, source: str) -> list[Demonstration]:
         outputs = self._outputs(space)
-        return [labelled(item, space.predictor, outputs, "hardest") for item in items]
+        return [labelled(item, space.predictor, outputs, source) for item in items]
 
     def _outputs(self, space: AnswerSpace) -> list[str]:
         return list(self._runner.program.signature(space.predictor).output_fields)
