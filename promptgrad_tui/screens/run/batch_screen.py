@@ -31,6 +31,7 @@ _COLUMNS = (
 )
 
 _REFRESH_SECONDS = 0.5
+_NO_ROLLOUTS = "No rollouts yet."
 
 
 class BatchScreen(Screen[None]):
@@ -51,7 +52,7 @@ class BatchScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield LinesView(lambda width, _: [self._title(), self._errors(width)], classes="title two-lines")
-        yield RowTable(_COLUMNS, self._paint, empty="No rollouts yet.", follow=False, classes="pane")
+        yield RowTable(_COLUMNS, self._paint, empty=_NO_ROLLOUTS, follow=False, classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -89,8 +90,9 @@ class BatchScreen(Screen[None]):
         return title, lambda width: rollout_lines(self._session, row, width)
 
     def _show(self) -> None:
-        rows = [row for row in self._rows if not (self._only_failures and row.is_success)]
-        self.query_one(RowTable).show(rows)
+        table = self.query_one(RowTable)
+        table.empty = "No failures." if self._only_failures and self._rows else _NO_ROLLOUTS
+        table.show([row for row in self._rows if not (self._only_failures and row.is_success)])
 
     def _title(self) -> Line:
         scored = self._batch.scored

@@ -134,6 +134,22 @@ def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: Recorded
     drive(recorded.folder, recorded.run, script)
 
 
+def test_a_batch_without_failures_says_so_when_only_they_are_shown(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk", batches=6, batch_size=1)
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("1", "slash", *"no failures", "enter", "enter")
+        await until(pilot, "0 of 1 example failed")
+        await pilot.press("f")
+        assert "yet" not in await until(pilot, "No failures.")
+        await pilot.press("f")
+        await until(pilot, "✓ 1.000")
+
+    drive(recorded.folder, recorded.run, script)
+
+
 def test_a_rules_test_opens_to_what_it_fixed_before_and_after(recorded: RecordedRun) -> None:
     recorded.write()
 
