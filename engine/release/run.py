@@ -253,13 +253,13 @@ def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: 
         return _summary(context, "budget", f"{spent} before even the baseline was known. {kept}")
     validated = Proof(SplitScores(validation=result.baseline), SplitScores(validation=result.best))
     if not result.state:
-        reason = f"{spent}. No rules had been proved, so the test split stays sealed."
+        reason = f"{spent}. {kept} No rules had been proved, so the test split stays sealed."
         return _summary(context, "budget", reason, result, validated)
     place = f"budget/{result.state.digest[:12]}"
     try:
         proof = prover.prove(result.state, result.baseline, result.best, place=place)
     except BudgetExhaustedError:
-        reason = f"{spent}. The rest was too little for the test split, so no artifact was saved."
+        reason = f"{spent}. {kept} That was too little for it, so no artifact was saved."
         return _summary(context, "budget", reason, result, validated)
     path = _saved(prover, result, proof, place=f"{place}/artifact")
     lost = "" if path else " The rules gained nothing on the test split, so no artifact was saved."

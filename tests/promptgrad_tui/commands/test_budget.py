@@ -128,6 +128,7 @@ def test_a_budget_that_found_no_rule_leaves_the_test_split_sealed(whole: Whole, 
         project = write_project(tmp_path, server.uri)
         told = result(promptgrad("run", project, "--json", "--max-calls", budget))
         assert (told["status"], told["rules"], told["artifact"]) == ("budget", [], None)
+        assert f"Of {budget} calls, {TEST_CALLS} were kept for the test split." in told["reason"]
         assert "No rules had been proved, so the test split stays sealed" in told["reason"]
         assert told["baseline"] == {"validation": whole.summary["baseline"]["validation"], "test": None}
         assert not [event for event in last_events(project) if isinstance(event, TestOpened)]
