@@ -68,9 +68,10 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
+        problem = error.msg.removesuffix(" at")
         raise line_error(
             (path, first_line + error.lineno - 1),
-            f"not JSON: {error.msg} at column {error.colno}: {snippet(line, error.colno)}",
+            f"not JSON: {problem} at column {error.colno}: {snippet(line, error.colno)}",
             hint=_json_hint(path),
         ) from None
     except RecursionError:

@@ -41,7 +41,9 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
         rows = parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"{shown(path)} can't be read as Parquet: {error}.", hint="Write the file again.", file=path
+            f"{shown(path)} can't be read as Parquet: {str(error).rstrip('.')}.",
+            hint="Write the file again.",
+            file=path,
         ) from error
     for number, row in enumerate(rows, 1):
         yield number, _row(row)

@@ -114,7 +114,9 @@ def test_parquet_with_bytes_is_read_and_says_what_the_column_holds(tmp_path: Pat
 
 def test_a_damaged_parquet_file_is_told(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    assert "can't be read as Parquet" in refused(write(tmp_path, "a.parquet", b"PAR1 no"))
+    told = refused(write(tmp_path, "a.parquet", b"this is no Parquet"))
+    assert "can't be read as Parquet" in told
+    assert ".." not in told
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -139,6 +141,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
             '{"a": 1}\n{"a" 2}\n',
             "line 2: not JSON: Expecting ':' delimiter at column 6: {\"a\" 2}",
         ),
+        ("a.jsonl", '{"a": "x\n', "not JSON: Unterminated string starting at column 7: "),
         ("a.jsonl", "{'a': 1}\n", "names and text in double quotes"),
         ("a.jsonl", '{"a": 1}\n[1]\n', "line 2: [1] isn't an object"),
         ("a.jsonl", '{"a": 1}\n{}\n', "line 2: the example has no fields"),
