@@ -12,8 +12,8 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -107,6 +107,7 @@ class Journal:
         self.path = path
         self._connection = connection
         self._lock = threading.Lock()
+        self._holders: dict[str, int] = {}
 
     @classmethod
     def open(cls, path: Path | str, *, read_only: bool = False, busy_seconds: float | None = None) -> Self:
@@ -319,13 +320,25 @@ class Journal:
         rows = self._read("SELECT key, decision FROM decisions WHERE run = ? ORDER BY time", (run,))
         return {key: json.loads(text) for key, text in rows}
 
-    def lock_run(self, run: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock_run(self, run: str) -> Iterator[None]:
         """Lock a run for this process while the context lasts; readers are never locked out.
+
+        The thread that holds the lock may take it again.
 
         Raises:
             RunLockedError: another process works on it.
         """
-        return run_lock.exclusive(self._lock_path(run), run)
+        thread = threading.get_ident()
+        if self._holders.get(run) == thread:
+            yield
+            return
+        with run_lock.exclusive(self._lock_path(run), run):
+            self._holders[run] = thread
+            try:
+                yield
+            finally:
+                del self._holders[run]
 
     def is_running(self, run: str) -> bool:
         """Whether a live process is working on the run."""

@@ -36,7 +36,8 @@ class RunSession:
         self.options = record.options
         self.live = RunStory()
         self.is_read = False
-        self._is_running = self._is_taken_up = False
+        self._is_running = self._has_let_go = False
+        self._last_before = 0
         self.problem = ""
         self.worker = worker
         self.is_pausing = False
@@ -46,9 +47,9 @@ class RunSession:
 
     @property
     def is_starting(self) -> bool:
-        """Whether a worker was started from here and has not taken up the run yet."""
+        """Whether a worker was started from here and has not taken up the run yet, with its first event."""
         # A process lives on for some seconds after it has let go of its run: it frees the model.
-        is_new = self.worker is not None and not self.is_running and not self._is_taken_up
+        is_new = self.live.last_seq == self._last_before and not self._has_let_go
         return is_new and self.worker is not None and self.worker.poll() is None
 
     @property
@@ -58,8 +59,8 @@ class RunSession:
 
     @is_running.setter
     def is_running(self, is_running: bool) -> None:
+        self._has_let_go = self._has_let_go or (self._is_running and not is_running)
         self._is_running = is_running
-        self._is_taken_up = self._is_taken_up or is_running
 
     @property
     def is_applying(self) -> bool:
@@ -172,7 +173,8 @@ class RunSession:
         self._start("--try-edit", rule, decision.model_dump_json())
 
     def _start(self, *options: str) -> None:
-        self._started_at, self._is_taken_up = time.time(), False
+        self._started_at, self._has_let_go = time.time(), False
+        self._last_before = self.live.last_seq
         self.worker = start_worker(self.project, self.run, *options)
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:

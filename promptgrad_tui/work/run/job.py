@@ -122,10 +122,12 @@ def run_job(
     It obeys commands with numbers above `heard`; without one, those that are sent from now on.
 
     Raises:
+        RunLockedError: another process works on this run.
         PromptGradError: an error ended the run; its last event says so too.
     """
     heard = journal.last_command(record.id) if heard is None else heard
-    with ExitStack() as stack:
+    # A model may take minutes to load: a run is in progress from here on, for everyone who looks.
+    with journal.lock_run(record.id), ExitStack() as stack:
         try:
             plan = _prepare(journal, record, budget, on_progress, stack)
             _refuse_if_stopped(journal, record, heard)

@@ -259,7 +259,9 @@ def test_one_process_at_a_time_works_on_a_run(path: Path, journal: Journal) -> N
     holder.wait()
     assert not journal.is_running(RUN)
     with journal.lock_run(RUN):
-        assert journal.is_running(RUN)
+        with journal.lock_run(RUN):
+            assert journal.is_running(RUN)
+        assert journal.is_running(RUN), "who held it before holds it still"
     assert not journal.is_running(RUN)
 
 

@@ -460,7 +460,7 @@ def test_a_paused_run_waits_and_goes_on(tmp_path, journal):
 
 def test_two_processes_on_one_run(tmp_path, journal):
     wanted = plan(tmp_path, journal)
-    with journal.lock_run(wanted.run), pytest.raises(RunLockedError):
+    with Journal.open(journal.path) as other, other.lock_run(wanted.run), pytest.raises(RunLockedError):
         execute(wanted, journal)
 
 

@@ -333,11 +333,28 @@ def test_two_processes_on_one_run(finished, tmp_path):
         project = write_project(tmp_path, server.uri)
         process = started("run", project)
         wait_for(project, "epoch", process)
+        data = project / "data" / "train.jsonl"
+        data.write_text(data.read_text().replace("parcel", "letter"))
         second = promptgrad("-C", project, "resume", "last")
+        kinds = {event.kind for event in last_events(project)}
         process.terminate()
         process.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert str(process.pid) in second.stderr
+    assert "run_finished" not in kinds, "the second process says nothing of a run that isn't its own"
+
+
+def test_a_run_is_in_progress_while_its_model_loads(tmp_path):
+    from promptgrad_tui.work.run.budget import Budget
+    from promptgrad_tui.work.run.job import create_run, open_project, run_job
+
+    with desk_server() as server, Journal.open(journal_path(tmp_path)) as journal:
+        project = open_project(write_project(tmp_path, server.uri), {})
+        record = create_run(journal, project, {}, None, Budget())
+        seen = []
+        run_job(journal, record, on_progress=lambda *_: seen.append(journal.run(record.id).status))
+        assert set(seen) == {"running"}
+        assert journal.run(record.id).status == "improved"
 
 
 def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):

@@ -143,13 +143,22 @@ def test_a_run_on_the_start_page_says_how_far_it_is(recorded: RecordedRun) -> No
         drive(recorded.folder, None, script, SMALL)
 
 
+def test_a_process_has_started_with_its_first_event(recorded: RecordedRun) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        session = RunSession(recorded.journal, recorded.journal.run(recorded.run), worker)
+        session.is_running = True
+        assert session.is_starting
+        session.live.apply(1, next(recorded.events()))
+        assert not session.is_starting
+
+
 def test_a_process_that_still_frees_its_model_is_not_starting(recorded: RecordedRun) -> None:
     recorded.write()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
         session = RunSession(recorded.journal, recorded.journal.run(recorded.run), worker)
         assert session.is_starting
         session.is_running = True
-        assert not session.is_starting
+        assert session.is_starting, "it loads the model"
         session.is_running = False
         assert worker.poll() is None
         assert not session.is_starting, "it has let go of its run"
