@@ -45,7 +45,7 @@ def contradictions(
     examples may be alike and rightly have different answers.
     """
     labelled = [example for example in examples if all(name in example.values for name in outputs)]
-    answers = ["; ".join(as_text(example.values[name]) for name in outputs) for example in labelled]
+    answers = ["; ".join(as_text(example.values[name]).strip() for name in outputs) for example in labelled]
     if not outputs or 2 * len(set(answers)) > len(answers):
         return []
     texts = [" ".join(as_text(example.values.get(name, "")) for name in inputs) for example in labelled]

@@ -44,7 +44,7 @@ def label_findings(
 
 def _skew(splits: Splits, name: str) -> Iterator[Finding]:
     """Yield what can't be learned or proved of a field whose answers repeat."""
-    told = [as_text(example.values[name]) for example in splits.examples if name in example.values]
+    told = _answers(splits.examples, name)
     kinds = Counter(told)
     if not told or len(kinds) > _MOST_ANSWERS or 2 * len(kinds) > len(told):
         return
@@ -71,7 +71,12 @@ def _skew(splits: Splits, name: str) -> Iterator[Finding]:
 
 
 def _rare(examples: Sequence[LoadedExample], name: str, kinds: Counter[str], split: str) -> Iterator[str]:
-    here = Counter(as_text(example.values[name]) for example in examples if name in example.values)
+    here = Counter(_answers(examples, name))
     for kind in sorted(kinds, key=lambda kind: (here[kind], kind)):
         if here[kind] <= _RARE:
             yield f"{name} = {kind!r} has {here[kind]} in {split}"
+
+
+def _answers(examples: Sequence[LoadedExample], name: str) -> list[str]:
+    """Return what the examples expect of a field; spaces around it make no other answer."""
+    return [as_text(example.values[name]).strip() for example in examples if name in example.values]

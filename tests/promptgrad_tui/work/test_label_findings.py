@@ -54,6 +54,11 @@ def test_rare_answers_say_what_cannot_be_learned_or_proved(tmp_path: Path) -> No
     ]
 
 
+def test_spaces_around_a_label_make_no_other_answer(tmp_path: Path) -> None:
+    spaced = [(f"{ticket}s", f"{queue} ") for ticket, queue in MANY]
+    assert told(splits(tmp_path, [*MANY, *MONEY], [*spaced, *MONEY])) == []
+
+
 def test_skewed_answers_say_what_saying_the_usual_would_score(tmp_path: Path) -> None:
     most = [(f"{a}{b} asks where the thing is", "ship") for a in "abcdefghij" for b in "klmno"]
     found = told(splits(tmp_path, [*most, *MONEY[:3]], most))
