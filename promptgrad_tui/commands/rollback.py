@@ -35,10 +35,12 @@ def rollback_command(context: CommandContext, artifact: Path | None) -> None:
         cell = cell_of(load_manifest(artifact))
     elif len(current) == 1:
         [cell] = current
-    else:
-        listed = ", ".join(current.values()) or "none"
+    elif current:
+        listed = ", ".join(current.values())
         raise ArtifactError(
             f"Which one? Current are: {listed}.", hint="Name it: promptgrad rollback ARTIFACT"
         )
+    else:
+        raise ArtifactError("No artifact is current.", hint="Make one current: promptgrad promote ARTIFACT")
     switch = roll_back(root, cell)
     Terminal.stdout().line(f"Current in {switch.cell}: {switch.artifact}")

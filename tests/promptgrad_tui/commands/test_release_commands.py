@@ -115,6 +115,13 @@ def test_a_damaged_artifact_is_no_target_of_a_rollback(project):
     assert current(root) == [str(first)]
 
 
+def test_where_nothing_is_current_a_rollback_says_so(project):
+    root, _, _ = project
+    done = promptgrad("-C", root, "rollback")
+    assert done.returncode == 2
+    assert "No artifact is current." in done.stderr
+
+
 def test_what_is_current_in_one_cell_says_nothing_of_another(project):
     root, first, second = project
     with desk_server(name="another") as other:
