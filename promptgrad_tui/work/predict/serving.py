@@ -133,6 +133,6 @@ def _whole_program(folder: Path, lm: OpenedModel, trust: bool) -> dspy.Module:
         raise ArtifactError(
             f"{folder} is a whole program saved with cloudpickle: to load it is to run whatever code is in "
             "it, and nothing shows which model it was proved on.",
-            hint="If you made it yourself: load_artifact(path, lm, trust=True). Better: save an artifact.",
+            hint="If you made it yourself: load_artifact(path, model, trust=True). Better: save an artifact.",
         )
     return ServedProgram(dspy.load(str(folder), allow_pickle=True), lm.lm, dspy.JSONAdapter())

@@ -15,7 +15,7 @@ def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Proj
     if "project" not in manifest.details:
         raise ArtifactError(
             f"{artifact} doesn't say how its program is built.",
-            hint="It was saved from Python: load it there, with load_artifact(path, lm, program=...).",
+            hint="It was saved from Python: load it there, with load_artifact(path, model, program=...).",
         )
     project = Project.model_validate(manifest.details["project"])
     project._root = folder_of(artifact, folder)
