@@ -90,13 +90,19 @@ def load_splits(
     )
 
 
-def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
-    """Return the fields that every example needs, each with the reason."""
+def fields_to_score(project: Project, inputs: Collection[str]) -> dict[str, str]:
+    """Return the fields that an example needs in order to be answered and scored, each with the reason."""
     required = dict.fromkeys(inputs, "an input of the program")
     for metric in project.scoring:
         # A rubric takes an example's value for a good answer where there is one, and needs none.
         if metric.field is not None and metric.kind != "rubric":
             required[metric.field] = f"compared by the metric{f' {metric.title}' if project.metrics else ''}"
+    return required
+
+
+def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
+    """Return the fields that every example of the project needs, each with the reason."""
+    required = fields_to_score(project, inputs)
     if project.data.slice is not None:
         required[project.data.slice] = "the slice field in [data]"
     return required

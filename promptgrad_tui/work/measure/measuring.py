@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from math import hypot
@@ -27,6 +27,7 @@ from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import Project
+from engine.project.splits import fields_to_score
 from engine.release.artifacts import base_of, check_revision, program_digest
 from engine.release.judged import agreement_of, embedder_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
@@ -88,7 +89,7 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         if released is None:
             raise ArtifactError(f"{chosen} has no test score.", hint="Run the optimizer with a test split.")
         examples = load_examples(data, setting.project.data.id, setting.project.data.fields)
-        _refuse_incomplete(examples, setting.parts.fields.inputs)
+        _refuse_incomplete(examples, fields_to_score(setting.project, setting.parts.fields.inputs))
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, manifest.state)
         setting.model.verify_revision()
@@ -244,12 +245,12 @@ def _current(folder: Path) -> Path:
     return root / current[0]
 
 
-def _refuse_incomplete(examples: Sequence[LoadedExample], inputs: Sequence[str]) -> None:
+def _refuse_incomplete(examples: Sequence[LoadedExample], required: Mapping[str, str]) -> None:
     for example in examples:
-        for name in inputs:
+        for name, need in required.items():
             if name not in example.values:
                 raise DataError(
-                    f"{example.where}: the field {name!r} is missing; it is an input of the program.",
+                    f"{example.where}: the field {name!r} is missing; it is {need}.",
                     hint="New data needs the same fields as the project's.",
                 )
 

@@ -187,6 +187,17 @@ def test_a_recheck_of_the_current_artifact_on_new_data(compiled, tmp_path):
     assert "Recompile" in promptgrad("-C", root, "recheck", artifact, "--data", drifted).stdout
 
 
+def test_a_recheck_needs_labels(compiled, tmp_path):
+    root, artifact, _ = compiled
+    data = tmp_path / "unlabelled.jsonl"
+    data.write_text('{"ticket": "Where is my parcel?"}\n')
+    refused = promptgrad("-C", root, "recheck", artifact, "--data", data)
+    assert refused.returncode == 2
+    said = " ".join(refused.stderr.split())
+    assert "line 1: the field 'queue' is missing; it is compared by the metric." in said
+    assert "[metric]" not in said
+
+
 def test_a_recheck_says_which_examples_are_not_new(compiled, tmp_path):
     root, artifact, _ = compiled
     data = labelled(tmp_path / "old.jsonl", 40, seed=1)
