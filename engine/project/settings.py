@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -327,7 +328,7 @@ def read_project_text(file: Path) -> str:
         folder = file.parent
         raise ProjectError(
             f"There is no {file.name} in {folder}.",
-            hint=f"`promptgrad init {folder}` writes a commented one.",
+            hint=f"`promptgrad init {shlex.quote(str(folder))}` writes a commented one.",
         ) from None
     except UnicodeDecodeError as error:
         raise ProjectError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -27,4 +28,4 @@ def init_command(folder: Path) -> None:
     for path in init_project(folder):
         Terminal.stdout().line(str(path))
     terminal = Terminal.stderr()
-    terminal.line(f"Edit {folder / 'promptgrad.toml'}, then: promptgrad check {folder}")
+    terminal.line(f"Edit {folder / 'promptgrad.toml'}, then: promptgrad check {shlex.quote(str(folder))}")

@@ -135,3 +135,10 @@ def test_an_artifact_is_compared_from_anywhere_with_its_projects_journal(made, m
     assert elsewhere["examples"][0]["fields"]["ticket"]
     monkeypatch.chdir(root)
     assert result(promptgrad(*asked)) == elsewhere
+
+
+def test_commands_to_copy_hold_in_a_folder_with_a_space(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my desk").mkdir()
+    assert "`promptgrad init 'my desk'`" in told(promptgrad("run", "my desk"))
+    assert "then: promptgrad check 'my desk'" in told(promptgrad("init", "my desk"))
