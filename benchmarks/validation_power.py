@@ -25,6 +25,8 @@ FLIPS = 0.03
 """Share of a 1.5 B model's answers that changed with what else was asked, before they no longer did."""
 LEAST_GAIN = PromptGradConfig().rule_validation_min_delta
 SIMULATIONS = 2_000
+BATCHES = 600
+"""Simulated batches of a run: each draws two tests of all validation examples, which takes longer."""
 SIZES = (15, 40)
 SCREENED_ON = [Item(str(number), "train", {}, {}) for number in range(24)]
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "validation.md"
@@ -135,7 +137,7 @@ class NoEffect:
         return True
 
 
-def screened(count: int, effect: Effect, simulations: int = SIMULATIONS) -> list[float]:
+def screened(count: int, effect: Effect, simulations: int = BATCHES) -> list[float]:
     """Return the shares (0..1) of batches that accept the best of `count` candidates without an effect.
 
     The shares are those of "auto" and "delta" by one test, and of both where the second best is tested if
@@ -209,8 +211,7 @@ example, it follows from the test's construction, for every n, for graded scores
 Screening ranks candidates on {screened_on} training examples, and only the best is tested, on all
 {population} validation examples; if it fails, so is the second best. Screening never sees validation, so
 picking the best of many doesn't raise the level of a test. None of these candidates has an effect, and each
-answer is right by chance, with the candidate and without it. Accepted, of {simulations:,} simulated batches
-each:
+answer is right by chance, with the candidate and without it. Accepted, of {batches:,} simulated batches each:
 
 {screened}
 
@@ -262,10 +263,11 @@ interval, with the effective sample size of graded scores.
 
 
 def page() -> str:
-    """Return docs/validation.md, measured again (about a minute)."""
+    """Return docs/validation.md, measured again (some minutes)."""
     missed = _chance_of_missing(broken=6, drawn=9, of=54)
     return TEMPLATE.format(
         simulations=SIMULATIONS,
+        batches=BATCHES,
         population=POPULATION,
         levels=_levels(),
         screened=_screened(),

@@ -53,8 +53,8 @@ def doubted_labels(
 ) -> list[Doubt]:
     """Return the examples that every version answered wrong, where one other answer stands out.
 
-    That is the answer of the best `state`, where it was asked. With a likelihood, that state has to be sure
-    of it; otherwise at least two versions have to give it. Examples that were never run aren't judged.
+    With a likelihood, the best `state` has to be sure of that answer; otherwise it has to have given it, as
+    at least one other version has. Examples that were never run aren't judged.
     """
     answers = _answers(rollouts, space.field)
     wrong = [_doubt(item, space, answers[item.key], state) for item in items if item.key in answers]
@@ -64,7 +64,12 @@ def doubted_labels(
     likely = _likely(suspects[:_MOST], likelihood, state) if likelihood is not None else None
     if likely is not None:
         return likely
-    return [doubt for doubt in suspects[:_MOST] if doubt.alike >= _FEWEST_ALIKE]
+    agreed = [
+        doubt
+        for doubt in suspects
+        if doubt.alike >= _FEWEST_ALIKE and state.digest in answers[doubt.item.key]
+    ]
+    return agreed[:_MOST]
 
 
 _Answers = Mapping[str, Mapping[str, tuple[bool, Any]]]

@@ -85,6 +85,13 @@ def test_the_answer_of_the_best_version_counts_and_another_has_to_agree() -> Non
     assert doubted(items, told) == {"a": ("aviation", 2, 4, None)}
 
 
+def test_an_example_that_the_best_version_was_never_asked_is_not_doubted() -> None:
+    asked_before = item("before", "legal")
+    rollouts = [event for one in GOOD for event in said(one.key, "legal", *ANSWERED[one.key])]
+    rollouts += said("before", "legal", "aviation", "aviation", "aviation")[:-1]
+    assert doubted_labels(rollouts, [*GOOD, asked_before], SPACE, None, LearnedState()) == []
+
+
 def test_an_answer_that_is_mostly_wrong_is_the_models_fault() -> None:
     items = [item(key, "legal") for key in "abc"]
     assert doubted(items, dict.fromkeys("abc", ("aviation", "aviation"))) == {}
