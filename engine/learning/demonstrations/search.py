@@ -145,8 +145,8 @@ class DemonstrationSearch:
         return sets
 
     def _set(self, items: Sequence[Item], space: AnswerSpace, source: str, title: str) -> _Set:
-        shown = DemonstrationSet(self._labelled(items, space, source))
-        return _Set(title, source, fitting(shown, self._fits))
+        shown = fitting(DemonstrationSet(self._labelled(items, space, source)), self._fits)
+        return _Set(title if len(shown) == len(items) else f"{len(shown)} of {title}", source, shown)
 
     def _labelled(self, items: Sequence[Item], space: AnswerSpace, source: str) -> list[Demonstration]:
         outputs = self._outputs(space)
