@@ -66,6 +66,8 @@ def opening_text(opening: int, score: Interval) -> str:
     if opening < 2:
         return "This test split was opened for the first time: its score is that of unseen examples."
     luck = luck_of_best(opening, score)
+    if luck < 0.0005:  # all of the examples are right, or none
+        return f"This test split has been opened {opening} times; new examples would say more."
     return (
         f"This test split has been opened {opening} times. Whoever keeps the best of {opening} results "
         f"sees a score that is up to about {luck:.3f} too high by luck alone; new examples restore it."

@@ -331,4 +331,4 @@ def _identity(lane: Scored) -> str:
 def _reason(known: Sequence[Contestant], baseline: Interval) -> str:
     first = known[0]
     score = f"{fmean(first.validation):.3f} on validation, the project's own program {baseline.score:.3f}"
-    return f"{first.method} ranks first of {len(known)} with {score}"
+    return f"first of {len(known)} is {first.method}, with {score}"

@@ -59,3 +59,5 @@ def test_what_is_said_about_openings():
     assert "for the first time" in opening_text(1, score)
     assert "opened 4 times" in opening_text(4, score)
     assert "0.038 too high" in opening_text(4, score)
+    perfect = Interval(score=1.0, n=40, low=0.9, high=1.0)
+    assert opening_text(4, perfect) == "This test split has been opened 4 times; new examples would say more."
