@@ -26,6 +26,8 @@ from engine.programs.state import LearnedState
 
 _SCREENED_ON = (18, 24)
 """Training examples that rules are ranked on: two of each answer, but within these bounds."""
+_SETS_SCREENED_ON = 48
+"""The same for sets without demonstrations: more depends on them, and no time goes into demonstrations."""
 _SHOWN_WHILE_SCREENING = 12
 """Demonstrations in the prompt while rules are ranked: more would cost time and leave fewer examples."""
 _MOST_SINGLES = 6
@@ -63,13 +65,13 @@ class RuleSearch:
         proposals = self._proposals(findings)
         if not proposals:
             return []
-        items = self._items(findings)
+        items, more = self._items(findings), self._items(findings, for_sets=True)
         short = _shortened(findings.state)
         sets = [proposal for proposal in proposals if proposal.is_set]
         singles = [proposal for proposal in proposals if not proposal.is_set][:_MOST_SINGLES]
         rows: list[Screened] = []
         chosen: list[RuleProposal] = []
-        ranked = self._ranked_sets(sets, short, items)
+        ranked = self._ranked_sets(sets, short, more)
         if ranked and ranked[0].standing.gain > 0:
             chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
         chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
@@ -137,12 +139,14 @@ class RuleSearch:
         rules, answers = tuple(rule for rule, _ in kept), tuple(answer for _, answer in kept)
         return RuleProposal(proposal.source, rules, answers, proposal.replaces)
 
-    def _items(self, findings: Findings) -> list[Item]:
-        """Return the training examples for screening: the batch's failures, and all answers equally."""
+    def _items(self, findings: Findings, *, for_sets: bool = False) -> list[Item]:
+        """Return the training examples for screening, balanced over the answers."""
         order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
         answers = len(findings.space.values) if findings.space else 0
+        if for_sets and not shown and isinstance(self._signal, LikelihoodSignal):
+            return fair[:_SETS_SCREENED_ON]
         fewest, most = _SCREENED_ON
         return fair[: min(max(fewest, 2 * answers), most)]
 

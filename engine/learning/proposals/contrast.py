@@ -18,8 +18,8 @@ from engine.learning.proposals.topics import SETS
 from engine.learning.proposals.wording import input_noun, input_text, word_rule
 from engine.programs.rules import Rule
 
-_TELLING = 1.28
-"""The z-score from which a word counts: one in ten exceeds it by chance, and screening decides."""
+_TELLING = 1.64
+"""The z-score from which a word counts: one in twenty exceeds it by chance, and screening decides."""
 _MOST_WORDS = 6
 _FEWEST_TEXTS = 2
 

@@ -39,7 +39,10 @@ WORKED_EXAMPLES = (
 )
 SETS = ("topics", "contrast", "refinement")
 """Sources whose rules stand for one answer each."""
-_TEXTS_SHOWN = 7
+_MOST_TEXTS = 12
+_MOST_SHOWN = 2400
+"""Characters of texts in one question: some 600 tokens."""
+_FEWEST_TEXTS = 4
 _WARM = 0.6
 _MOST_TOPICS = 8
 _LONGEST_TOPIC = 60
@@ -103,8 +106,7 @@ class TopicSource:
 
 def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:
     """Return the question what several inputs have in common; the first sample has temperature 0."""
-    shown = rng.sample(list(items), min(_TEXTS_SHOWN, len(items)))
-    texts = "\n".join(f"- {input_text(item)}" for item in shown)
+    texts = "\n".join(f"- {text}" for text in _shown([input_text(item) for item in items], rng))
     return Question(
         source=source,
         about=about,
@@ -114,6 +116,14 @@ def topic_question(source: str, about: str, items: Sequence[Item], number: int, 
         number=number,
         temperature=_WARM if number else 0.0,
     )
+
+
+def _shown(texts: Sequence[str], rng: Random) -> list[str]:
+    """Return the texts in random order, as many as a short question holds."""
+    drawn = rng.sample(list(texts), min(_MOST_TEXTS, len(texts)))
+    while len(drawn) > _FEWEST_TEXTS and sum(map(len, drawn)) > _MOST_SHOWN:
+        drawn.pop()
+    return drawn
 
 
 def read_topics(line: str) -> list[str]:
