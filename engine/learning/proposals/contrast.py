@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import log, sqrt
+from math import ceil, log, sqrt
 from typing import Any
 
 from engine.ground.words import STOP_WORDS, tokens
@@ -18,10 +18,11 @@ from engine.learning.proposals.topics import SETS
 from engine.learning.proposals.wording import input_noun, input_text, word_rule
 from engine.programs.rules import Rule
 
-_TELLING = 1.64
-"""The z-score from which a word counts: one in twenty exceeds it by chance, and screening decides."""
+_TELLING = 1.28
+"""The z-score from which a word counts: one in ten exceeds it by chance, and screening decides."""
 _MOST_WORDS = 6
-_FEWEST_TEXTS = 2
+_FEWEST_TEXTS, _MOST_NEEDED = 2, 4
+"""A word needs a quarter of its group's texts, within these bounds."""
 
 
 class ContrastSource:
@@ -67,7 +68,7 @@ class ContrastSource:
 def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
     """Return the words and word pairs that set each group of texts apart, the most distinctive first.
 
-    A word counts once per text, and only if two texts of the group have it.
+    A word counts once per text, and only if several texts of the group have it.
     """
     counts = {
         name: Counter(word for text in texts for word in _words(text)) for name, texts in groups.items()
@@ -75,7 +76,8 @@ def telling_words(groups: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
     whole = sum(counts.values(), Counter[str]())
     found = {}
     for name, own in counts.items():
-        scored = {word: _z_score(word, own, whole) for word, count in own.items() if count >= _FEWEST_TEXTS}
+        needed = min(max(_FEWEST_TEXTS, ceil(len(groups[name]) / 4)), _MOST_NEEDED)
+        scored = {word: _z_score(word, own, whole) for word, count in own.items() if count >= needed}
         ranked = sorted(
             (word for word in scored if scored[word] >= _TELLING),
             key=lambda word: (-scored[word], -len(word), word),

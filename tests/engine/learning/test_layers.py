@@ -62,10 +62,10 @@ def test_a_set_of_rules_is_found_by_asking_for_topics_and_is_tested_as_a_set(sco
         for word in words.split(", ")
     }
     assert all(word in WORDS[queue] for word, queue in named.items())
-    assert len(named) == sum(map(len, WORDS.values())) - 1, "the sample asked about lacks one word"
+    assert len(named) == sum(map(len, WORDS.values())), "every training example was in a question"
     right = [ticket["ticket"].split()[2] in named for ticket in clerk_tickets(24, 2)]
     assert found.best.score == pytest.approx(sum(right) / len(right))
-    assert sum(right) == 22
+    assert all(right)
     assert found.baseline.score == 0.0
     assert len(found.rules) == 4
     tested = of(LayerTested, events)
