@@ -64,7 +64,7 @@ class _Fields:
     )
     futility_stopping: bool = Field(
         default=False,
-        description="Stop a test on 30 examples or more when its change has no chance left to be kept.",
+        description="Stop a test of 30 examples or more as soon as its change can hardly pass any more.",
     )
     rule_selection_mode: Literal["default", "greedy"] = Field(
         default="default", description='"default": each rule by itself. "greedy": forward selection.'
