@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.ground.statistics import Stratum, paired_interval
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
+from engine.learning.paired_test import PairedTest, judged_gain
 from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.subsets import SampledStratum, ValidationDesign
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Evidence, Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -90,10 +91,17 @@ class LayerTester:
     """
 
     def __init__(
-        self, runner: RolloutRunner, validation: Sequence[Item], config: PromptGradConfig, *, emit: Emit
+        self,
+        runner: RolloutRunner,
+        validation: Sequence[Item],
+        config: PromptGradConfig,
+        *,
+        seed: int,
+        emit: Emit,
     ) -> None:
-        self._runner = runner
-        self._items = list(validation)[: max(_MOST_EXAMPLES, config.rule_validation_examples)]
+        items = list(validation)[: max(_MOST_EXAMPLES, config.rule_validation_examples)]
+        self._design = ValidationDesign((SampledStratum(1.0, tuple(range(len(items)))),))
+        self._paired = PairedTest(runner, items, stops_early=config.futility_stopping, seed=seed)
         self._config = config
         self._emit = emit
 
@@ -108,15 +116,21 @@ class LayerTester:
                 action=change.action,
                 source=change.source,
                 title=change.title,
-                n=len(self._items),
+                n=len(self._design.indexes),
                 before=change.before.digest,
                 after=change.after.digest,
                 rules=change.rules,
                 demonstrations=change.demonstrations,
             )
         )
-        evidence = self._evidence(change)
-        verdict, reason = self._judge(change, evidence)
+        outcome = self._paired.run(
+            change.before,
+            change.after,
+            self._design,
+            lambda evidence: self._judge(change, evidence),
+            epoch=change.epoch,
+        )
+        verdict, reason, evidence = outcome.verdict, outcome.reason, outcome.evidence
         self._emit(
             LayerTested(
                 id=f"{change.place}/finished",
@@ -139,41 +153,12 @@ class LayerTester:
         )
         return LayerResult(change, verdict, reason, evidence)
 
-    def _evidence(self, change: LayerChange) -> Evidence:
-        calls = sum(
-            not self._runner.is_known(state, item)
-            for state in (change.before, change.after)
-            for item in self._items
-        )
-        before = self._runner.run(change.before, self._items)
-        after = self._runner.run(change.after, self._items)
-        deltas = [new.score.value - old.score.value for old, new in zip(before, after, strict=True)]
-        delta, low, high = paired_interval([Stratum(1.0, deltas)])
-        keys = [item.key for item in self._items]
-        return Evidence(
-            delta=delta,
-            low=low,
-            high=high,
-            n=len(deltas),
-            deltas=dict(zip(keys, deltas, strict=True)),
-            calls=calls,
-        )
-
     def _judge(self, change: LayerChange, evidence: Evidence) -> tuple[Verdict, str]:
         if change.action == "remove":
             if evidence.delta >= 0:
                 return "accepted", "the score doesn't fall without it"
             return "rejected", "the score falls without it"
-        least = self._config.rule_validation_min_delta
-        if self._config.rule_validation_mode == "delta":
-            if evidence.delta >= least:
-                return "accepted", f"the gain is at least {least:g}"
-            return "rejected", f"the gain is below {least:g}"
-        if evidence.low > 0:
-            return "accepted", "the 95 % interval of the gain lies above 0"
-        if evidence.delta >= least:
-            return "needs_review", "there is a gain, but its 95 % interval includes 0"
-        return "rejected", "the 95 % interval of the gain includes 0"
+        return judged_gain(evidence, self._config)
 
 
 _MOST_EXAMPLES = 120

@@ -313,7 +313,7 @@ class OptimizationSession:
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
-        layer_tester = LayerTester(self.runner, self.validation, config, emit=emit)
+        layer_tester = LayerTester(self.runner, self.validation, config, seed=self.seed, emit=emit)
         is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
         wiring = self._wiring()
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())

@@ -151,7 +151,7 @@ def add_edited(
     """Return `state` with a person's own rule, if its test doesn't reject it."""
     if rule in state.rules:
         return state
-    tested = tester.test(Change("add", rule, state, state.adding(rule), *place))
+    tested = tester.test(Change("add", rule, state, state.adding(rule), *place, is_persons=True))
     if tested.verdict != "rejected":
         return state.adding(tested.rule)
     text = f"The edited rule doesn't count: {tested.reason}."
@@ -207,7 +207,8 @@ def edit_change(journal: Journal, run: str, rule_id: str, decision: Decision) ->
     rules = RuleSet(known[rule.id] for rule in left.rules if rule.id not in parts)
     before = LearnedState(rules, DemonstrationSet(left.demonstrations))
     edited = decision.of(known[rule_id], known)
-    return Change("add", edited, before, before.adding(edited), known[rule_id].epoch, _number(events))
+    after, epoch = before.adding(edited), known[rule_id].epoch
+    return Change("add", edited, before, after, epoch, _number(events), is_persons=True)
 
 
 def _reviewed_events(journal: Journal, run: str) -> list[Event]:

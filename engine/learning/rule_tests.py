@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.ground.seeds import generator
-from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit, ValidationFinished, ValidationStarted, Verdict
+from engine.learning.paired_test import PairedTest, judged_gain
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.subsets import validation_subset
 from engine.programs.rules import Evidence, Rule
@@ -21,7 +21,10 @@ Action = Literal["add", "remove", "merge"]
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the rules to be tested: `rule` is what is added, removed, or merged into."""
+    """One change of the rules to be tested: `rule` is what is added, removed, or merged into.
+
+    A rule that a person wrote (`is_persons`) is tested on all examples: whoever wrote it wants the figure.
+    """
 
     action: Action
     rule: Rule
@@ -29,6 +32,7 @@ class Change:
     after: LearnedState
     epoch: int
     batch: int
+    is_persons: bool = False
 
     @property
     def place(self) -> str:
@@ -76,7 +80,7 @@ class RuleTester:
         seed: int,
         emit: Emit,
     ) -> None:
-        self._runner = runner
+        self._paired = PairedTest(runner, validation, stops_early=config.futility_stopping, seed=seed)
         self._validation = validation
         self._config = config
         self._seed = seed
@@ -91,8 +95,6 @@ class RuleTester:
         ]
         rng = generator(self._seed, "validation", change.epoch)
         design = validation_subset(fired, self._config.rule_validation_examples, rng)
-        indexes = [index for stratum in design.strata for index in stratum.indexes]
-        items = [self._validation[index] for index in indexes]
         self._emit(
             ValidationStarted(
                 id=f"{change.place}/started",
@@ -100,33 +102,20 @@ class RuleTester:
                 batch=change.batch,
                 action=change.action,
                 rule=change.rule,
-                n=len(items),
+                n=len(design.indexes),
                 before=tuple(rule.id for rule in change.before.rules),
             )
         )
-        calls = sum(
-            not self._runner.is_known(state, item)
-            for state in (change.before, change.after)
-            for item in items
+        outcome = self._paired.run(
+            change.before,
+            change.after,
+            design,
+            lambda evidence: self._judge(change, evidence),
+            epoch=change.epoch,
+            in_full=change.is_persons,
         )
-        before = self._runner.run(change.before, items)
-        after = self._runner.run(change.after, items)
-        deltas = {
-            index: new.score.value - old.score.value
-            for index, old, new in zip(indexes, before, after, strict=True)
-        }
-        delta, low, high = paired_interval(design.stratify(deltas))
-        evidence = Evidence(
-            delta=delta,
-            low=low,
-            high=high,
-            n=len(items),
-            deltas={self._validation[index].key: value for index, value in deltas.items()},
-            calls=calls,
-        )
-        verdict, reason = self._judge(change, evidence)
-        self._report(change, evidence, verdict, reason)
-        return Tested(change, verdict, reason, evidence)
+        self._report(change, outcome.evidence, outcome.verdict, outcome.reason)
+        return Tested(change, outcome.verdict, outcome.reason, outcome.evidence)
 
     def _judge(self, change: Change, evidence: Evidence) -> tuple[Verdict, str]:
         if change.action == "merge":
@@ -135,16 +124,7 @@ class RuleTester:
             return "rejected", "the merged rule does worse"
         if self._config.rule_selection_mode == "greedy" and evidence.delta <= 0:
             return "rejected", "it doesn't raise the score"
-        least = self._config.rule_validation_min_delta
-        if self._config.rule_validation_mode == "delta":
-            if evidence.delta >= least:
-                return "accepted", f"the gain is at least {least:g}"
-            return "rejected", f"the gain is below {least:g}"
-        if evidence.low > 0:
-            return "accepted", "the 95 % interval of the gain lies above 0"
-        if evidence.delta >= least:
-            return "needs_review", "there is a gain, but its 95 % interval includes 0"
-        return "rejected", "the 95 % interval of the gain includes 0"
+        return judged_gain(evidence, self._config)
 
     def _report(self, change: Change, evidence: Evidence, verdict: Verdict, reason: str) -> None:
         self._emit(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 
 from engine.ground.statistics import Stratum
 
 _FIRED_SHARE = 0.8
+_FEWEST_FOR_LOOKS = 30
+"""Examples below which a test takes no look: a dozen of them show too little."""
+_LOOKS = (2, 3, 4)
+"""When a test looks at what it has seen, in fifths of its examples: after 24, 36 and 48 of 60."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class ValidationDesign:
 
     strata: tuple[SampledStratum, ...]
 
+    @property
+    def indexes(self) -> list[int]:
+        """The indexes of all strata."""
+        return [index for stratum in self.strata for index in stratum.indexes]
+
     def stratify(self, deltas: Mapping[int, float]) -> tuple[Stratum, ...]:
         """Return the measured differences, by index, in their strata.
 
@@ -35,6 +45,25 @@ class ValidationDesign:
             Stratum(stratum.weight, tuple(deltas[index] for index in stratum.indexes))
             for stratum in self.strata
         )
+
+    def looks(self, rng: Random) -> list[ValidationDesign]:
+        """Return the growing parts of this sample after which its test looks at what it has seen.
+
+        Each part has the same share of every stratum, drawn at random, so that its weighted mean is unbiased
+        too. The whole sample isn't among them, and a small sample has none.
+        """
+        if len(self.indexes) < _FEWEST_FOR_LOOKS:
+            return []
+        orders = [rng.sample(stratum.indexes, len(stratum.indexes)) for stratum in self.strata]
+        return [
+            ValidationDesign(
+                tuple(
+                    SampledStratum(stratum.weight, tuple(order[: ceil(len(order) * look / 5)]))
+                    for stratum, order in zip(self.strata, orders, strict=True)
+                )
+            )
+            for look in _LOOKS
+        ]
 
 
 def validation_subset(fires: Sequence[bool], n: int, rng: Random) -> ValidationDesign:

@@ -35,7 +35,9 @@ class Evidence(BaseModel):
     """The result of a rule's paired test: mean gain, its 95 % interval, and its cost.
 
     `delta`, `low` and `high` are differences of mean scores (-1..1) between the program with the rule
-    and without it; `n` examples were compared; `deltas` maps each example's key to its difference.
+    and without it; `n` examples were compared; `deltas` maps each example's key to its difference. A test
+    that stopped early left out `left_out` examples and so saved `saved_calls`. In both counts of calls, a run
+    of the program is one call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,8 @@ class Evidence(BaseModel):
     n: int
     deltas: dict[str, float] = Field(default_factory=dict)
     calls: int = 0
+    left_out: int = 0
+    saved_calls: int = 0
 
 
 class Rule(BaseModel):

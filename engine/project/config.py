@@ -62,6 +62,10 @@ class _Fields:
     rule_validation_mode: Literal["delta", "auto"] = Field(
         default="delta", description='"delta": a fixed threshold. "auto": the 95 % interval must lie above 0.'
     )
+    futility_stopping: bool = Field(
+        default=False,
+        description="Stop a test of 30 examples or more as soon as its change can hardly pass any more.",
+    )
     rule_selection_mode: Literal["default", "greedy"] = Field(
         default="default", description='"default": each rule by itself. "greedy": forward selection.'
     )

@@ -56,6 +56,8 @@ def _details(report: RunReport) -> Iterator[str]:
     yield from _labels(report)
     yield from _prompts(report)
     yield f"## Cost\n\n{count_text(report.calls, 'call')}; {tokens_text(report.tokens)}{_time(report)}."
+    if report.early_stops.tests:
+        yield f"{report.early_stops.text}."
     started = report.story.started
     if started is not None:
         yield f"Run `{report.record.id}`, seed {started.seed}, on {escaped(model_text(started.model))}."

@@ -33,6 +33,7 @@ from engine.release.power import opening_text
 from promptgrad_tui.report.figures import reach
 from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldOut
 from promptgrad_tui.views.figures import count_text, value_text
+from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
@@ -160,6 +161,11 @@ class RunReport:
             return ()
         with Journal.open(path, read_only=True) as journal:
             return front(candidates_of(journal, self.record.id))
+
+    @property
+    def early_stops(self) -> EarlyStops:
+        """What tests saved that stopped early."""
+        return EarlyStops.of(self.story)
 
     @property
     def judge(self) -> str:

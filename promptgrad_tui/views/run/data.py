@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from engine.journal.events import Event
+from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.rows import BatchStory
 from promptgrad_tui.views.run.story import RunStory
@@ -16,6 +18,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "started": _dumped(story.started),
         "epochs": [_dumped(epoch) for epoch in story.epochs],
         "batches": [_batch(batch) for batch in story.batches.values() if not batch.is_empty],
+        "early_stops": asdict(EarlyStops.of(story)),
         "test": _dumped(story.test),
         "base": _dumped(story.base),
         "lanes": [_dumped(lane) for lane in story.lanes],

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from engine.ground.interval import Interval
 from engine.journal.events import ReviewApplied, RunSummary
 from promptgrad_tui.views.figures import count_text, duration_text, timer_text, value_text
+from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.story import RunState, RunStory
 from promptgrad_tui.views.sanitize import one_line
@@ -240,7 +241,12 @@ def _cost(status: Status) -> list[Line]:
         parts.append(_figure(f"{rate:,.0f}", "tokens/s"))
     if tokens.prompt:
         parts.append(_figure(f"{tokens.reused / tokens.prompt:.0%}", "reused"))
-    return [*parts, *_duration(status, seconds)]
+    saved = EarlyStops.of(run).calls
+    return [
+        *parts,
+        *_duration(status, seconds),
+        *([_figure(f"{saved:,}", "calls saved by stopping tests early")] if saved else []),
+    ]
 
 
 def _duration(status: Status, seconds: float | None) -> list[Line]:

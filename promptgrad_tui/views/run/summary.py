@@ -36,6 +36,7 @@ from promptgrad_tui.views.figures import (
 from promptgrad_tui.views.gates import gate_lines
 from promptgrad_tui.views.labels.doubted import doubted_lines
 from promptgrad_tui.views.metrics import metric_sentences, parts_of, tell_more
+from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.headline import headline_of
 from promptgrad_tui.views.run.prompts import prompts_of
@@ -73,7 +74,12 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
         return [*lines, "", f"0 calls, {seconds}: an earlier run has paid for every answer"]
-    return [*lines, "", f"{count_text(summary.calls, 'call')}, {seconds}", tokens_text(summary.tokens)]
+    lines += ["", f"{count_text(summary.calls, 'call')}, {seconds}", tokens_text(summary.tokens)]
+    return lines + _saved(story)
+
+
+def _saved(story: RunStory) -> list[str]:
+    return [text] if (text := EarlyStops.of(story).text) else []
 
 
 def next_lines(summary: RunSummary, project: Path, terminal: Terminal) -> list[str]:
@@ -301,5 +307,5 @@ def _unfinished(record: RunRecord, story: RunStory, terminal: Terminal) -> list[
     lines = ["", terminal.style(record.status.capitalize(), bold=True) + (since if record.last_event else "")]
     lines += _rules(story.best_rules, terminal)
     lines += _plot(story)
-    lines += ["", f"{count_text(story.calls, 'call')} so far, {tokens_text(story.tokens)}"]
+    lines += ["", f"{count_text(story.calls, 'call')} so far, {tokens_text(story.tokens)}", *_saved(story)]
     return lines if record.status == "running" else [*lines, resume_hint(record.id, Path(record.project))]

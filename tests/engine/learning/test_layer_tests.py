@@ -57,7 +57,7 @@ class ScoresAsSignal:
 
 def put_to_test(scores: Scores, after: LearnedState, action="add", **config):
     events = []
-    tester = LayerTester(scores, VALIDATION, PromptGradConfig(**config), emit=events.append)
+    tester = LayerTester(scores, VALIDATION, PromptGradConfig(**config), seed=1, emit=events.append)
     before, after = (BASE, after) if action == "add" else (after, BASE)
     return tester.test(LayerChange("rules", action, "topics", "a set", before, after, 1, 1)), events
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
@@ -25,15 +27,15 @@ def scoring_clerk(clerk: Clerk) -> ScriptedModel:
     return model
 
 
-def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None):
+def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None, *, config=CONFIG, n=12):
     model = scoring_clerk(clerk)
     replay = Replay(store, "run", max_calls=max_calls)
     events = []
     session = OptimizationSession(
-        PromptGradOptimizer(exact, CONFIG),
+        PromptGradOptimizer(exact, config),
         clerk_program(),
         clerk_tickets(36, 1),
-        clerk_tickets(12, 2),
+        clerk_tickets(n, 2),
         task_lm=replay.lm(model),
         scorer=recorded_scorer(replay, model),
         emit=events.append,
@@ -86,4 +88,23 @@ def test_a_run_ended_anywhere_comes_to_the_same_end(whole, share):
     assert again.state == found.state
     assert again.best == found.best
     assert told == events
+    assert store.completions_paid("run") == usage.calls
+
+
+STOPPING = {"config": replace(CONFIG, futility_stopping=True, max_demonstrations=0), "n": 40}
+
+
+@pytest.fixture(scope="module")
+def stopping():
+    return run(MemoryCompletions(), Clerk(), **STOPPING)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.9])
+def test_a_run_whose_tests_stop_early_comes_to_the_same_end(stopping, share):
+    found, events, usage = stopping
+    assert sum(event["evidence"]["left_out"] for event in events if event["kind"] == "layer_test") > 0
+    store = MemoryCompletions()
+    run(store, Clerk(), max_calls=round(share * usage.calls), **STOPPING)
+    again, told, _ = run(store, Clerk(), **STOPPING)
+    assert (again.state, told) == (found.state, events)
     assert store.completions_paid("run") == usage.calls

@@ -68,3 +68,21 @@ def test_a_drawn_example_without_a_difference_is_an_error():
 def test_nothing_can_not_be_drawn(fires, n):
     with pytest.raises(ValueError, match="Can't draw"):
         validation_subset(fires, n, Random(0))
+
+
+@given(st.lists(st.booleans(), min_size=30, max_size=80), st.integers(30, 90), st.integers(0, 5))
+def test_looks_grow_to_four_fifths_of_each_stratum(fires, n, seed):
+    design = validation_subset(fires, n, Random(seed))
+    looks = design.looks(Random(seed))
+    assert len(looks) == 3
+    for smaller, larger in zip(looks, [*looks[1:], design], strict=True):
+        for small, large in zip(smaller.strata, larger.strata, strict=True):
+            assert small.weight == large.weight
+            assert 0 < len(small.indexes) <= len(large.indexes)
+            assert set(small.indexes) <= set(large.indexes)
+    for look, fifths in zip(looks, (2, 3, 4), strict=True):
+        assert 0 <= len(look.indexes) - len(design.indexes) * fifths / 5 < len(design.strata)
+
+
+def test_a_sample_of_fewer_than_thirty_has_no_looks():
+    assert validation_subset([False] * 29, 29, Random(0)).looks(Random(0)) == []

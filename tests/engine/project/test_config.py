@@ -47,6 +47,7 @@ OUR_OWN = {
     "sources": ("failure_analysis",),
     "convergence_window": 0,
     "convergence_threshold": 0.01,
+    "futility_stopping": False,
 }
 """What the reference doesn't have; by default it changes nothing."""
 

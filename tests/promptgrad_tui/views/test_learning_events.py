@@ -19,8 +19,11 @@ from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, Rule
 from promptgrad_tui.screens.review.items import reviewed_items
 from promptgrad_tui.screens.run.panes import gradients, validations
+from promptgrad_tui.views.run.data import story_data
+from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.score_lines import score_lines
+from promptgrad_tui.views.run.status import Status, status_lines
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.views.toned_lines import plain
@@ -136,3 +139,16 @@ def test_what_each_layer_brings_stands_with_the_scores() -> None:
     assert "What each layer brings" in text
     assert "rules only     0.600" in text
     assert "demonstrations only" not in text
+
+
+def test_what_stopping_early_saved_is_shown_with_the_cost() -> None:
+    evidence = Evidence(delta=-0.2, low=-0.4, high=-0.05, n=24, calls=24, left_out=36, saved_calls=30)
+    stopped = [
+        layer_test(layer, "rejected", evidence=evidence, title=layer) for layer in ("rules", "demonstrations")
+    ]
+    story = RunStory.of([*stopped, layer_test("rules", "accepted", id="whole", after="b")])
+    assert EarlyStops.of(story).text == "2 tests stopped early, which saved 60 calls"
+    assert EarlyStops.of(RunStory.of(events())).text == ""
+    assert story_data(story)["early_stops"] == {"tests": 2, "calls": 60}
+    lines = status_lines(Status(run=story, is_running=True, now=1.0, options={}), 120)
+    assert "60 calls saved by stopping tests early" in "\n".join(map(plain, lines))
