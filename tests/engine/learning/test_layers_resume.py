@@ -25,12 +25,17 @@ def scoring_clerk(clerk: Clerk) -> ScriptedModel:
     return model
 
 
-def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None):
+def run(
+    store: MemoryCompletions,
+    clerk: Clerk,
+    max_calls: int | None = None,
+    config: PromptGradConfig = CONFIG,
+):
     model = scoring_clerk(clerk)
     replay = Replay(store, "run", max_calls=max_calls)
     events = []
     session = OptimizationSession(
-        PromptGradOptimizer(exact, CONFIG),
+        PromptGradOptimizer(exact, config),
         clerk_program(),
         clerk_tickets(36, 1),
         clerk_tickets(12, 2),
