@@ -63,6 +63,13 @@ def content_words(text: str) -> tuple[str, ...]:
     return tuple(stems)
 
 
+@lru_cache(maxsize=16_384)
+def letter_groups(word: str) -> frozenset[str]:
+    """Return a word's groups of three letters, its beginning marked; none for a single letter."""
+    marked = f" {word}"
+    return frozenset(marked[start : start + 3] for start in range(len(marked) - 2))
+
+
 def stem(word: str) -> str:
     """Return a word without plural, and an English one without -ing and -ed.
 

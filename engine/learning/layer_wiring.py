@@ -25,6 +25,7 @@ from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Sign
 from engine.learning.selection import RuleAcceptor
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.formatting import as_text
+from engine.programs.nearest import longest_demonstrations
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -129,7 +130,7 @@ class LayerWiring:
         space = self._space
         if self._scorer is None or space is None or not self._answers_at_once(space):
             return None
-        return Likelihood(self._program, self._scorer, self._adapter, space)
+        return Likelihood(self._program, self._scorer, self._adapter, space, self._config.selection)
 
     def _signal(self) -> Signal:
         likelihood = self.likelihood()
@@ -142,7 +143,13 @@ class LayerWiring:
         return list(self._program.signature(space.predictor).output_fields) == [space.field]
 
     def _fits(self, demonstrations: DemonstrationSet) -> bool:
-        """Return whether the longest training example still fits behind these demonstrations."""
+        """Return whether the longest training example still fits behind these demonstrations.
+
+        Where an input meets only some of them, behind the longest of so many.
+        """
+        most = self._config.conditional_demonstrations
+        if most:
+            demonstrations = DemonstrationSet(longest_demonstrations(demonstrations, most))
         module = self._program.with_state(LearnedState(RuleSet(), demonstrations))
         adapter = self._adapter
         longest = max(self._train, key=lambda item: sum(len(as_text(v)) for v in item.inputs.values()))

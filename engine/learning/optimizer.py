@@ -37,10 +37,9 @@ from engine.learning.rule_tests import RuleTester
 from engine.learning.screening.likelihood import AnswerScorer
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric
-from engine.programs.conditional import ConditionalProgram, RuleSelection
+from engine.programs.conditional import program_with
 from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
@@ -199,8 +198,6 @@ class OptimizationSession:
         self._room = room or room_by_characters
         self._adapter = adapter
         self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
-        conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
-        selection = conditional if config.conditional_rules else None
 
         def runner(lm: dspy.LM, *, searches: bool) -> RolloutRunner:
             return RolloutRunner(
@@ -210,7 +207,7 @@ class OptimizationSession:
                 adapter=adapter or self._reflection_adapter,
                 max_workers=config.max_workers,
                 seed=self.seed,
-                selection=selection,
+                selection=config.selection,
                 searches=searches,
                 emit=self.emit,
             )
@@ -246,13 +243,8 @@ class OptimizationSession:
         return self.prover.calls + searched + self._reflections.calls
 
     def program_with(self, state: LearnedState) -> dspy.Module:
-        """Return the module with a learned state; its rules are conditional if the configuration says so."""
-        if not self.config.conditional_rules:
-            return self.program.with_state(state)
-        base = self.program.with_state(state.with_rules(RuleSet()))
-        return ConditionalProgram(
-            base, state.rules, self.config.rule_trigger_top_k, self.config.rule_trigger_min_overlap
-        )
+        """Return the module with a learned state; it is conditional if the configuration says so."""
+        return program_with(self.program, state, self.config.selection)
 
     def close(self) -> None:
         """Give the threads back."""

@@ -27,9 +27,9 @@ from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
 from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
-from engine.programs.conditional import RuleSelection
 from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram, run_program, trace_text
+from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 from engine.programs.steps import Step, trace_steps
 from engine.programs.user_calls import raised_at
@@ -90,8 +90,8 @@ class RolloutRunner:
     """Runs programs on examples with up to `max_workers` threads and remembers every rollout.
 
     A rollout is known by the state that the example met, the example and the number of the repeat: with
-    conditional rules, two rule sets that say the same to an example share its rollout. A training example
-    never meets itself as a demonstration.
+    conditional rules or demonstrations, two states of which an example meets the same share its rollout. A
+    training example never meets itself as a demonstration.
     `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
 
     Rollouts that only search for candidates (`searches`) are on another model than those that prove them.
@@ -109,7 +109,7 @@ class RolloutRunner:
         adapter: dspy.Adapter | None = None,
         max_workers: int = 10,
         seed: int = 0,
-        selection: RuleSelection | None = None,
+        selection: Selection | None = None,
         searches: bool = False,
         emit: Emit,
     ) -> None:
@@ -199,9 +199,7 @@ class RolloutRunner:
     def _effective(self, state: LearnedState, item: Item) -> LearnedState:
         if item.split == "train" and item.key in state.demonstrations.examples:
             state = state.with_demonstrations(state.demonstrations.without_examples([item.key]))
-        if self._selection is None:
-            return state
-        return state.with_rules(self._selection(state.rules, item.inputs))
+        return state if self._selection is None else self._selection(state, item.inputs)
 
     def _cache_key(self, state: LearnedState, item: Item, repeat: int) -> tuple[str, str, int]:
         return (self._effective(state, item).digest, item.key, repeat)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from engine.ground.words import content_words, stem, tokens
+from engine.ground.words import content_words, letter_groups, stem, tokens
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule, RuleSet
 
@@ -105,11 +105,5 @@ def _is_form_of(word: str, other: str) -> bool:
         return False
     if word[:3] != other[:3] and word.upper() != word:
         return False
-    ours, theirs = _letter_groups(word), _letter_groups(other)
+    ours, theirs = letter_groups(word), letter_groups(other)
     return 2 * len(ours & theirs) >= _LIKE * (len(ours) + len(theirs))
-
-
-@lru_cache(maxsize=16_384)
-def _letter_groups(word: str) -> frozenset[str]:
-    marked = f" {word}"
-    return frozenset(marked[start : start + 3] for start in range(len(marked) - 2))

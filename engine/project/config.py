@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
 from engine.ground.errors import ConfigError
+from engine.programs.selection import RuleSelection, Selection
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -98,6 +99,11 @@ class _Fields:
     max_demonstrations: int = Field(
         default=0, ge=0, description="The most training examples shown in the prompt; 0 learns only rules."
     )
+    conditional_demonstrations: int = Field(
+        default=0,
+        ge=0,
+        description="Show each input only so many of the demonstrations, the most similar; 0 shows all.",
+    )
     sources: tuple[SourceName, ...] = Field(
         default=("failure_analysis",),
         min_length=1,
@@ -117,6 +123,14 @@ class _Fields:
 
 class PromptGradConfig(_Fields):
     """The optimizer's hyperparameters; a value out of range is a `ConfigError` that names the field."""
+
+    @property
+    def selection(self) -> Selection | None:
+        """How rules and demonstrations are chosen for each input; None if every input meets all of them."""
+        if not self.conditional_rules and not self.conditional_demonstrations:
+            return None
+        rules = RuleSelection(self.rule_trigger_top_k, self.rule_trigger_min_overlap)
+        return Selection(rules if self.conditional_rules else None, self.conditional_demonstrations)
 
     if not TYPE_CHECKING:  # type checkers and editors should see the fields
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 MethodName = Literal[
     "labeled_few_shot",
+    "knn_few_shot",
     "bootstrap_few_shot",
     "bootstrap_random_search",
     "mipro_v2",

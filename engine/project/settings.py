@@ -113,6 +113,16 @@ class BaseSection(_Section):
     )
     calls: int = Field(300, ge=1, description="Model calls that it may use at most.")
 
+    @field_validator("optimizer")
+    @classmethod
+    def _makes_one_prompt(cls, optimizer: MethodName | None) -> MethodName | None:
+        if optimizer == "knn_few_shot":
+            raise ValueError(
+                "knn_few_shot shows each input other demonstrations, and a base is one prompt for all: set "
+                "[optimizer] conditional_demonstrations = 12 instead"
+            )
+        return optimizer
+
 
 class ModelSection(BaseModel):
     """The task model, the reflection model, and how both are loaded and sampled."""

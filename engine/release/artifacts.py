@@ -20,9 +20,12 @@ from engine.ground.errors import ArtifactError, RevisionMismatchError
 from engine.ground.files import sync_folder, write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
-from engine.programs.conditional import ConditionalProgram
-from engine.programs.demonstrations import Demonstration, demonstrations_by_predictor
+from engine.programs.conditional import ConditionalProgram, program_with
+from engine.programs.demonstrations import Demonstration, DemonstrationSet, demonstrations_by_predictor
+from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.selection import Selection
+from engine.programs.state import LearnedState
 from engine.release.manifest import (
     MANIFEST,
     MEASURED,
@@ -126,10 +129,16 @@ def load_artifact(path: Path | str, module: dspy.Module, revision: ModelRevision
     check_revision(folder, manifest, revision)
     loaded = module.deepcopy()
     loaded.load_state(_checked_state(folder / PROGRAM, files[PROGRAM]))
-    if manifest.conditional is None:
+    selection = manifest.selection
+    if selection is None:
         return loaded
-    settings = manifest.conditional
-    return ConditionalProgram(loaded, RuleSet(manifest.rules), settings.top_k, settings.min_overlap)
+    if selection.nearest:
+        _drop_learned(loaded, manifest)
+    chosen = LearnedState(
+        RuleSet(manifest.rules) if selection.rules else RuleSet(),
+        DemonstrationSet(manifest.demonstrations if selection.nearest else ()),
+    )
+    return program_with(FrozenProgram(loaded), chosen, selection)
 
 
 def base_of(path: Path | str, module: dspy.Module) -> dspy.Module:
@@ -145,12 +154,18 @@ def base_of(path: Path | str, module: dspy.Module) -> dspy.Module:
     _check_program(folder, manifest, module)
     base = module.deepcopy()
     base.load_state(_checked_state(folder / PROGRAM, files[PROGRAM]))
-    steps = dict(base.named_predictors())
+    for name, step in base.named_predictors():
+        step.signature = step.signature.with_instructions(manifest.base_instructions[name])
+    _drop_learned(base, manifest)
+    return base
+
+
+def _drop_learned(module: dspy.Module, manifest: ArtifactManifest) -> None:
+    """Take the learned demonstrations out of a saved program, and leave those of its base."""
+    steps = dict(module.named_predictors())
     learned = demonstrations_by_predictor(manifest.demonstrations, list(steps))
     for name, step in steps.items():
-        step.signature = step.signature.with_instructions(manifest.base_instructions[name])
         step.demos = step.demos[: len(step.demos) - len(learned[name])]
-    return base
 
 
 def program_digest(module: dspy.Module) -> str:
@@ -199,12 +214,8 @@ def _plain(value: Any) -> Any:
 def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManifest:
     structure = _structure(content.base)
     revision = content.revision
-    conditional = None
-    if isinstance(content.module, ConditionalProgram):
-        conditional = ConditionalSettings(
-            top_k=content.config["rule_trigger_top_k"],
-            min_overlap=content.config["rule_trigger_min_overlap"],
-        )
+    selection = content.module.selection if isinstance(content.module, ConditionalProgram) else Selection()
+    rules = selection.rules
     return ArtifactManifest(
         name=content.name,
         program=content_digest(structure),
@@ -221,7 +232,8 @@ def _manifest(content: ArtifactContent, files: dict[str, str]) -> ArtifactManife
         instructions=dict(content.instructions),
         rules=tuple(content.rules),
         demonstrations=tuple(content.demonstrations),
-        conditional=conditional,
+        conditional=ConditionalSettings(top_k=rules.top_k, min_overlap=rules.min_overlap) if rules else None,
+        conditional_demonstrations=selection.nearest,
         baseline=content.baseline,
         optimized=content.optimized,
         metrics=content.measurement.metrics,
@@ -259,8 +271,11 @@ def _state_json(content: ArtifactContent) -> bytes:
 
 
 def _plain_module(content: ArtifactContent) -> dspy.Module:
+    """Return the program as plain DSPy holds it: without conditional rules, with all demonstrations."""
     module = content.module
-    return module.base if isinstance(module, ConditionalProgram) else module
+    if not isinstance(module, ConditionalProgram):
+        return module
+    return FrozenProgram(module.base).with_state(LearnedState(RuleSet(), module.learned.demonstrations))
 
 
 def _adapter(content: ArtifactContent) -> dspy.Adapter:
@@ -275,7 +290,11 @@ def _prompt_text(content: ArtifactContent, module: dspy.Module) -> str:
         parts.append(f"=== {name} ===")
         for message in _adapter(content).format(step.signature, step.demos, inputs):
             parts.append(f"--- {message['role']} ---\n{message['content']}")
-    if isinstance(content.module, ConditionalProgram):
+    chosen = content.module.selection if isinstance(content.module, ConditionalProgram) else Selection()
+    if chosen.nearest:
+        few, shown = chosen.nearest, len(content.demonstrations)
+        parts.append(f"=== of these {shown} demonstrations, each input meets the {few} most similar ===")
+    if chosen.rules:
         parts.append("=== rules, each added to the instructions if its trigger fits the input ===")
         parts += [f"[{rule.predictor}: {rule.trigger or 'always'}] {rule.text}" for rule in content.rules]
     return "\n\n".join(parts) + "\n"

@@ -16,6 +16,7 @@ from engine.ground.revision import short_digest
 from engine.journal.events import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.selection import RuleSelection, Selection
 from engine.programs.state import LearnedState
 from engine.release.measurement import Measurement
 
@@ -65,9 +66,10 @@ class ArtifactManifest(_Part):
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
     instructions of each predictor, `base_instructions` their frozen part; with `conditional` set, an input
-    meets only those `rules` whose trigger fits, and all `demonstrations`. `gates` are the verdicts at
-    the time it was saved, `test_opening` is how many times its test split had been opened by that time.
-    `files` maps each other file to its SHA-256.
+    meets only those `rules` whose trigger fits. With `conditional_demonstrations` it meets only that many of
+    the `demonstrations`, the most similar. `gates` are the verdicts at the time it was saved, `test_opening`
+    is how many times its test split had been opened by that time. `files` maps each other file to its
+    SHA-256.
     """
 
     format: int = FORMAT
@@ -81,6 +83,7 @@ class ArtifactManifest(_Part):
     rules: tuple[Rule, ...]
     demonstrations: tuple[Demonstration, ...] = ()
     conditional: ConditionalSettings | None = None
+    conditional_demonstrations: int = 0
     baseline: SplitScores
     optimized: SplitScores
     metrics: dict[str, MetricChange] = {}
@@ -102,6 +105,15 @@ class ArtifactManifest(_Part):
     def state(self) -> LearnedState:
         """What the program has learned: both layers."""
         return LearnedState(RuleSet(self.rules), DemonstrationSet(self.demonstrations))
+
+    @property
+    def selection(self) -> Selection | None:
+        """How each input's rules and demonstrations are chosen; None if every input meets all of them."""
+        if self.conditional is None and not self.conditional_demonstrations:
+            return None
+        chosen = self.conditional
+        rules = RuleSelection(chosen.top_k, chosen.min_overlap) if chosen is not None else None
+        return Selection(rules, self.conditional_demonstrations)
 
     def as_json(self) -> str:
         """Return the manifest's file: its fields, and the hash of them under `sha256`."""

@@ -37,7 +37,7 @@ from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
-from promptgrad_tui.work.compare.changes import example_changes, held_out_answers
+from promptgrad_tui.work.compare.changes import example_changes, held_out_answers, is_conditional
 from promptgrad_tui.work.measure.project_examples import ProjectExamples
 
 
@@ -241,12 +241,12 @@ class RunReport:
     @cached_property
     def changes(self) -> Sequence[ExampleChange]:
         """What the rules did to each held-out example."""
-        conditional = bool(self.story.started and self.story.started.config.get("conditional_rules"))
         final = LearnedState(
             RuleSet(rule.rule for rule in self.rules), DemonstrationSet(self.story.best_demonstrations)
         )
+        picks = is_conditional(self.story.started.config if self.story.started else {}, final)
         before = held_out_answers(self.rollouts, self.split, LearnedState())
-        after = held_out_answers(self.rollouts, self.split, final, is_conditional=conditional)
+        after = held_out_answers(self.rollouts, self.split, final, is_conditional=picks)
         return example_changes(before, after, self.examples)
 
     @cached_property

@@ -60,6 +60,15 @@ def cost_text(few: Cost, many: Cost, measured: Measured) -> str:
     )
 
 
+def picked_text(nearest: int, tokens: int) -> str:
+    """Return what it costs to show each input other demonstrations, `tokens` of them in a prompt."""
+    return (
+        f"each prompt shows the {count_text(nearest, 'demonstration')} most like its input, so prompts don't "
+        f"share them: every call reads {rough_text(tokens)} tokens of demonstrations anew (once for all "
+        "prompts if every input met the same)"
+    )
+
+
 def range_text(few: float, many: float) -> str:
     """Return two estimated numbers as a range, as rough as they are known: 520 to 1,200."""
     low, high = rough_text(few), rough_text(many)

@@ -1,4 +1,4 @@
-"""Methods that show examples: DSPy's LabeledFewShot, BootstrapFewShot and random search over both.
+"""Methods that show examples: DSPy's LabeledFewShot, KNNFewShot, BootstrapFewShot and random search.
 
 Source: Khattab et al. 2023, DSPy (arXiv 2310.03714).
 """
@@ -10,8 +10,13 @@ from typing import Any
 import dspy
 from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch, LabeledFewShot
 
+from engine.ground.errors import ConfigError
+from engine.ground.examples import example_key, public_fields
+from engine.ground.score import Example
 from engine.ground.seeds import generator
 from engine.learning.methods.method import MethodTask
+from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 
 LABELED = 12
 """Examples shown as they are labelled."""
@@ -41,6 +46,41 @@ def success_metric(task: MethodTask) -> Any:
 def labeled_few_shot(task: MethodTask) -> dspy.Module:
     """Show labelled examples; this makes no model calls."""
     return LabeledFewShot(k=LABELED).compile(task.program, trainset=shuffled(task), sample=False)
+
+
+def knn_few_shot(task: MethodTask) -> dspy.Module:
+    """Show each input the labelled examples that are most like it; this makes no model calls.
+
+    DSPy's KNNFewShot asks an embedding model, bootstraps again for each input, and can't be saved. Here the
+    inputs' words are compared, and the program that picks is saved with the examples that it picks from.
+
+    Raises:
+        ConfigError: the examples label no output of the program.
+    """
+    shown = DemonstrationSet(
+        demonstration
+        for example in task.train
+        for step, predictor in task.program.named_predictors()
+        if (demonstration := _labelled(example, step, predictor.signature)) is not None
+    )
+    if not len(shown):
+        raise ConfigError(
+            "knn_few_shot shows labelled examples, and the training examples label no output of the program.",
+            hint="Add the expected output to the training examples, or take bootstrap_few_shot.",
+        )
+    return ConditionalProgram(task.program.deepcopy(), demonstrations=shown, nearest=LABELED)
+
+
+def _labelled(example: Example, step: str, signature: Any) -> Demonstration | None:
+    """Return an example as a step shows it; None if it has no input or no output of the step."""
+    inputs, outputs = (
+        {name: example[name] for name in fields if example.get(name) is not None}
+        for fields in (signature.input_fields, signature.output_fields)
+    )
+    if not inputs or not outputs:
+        return None
+    key = example_key(example, public_fields(example))
+    return Demonstration(inputs=inputs, outputs=outputs, predictor=step, example=key, source="labelled")
 
 
 def bootstrap_few_shot(task: MethodTask) -> dspy.Module:

@@ -17,12 +17,15 @@ from engine.journal.method_events import MethodFinished, MethodStarted
 from engine.journal.replay import cause_of
 from engine.learning.methods.metering import Meter, MeteredLM
 from engine.learning.methods.method import Method, MethodTask
+from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import demonstrations_by_predictor
 from engine.project.methods import MethodName
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 _HOMES = {
     "labeled_few_shot": "few_shot",
+    "knn_few_shot": "few_shot",
     "bootstrap_few_shot": "few_shot",
     "bootstrap_random_search": "few_shot",
     "mipro_v2": "dspy_search",
@@ -65,16 +68,23 @@ def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -
     found = program.deepcopy()
     for step in found.predictors():
         step.lm = None
-    task.emit(
-        MethodFinished(
-            id=f"method/{name}/finished",
-            method=name,
-            calls=meter.used,
-            instructions={step: one.signature.instructions for step, one in found.named_predictors()},
-            demonstrations={step: len(one.demos) for step, one in found.named_predictors()},
-        )
-    )
+    task.emit(_finished(name, meter.used, found))
     return found
+
+
+def _finished(name: MethodName, calls: int, found: dspy.Module) -> MethodFinished:
+    """Return the event about what a method made; demonstrations count even if each input meets only some."""
+    module = found.base if isinstance(found, ConditionalProgram) else found
+    steps = dict(module.named_predictors())
+    picked = found.learned.demonstrations if isinstance(found, ConditionalProgram) else ()
+    own = demonstrations_by_predictor(picked, list(steps))
+    return MethodFinished(
+        id=f"method/{name}/finished",
+        method=name,
+        calls=calls,
+        instructions={step: one.signature.instructions for step, one in steps.items()},
+        demonstrations={step: len(one.demos) + len(own[step]) for step, one in steps.items()},
+    )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from engine.journal.replay import cause_of
 from engine.learning.answers import AnswerSpace
 from engine.learning.rollouts import Item
 from engine.programs.program import FrozenProgram
+from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 
 _AT_ONCE = 8
@@ -53,17 +54,24 @@ class AnswerLikelihood:
 class Likelihood:
     """The likelihood of right answers under a state, each computed at most once.
 
-    An example that a state shows as a demonstration is scored without that demonstration. The competing
-    answers are the possible ones, and wrong ones that were given (`compete`).
+    An example that a state shows as a demonstration is scored without that demonstration; with a selection
+    it is scored with what it meets of the state. The competing answers are the possible ones, and wrong ones
+    that were given (`compete`).
     """
 
     def __init__(
-        self, program: FrozenProgram, scorer: AnswerScorer, adapter: dspy.Adapter, space: AnswerSpace
+        self,
+        program: FrozenProgram,
+        scorer: AnswerScorer,
+        adapter: dspy.Adapter,
+        space: AnswerSpace,
+        selection: Selection | None = None,
     ) -> None:
         self._program = program
         self._scorer = scorer
         self._adapter = adapter
         self._space = space
+        self._selection = selection
         self._common: tuple[Any, ...] = space.values
         self._given: dict[str, tuple[Any, ...]] = {}
         self._known: dict[tuple[str, str], AnswerLikelihood] = {}
@@ -111,6 +119,8 @@ class Likelihood:
         shown = state.demonstrations
         if item.key in shown.examples:
             state = state.with_demonstrations(shown.without_examples([item.key]))
+        if self._selection is not None:
+            state = self._selection(state, item.inputs)
         step = self._step(state)
         answers = self.answers(item)
         messages = self._adapter.format(step.signature, step.demos, item.inputs)

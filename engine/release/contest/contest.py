@@ -29,7 +29,7 @@ from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.project.methods import ContestPlan
 from engine.release.artifacts import program_digest
-from engine.release.contest.lane import Lane, LaneWorker
+from engine.release.contest.lane import Found, Lane, LaneWorker
 from engine.release.contest.ranking import Contestant, Scored, ranked, result_of
 from engine.release.contest.saving import save_program
 from engine.release.measurement import Measurement
@@ -55,7 +55,7 @@ def contested(context: RunContext, wanted: ContestPlan) -> RunSummary:
         )
     context.refuse_other_models()
     worker = LaneWorker(context)
-    with closing(worker.runner(context.plan.program)) as own:
+    with closing(worker.runner(Found(context.plan.program, LearnedState()))) as own:
         return _Contest(context, wanted, worker, own).run()
 
 
@@ -185,7 +185,7 @@ class _Contest:
     def _validated(self, scored: Scored) -> Scored:
         """Score what a lane made on validation, outside of its budget."""
         found = scored.found
-        with closing(self._worker.runner(found.program, scored.lane)) as runner:
+        with closing(self._worker.runner(found, scored.lane)) as runner:
             items = runner.items([example.values for example in self._plan.validation], "validation")
             try:
                 rollouts = runner.run(found.state, items)
@@ -220,7 +220,7 @@ class _Contest:
         measured: dict[str, Measurement] = {}
         for one in contestants:
             for lane in one.scored:
-                with closing(self._worker.runner(lane.found.program, lane.lane)) as runner:
+                with closing(self._worker.runner(lane.found, lane.lane)) as runner:
                     measurement = self._plan.test_split.measure(runner, lane.found.state, self._own)
                 measured[lane.lane.id] = measurement
                 lane.test = [example.optimized for example in measurement.tested]
@@ -325,7 +325,7 @@ def _values(rollouts: Sequence[Rollout]) -> list[float]:
 
 def _identity(lane: Scored) -> str:
     prompts = str(lane.found.program.dump_state())
-    return sha256(f"{prompts} {lane.found.state.digest}".encode()).hexdigest()
+    return sha256(f"{prompts} {lane.found.state.digest} {lane.found.selection}".encode()).hexdigest()
 
 
 def _reason(known: Sequence[Contestant], baseline: Interval) -> str:

@@ -23,8 +23,9 @@ from engine.learning.methods.metering import Meter, MeteredLM, MeteredScorer
 from engine.learning.methods.registry import run_method
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.rollouts import RolloutRunner
-from engine.programs.conditional import RuleSelection
+from engine.programs.conditional import ConditionalProgram
 from engine.programs.program import FrozenProgram
+from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 from engine.project.methods import Contestant
 from engine.release.base_making import method_task
@@ -51,10 +52,14 @@ class Lane:
 
 @dataclass(frozen=True)
 class Found:
-    """What a lane came to: a program, what was learned on it, and what it used; without one, the problem."""
+    """What a lane came to: a program, what was learned on it, and what it used; without one, the problem.
+
+    With a `selection` each input meets only a part of the state.
+    """
 
     program: dspy.Module
     state: LearnedState
+    selection: Selection | None = None
     calls: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     problem: str = ""
@@ -82,20 +87,19 @@ class LaneWorker:
         try:
             made = self._promptgrad(lane, meter) if lane.method == "promptgrad" else self._other(lane, meter)
         except _NO_RESULT as error:
-            return Found(own, LearnedState(), meter.used, meter.tokens, error.message)
+            return Found(own, LearnedState(), None, meter.used, meter.tokens, error.message)
         except PromptGradError:
             raise
         except Exception as error:
             problem = f"It raised {type(error).__name__}: {error}"
-            return Found(own, LearnedState(), meter.used, meter.tokens, problem)
-        program, state = made
-        return Found(program, state, meter.used, meter.tokens)
+            return Found(own, LearnedState(), None, meter.used, meter.tokens, problem)
+        return replace(made, calls=meter.used, tokens=meter.tokens)
 
-    def runner(self, program: dspy.Module, lane: Lane | None = None) -> RolloutRunner:
+    def runner(self, found: Found, lane: Lane | None = None) -> RolloutRunner:
         """Return what measures a program, outside of any budget; without a lane, for the contest itself."""
+        program = found.program
         context, plan = self._context, self._context.plan
         config = plan.config
-        selection = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
         return RolloutRunner(
             FrozenProgram(program, config.base_prompt_source if program is plan.program else "module"),
             plan.metric,
@@ -103,7 +107,7 @@ class LaneWorker:
             adapter=dspy.settings.adapter or dspy.JSONAdapter(),
             max_workers=config.max_workers,
             seed=lane.seed if lane else config.seed or 0,
-            selection=selection if config.conditional_rules else None,
+            selection=found.selection,
             emit=self.emit(lane) if lane else context.events.emit,
         )
 
@@ -111,13 +115,16 @@ class LaneWorker:
         context = self._context
         return Replay(context.journal, lane.id, checkpoint=context.control.checkpoint)
 
-    def _other(self, lane: Lane, meter: Meter) -> tuple[dspy.Module, LearnedState]:
+    def _other(self, lane: Lane, meter: Meter) -> Found:
         assert lane.method != "promptgrad"
         plan = self._context.plan
         task = method_task(plan, self._replay(lane), meter.limit, self.emit(lane))
-        return run_method(lane.method, replace(task, seed=lane.seed), meter), LearnedState()
+        made = run_method(lane.method, replace(task, seed=lane.seed), meter)
+        if isinstance(made, ConditionalProgram):
+            return Found(made.base, made.learned, made.selection)
+        return Found(made, LearnedState())
 
-    def _promptgrad(self, lane: Lane, meter: Meter) -> tuple[dspy.Module, LearnedState]:
+    def _promptgrad(self, lane: Lane, meter: Meter) -> Found:
         plan, replay = self._context.plan, self._replay(lane)
         optimizer = PromptGradOptimizer(
             plan.metric,
@@ -146,4 +153,4 @@ class LaneWorker:
             result = session.run()
         if isinstance(meter.ended, PromptGradError) and not isinstance(meter.ended, BudgetExhaustedError):
             raise meter.ended
-        return plan.program, result.state
+        return Found(plan.program, result.state, plan.config.selection)

@@ -8,9 +8,8 @@ from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
 from engine.journal.events import ArtifactSaved, SplitScores
 from engine.learning.rollouts import RolloutRunner
-from engine.programs.conditional import ConditionalProgram
+from engine.programs.conditional import program_with
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.release.contest.ranking import Contestant
@@ -37,19 +36,13 @@ def save_program(
     if frozen.with_state(state).dump_state() == unchanged:
         return
     config = plan.config
-    module = frozen.with_state(state)
-    if config.conditional_rules and len(state.rules):
-        without = frozen.with_state(state.with_rules(RuleSet()))
-        module = ConditionalProgram(
-            without, state.rules, config.rule_trigger_top_k, config.rule_trigger_min_overlap
-        )
     gates = evaluate_gates(plan.gates, measured, plan.judge_agreement).results if measured.examples else ()
     tested = measured.tested
     path = save_artifact(
         plan.artifacts,
         ArtifactContent(
             name=plan.name,
-            module=module,
+            module=program_with(frozen, state, best.found.selection),
             base=plan.program,
             base_instructions=frozen.base,
             instructions=frozen.instructions(state.rules),

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.ground import words
 from engine.ground.errors import ArtifactError
-from engine.programs import formatting, modules, rules, triggers
+from engine.programs import formatting, modules, nearest, rules, triggers
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.program import FrozenProgram
 from engine.release.exports.own_source import definitions, needed_imports
@@ -30,8 +30,8 @@ _TRIGGERS = (
     "_word_set",
     "_is_in",
     "_is_form_of",
-    "_letter_groups",
 )
+_NEAREST = ("nearest_demonstrations", "text_similarity", "_groups", "_by_example", "_text_of")
 _MODULES = {
     "predict": "dspy.Predict",
     "chain_of_thought": "dspy.ChainOfThought",
@@ -62,40 +62,43 @@ def load_program() -> dspy.Module:
 
 _LOAD_CONDITIONAL = '''\
 def load_program() -> dspy.Module:
-    """Return the program, which picks its rules for each input."""
+    """Return the program, which picks its rules and demonstrations for each input."""
     program = build_program()
     program.load_state(STATE)
     return ConditionalProgram(program)
 
 
 class ConditionalProgram(dspy.Module):
-    """A program that meets only the rules whose trigger fits its input."""
+    """A program whose inputs meet only the rules whose trigger fits, or the most similar demonstrations."""
 
     def __init__(self, module: dspy.Module) -> None:
         super().__init__()
         self.base = module
 
     def forward(self, **inputs: Any) -> Any:
-        """Run the program with the rules that concern `inputs`."""
+        """Run the program with what concerns `inputs`."""
         return self.program_for(inputs)(**inputs)
 
     async def aforward(self, **inputs: Any) -> Any:
-        """Run the program with the rules that concern `inputs`, without blocking."""
+        """Run the program with what concerns `inputs`, without blocking."""
         return await self.program_for(inputs).acall(**inputs)
 
     def program_for(self, inputs: Mapping[str, Any]) -> dspy.Module:
-        """Return the program with the rules that concern `inputs`."""
+        """Return the program with what concerns `inputs`."""
         known = inputs if INPUTS is None else {key: inputs[key] for key in inputs if key in INPUTS}
-        return self.with_rules(select_rules(RULES, known, TOP_K, MIN_OVERLAP))
+        rules = select_rules(RULES, known, TOP_K, MIN_OVERLAP)
+        return self.with_parts(rules, nearest_demonstrations(DEMONSTRATIONS, known, NEAREST))
 
-    def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
-        """Return the program with these rules after its instructions."""
+    def with_parts(self, rules: Sequence[Rule], shown: Sequence[Demonstration]) -> dspy.Module:
+        """Return the program with these rules and demonstrations after its own."""
         module = self.base.deepcopy()
         steps = module.named_predictors()
         for name, step in steps:
             own = [rule for rule in rules if len(steps) == 1 or rule.predictor == name]
             instructions = render_instructions(step.signature.instructions, own)
             step.signature = step.signature.with_instructions(instructions)
+            mine = [one.values for one in shown if len(steps) == 1 or one.predictor == name]
+            step.demos = [*step.demos, *(dspy.Example(**values) for values in mine)]
         return module
 
 
@@ -107,11 +110,20 @@ class Rule(NamedTuple):
     predictor: str
 
 
-RuleSet = list'''
+RuleSet = list
+
+
+class Demonstration(NamedTuple):
+    """A training example as one step shows it: what it was given, and all its fields."""
+
+    inputs: dict[str, Any]
+    values: dict[str, Any]
+    predictor: str
+    example: str'''
 
 
 def python_file(source: ExportSource) -> str:
-    """Return Python whose `load_program()` is the program, conditional rules included.
+    """Return Python whose `load_program()` is the program, what is conditional included.
 
     A program that is written in Python is imported from its own file; the first line says so.
 
@@ -142,6 +154,7 @@ def _code(source: ExportSource) -> Iterator[str]:
     yield definitions(rules, ("RULES_HEADING", "render_instructions"))
     yield definitions(formatting, ("as_text",))
     yield definitions(triggers, _TRIGGERS)
+    yield definitions(nearest, _NEAREST)
     yield definitions(words)
 
 
@@ -178,7 +191,7 @@ def _inputs(source: ExportSource) -> list[str]:
 def _imports(source: ExportSource, code: str) -> Iterator[str]:
     yield "from __future__ import annotations\n"
     if isinstance(source.loaded, ConditionalProgram):
-        needed = needed_imports((formatting, rules, triggers, words), code)
+        needed = needed_imports((formatting, nearest, rules, triggers, words), code)
         typing = "from typing import Any, NamedTuple"
         others = [line for line in needed if not line.startswith("from typing")]
         yield from sorted((*others, typing), key=lambda line: (line.startswith("from"), line))
@@ -223,26 +236,38 @@ def _builder(source: ExportSource) -> str:
 
 
 def _state(source: ExportSource) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(source.state)
+    if isinstance(source.loaded, ConditionalProgram):
+        state: dict[str, Any] = json.loads(json.dumps(source.loaded.base.dump_state()))
+    else:
+        state = json.loads(source.state)
     return {name: step for name, step in state.items() if name != "metadata"}
 
 
 def _conditional_constants(source: ExportSource) -> str:
-    settings = source.manifest.conditional
-    assert settings is not None
+    assert isinstance(source.loaded, ConditionalProgram)
+    learned, selection = source.loaded.learned, source.loaded.selection
     frozen = FrozenProgram(source.module)
     known = None if frozen.inputs is None else sorted(frozen.inputs)
-    parts = [
+    own_rules = [
         f"    Rule({to_python(rule.text)}, {to_python(rule.trigger)}, {to_python(rule.predictor)}),"
-        for rule in source.manifest.rules
+        for rule in learned.rules
+    ]
+    shown = [
+        f"    Demonstration({to_python(one.inputs)}, {to_python(one.values)}, {to_python(one.predictor)}, "
+        f"{to_python(one.example or one.id)}),"
+        for one in learned.demonstrations
     ]
     return "\n".join(
         (
             f"INPUTS = {to_python(known)}",
-            f"TOP_K = {settings.top_k}",
-            f"MIN_OVERLAP = {settings.min_overlap!r}",
-            "RULES = [",
-            *parts,
+            f"TOP_K = {selection.rules.top_k if selection.rules else 0}",
+            f"MIN_OVERLAP = {selection.rules.min_overlap if selection.rules else 0.0!r}",
+            "RULES: list[Rule] = [",
+            *own_rules,
+            "]",
+            f"NEAREST = {selection.nearest}",
+            "DEMONSTRATIONS: list[Demonstration] = [",
+            *shown,
             "]",
         )
     )

@@ -66,9 +66,9 @@ class ExportSource:
 
     @cached_property
     def module(self) -> dspy.Module:
-        """The program with its rules; all of them, even if each input met only some."""
+        """The program with what it has learned; all of it, even if each input met only some."""
         if isinstance(self.loaded, ConditionalProgram):
-            return FrozenProgram(self.loaded.base).with_rules(self.manifest.rules)
+            return FrozenProgram(self.loaded.base).with_state(self.loaded.learned)
         return self.loaded
 
     @cached_property
@@ -116,13 +116,19 @@ class ExportSource:
     @property
     def differences(self) -> tuple[str, ...]:
         """How a single text differs from what was measured, as parts of a sentence."""
-        if self.manifest.conditional is None:
-            return ()
-        settings = self.manifest.conditional
-        return (
-            f"all {len(self.manifest.rules)} rules are in the prompt; when measured, each input met at most "
-            f"{settings.top_k} whose trigger fits it (--to python keeps that)",
-        )
+        found = []
+        if self.manifest.conditional is not None:
+            found.append(
+                f"all {len(self.manifest.rules)} rules are in the prompt; when measured, each input met at "
+                f"most {self.manifest.conditional.top_k} whose trigger fits it (--to python keeps that)"
+            )
+        if self.manifest.conditional_demonstrations:
+            found.append(
+                f"all {len(self.manifest.demonstrations)} demonstrations are in the prompt; when measured, "
+                f"each input met the {self.manifest.conditional_demonstrations} most similar (--to python "
+                "keeps that)"
+            )
+        return tuple(found)
 
 
 def difference_line(differences: Sequence[str]) -> str:

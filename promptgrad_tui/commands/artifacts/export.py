@@ -24,7 +24,7 @@ HELP = """Write the prompt of a saved ARTIFACT, or the results of a RUN, for oth
   messages   chat messages with placeholders, and the answer's JSON schema
   modelfile  an Ollama Modelfile
   promptfoo  a promptfoo configuration with the test split as test cases
-  python     one Python file that needs only dspy, conditional rules included
+  python     one Python file that needs only dspy, what is conditional included
   program    the whole program as DSPy pickles it, into the folder of --out: to load it is to run it
 
 An export renders to exactly the tokens that were measured. Where it can't, its first line says where it

@@ -57,7 +57,8 @@ def title_lines(state: TryState, name: str, source: str) -> list[Line]:
 def learned_text(described: Described) -> str:
     """Return what is tried besides the base: 3 rules, 12 demonstrations; empty where there is nothing."""
     counts = (("rule", described.rules), ("demonstration", described.demonstrations))
-    return ", ".join(count_text(count, noun) for noun, count in counts if count)
+    learned = ", ".join(count_text(count, noun) for noun, count in counts if count)
+    return f"{learned} (the nearest {described.nearest} shown)" if described.nearest else learned
 
 
 def _loading(state: TryState) -> Line:

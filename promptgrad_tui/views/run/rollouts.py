@@ -35,8 +35,8 @@ class Rollouts:
     def find(self, example: str, rules: str, before_seq: int | None = None) -> RolloutRow | None:
         """Return the rollout of an example under a rule set.
 
-        With conditional rules an example meets only some of a set: then it is its latest rollout before
-        the event with the number `before_seq`.
+        With conditional rules or demonstrations an example meets only some of them: then it is its latest
+        rollout before the event with the number `before_seq`.
         """
         rows = self._of_example.get(example, ())
         for row in rows:

@@ -82,25 +82,31 @@ def _tests(proposals: int, *, is_greedy: bool) -> int:
     return proposals * (proposals + 1) // 2 if is_greedy else proposals
 
 
-def expected_cost(calls: int, analyses: int, measured: Measured, analysis_tokens: int) -> Cost:
+def expected_cost(
+    calls: int, analyses: int, measured: Measured, analysis_tokens: int, picked_tokens: int = 0
+) -> Cost:
     """Return the cost of `calls`, `analyses` among them, at the measured rate.
 
     The time of a call grows with its tokens, where a generated token counts `_DECODING` times a prompt token.
-    An analysis has `analysis_tokens` in its prompt.
+    An analysis has `analysis_tokens` in its prompt, and other calls have `picked_tokens` of demonstrations
+    that no other prompt shares.
     """
     work = measured.prompt_tokens + _DECODING * measured.completion_tokens
     longer = (analysis_tokens + _DECODING * _ANALYSIS_ANSWER) / max(work, 1.0)
     others = calls - analyses
-    tokens_of_call = measured.prompt_tokens + measured.completion_tokens
+    read = 1 + picked_tokens / max(work, 1.0)
+    tokens_of_call = measured.prompt_tokens + measured.completion_tokens + picked_tokens
     return Cost(
         tokens=round(others * tokens_of_call + analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
-        seconds=measured.seconds / measured.calls * (others + analyses * longer),
+        seconds=measured.seconds / measured.calls * (others * read + analyses * longer),
     )
 
 
-def costs(calls: PlannedCalls, measured: Measured, analysis_tokens: int) -> tuple[Cost, Cost]:
+def costs(
+    calls: PlannedCalls, measured: Measured, analysis_tokens: int, picked_tokens: int = 0
+) -> tuple[Cost, Cost]:
     """Return the cost of the few calls and that of the many."""
     return (
-        expected_cost(calls.few, calls.few_analyses, measured, analysis_tokens),
-        expected_cost(calls.many, calls.many_analyses, measured, analysis_tokens),
+        expected_cost(calls.few, calls.few_analyses, measured, analysis_tokens, picked_tokens),
+        expected_cost(calls.many, calls.many_analyses, measured, analysis_tokens, picked_tokens),
     )

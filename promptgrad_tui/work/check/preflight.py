@@ -20,7 +20,7 @@ from engine.release.gate_checks import decision_notes, refuse_unmeasurable
 from engine.release.power import power_text, smallest_visible_gain
 from engine.release.search_model import refuse_disagreement
 from models import Progress
-from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text
+from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text, picked_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
@@ -80,6 +80,7 @@ def inspect_project(
             yield from _context(project, prompts, models)
             subject = "estimate"
             yield _calls(calls)
+            yield from _conditional(project, prompts)
             if upto == "rate":
                 yield from _measured(project, parts, models, calls, prompts, on_progress)
     except PromptGradError as error:
@@ -298,6 +299,20 @@ def _calls(calls: PlannedCalls) -> Finding:
     return Finding("ok", "estimate", calls_text(calls))
 
 
+def _conditional(project: Project, prompts: PromptSizes) -> Iterator[Finding]:
+    """Say what demonstrations that are picked for each input cost, or that there are none to pick from."""
+    config, field = project.optimizer, "optimizer.conditional_demonstrations"
+    if not config.conditional_demonstrations:
+        return
+    if not config.max_demonstrations:
+        text = f"conditional_demonstrations = {config.conditional_demonstrations} has nothing to pick from"
+        yield Finding("warn", "estimate", text, "Set max_demonstrations, or take it out.", field=field)
+        return
+    yield Finding(
+        "ok", "estimate", picked_text(config.conditional_demonstrations, prompts.picked), field=field
+    )
+
+
 def _measured(
     project: Project,
     parts: ProjectParts,
@@ -319,10 +334,11 @@ def _measured(
         measured=found.measured,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
+        picked_tokens=prompts.picked,
         repeated=repeated.answers,
         changed=repeated.changed,
     )
-    few, many = costs(calls, found.measured, prompts.analysis)
+    few, many = costs(calls, found.measured, prompts.analysis, prompts.picked)
     yield Finding("ok", "estimate", cost_text(few, many, found.measured))
     yield from _queue(project, models.task)
     if found.unparseable:

@@ -23,12 +23,14 @@ _SUCCESSES = 3
 class PromptSizes:
     """Tokens of the longest task prompt, with the example it is of, and of the longest analysis.
 
-    `longest` is None for a program whose first step takes something else than the example's inputs.
+    `longest` is None for a program whose first step takes something else than the example's inputs. `picked`
+    are the tokens of the demonstrations that are picked for each input; 0 where all meet the same.
     """
 
     longest: int | None
     longest_at: str
     analysis: int
+    picked: int = 0
 
 
 def prompt_sizes(project: Project, parts: ProjectParts, models: RunModels) -> PromptSizes:
@@ -62,4 +64,27 @@ def prompt_sizes(project: Project, parts: ProjectParts, models: RunModels) -> Pr
         formatter=FieldFormatter(frozen.inputs or ()),
     )
     analysis = models.reflection.count_prompt_tokens(adapter.format(AnalyzeFailures, [], inputs))
-    return PromptSizes(longest, where, analysis)
+    return PromptSizes(longest, where, analysis, _picked(project, parts, models))
+
+
+def _picked(project: Project, parts: ProjectParts, models: RunModels) -> int:
+    """Return how many tokens the first step's demonstrations have that are picked for each input.
+
+    They are counted on the first training examples, with the fields that these label.
+    """
+    config, adapter = project.optimizer, dspy.JSONAdapter()
+    most = min(config.conditional_demonstrations, config.max_demonstrations)
+    if not most:
+        return 0
+    _, step = parts.program.named_predictors()[0]
+    fields = step.signature.fields
+    shown = [
+        {name: example.values[name] for name in fields if name in example.values}
+        for example in parts.splits.train[:most]
+    ]
+    inputs = dict.fromkeys(step.signature.input_fields, "")
+    without, tokens = (
+        models.task.count_prompt_tokens(adapter.format(step.signature, [*step.demos, *own], inputs))
+        for own in ([], shown)
+    )
+    return tokens - without

@@ -41,6 +41,8 @@ class ModelOpened(_Part):
 class RateMeasured(_Part):
     """What some rollouts on a model took, and how long an analysis' prompt is, in tokens.
 
+    `picked_tokens` are those of demonstrations that a prompt shares with no other one.
+
     `repeated` answers were asked for again, of which `changed` were others then; none are repeated where an
     answer is known to depend on its request alone.
     """
@@ -49,6 +51,7 @@ class RateMeasured(_Part):
     measured: Measured
     analysis_tokens: int
     at_a_time: int
+    picked_tokens: int = 0
     repeated: int = 0
     changed: int = 0
 

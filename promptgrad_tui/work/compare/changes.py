@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.journal.events import RolloutFinished
 from engine.programs.state import LearnedState
@@ -20,7 +20,7 @@ def held_out_answers(
     """Return what the program with a learned state answered to the examples of a split, by their keys.
 
     A conditional program's answers are known for the test split alone: they are the last ones to each
-    example, with the rules that it met.
+    example, with the rules and demonstrations that it met.
     """
     if is_conditional and split != "test":
         return {}
@@ -36,6 +36,12 @@ def held_out_answers(
         if repeats is not None:
             found[key] = Answer.of(sorted(repeats, key=lambda rollout: rollout.repeat))
     return found
+
+
+def is_conditional(config: Mapping[str, Any], state: LearnedState) -> bool:
+    """Return whether each input met only a part of a state, by a run's configuration."""
+    of_rules = config.get("conditional_rules") and len(state.rules)
+    return bool(of_rules or (config.get("conditional_demonstrations") and len(state.demonstrations)))
 
 
 def example_changes(

@@ -20,7 +20,7 @@ from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import SPLITS, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram
 from promptgrad_tui.views.run.story import RunStory
-from promptgrad_tui.work.compare.changes import held_out_answers
+from promptgrad_tui.work.compare.changes import held_out_answers, is_conditional
 
 _TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_applied", "run_finished")
 """The kinds of events that scores, rules and answers follow from."""
@@ -127,9 +127,9 @@ def _answers(
     story: RunStory,
 ) -> dict[HeldOut, Mapping[str, Answer]]:
     rollouts = [event for event in events if isinstance(event, RolloutFinished)]
-    is_conditional = bool(rules and story.started and story.started.config.get("conditional_rules"))
     own = LearnedState(RuleSet(rule.rule for rule in rules), DemonstrationSet(demonstrations))
-    return {split: held_out_answers(rollouts, split, own, is_conditional=is_conditional) for split in SPLITS}
+    picks = is_conditional(story.started.config if story.started else {}, own)
+    return {split: held_out_answers(rollouts, split, own, is_conditional=picks) for split in SPLITS}
 
 
 def _run_of(manifest: ArtifactManifest, *, is_baseline: bool) -> str:

@@ -51,16 +51,17 @@ def compress(
     is opened once, for what was found.
 
     Raises:
-        ArtifactError: it is damaged, picks its rules for each input, or has nothing to compress.
+        ArtifactError: it is damaged, conditional, or has nothing to compress.
         ConfigError: the margin can't be shown on so few examples, or the model has no log-probabilities.
         PromptGradError: something in the project or the model can't be used.
     """
     with setting_of(artifact, folder, None) as setting:
         manifest = setting.manifest
-        if manifest.conditional is not None:
+        if manifest.selection is not None:
             raise ArtifactError(
-                f"{artifact} picks its rules for each input: its prompt is as short as that already.",
-                hint="Compress an artifact whose rules are all shown.",
+                f"{artifact} picks rules or demonstrations for each input: its prompt is as short as that "
+                "already.",
+                hint="Compress an artifact that shows all of them to every input.",
             )
         parts = PromptParts.of(setting.base, manifest.state)
         work = _Work(artifact, setting, parts)

@@ -75,6 +75,12 @@ class _Pair:
     """Two artifacts on the same examples."""
 
     def __init__(self, small: Path, first: Setting, second: Setting) -> None:
+        if first.manifest.selection is not None:
+            raise ArtifactError(
+                f"{small} picks rules or demonstrations for each input; a router's small artifact needs one "
+                "prompt for all inputs.",
+                hint="Take a small artifact that isn't conditional.",
+            )
         self._first = first
         self._second = second
         frozen = FrozenProgram(first.base)

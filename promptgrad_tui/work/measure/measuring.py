@@ -20,7 +20,6 @@ from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_judge
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.coercion import as_metric
-from engine.programs.conditional import RuleSelection
 from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram
 from engine.project.config import PromptGradConfig
@@ -223,7 +222,6 @@ def runner_of(
 ) -> RolloutRunner:
     """Return what runs a program as an artifact's was measured."""
     config = PromptGradConfig(**manifest.config)
-    conditional = RuleSelection(config.rule_trigger_top_k, config.rule_trigger_min_overlap)
     return RolloutRunner(
         FrozenProgram(program),
         as_metric(parts.metric).judged_by(judge),
@@ -231,7 +229,7 @@ def runner_of(
         adapter=adapter_of(artifact, manifest),
         max_workers=config.max_workers,
         seed=manifest.seed,
-        selection=conditional if config.conditional_rules else None,
+        selection=manifest.selection,
         emit=emit,
     )
 

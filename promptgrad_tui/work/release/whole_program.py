@@ -19,12 +19,12 @@ def write_program(artifact: Path, folder: Path, out: Path) -> None:
     """Save an artifact's program, with rules and demonstrations, so that `dspy.load` brings it back whole.
 
     Raises:
-        ArtifactError: the artifact is damaged, its rules are conditional, or the folder can't be written.
+        ArtifactError: the artifact is damaged, it is conditional, or the folder can't be written.
     """
     manifest, _ = read_artifact(artifact)
-    if manifest.conditional is not None:
+    if manifest.selection is not None:
         raise ArtifactError(
-            f"{artifact} chooses its rules by input, which only this package can do.",
+            f"{artifact} chooses rules or demonstrations by input, which only this package can do.",
             hint="Use --to python: one file that needs only dspy.",
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

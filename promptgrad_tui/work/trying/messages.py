@@ -92,7 +92,11 @@ class TryField(_Part):
 
 
 class Described(_Message):
-    """The programs are built. `expected` are the fields that a saved example needs besides its inputs."""
+    """The programs are built. `expected` are the fields that a saved example needs besides its inputs.
+
+    With `is_conditional` an input meets only the rules that fit it, with `nearest` only so many of the
+    demonstrations.
+    """
 
     kind: Literal["described"] = "described"
     inputs: tuple[TryField, ...]
@@ -100,6 +104,7 @@ class Described(_Message):
     rules: int
     demonstrations: int = 0
     is_conditional: bool = False
+    nearest: int = 0
     notes: tuple[str, ...] = ()
 
 

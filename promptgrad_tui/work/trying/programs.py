@@ -10,12 +10,14 @@ from typing import Any
 import dspy
 
 from engine.ground.revision import ModelRevision
-from engine.programs.conditional import ConditionalProgram, RuleSelection
+from engine.programs.conditional import program_with
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import RuleSet
+from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, example_text, trigger_overlap
+from engine.project.config import PromptGradConfig
 from engine.project.settings import Project
 from engine.release.artifacts import load_artifact, program_digest
 from engine.release.manifest import load_manifest
@@ -30,14 +32,14 @@ _OTHER_PROGRAM = "they were proved on another program"
 
 @dataclass(frozen=True)
 class TriedPrograms:
-    """A project's program, and what is tried on it; `selection` picks the rules for each input."""
+    """A project's program, and what is tried on it; `selection` picks what each input meets of it."""
 
     project: Project
     program: dspy.Module
     frozen: FrozenProgram
     rules: RuleSet
     demonstrations: DemonstrationSet
-    selection: RuleSelection | None
+    selection: Selection | None
     adapter: dspy.Adapter
     artifact: Path | None = None
     notes: tuple[str, ...] = ()
@@ -57,14 +59,13 @@ class TriedPrograms:
         manifest = load_manifest(artifact)
         project = project_of(manifest, artifact, source.project)
         program = build_program(project)
-        chosen = manifest.conditional
         return cls(
             project=project,
             program=program,
             frozen=FrozenProgram(program, manifest.config.get("base_prompt_source", "module")),
             rules=RuleSet(manifest.rules),
             demonstrations=DemonstrationSet(manifest.demonstrations),
-            selection=RuleSelection(chosen.top_k, chosen.min_overlap) if chosen else None,
+            selection=manifest.selection,
             adapter=adapter_of(artifact, manifest),
             artifact=artifact,
         )
@@ -74,7 +75,6 @@ class TriedPrograms:
         project = open_project(source.project, source.overrides)
         program = build_program(project)
         config = asdict(project.optimizer) | source.config
-        selection = RuleSelection(config["rule_trigger_top_k"], config["rule_trigger_min_overlap"])
         is_another = bool(source.rules or source.demonstrations) and source.program not in (
             "",
             program_digest(program),
@@ -85,7 +85,7 @@ class TriedPrograms:
             frozen=FrozenProgram(program, config["base_prompt_source"]),
             rules=RuleSet(source.rules),
             demonstrations=DemonstrationSet(source.demonstrations),
-            selection=selection if config["conditional_rules"] else None,
+            selection=PromptGradConfig(**config).selection,
             adapter=dspy.JSONAdapter(),
             notes=(_OTHER_PROGRAM,) if is_another else (),
         )
@@ -100,20 +100,18 @@ class TriedPrograms:
         made: dict[Side, dspy.Module] = {"base": self.frozen.with_rules(RuleSet())}
         if self.artifact is not None:
             made["optimized"] = load_artifact(self.artifact, self.program, revision)
-        elif self.rules and self.selection is not None:
-            top_k, min_overlap = self.selection.top_k, self.selection.min_overlap
-            shown = self.frozen.with_state(LearnedState(RuleSet(), self.demonstrations))
-            made["optimized"] = ConditionalProgram(shown, self.rules, top_k, min_overlap)
         elif self.rules or len(self.demonstrations):
-            made["optimized"] = self.frozen.with_state(LearnedState(self.rules, self.demonstrations))
+            learned = LearnedState(self.rules, self.demonstrations)
+            made["optimized"] = program_with(self.frozen, learned, self.selection)
         return made
 
     def tried_rules(self, inputs: Mapping[str, Any]) -> Iterator[TriedRule]:
         """Yield every rule with what it has to do with these inputs."""
         seen = self.frozen.take_inputs(inputs)
         text = example_text(seen)
-        met = self.selection(self.rules, seen) if self.selection else self.rules
-        fires_at = self.selection.min_overlap if self.selection else FIRES_AT
+        selection = self.selection.rules if self.selection else None
+        met = selection(self.rules, seen) if selection else self.rules
+        fires_at = selection.min_overlap if selection else FIRES_AT
         for rule in self.rules:
             overlap = trigger_overlap(rule.trigger, text)
             yield TriedRule(

@@ -74,7 +74,8 @@ class TrySession:
             expected=self._expected(training),
             rules=len(programs.rules),
             demonstrations=len(programs.demonstrations),
-            is_conditional=programs.selection is not None,
+            is_conditional=programs.selection is not None and programs.selection.rules is not None,
+            nearest=programs.selection.nearest if programs.selection else 0,
             notes=programs.notes,
         )
 

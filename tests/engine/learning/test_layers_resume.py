@@ -27,7 +27,14 @@ def scoring_clerk(clerk: Clerk) -> ScriptedModel:
     return model
 
 
-def run(store: MemoryCompletions, clerk: Clerk, max_calls: int | None = None, *, config=CONFIG, n=12):
+def run(
+    store: MemoryCompletions,
+    clerk: Clerk,
+    max_calls: int | None = None,
+    *,
+    config: PromptGradConfig = CONFIG,
+    n: int = 12,
+):
     model = scoring_clerk(clerk)
     replay = Replay(store, "run", max_calls=max_calls)
     events = []

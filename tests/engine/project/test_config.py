@@ -44,6 +44,7 @@ DEFAULTS = {
 
 OUR_OWN = {
     "max_demonstrations": 0,
+    "conditional_demonstrations": 0,
     "sources": ("failure_analysis",),
     "convergence_window": 0,
     "convergence_threshold": 0.01,

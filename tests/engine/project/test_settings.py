@@ -84,6 +84,12 @@ def test_a_wrong_override_is_called_one(tmp_path: Path) -> None:
     assert "field isn't a section" in refused(root, **{"metric.field.x": "1"})
 
 
+def test_a_base_that_differs_by_input_is_refused_and_the_setting_for_it_named(tmp_path: Path) -> None:
+    message = refused(write_project(tmp_path), **{"base.optimizer": "knn_few_shot"})
+    assert "knn_few_shot shows each input other demonstrations" in message
+    assert "[optimizer] conditional_demonstrations = 12" in message
+
+
 def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     toml = TOML.replace("field =", "feild =") + "temprature = 0.5\n[optimizer]\nepoch = 3\nbatch_size = 0\n"
     message = refused(write_project(tmp_path, toml))

@@ -18,10 +18,12 @@ from engine.ground.errors import ArtifactError, RevisionMismatchError
 from engine.ground.interval import Interval
 from engine.journal.events import DataUsed, SplitScores
 from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Evidence, Rule, RuleSet
 from engine.release.artifacts import (
     ArtifactContent,
+    base_of,
     load_artifact,
     load_manifest,
     program_digest,
@@ -39,6 +41,16 @@ RULES = (
         evidence=Evidence(delta=0.2, low=0.05, high=0.35, n=15, deltas={"e1": 1.0}),
     ),
     Rule(text="Answer tech for\nlogin problems.", trigger="login password", predictor="predict"),
+)
+SHOWN = tuple(
+    Demonstration(
+        inputs={"ticket": ticket},
+        outputs={"queue": queue},
+        predictor="predict",
+        example=queue,
+        source="hardest",
+    )
+    for ticket, queue in (("Wo bleibt die Rückgabe", "refund"), ("no login", "tech"), ("the bill", "billing"))
 )
 
 PLAIN_DSPY = """
@@ -172,6 +184,28 @@ def test_a_conditional_artifact_picks_its_rules_per_input(tmp_path: Path) -> Non
     base.load(folder / "program.json")
     assert base.predict.signature.instructions == "Route the ticket."
     assert "[predict: login password]" in (folder / "prompt.txt").read_text()
+
+
+@pytest.mark.parametrize("with_rules", [False, True])
+def test_an_artifact_shows_each_input_its_nearest_demonstrations(tmp_path: Path, with_rules: bool) -> None:
+    rules = RuleSet(RULES if with_rules else ())
+    module = ConditionalProgram(routing(), rules, 2, 0.5, demonstrations=DemonstrationSet(SHOWN), nearest=1)
+    folder = save_artifact(tmp_path, content(module, rules=tuple(rules), demonstrations=SHOWN))
+    manifest = load_manifest(folder)
+    assert manifest.conditional_demonstrations == 1
+    assert (manifest.conditional is not None) is with_rules
+    loaded = load_artifact(folder, routing(), REVISION)
+    for ticket, near in (("Rückgabe?", 0), ("login", 1), ("a bill", 2)):
+        sent = prompts(loaded, ticket=ticket)
+        assert sent == prompts(module, ticket=ticket)
+        shown = str(sent[1:-1])
+        assert "no money left" in shown, "the base's own is shown to all"
+        assert [one.inputs["ticket"] in shown for one in SHOWN] == [number == near for number in range(3)]
+    plain = routing()
+    plain.load(folder / "program.json")
+    assert len(plain.predict.demos) == 4, "plain DSPy can't pick: it shows all of them"
+    assert "each input meets the 1 most similar" in (folder / "prompt.txt").read_text()
+    assert len(base_of(folder, routing()).predict.demos) == 1
 
 
 def test_versions_are_never_overwritten(tmp_path: Path) -> None:

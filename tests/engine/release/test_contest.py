@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import dspy
 import pytest
 
 from engine.ground.statistics import gain_interval, mean_interval
@@ -80,6 +81,25 @@ def test_every_method_is_saved_as_an_artifact_of_the_ordinary_kind(tmp_path, jou
     manifest = load_manifest(shown)
     assert (manifest.details["method"], manifest.details["contest"]) == ("labeled_few_shot", wanted.run)
     assert {rule.trigger for rule in load_manifest(rules).rules} == set(POLICY)
+
+
+def test_demonstrations_that_are_picked_for_each_input_are_saved_as_they_were_measured(tmp_path, journal):
+    model = scripted_model(Clerk())
+    wanted = plan(tmp_path, journal, model=model)
+    summary = contest(wanted, journal, "knn_few_shot", "labeled_few_shot", calls=10, seeds=1)
+    first, last = summary.contest.standings
+    assert (first.method, first.calls) == ("knn_few_shot", 0)
+    assert first.validation.score > last.validation.score
+    manifest = load_manifest(first.artifact)
+    assert manifest.conditional_demonstrations == 12
+    assert len(manifest.demonstrations) == first.demonstrations == len(wanted.train)
+    program = load_artifact(first.artifact, desk_program(), wanted.models.task.revision)
+    asked = {repr((one.system, one.messages)) for one in model.requests}
+    served = scripted_model(Clerk())
+    with dspy.context(lm=served.lm, adapter=dspy.JSONAdapter()):
+        for example in wanted.test:
+            program(ticket=example.values["ticket"])
+    assert {repr((one.system, one.messages)) for one in served.requests} <= asked
 
 
 def test_no_method_asks_more_than_its_budget(tmp_path, journal):

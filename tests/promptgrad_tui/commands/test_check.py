@@ -37,6 +37,24 @@ def test_a_sound_project_is_told_what_it_will_cost(server, tmp_path):
     assert not journal_path(tmp_path).exists(), "nothing is begun"
 
 
+@pytest.mark.parametrize(
+    ("most", "level", "text"),
+    [
+        (9, "ok", "each prompt shows the 4 demonstrations most like its input"),
+        (0, "warn", "nothing to pick from"),
+    ],
+)
+def test_demonstrations_picked_for_each_input_are_said_to_share_no_prompt(
+    server, tmp_path, most, level, text
+):
+    root = write_project(tmp_path, server.uri, conditional_demonstrations=4, max_demonstrations=most)
+    report = json.loads(promptgrad("check", root, "--json").stdout)
+    (found,) = [one for one in report["findings"] if one["field"] == "optimizer.conditional_demonstrations"]
+    assert (found["level"], found["subject"]) == (level, "estimate")
+    assert text in found["text"]
+    assert (report["rate"]["picked_tokens"] > 40) is (most > 0)
+
+
 def test_answers_that_change_by_themselves_are_counted(tmp_path):
     class Moody(Desk):
         """Answers otherwise each second time that it is asked about a ticket with a parcel."""

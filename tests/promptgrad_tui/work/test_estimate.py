@@ -1,7 +1,7 @@
 import pytest
 
 from engine.project.config import PromptGradConfig
-from promptgrad_tui.views.estimate import Measured, calls_text, cost_text, range_text
+from promptgrad_tui.views.estimate import Measured, calls_text, cost_text, picked_text, range_text
 from promptgrad_tui.work.check.estimate import Sizes, costs, expected_cost, planned_calls
 
 
@@ -89,6 +89,14 @@ def test_cost_grows_with_the_measured_rate():
     assert expected_cost(1000, 27, slow, 900).seconds == pytest.approx(3 * cost.seconds)
     assert cost.tokens == 973 * 210 + 27 * 1050
     assert cost.seconds > 1000 / 8
+
+
+def test_demonstrations_that_no_prompts_share_are_read_in_every_call_but_an_analysis():
+    measured = Measured(calls=8, seconds=1.0, prompt_tokens=160, completion_tokens=10)
+    plain, picked = (expected_cost(1000, 27, measured, 900, tokens) for tokens in (0, 400))
+    assert picked.tokens - plain.tokens == 973 * 400
+    assert picked.seconds - plain.seconds == pytest.approx(973 / 8 * 400 / (160 + 4 * 10))
+    assert "every call reads 410 tokens" in picked_text(12, 412)
 
 
 def test_a_range_is_as_rough_as_it_is_known():

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import dspy
@@ -19,10 +20,11 @@ from engine.journal.method_events import MethodFinished
 from engine.journal.replay import Replay
 from engine.learning.methods.method import MethodTask
 from engine.learning.methods.registry import METHODS, MethodName, run_method
+from engine.programs.conditional import ConditionalProgram
 from engine.testing import ScriptedModel, scripted_model
 from tests.engine.desk import POLICY, desk_program, exact, tickets
 
-ASKING = [name for name in METHODS if name != "labeled_few_shot"]
+ASKING = [name for name in METHODS if name not in ("labeled_few_shot", "knn_few_shot")]
 ADVICE = "Route the ticket. " + " ".join(f"{phrase} goes to {queue};" for phrase, queue in POLICY.items())
 
 
@@ -106,8 +108,9 @@ def test_a_method_learns_what_its_material_tells_within_its_budget(
     finished = events[-1]
     assert isinstance(finished, MethodFinished)
     assert finished.calls <= 220
+    plain = program.base if isinstance(program, ConditionalProgram) else program
     assert finished.instructions == {
-        step: one.signature.instructions for step, one in program.named_predictors()
+        step: one.signature.instructions for step, one in plain.named_predictors()
     }
 
 
@@ -177,3 +180,25 @@ def test_simba_samples_each_example_by_several_seeds_of_the_run() -> None:
 def test_mipro_refuses_a_validation_split_that_tells_nothing() -> None:
     with pytest.raises(ConfigError, match="6 validation examples"):
         run_method("mipro_v2", task_for(scripted_model(Clerk()), 220, validation=6))
+
+
+def test_knn_shows_each_input_the_labelled_examples_most_like_it() -> None:
+    model, events = scripted_model(Clerk()), list[Event]()
+    task = task_for(model, 1, emit=events.append)
+    program = run_method("knn_few_shot", task)
+    assert model.requests == []
+    finished = events[-1]
+    assert isinstance(finished, MethodFinished)
+    assert finished.demonstrations == {"self": 30}
+    with dspy.context(lm=model.lm, adapter=dspy.JSONAdapter()):
+        program(ticket="Case 777: my kayak is late.")
+    shown = [message.text for message in model.requests[0].messages if message.role == "user"][:-1]
+    assert len(shown) == 12
+    kayaks = sum("kayak" in one["ticket"] for one in task.train)
+    assert ["kayak" in text for text in shown] == [False] * (12 - kayaks) + [True] * kayaks
+
+
+def test_knn_needs_labels_of_an_output() -> None:
+    task = replace(task_for(scripted_model(Clerk()), 1), train=[{"ticket": "a parcel"}])
+    with pytest.raises(ConfigError, match="label no output"):
+        run_method("knn_few_shot", task)

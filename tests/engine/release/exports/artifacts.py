@@ -12,6 +12,7 @@ import dspy
 from engine.ground.interval import Interval
 from engine.journal.events import DataUsed, SplitScores
 from engine.programs.conditional import ConditionalProgram
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
 from engine.release.artifacts import ArtifactContent, load_artifact, save_artifact
@@ -28,6 +29,16 @@ RULES = (
     Rule(text="Answer tech for\nlogin problems.", trigger="login password, locked out"),
     Rule(text="Answer {{ 7 * 7 }} never.", trigger="gift card or voucher"),
     Rule(text="Be brief.", trigger=""),
+)
+SHOWN = tuple(
+    Demonstration(
+        inputs={"ticket": ticket, "orders": [number]},
+        outputs={"reasoning": "…", "queue": "tech", "urgent": False},
+        predictor="predict",
+        example=ticket,
+        is_bootstrapped=number == 1,
+    )
+    for number, ticket in enumerate(("Rückgabe {x}\n'", "my login", "a \\ voucher", "gift cards", "返品"))
 )
 PROGRAM = {
     "signature": "ticket, orders: list[int] -> queue: Literal['refund', 'tech'], urgent: bool",
@@ -73,13 +84,19 @@ def saved(
     root: Path,
     *,
     conditional: bool = False,
+    nearest: int = 0,
     base: dspy.Module | None = None,
     rules: Sequence[Rule] = RULES,
     name: str = "desk",
 ) -> Path:
     base = base or base_program()
     frozen = FrozenProgram(base)
-    module = ConditionalProgram(base, RuleSet(rules), 2, 0.5) if conditional else frozen.with_rules(rules)
+    picked = DemonstrationSet(SHOWN if nearest else ())
+    module = frozen.with_rules(rules)
+    if conditional or nearest:
+        plain = base if conditional else module
+        own = RuleSet(rules if conditional else ())
+        module = ConditionalProgram(plain, own, 2, 0.5, demonstrations=picked, nearest=nearest)
     scores = SplitScores(test=Interval(score=0.9, n=40, low=0.8, high=0.95))
     content = ArtifactContent(
         name=name,
@@ -88,6 +105,7 @@ def saved(
         base_instructions=frozen.base,
         instructions=frozen.instructions(rules),
         rules=rules,
+        demonstrations=picked.demonstrations,
         config={"rule_trigger_top_k": 2, "rule_trigger_min_overlap": 0.5},
         seed=7,
         metric="exact_match(queue)",
@@ -106,6 +124,7 @@ def source(
     root: Path,
     *,
     conditional: bool = False,
+    nearest: int = 0,
     tests: Sequence[Mapping[str, Any]] = (),
     program: Mapping[str, Any] = PROGRAM,
     base: dspy.Module | None = None,
@@ -115,7 +134,7 @@ def source(
     name: str = "desk",
 ) -> ExportSource:
     base = base or base_program()
-    folder = saved(root, conditional=conditional, base=base, rules=rules, name=name)
+    folder = saved(root, conditional=conditional, nearest=nearest, base=base, rules=rules, name=name)
     manifest, files = read_artifact(folder)
     return ExportSource(
         manifest=manifest,

@@ -15,9 +15,9 @@ import dspy
 import pytest
 
 from engine.ground.errors import ArtifactError
-from engine.programs.conditional import RuleSelection
 from engine.programs.modules import MetaPrompting, Refine
 from engine.programs.rules import Rule, RuleSet
+from engine.programs.selection import RuleSelection
 from engine.release.exports import ExportSource, export
 from tests.engine.release.exports.artifacts import INPUTS, measured, saved, source
 
@@ -78,6 +78,16 @@ def test_the_file_makes_the_measured_prompts_alone(tmp_path: Path, conditional: 
     text = export(made, "python")
     inputs = list(INPUTS)
     assert run_alone(tmp_path / "alone", text, inputs) == expected(made, inputs)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_file_shows_each_input_its_nearest_demonstrations(tmp_path: Path, conditional: bool) -> None:
+    made = source(tmp_path, conditional=conditional, nearest=2)
+    inputs = list(INPUTS)
+    prompts = expected(made, inputs)
+    assert {len(prompt) for prompt in prompts} == {1 + 2 * 3 + 1}, "the base's own and the nearest two"
+    assert len({str(prompt[3:-1]) for prompt in prompts}) >= 3
+    assert run_alone(tmp_path / "alone", export(made, "python"), inputs) == prompts
 
 
 def test_conditional_rules_meet_different_inputs(tmp_path: Path) -> None:

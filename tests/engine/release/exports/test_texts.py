@@ -14,7 +14,15 @@ import yaml
 from engine.ground.errors import ArtifactError
 from engine.programs.rules import Rule
 from engine.release.exports import FORMATS, Serving, export
-from tests.engine.release.exports.artifacts import INPUTS, RULES, SERVING, base_program, measured, source
+from tests.engine.release.exports.artifacts import (
+    INPUTS,
+    RULES,
+    SERVING,
+    SHOWN,
+    base_program,
+    measured,
+    source,
+)
 from tests.engine.release.exports.modelfile_parser import parse_modelfile
 
 
@@ -172,6 +180,22 @@ def test_one_text_for_conditional_rules_says_so_on_its_first_line(tmp_path: Path
     first = written.splitlines()[0]
     assert "all 4 rules are in the prompt" in first
     assert "--to python" in first
+
+
+def test_one_text_for_picked_demonstrations_holds_all_of_them_and_says_so(tmp_path: Path) -> None:
+    made = source(tmp_path, nearest=2)
+    differs = made.differences
+    assert differs == (
+        "all 5 demonstrations are in the prompt; when measured, each input met the 2 most similar (--to "
+        "python keeps that)",
+    )
+    written = export(made, "text")
+    assert differs[0] in written.splitlines()[0]
+    assert all(one.inputs["ticket"].splitlines()[0] in written for one in SHOWN)
+    plain = base_program()
+    (tmp_path / "state.json").write_text(export(made, "dspy"), encoding="utf-8")
+    plain.load(tmp_path / "state.json")
+    assert len(plain.predict.demos) == 1 + len(SHOWN)
 
 
 def test_conditional_exports_hold_all_rules(tmp_path: Path) -> None:
