@@ -1,4 +1,4 @@
-"""The time that a run spends on finding and screening candidates, apart from its calls."""
+"""The time that a run spends apart from its calls: on screening, and on reading what their prompts share."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from dataclasses import dataclass, field
 from engine.journal.events import (
     Event,
     PhaseStarted,
+    RolloutFinished,
     RunFinished,
     RunResumed,
     RunStarted,
     ValidationStarted,
 )
-from engine.journal.learning_events import LayerTestStarted
+from engine.journal.learning_events import LayerTested, LayerTestStarted
 
 
 @dataclass
 class SearchTime:
     """How long a run has searched; the search of an epoch takes about as long as that of the one before.
 
-    Scorings write no event of their own, so the time for them would make calls look slow.
+    Scorings write no event of their own, so the time for them would make calls look slow. So would the first
+    answer of a test of demonstrations or a set: it waits for the model to read all that its prompts share.
     """
 
     calls: int = 0
     _epochs: int = 1
     _epoch: int = 0
     _since: float | None = None
+    _is_reading: bool = False
     _counted: float = 0.0
     _by_epoch: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_going_on(self) -> bool:
-        """Whether the run is searching."""
+        """Whether the run is searching, or reads a new prompt."""
         return self._since is not None
 
     def apply(self, event: Event) -> None:
@@ -45,7 +48,13 @@ class SearchTime:
             case PhaseStarted():
                 self._end(event.time)
                 self._epoch = max(self._epoch, event.epoch)
-            case LayerTestStarted() | ValidationStarted() | RunResumed() | RunFinished():
+            case LayerTestStarted():
+                self._end(event.time)
+                self._since, self._epoch = event.time, event.epoch
+                self._is_reading = True
+            case RolloutFinished() if self._is_reading:
+                self._end(event.time)
+            case LayerTested() | ValidationStarted() | RunResumed() | RunFinished():
                 self._end(event.time)
             case _:
                 pass
@@ -70,6 +79,7 @@ class SearchTime:
         return here + max(self._epochs - self._epoch, 0) * known[0]
 
     def _end(self, time: float) -> None:
+        self._is_reading = False
         if self._since is not None:
             seconds = max(time - self._since, 0.0)
             self._counted += seconds

@@ -165,6 +165,18 @@ def searching(progress, *, begins, ends, epoch=1):
     )
 
 
+def test_a_new_prompt_that_is_read_for_a_minute_makes_no_call_slower():
+    progress = Progress()
+    progress.apply(started(time=0.0, config={"epochs": 1, "batches_per_epoch": 1}))
+    progress.apply(ProgressEstimated(id="p", done=0, expected=100, time=0.0))
+    for number in range(20):
+        progress.apply(rollout(number))
+    searching(progress, begins=20.0, ends=20.0)
+    assert progress.seconds_left(now=80.0) == pytest.approx(80)
+    progress.apply(rollout(20).model_copy(update={"time": 80.0}))
+    assert progress.seconds_left(now=81.0) == pytest.approx(79)
+
+
 def test_the_time_for_screening_is_no_time_of_calls():
     progress = Progress()
     config = {"epochs": 3, "batches_per_epoch": 2}
@@ -178,8 +190,8 @@ def test_the_time_for_screening_is_no_time_of_calls():
     searching(progress, begins=20.0, ends=320.0)
     assert progress.phase == "epoch 1, batch 1: testing 2 rules"
     progress.apply(PhaseStarted(id="r", phase="rollouts", epoch=1, batch=2, time=330.0))
-    # 10 s more without a call make it slower; the searches of two more epochs are known by the first.
-    assert progress.seconds_left(now=330.0) == pytest.approx(80 * 30 / 20 + 2 * 300)
+    # The searches of two more epochs are known by the first, with 10 s in which the test read its prompt.
+    assert progress.seconds_left(now=330.0) == pytest.approx(80 + 2 * 310)
     assert progress.time_left_text(330.0) == "about 12 min left"
 
 

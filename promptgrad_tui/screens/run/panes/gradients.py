@@ -44,7 +44,7 @@ def _candidate(row: GradientRow) -> Line:
     title = one_line(candidate.title if candidate else screened.title if screened else "")
     if screened is None:
         return (("+ ", "dim"), (title, ""))
-    ranked = f"  {gain_text(screened.gain)} \u00b1{value_text(screened.error)}"
+    ranked = f"  {gain_text(screened.gain)} \u00b1{value_text(screened.error)}" if screened.n else ""
     if screened.is_tested:
         return (("+ ", "good"), (title, ""), (ranked, "dim"), ("  to be tested", "good"))
     return (("\u2717 ", "bad"), (title, "dim"), (ranked, "dim"), (f"  ({one_line(screened.reason)})", "warn"))
