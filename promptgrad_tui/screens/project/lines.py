@@ -72,7 +72,7 @@ def help_lines(
     if isinstance(row, FormSection):
         return lines
     if row.choices:
-        lines += fact("one of", " | ".join(row.choices), columns)
+        lines += fact("one of", " | ".join(map(shown_value, row.choices)), columns)
     if row.range:
         lines += fact("allowed", row.range, columns)
     if row.kind == "table":
