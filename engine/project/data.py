@@ -118,7 +118,8 @@ def _example(
         raise line_error(
             at,
             f"{snippet(json.dumps(values))} isn't an object.",
-            hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.',
+            hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.'
+            + (" A file with a list of them must end in .json." if isinstance(values, list) else ""),
         )
     if not values:
         raise line_error(at, "the example has no fields.", hint="Remove it, or give it its fields.")

@@ -368,6 +368,10 @@ def parse_project_text(text: str, name: str) -> dict[str, Any]:
             hint="Put text in quotes, and write each line as name = value.",
             line=int(line[1]) if line else 0,
         ) from None
+    except RecursionError:
+        raise ProjectError(
+            f"{name} is nested too deeply.", hint="Write fewer brackets within each other."
+        ) from None
 
 
 def _override(raw: dict[str, Any], key: str, value: str) -> None:

@@ -125,9 +125,16 @@ def _field_of(subject: str, error: PromptGradError, project: Project | None) -> 
     if project is not None and error.file is not None:
         for key, file_of in _FILES.items():
             reference = file_of(project)
-            if reference and project.path(reference.partition(":")[0]).resolve() == error.file.resolve():
+            if reference and _is_same(project.path(reference.partition(":")[0]), error.file):
                 return key
     return _FIELDS.get(subject, "")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.resolve() == other.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return path == other
 
 
 def _program(parts: ProjectParts) -> Iterator[Finding]:
