@@ -48,7 +48,7 @@ def _refuse_impossible(named: str) -> None:
 
 def _matching(folder: Path, part: str) -> list[Path]:
     path = folder / Path(part).expanduser()
-    if path.exists() or not set(part) & set("*?["):
+    if not set(part) & set("*?[") or _is_file(path):
         return [path]
     base = Path(path.anchor)
     try:
@@ -82,9 +82,19 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether a path leads to a file; a link that leads to itself doesn't."""
+    """Whether a path leads to a file; a link that leads to itself doesn't.
+
+    Raises:
+        DataError: a folder on the way can't be entered.
+    """
     try:
         return path.is_file()
+    except PermissionError as error:
+        raise DataError(
+            f"{shown(path)} can't be read: {error.strerror}.",
+            hint="Correct the permissions of its folder.",
+            file=path,
+        ) from error
     except OSError:
         return False
 

@@ -348,7 +348,9 @@ def read_project_text(file: Path) -> str:
         ) from None
     except OSError as error:
         raise ProjectError(
-            f"{file} can't be read: {error.strerror}.", hint="Correct the path.", file=file
+            f"{file} can't be read: {error.strerror}.",
+            hint="Correct the path, or its permissions.",
+            file=file,
         ) from error
 
 

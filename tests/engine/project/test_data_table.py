@@ -156,6 +156,14 @@ def test_what_is_no_file_is_said_to_be_what_it_is(
     assert error.value.hint == "There is test.jsonl, validation.jsonl."
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may enter every folder")
+def test_a_folder_that_cannot_be_entered_is_named_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0)
+    with pytest.raises(DataError, match=r"d/a\.jsonl can't be read: Permission denied") as error:
+        write_project(tmp_path, "d/a.jsonl")
+    assert "permissions" in error.value.hint
+
+
 def test_yaml_is_read_with_its_lines(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         "# mine\n- ticket: late\n  when: 2026-01-02\n\n- ticket: [1, 2.5, null]\n"
