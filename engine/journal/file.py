@@ -48,6 +48,7 @@ _LABELS = "CREATE TABLE IF NOT EXISTS labels(run TEXT PRIMARY KEY, name TEXT NOT
 
 _DISK_FULL = "Free some space, then resume the run: what was written before is safe."
 _NO_ACCESS = "Make the folder writable for this user, or move the project to one that is."
+_MOVE = "Move that file away: a project keeps what it has done in a folder of that name."
 _BUSY = "Close the program that holds it (a database browser, a backup), then resume the run."
 _DISK = "Check the disk's health and quotas; what was written before is safe."
 _DAMAGED = (
@@ -78,6 +79,10 @@ def readable_errors(path: Path) -> Iterator[None]:
         what, hint = _MEANINGS.get(code & 0xFF, (str(error), "This should not happen; please report it."))
         raise JournalError(f"{path}: {what}.", hint=hint) from error
     except OSError as error:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise JournalError(
+                f"{path.parent} is no folder: the journal can't be kept in it.", hint=_MOVE
+            ) from error
         raise JournalError(f"{path}: {error.strerror or error}.", hint=_NO_ACCESS) from error
 
 

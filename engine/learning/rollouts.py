@@ -60,7 +60,8 @@ class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
     `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
-    raised after the model had answered. `tokens` are those of the answer, without a judge's.
+    raised after the model had answered. `tokens` are those of the answer, without a judge's, and `seconds` is
+    how long the model took for it when it was generated.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Rollout:
     prompt_tokens: int = 0
     calls: int = 0
     tokens: Tokens = field(default_factory=Tokens)
+    seconds: float = 0.0
     steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
 
@@ -260,10 +262,17 @@ class RolloutRunner:
                 searched=self._searches,
             )
         )
-        prompt_tokens, calls = used.tokens.prompt, len(completions)
-        trace = _with_feedback(answer.trace, score)
         return Rollout(
-            item.key, score, shown, trace, prompt_tokens, calls, used.tokens, answer.steps, answer.error
+            item.key,
+            score,
+            shown,
+            _with_feedback(answer.trace, score),
+            prompt_tokens=used.tokens.prompt,
+            calls=len(completions),
+            tokens=used.tokens,
+            seconds=used.seconds,
+            steps=answer.steps,
+            error=answer.error,
         )
 
     def _scored(self, item: Item, answer: _Answer) -> Score:

@@ -89,13 +89,24 @@ def load_examples(
     Raises:
         DataError: a file can't be read, or holds something other than examples.
     """
-    examples: list[LoadedExample] = []
-    for path in [paths] if isinstance(paths, Path) else paths:
-        before = len(examples)
-        examples += [_example(path, line, values, id_field, fields or {}) for line, values in read_rows(path)]
-        if len(examples) == before:
-            raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.", file=path)
+    examples = [
+        example
+        for path in ([paths] if isinstance(paths, Path) else paths)
+        for example in load_rows(path, id_field, fields or {})
+    ]
     _refuse_repeated_ids(examples)
+    return examples
+
+
+def load_rows(path: Path, id_field: str | None, fields: Mapping[str, str]) -> list[LoadedExample]:
+    """Read every example of one file, as `load_examples` does; ids may be repeated.
+
+    Raises:
+        DataError: the file can't be read, or holds something other than examples.
+    """
+    examples = [_example(path, line, values, id_field, fields) for line, values in read_rows(path)]
+    if not examples:
+        raise DataError(f"{shown(path)} holds no examples.", hint="Add one example per line.", file=path)
     return examples
 
 
@@ -107,7 +118,8 @@ def _example(
         raise line_error(
             at,
             f"{snippet(json.dumps(values))} isn't an object.",
-            hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.',
+            hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.'
+            + (" A file with a list of them must end in .json." if isinstance(values, list) else ""),
         )
     if not values:
         raise line_error(at, "the example has no fields.", hint="Remove it, or give it its fields.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,46 @@ from engine.project.formats.yaml_files import LISTS, yaml_rows
 __all__ = ["FileLine", "files_of", "line_error", "read_rows", "shown", "snippet"]
 
 
+_LONGEST_NAME = 255
+"""Bytes that a name of a file or folder may have, on all common systems."""
+
+
 def files_of(folder: Path, named: str) -> list[Path]:
     """Return the files that a split names: a path, several with commas between them, or patterns with `*`.
 
     Raises:
-        DataError: a pattern fits no file.
+        DataError: a pattern fits no file, or a name is empty or can't be one.
     """
-    if (folder / Path(named).expanduser()).is_file():  # a name may hold commas and brackets itself
+    _refuse_impossible(named)
+    if _is_file(folder / Path(named).expanduser()):  # a name may hold commas and brackets itself
         return [folder / Path(named).expanduser()]
-    return [path for part in named.split(",") for path in _matching(folder, part.strip())]
+    parts = [part.strip() for part in named.split(",")]
+    if not all(parts):
+        raise DataError(
+            f"{named!r} in [data] names no file before or after a comma.", hint="Remove the comma."
+        )
+    return [path for part in parts for path in _matching(folder, part)]
+
+
+def _refuse_impossible(named: str) -> None:
+    if "\0" in named or any(len(name.encode()) > _LONGEST_NAME for name in re.split(r"[/\\,]", named)):
+        raise DataError(
+            f"{snippet(named)!r} in [data] can't be the name of a file.", hint="Correct the path in [data]."
+        )
 
 
 def _matching(folder: Path, part: str) -> list[Path]:
     path = folder / Path(part).expanduser()
-    if path.exists() or not set(part) & set("*?["):
+    if not set(part) & set("*?[") or _is_file(path):
         return [path]
     base = Path(path.anchor)
-    found = sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file())
+    try:
+        found = sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file())
+    except ValueError as error:
+        raise DataError(
+            f"The pattern {part!r} can't be used: {str(error).lower()}.",
+            hint="Correct the pattern in [data]: * stands for a part of a name, ** for folders.",
+        ) from error
     if not found:
         raise DataError(f"No file fits {shown(path)}.", hint="Correct the pattern in [data].")
     return found
@@ -52,20 +76,62 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
             hint=f"Examples are read from {', '.join(_READERS)}.",
             file=path,
         )
-    if not path.is_file():
-        raise DataError(f"There is no file {shown(path)}.", hint=_neighbours(path), file=path)
+    if not _is_file(path):
+        raise DataError(_absence(path), hint=_neighbours(path), file=path)
     yield from read(path)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a path leads to a file; a link that leads to itself doesn't.
+
+    Raises:
+        DataError: a folder on the way can't be entered.
+    """
+    try:
+        return path.is_file()
+    except PermissionError as error:
+        raise DataError(
+            f"{shown(path)} can't be read: {error.strerror}.",
+            hint="Correct the permissions of its folder.",
+            file=path,
+        ) from error
+    except OSError:
+        return False
+
+
+def _absence(path: Path) -> str:
+    if path.is_symlink():
+        return f"{shown(path)} is a link to {path.readlink()}, which leads to no file."
+    if path.is_dir():
+        return f"{shown(path)} is a folder."
+    if path.exists():
+        return f"{shown(path)} is a device or a pipe, and not a file."
+    return f"There is no file {shown(path)}."
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
-            yield number, _decoded(line.rstrip("\r"), path, number)
+            yield number, _decoded(line.rstrip("\r"), path, number, _once)
 
 
-def _decoded(text: str, path: Path, first_line: int) -> Any:
+class _RepeatedNameError(Exception):
+    """An object names a field twice, and nothing says which value is meant."""
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(members)
+    if len(made) < len(members):
+        names = [name for name, _ in members]
+        raise _RepeatedNameError(next(name for name in names if names.count(name) > 1))
+    return made
+
+
+def _decoded(text: str, path: Path, first_line: int, made_of: Callable[..., Any] = dict) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=made_of)
+    except _RepeatedNameError as error:
+        raise _repeated((path, first_line), error) from None
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
         problem = error.msg.removesuffix(" at")
@@ -82,10 +148,17 @@ def _decoded(text: str, path: Path, first_line: int) -> Any:
         ) from None
 
 
+def _repeated(at: FileLine, error: _RepeatedNameError) -> DataError:
+    return line_error(at, f"the field {str(error)!r} is there twice.", hint="Keep the one that is meant.")
+
+
 def _json_hint(path: Path) -> str:
     if path.suffix.lower() == ".json":
         return "Correct the line. A file with one object per line must end in .jsonl."
-    return "Correct the line: one JSON object, names and text in double quotes."
+    return (
+        "Correct the line: one JSON object, names and text in double quotes. A file whose objects take "
+        "several lines is a list, [{...}, {...}], and must end in .json."
+    )
 
 
 def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
@@ -104,10 +177,16 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
             file=path,
         )
     line, counted = 1, 0
-    for position, value in elements(text, start):
+    for position, _ in elements(text, start):
         line += text.count("\n", counted, position)
         counted = position
-        yield line, value
+        try:
+            yield line, _EXACT.raw_decode(text, position)[0]
+        except _RepeatedNameError as error:
+            raise _repeated((path, line), error) from None
+
+
+_EXACT = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _get(document: Any, name: str) -> Any:
@@ -117,7 +196,8 @@ def _get(document: Any, name: str) -> Any:
 def _neighbours(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no folder {shown(path.parent)} either; correct the path in [data]."
-    others = sorted(other.name for other in path.parent.iterdir() if other.suffix.lower() in _READERS)
+    beside = (other for other in path.parent.iterdir() if other.suffix.lower() in _READERS)
+    others = sorted(other.name for other in beside if _is_file(other))
     return f"There is {', '.join(others)}." if others else "Correct the path in [data]."
 
 

@@ -348,7 +348,9 @@ def read_project_text(file: Path) -> str:
         ) from None
     except OSError as error:
         raise ProjectError(
-            f"{file} can't be read: {error.strerror}.", hint="Correct the path.", file=file
+            f"{file} can't be read: {error.strerror}.",
+            hint="Correct the path, or its permissions.",
+            file=file,
         ) from error
 
 
@@ -367,6 +369,10 @@ def parse_project_text(text: str, name: str) -> dict[str, Any]:
             f"{name} isn't TOML: {error}.",
             hint="Put text in quotes, and write each line as name = value.",
             line=int(line[1]) if line else 0,
+        ) from None
+    except RecursionError:
+        raise ProjectError(
+            f"{name} is nested too deeply.", hint="Write fewer brackets within each other."
         ) from None
 
 

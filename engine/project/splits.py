@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from engine.ground.errors import DataError
 from engine.ground.examples import example_key, input_key, public_fields
+from engine.ground.figures import count_text
 from engine.ground.model import Progress
 from engine.programs.formatting import as_text
 from engine.project.carving import Carving, carve_test
@@ -67,7 +68,7 @@ def load_splits(
     }
     splits = {name: load_split(project, file) for name, file in files.items() if file}
     for examples in splits.values():
-        _refuse_incomplete(examples, _required(project, inputs), project.data.fields)
+        refuse_incomplete(examples, _required(project, inputs), project.data.fields)
     _refuse_leakage(splits, inputs)
     warnings = _near_duplicates(
         splits, inputs, project.data.near_duplicate_threshold, Comparing.of(project.root, on_progress)
@@ -108,9 +109,14 @@ def _required(project: Project, inputs: Collection[str]) -> dict[str, str]:
     return required
 
 
-def _refuse_incomplete(
+def refuse_incomplete(
     examples: Sequence[LoadedExample], required: Mapping[str, str], sources: Mapping[str, str]
 ) -> None:
+    """Refuse examples without a field that is `required` (each with the reason); `sources` are [data.fields].
+
+    Raises:
+        DataError: one lacks a field, or holds something in it that no example can hold.
+    """
     for field, need in required.items():
         lacking = [example for example in examples if field not in example.values]
         if not lacking:
@@ -224,12 +230,13 @@ def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample
     warnings = []
     wanted = project.optimizer.batch_size
     if len(splits["train"]) < wanted:
-        text = f"train has {len(splits['train'])} examples, fewer than a batch ({wanted})."
+        text = f"train has {count_text(len(splits['train']), 'example')}, fewer than a batch ({wanted})."
         warnings.append(Caution(text, "data.train"))
     validation = splits.get("validation")
     subset = project.optimizer.rule_validation_examples
     if validation is not None and len(validation) < subset:
-        text = f"validation has {len(validation)} examples; a rule's test asks for {subset} and will use all."
+        count = count_text(len(validation), "example")
+        text = f"validation has {count}; a rule's test asks for {subset} and will use all."
         warnings.append(Caution(text, "data.validation"))
     n = len(splits["test"])
     if n < _FEW:

@@ -26,6 +26,10 @@ PROGRAM = "program.json"
 PROMPT = "prompt.txt"
 MEASURED = "measured.json"
 
+_BELOW = ("*", "*/*", "*/*/*", "artifacts/*/*/*")
+"""Where artifacts are below a folder that is named in place of one: a router's, and those of a project."""
+_SHOWN = 3
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -174,6 +178,8 @@ def record_forced(folder: Path, forced: ForcedRelease) -> None:
 
 def read_artifact(folder: Path) -> tuple[ArtifactManifest, dict[str, bytes]]:
     """Return a verified manifest with the content of the files it lists."""
+    if folder.is_dir() and not any((folder / name).exists() for name in (MANIFEST, PROGRAM, PROMPT)):
+        raise _no_artifact(folder)
     manifest = _parse(folder / MANIFEST, _read(folder / MANIFEST))
     missing = {PROGRAM, PROMPT} - manifest.files.keys()
     if missing:
@@ -227,6 +233,18 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(
             f"{path}: {error.strerror}.", hint="Check the path and its permissions."
         ) from error
+
+
+def _no_artifact(folder: Path) -> ArtifactError:
+    """Return the error about a folder that never was an artifact; it names those below, if there are any."""
+    found = sorted(path.parent for pattern in _BELOW for path in folder.glob(f"{pattern}/{MANIFEST}"))
+    more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ArtifactError(
+        f"{folder} is not an artifact: {MANIFEST} is missing.",
+        hint=f"Name an artifact in it: {', '.join(map(str, found[:_SHOWN]))}{more}."
+        if found
+        else "`promptgrad matrix` lists the artifacts of a project; `promptgrad run` makes one.",
+    )
 
 
 def _damaged(path: Path, problem: str) -> ArtifactError:

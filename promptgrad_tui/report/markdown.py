@@ -75,8 +75,7 @@ def _contest(report: RunReport) -> Iterator[str]:
     for caption, head, cells in contest_tables(report.contest):
         yield caption
         yield table(head, [[escaped(cell) for cell in row] for row in cells])
-    for method, problem in problems(report.contest):
-        yield f"{method}: {escaped(problem)}"
+    yield from map(escaped, problems(report.contest))
 
 
 def _scores(report: RunReport) -> Iterator[str]:

@@ -75,9 +75,13 @@ def caution(result: ContestResult) -> str:
     )
 
 
-def problems(result: ContestResult) -> list[tuple[str, str]]:
-    """Return the methods that had no result, or none with some seeds, and why."""
-    return [(one.method, one_line(one.problem)) for one in result.standings if one.problem]
+def problems(result: ContestResult) -> list[str]:
+    """Return which methods had no result, or none with some seeds, and why: a sentence each."""
+    return [_problem(one.method, one_line(one.problem)) for one in result.standings if one.problem]
+
+
+def _problem(method: str, problem: str) -> str:
+    return problem if problem.startswith(f"{method} ") else f"{method}: {problem}"
 
 
 def contest_tables(result: ContestResult) -> list[tuple[str, Sequence[str], list[list[str]]]]:
@@ -100,8 +104,8 @@ def contest_lines(result: ContestResult, terminal: Terminal) -> list[str]:
     ):
         lines += ["", *table_lines(head, rows, terminal, right=right, indent=2)] if rows else []
     lines += ["", *wrap(caution(result), terminal.columns, "  ", "  ")]
-    for method, problem in problems(result):
-        lines += wrap(f"{method}: {problem}", terminal.columns, "    ", "  ")
+    for problem in problems(result):
+        lines += wrap(problem, terminal.columns, "    ", "  ")
     drawn = scatter_lines(points(result), "calls", terminal.columns)
     if drawn:
         lines += ["", terminal.style("Validation over calls", bold=True), *drawn]

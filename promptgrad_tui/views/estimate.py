@@ -13,14 +13,17 @@ class PlannedCalls:
 
     `few`: the first batch brings one rule that corrects everything. `many`: every batch proposes three
     rules to test, and no epoch ends early. No run takes fewer than `least`, a run with nothing to
-    correct, or more than `most` if analyses propose at most `proposals` rules for each batch.
+    correct, or more than `most` if analyses propose at most `proposals` rules for each batch. `proved` calls
+    go to the task's model: all of them, unless the search has a model of its own.
     """
 
     least: int
     few: int
     few_analyses: int
+    few_proved: int
     many: int
     many_analyses: int
+    many_proved: int
     most: int
     proposals: int
 
@@ -34,6 +37,11 @@ class Measured:
     prompt_tokens: float
     completion_tokens: float
 
+    @property
+    def seconds_of_call(self) -> float:
+        """The time of one call, where several may be under way at a time."""
+        return self.seconds / self.calls
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -41,6 +49,10 @@ class Cost:
 
     tokens: int
     seconds: float
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the cost of both."""
+        return Cost(self.tokens + other.tokens, self.seconds + other.seconds)
 
 
 def calls_text(calls: PlannedCalls) -> str:
@@ -52,12 +64,22 @@ def calls_text(calls: PlannedCalls) -> str:
     )
 
 
-def cost_text(few: Cost, many: Cost, measured: Measured) -> str:
-    """Return how many tokens and minutes that is at a measured rate."""
+def cost_text(few: Cost, many: Cost, measured: Measured, searched: Measured | None = None) -> str:
+    """Return how many tokens and minutes that is at a measured rate; `searched` is that of the search."""
+    calls = count_text(measured.calls, "measured call")
+    if searched is not None:
+        calls += (
+            f", and {searched.calls:,} in process, which took {_share_text(searched, measured)} of the time"
+        )
     return (
-        f"{range_text(few.tokens, many.tokens)} tokens and {duration_range_text(few, many)}, by "
-        f"{count_text(measured.calls, 'measured call')}; fewer where prompts share tokens"
+        f"{range_text(few.tokens, many.tokens)} tokens and {duration_range_text(few, many)}, by {calls}; "
+        "fewer where prompts share tokens"
     )
+
+
+def _share_text(part: Measured, whole: Measured) -> str:
+    """Return the time of one call relative to that of another."""
+    return f"{100 * part.seconds_of_call / whole.seconds_of_call:.0f} %"
 
 
 def picked_text(nearest: int, tokens: int) -> str:

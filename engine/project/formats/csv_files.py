@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.ground.figures import count_text
 from engine.project.formats.text import line_error, read_text
 
 _DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"[^"]*"')
 _SEPARATOR_LINE = re.compile(r"\s*sep=(.)\r?\n")
 _LONGEST_FIELD = 2**31 - 1  # as long as C's long is everywhere
 
@@ -27,7 +29,8 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     text, first_line, delimiter = read_text(path), 1, ""
     if told := _SEPARATOR_LINE.match(text):
         text, first_line, delimiter = text[told.end() :], 2, told[1]
-    delimiter = delimiter or max(_DELIMITERS, key=text.lstrip().partition("\n")[0].count)
+    header_line = _QUOTED.sub("", text.lstrip().partition("\n")[0])
+    delimiter = delimiter or max(_DELIMITERS, key=header_line.count)
     rows = list(_cells(text, path, first_line, delimiter))
     if not rows:
         return
@@ -41,7 +44,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
         if len(row) != width:
             raise line_error(
                 (path, number),
-                f"{len(row)} columns where the header has {width} ({', '.join(names)}).",
+                f"{count_text(len(row), 'column')} where the header has {width} ({', '.join(names)}).",
                 hint="Put text that holds the separator in double quotes.",
             )
         yield number, {names[index]: row[index] for index in kept}

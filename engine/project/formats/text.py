@@ -11,6 +11,14 @@ FileLine = tuple[Path, int]
 
 _SNIPPET = 72
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_NO_TEXT = {
+    b"\x1f\x8b": ("compressed with gzip", "Unpack it."),
+    b"PK\x03\x04": ("a ZIP archive or an Excel workbook", "Unpack it; a workbook must end in .xlsx."),
+    b"PAR1": ("a Parquet file", "Name it so that it ends in .parquet."),
+    b"\xff\xfe\0\0": ("UTF-32", "Save the file as UTF-8."),
+    b"\0\0\xfe\xff": ("UTF-32", "Save the file as UTF-8."),
+}
+"""What a file is that begins with these bytes, and what to do about it."""
 
 
 def read_text(path: Path) -> str:
@@ -25,6 +33,7 @@ def read_text(path: Path) -> str:
         raise DataError(
             f"{shown(path)} can't be read: {error.strerror}.", hint="Correct its permissions.", file=path
         ) from error
+    _refuse_no_text(path, content)
     mark, encoding = next((pair for pair in _MARKS.items() if content.startswith(pair[0])), (b"", "utf-8"))
     content = content[len(mark) :]
     try:
@@ -36,6 +45,14 @@ def read_text(path: Path) -> str:
             f"byte 0x{content[error.start]:02x} at position {error.start} is not {name}.",
             hint="Save the file as UTF-8.",
         ) from None
+
+
+def _refuse_no_text(path: Path, content: bytes) -> None:
+    kind, fix = next((known for start, known in _NO_TEXT.items() if content.startswith(start)), ("", ""))
+    if not kind and b"\0" in content[:2]:
+        kind, fix = "UTF-16 or UTF-32 without a byte order mark, or no text", "Save the file as UTF-8."
+    if kind:
+        raise DataError(f"{shown(path)} is not UTF-8: it is {kind}.", hint=fix, file=path)
 
 
 def line_error(at: FileLine, problem: str, *, hint: str, field: str = "") -> DataError:

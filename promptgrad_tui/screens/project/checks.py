@@ -15,7 +15,7 @@ from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.progress_lines import ProgressLine
 from promptgrad_tui.views.text_blocks import fact, paragraph
 from promptgrad_tui.views.toned_lines import Line
-from promptgrad_tui.work.check.estimate import planned_calls
+from promptgrad_tui.work.check.estimate import project_calls
 from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 Upto = Literal["data", "rate"]
@@ -71,7 +71,7 @@ class ProjectChecks:
         project = draft.project if draft is not None else None
         if project is None or self._report.sizes is None:
             return None
-        return planned_calls(project.optimizer, self._report.sizes, is_timed=project.gates.ask_latency)
+        return project_calls(project, self._report.sizes)
 
     def data_lines(self, draft: ProjectDraft | None, columns: int) -> list[Line]:
         """Return the splits and their slices."""

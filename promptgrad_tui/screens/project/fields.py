@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -56,7 +56,7 @@ class FormField:
     kind: Kind
     description: str
     default: Any = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     range: str = ""
     is_required: bool = False
     is_known: bool = True
@@ -114,7 +114,7 @@ def _fields(
         place = (*section, name)
         arms = [arm for arm in schema.get("anyOf", [schema]) if arm.get("type") != "null"]
         arm = arms[0]
-        choices = tuple(arm.get("enum", ()))
+        choices = _choices(arms)
         kind = "choice" if choices else "prose" if place in _PROSE else _KINDS[arm["type"]]
         yield FormField(
             place,
@@ -125,6 +125,14 @@ def _fields(
             range=_range_text(arm),
             is_required=name in required,
         )
+
+
+def _choices(arms: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Return all values that a field may have; none for a switch, and where there is no end of them."""
+    values = [arm.get("enum") or ([False, True] if arm["type"] == "boolean" else None) for arm in arms]
+    if len(arms) == 1 and "enum" not in arms[0]:
+        return ()
+    return tuple(value for some in values if some for value in some) if all(values) else ()
 
 
 def _range_text(schema: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ def help_lines(
     if isinstance(row, FormSection):
         return lines
     if row.choices:
-        lines += fact("one of", " | ".join(row.choices), columns)
+        lines += fact("one of", " | ".join(map(shown_value, row.choices)), columns)
     if row.range:
         lines += fact("allowed", row.range, columns)
     if row.kind == "table":
@@ -123,7 +123,7 @@ def estimate_lines(calls: PlannedCalls | None, rate: RateMeasured | None, column
         text = "b measures: it opens the model and sends it a few requests."
         lines += fact("tokens, time", text, columns, "accent")
     else:
-        few, many = costs(calls, rate.measured, rate.analysis_tokens, rate.picked_tokens)
+        few, many = costs(calls, rate.measured, rate.analysis_tokens, rate.picked_tokens, rate.searched)
         lines += fact("tokens", range_text(few.tokens, many.tokens), columns, "strong")
         lines += fact("time", duration_range_text(few, many), columns, "strong")
         lines += fact("measured", rate_text(rate), columns)

@@ -48,12 +48,12 @@ class RunQuestion(QuestionScreen):
 
 def _estimate_text(project: Project, report: CheckReport, folder: Path) -> str:
     from promptgrad_tui.views.estimate import range_text
-    from promptgrad_tui.work.check.estimate import planned_calls
+    from promptgrad_tui.work.check.estimate import project_calls
 
     wrong = [found.text for found in report.findings if found.level == "fail"]
     if wrong or report.sizes is None:
         return "\n".join(["It can't run yet:", *wrong[:3]])
-    calls = planned_calls(project.optimizer, report.sizes, is_timed=project.gates.ask_latency)
+    calls = project_calls(project, report.sizes)
     text = f"Model {project.model.task}: {range_text(calls.few, calls.many)} calls, {calls.most:,} at most."
     pace = _seconds_per_call(folder, project.model.task)
     if pace is None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.learning.findings.search_agreement import COMPARED
 from engine.learning.progress import Workload
 from engine.project.config import PromptGradConfig
 from engine.project.gates import timed_examples
+from engine.project.settings import Project
 from promptgrad_tui.views.estimate import Cost, Measured, PlannedCalls
 
 _PROPOSALS = 3
@@ -40,11 +42,25 @@ class Sizes:
         return self.predictors + self.judgements
 
 
-def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False) -> PlannedCalls:
+def project_calls(project: Project, sizes: Sizes) -> PlannedCalls:
+    """Return the model calls of a run of a project."""
+    return planned_calls(
+        project.optimizer,
+        sizes,
+        is_timed=project.gates.ask_latency,
+        has_search_model=project.model.search != "task",
+    )
+
+
+def planned_calls(
+    config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = False, has_search_model: bool = False
+) -> PlannedCalls:
     """Return the model calls of a run; `is_timed` says that a gate bounds the model's latency.
 
-    The plans for a test of rules are the engine's own (`engine.learning.progress.Workload`). The most counts
-    every rollout as new, and as many proposals for each batch as failures are shown to an analysis.
+    With `has_search_model`, the search has a model of its own, whose first answers are compared with those
+    of the task's. The plans for a test of rules are the engine's own (`engine.learning.progress.Workload`).
+    The most counts every rollout as new, and as many proposals for each batch as failures are shown to an
+    analysis.
     """
     is_greedy = config.rule_selection_mode == "greedy"
     work = Workload.of(config, sizes.validation, 0, _tests(_PROPOSALS, is_greedy=is_greedy))
@@ -56,22 +72,27 @@ def planned_calls(config: PromptGradConfig, sizes: Sizes, *, is_timed: bool = Fa
     # What was answered with the same rules before is known: later batches, and the epochs after the first.
     later = min((batches - 1) * batch, sizes.train)
     one_rule = Workload.of(config, sizes.validation, 0, tests=1).validation
-    few = work.baseline + batch + one_rule + later + work.epoch + test
-    many = work.baseline + batches * (work.validation + batch) + config.epochs * work.epoch + test
+    compared = min(COMPARED, sizes.train) if has_search_model else 0
+    few_proved = work.baseline + work.epoch + test + compared
+    many_proved = work.baseline + config.epochs * work.epoch + test + compared
+    few = few_proved + batch + one_rule + later
+    many = many_proved + batches * (work.validation + batch)
     test_of_rule = 2 * min(config.rule_validation_examples, sizes.validation) if config.validate_rules else 0
     tests = batches * _tests(proposals, is_greedy=is_greedy)
     # Rules are merged where there are more than a threshold; to have so many takes some batches.
     merging = max(batches - config.merge_threshold // proposals, 0)
     merges = merging * ((config.max_local_rules + proposals) // 2)
-    most = (
-        work.baseline + batches * batch + config.epochs * work.epoch + test + (tests + merges) * test_of_rule
-    )
+    most = many_proved + compared + batches * batch + (tests + merges) * test_of_rule
+    calls_of_few = few * sizes.calls_of_rollout + work.gradients
+    calls_of_many = many * sizes.calls_of_rollout + batches * work.gradients
     return PlannedCalls(
-        least=(work.baseline + batch + once) * sizes.predictors,
-        few=few * sizes.calls_of_rollout + work.gradients,
+        least=(work.baseline + compared + batch + once) * sizes.predictors,
+        few=calls_of_few,
         few_analyses=work.gradients,
-        many=many * sizes.calls_of_rollout + batches * work.gradients,
+        few_proved=few_proved * sizes.calls_of_rollout if has_search_model else calls_of_few,
+        many=calls_of_many,
         many_analyses=batches * work.gradients,
+        many_proved=many_proved * sizes.calls_of_rollout if has_search_model else calls_of_many,
         most=most * sizes.calls_of_rollout + batches * work.gradients + merges,
         proposals=proposals,
     )
@@ -98,15 +119,27 @@ def expected_cost(
     tokens_of_call = measured.prompt_tokens + measured.completion_tokens + picked_tokens
     return Cost(
         tokens=round(others * tokens_of_call + analyses * (analysis_tokens + _ANALYSIS_ANSWER)),
-        seconds=measured.seconds / measured.calls * (others * read + analyses * longer),
+        seconds=measured.seconds_of_call * (others * read + analyses * longer),
     )
 
 
 def costs(
-    calls: PlannedCalls, measured: Measured, analysis_tokens: int, picked_tokens: int = 0
+    calls: PlannedCalls,
+    measured: Measured,
+    analysis_tokens: int,
+    picked_tokens: int = 0,
+    searched: Measured | None = None,
 ) -> tuple[Cost, Cost]:
-    """Return the cost of the few calls and that of the many."""
+    """Return the cost of the few calls and that of the many; `searched` is the rate of the search's model."""
+
+    def cost(all_calls: int, analyses: int, proved: int) -> Cost:
+        if proved == all_calls:
+            return expected_cost(all_calls, analyses, measured, analysis_tokens, picked_tokens)
+        rate = searched or measured
+        search = expected_cost(all_calls - proved, analyses, rate, analysis_tokens, picked_tokens)
+        return expected_cost(proved, 0, measured, analysis_tokens, picked_tokens) + search
+
     return (
-        expected_cost(calls.few, calls.few_analyses, measured, analysis_tokens, picked_tokens),
-        expected_cost(calls.many, calls.many_analyses, measured, analysis_tokens, picked_tokens),
+        cost(calls.few, calls.few_analyses, calls.few_proved),
+        cost(calls.many, calls.many_analyses, calls.many_proved),
     )

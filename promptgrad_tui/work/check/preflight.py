@@ -23,12 +23,12 @@ from models import Progress
 from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text, picked_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
-from promptgrad_tui.work.check.estimate import Sizes, costs, planned_calls
+from promptgrad_tui.work.check.estimate import Sizes, costs, project_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
 from promptgrad_tui.work.check.labels import label_findings
 from promptgrad_tui.work.check.metric_trial import metric_trial
-from promptgrad_tui.work.check.probing import Repeated, compared_answers, probe, repeat
+from promptgrad_tui.work.check.probing import Repeated, compared_answers, probe, probe_search, repeat
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter, judgements
@@ -63,7 +63,7 @@ def inspect_project(
         yield from impossible_golds(parts)
         sizes = _sizes(project, parts)
         yield sizes
-        calls = planned_calls(project.optimizer, sizes, is_timed=project.gates.ask_latency)
+        calls = project_calls(project, sizes)
         if upto == "data":
             yield _calls(calls)
             return
@@ -125,9 +125,16 @@ def _field_of(subject: str, error: PromptGradError, project: Project | None) -> 
     if project is not None and error.file is not None:
         for key, file_of in _FILES.items():
             reference = file_of(project)
-            if reference and project.path(reference.partition(":")[0]).resolve() == error.file.resolve():
+            if reference and _is_same(project.path(reference.partition(":")[0]), error.file):
                 return key
     return _FIELDS.get(subject, "")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.resolve() == other.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return path == other
 
 
 def _program(parts: ProjectParts) -> Iterator[Finding]:
@@ -323,6 +330,11 @@ def _measured(
 ) -> Iterator[Finding | RateMeasured]:
     with placing_errors(parts.splits.train):
         found = probe(parts, models, project.optimizer, _PROBED, on_progress)
+        searched = (
+            probe_search(parts, models, project.optimizer, _PROBED, on_progress).measured
+            if models.search
+            else None
+        )
         if models.task.revision.repeats_answers:
             repeated = Repeated(0, 0)
         else:
@@ -332,14 +344,15 @@ def _measured(
     yield RateMeasured(
         uri=models.task.uri,
         measured=found.measured,
+        searched=searched,
         analysis_tokens=prompts.analysis,
         at_a_time=project.optimizer.max_workers,
         picked_tokens=prompts.picked,
         repeated=repeated.answers,
         changed=repeated.changed,
     )
-    few, many = costs(calls, found.measured, prompts.analysis, prompts.picked)
-    yield Finding("ok", "estimate", cost_text(few, many, found.measured))
+    few, many = costs(calls, found.measured, prompts.analysis, prompts.picked, searched)
+    yield Finding("ok", "estimate", cost_text(few, many, found.measured, searched))
     yield from _queue(project, models.task)
     if found.unparseable:
         yield Finding(

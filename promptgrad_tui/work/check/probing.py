@@ -11,7 +11,7 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_judge
-from engine.learning.findings.search_agreement import SearchAgreement, search_agreement
+from engine.learning.findings.search_agreement import COMPARED, SearchAgreement, search_agreement
 from engine.learning.rollouts import UNPARSEABLE, RolloutRunner
 from engine.programs.coercion import as_metric
 from engine.programs.program import FrozenProgram
@@ -47,8 +47,10 @@ def probe(
     config: PromptGradConfig,
     rollouts: int,
     on_progress: Progress | None = None,
+    *,
+    first: int = 0,
 ) -> Probed:
-    """Run the program on the first training examples, as many at a time as a run would.
+    """Run the program on training examples from the `first` on, as many at a time as a run would.
 
     Raises:
         ModelUnavailableError: the model doesn't answer.
@@ -71,9 +73,9 @@ def probe(
     runner = _runner(parts, replay, models, config, config.max_workers, keep)
     try:
         show()
-        examples = [example.values for example in parts.splits.train[: rollouts + 1]]
-        first, *items = runner.items(examples, "train")
-        runner.run(LearnedState(), [first])  # what is loaded at the first call would be measured too
+        examples = [example.values for example in parts.splits.train[first : first + asked]]
+        warming, *items = runner.items(examples, "train")
+        runner.run(LearnedState(), [warming])  # what is loaded at the first call would be measured too
         before = replay.usage()
         started = time.perf_counter()
         runner.run(LearnedState(), items)
@@ -136,6 +138,22 @@ def _runner(
         max_workers=workers,
         emit=emit,
     )
+
+
+def probe_search(
+    parts: ProjectParts,
+    models: RunModels,
+    config: PromptGradConfig,
+    rollouts: int,
+    on_progress: Progress | None,
+) -> Probed:
+    """Run the program on the search's model, if there are enough on examples that weren't compared on it.
+
+    Raises:
+        PromptGradError: as `probe` does.
+    """
+    unread = max(0, min(COMPARED, len(parts.splits.train) - rollouts - 1))
+    return probe(parts, replace(models, task=models.searching), config, rollouts, on_progress, first=unread)
 
 
 def compared_answers(parts: ProjectParts, models: RunModels, config: PromptGradConfig) -> SearchAgreement:

@@ -44,11 +44,12 @@ class RateMeasured(_Part):
     `picked_tokens` are those of demonstrations that a prompt shares with no other one.
 
     `repeated` answers were asked for again, of which `changed` were others then; none are repeated where an
-    answer is known to depend on its request alone.
+    answer is known to depend on its request alone. `searched` is what they took on the search's own model.
     """
 
     uri: str
     measured: Measured
+    searched: Measured | None = None
     analysis_tokens: int
     at_a_time: int
     picked_tokens: int = 0

@@ -9,7 +9,6 @@ from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
 from engine.journal.events import ModelUsed
-from engine.journal.replay import recording
 from engine.journal.scoring import recorded_scorer
 from engine.learning.answers import answer_space
 from engine.learning.rollouts import Item, Rollout, Split
@@ -32,12 +31,21 @@ def route(small: Path, large: Path, folder: Path, margin: float | None) -> Route
     The test split is opened once, if a threshold was found.
 
     Raises:
-        ArtifactError: an artifact is damaged, or the small one's program has no answers to choose from.
+        ArtifactError: an artifact is damaged, both are for one model, or the small one's program has no
+            answers to choose from.
         RevisionMismatchError: a model isn't the one that its artifact was proved on.
         ConfigError: the margin can't be shown on so few validation examples.
     """
-    first_uri, second_uri = (load_manifest(path).model.uri for path in (small, large))
-    with setting_of(small, folder, first_uri) as first, setting_of(large, folder, second_uri) as second:
+    first_model, second_model = (load_manifest(path).model for path in (small, large))
+    if first_model.digest == second_model.digest:
+        raise ArtifactError(
+            f"{small} and {large} were proved on the same model, {first_model.uri}.",
+            hint="A router needs artifacts of two models: promptgrad compile makes one for each.",
+        )
+    with (
+        setting_of(small, folder, first_model.uri) as first,
+        setting_of(large, folder, second_model.uri) as second,
+    ):
         for path, setting in ((small, first), (large, second)):
             check_revision(path, setting.manifest, setting.model.revision)
         pair = _Pair(small, first, second)
@@ -113,11 +121,11 @@ class _Pair:
         large, _ = self._rollouts(self._second, examples, split)
         return [
             Answered(
-                margin=self._margin(item, one[0]),
-                small=one[0].score.value,
-                large=other[0].score.value,
-                small_seconds=one[1],
-                large_seconds=other[1],
+                margin=self._margin(item, one),
+                small=one.score.value,
+                large=other.score.value,
+                small_seconds=one.seconds,
+                large_seconds=other.seconds,
             )
             for item, one, other in zip(items, small, large, strict=True)
         ]
@@ -155,14 +163,11 @@ class _Pair:
 
     def _rollouts(
         self, setting: Setting, examples: Sequence[LoadedExample], split: Split
-    ) -> tuple[list[tuple[Rollout, float]], list[Item]]:
+    ) -> tuple[list[Rollout], list[Item]]:
         items = setting.runner.items([one.values for one in examples], split)
-        found = []
-        for item in items:
-            with recording() as used:
-                (rollout,) = setting.runner.run(setting.manifest.state, [item])
-            found.append((rollout, used.seconds))
-        return found, items
+        # One at a time: an answer's time would count the others' too.
+        found = [setting.runner.run(setting.manifest.state, [item]) for item in items]
+        return [rollout for (rollout,) in found], items
 
 
 def _scores(answered: Sequence[Answered], routed: Interval | None) -> dict[str, Interval]:

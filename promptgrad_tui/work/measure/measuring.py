@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from math import hypot
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dspy
 
-from engine.ground.errors import ArtifactError, DataError
+from engine.ground.errors import ArtifactError
 from engine.ground.examples import example_key
 from engine.ground.interval import Interval
 from engine.ground.model import Embedder, Model
@@ -26,7 +26,7 @@ from engine.project.config import PromptGradConfig
 from engine.project.data import LoadedExample, load_examples
 from engine.project.fingerprint import project_fingerprint
 from engine.project.settings import Project
-from engine.project.splits import fields_to_score
+from engine.project.splits import fields_to_score, refuse_incomplete
 from engine.release.artifacts import base_of, check_revision, program_digest
 from engine.release.judged import agreement_of, embedder_of, judge_of
 from engine.release.manifest import ArtifactManifest, content_digest, load_manifest
@@ -88,7 +88,8 @@ def recheck(artifact: Path | None, data: Path, folder: Path) -> Rechecked:
         if released is None:
             raise ArtifactError(f"{chosen} has no test score.", hint="Run the optimizer with a test split.")
         examples = load_examples(data, setting.project.data.id, setting.project.data.fields)
-        _refuse_incomplete(examples, fields_to_score(setting.project, setting.parts.fields.inputs))
+        required = fields_to_score(setting.project, setting.parts.fields.inputs)
+        refuse_incomplete(examples, required, setting.project.data.fields)
         split = TestSplit(examples, setting.project.data.slice)
         measured = split.measure(setting.runner, manifest.state)
         setting.model.verify_revision()
@@ -241,16 +242,6 @@ def _current(folder: Path) -> Path:
         listed = ", ".join(current) or "none"
         raise ArtifactError(f"Which artifact? Current are: {listed}.", hint="Name it, or promote one first.")
     return root / current[0]
-
-
-def _refuse_incomplete(examples: Sequence[LoadedExample], required: Mapping[str, str]) -> None:
-    for example in examples:
-        for name, need in required.items():
-            if name not in example.values:
-                raise DataError(
-                    f"{example.where}: the field {name!r} is missing; it is {need}.",
-                    hint="New data needs the same fields as the project's.",
-                )
 
 
 def _seen(examples: Sequence[LoadedExample], parts: ProjectParts) -> int:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
-from engine.project.data_files import read_rows
+from engine.project.data import LoadedExample, load_rows
+from engine.project.data_files import line_error
+from engine.project.splits import refuse_incomplete
 from engine.release.manifest import PROGRAM, content_digest, load_manifest
-from engine.release.routing.router import is_router, load_router
+from engine.release.routing.router import LARGE, is_router, load_router
 from promptgrad_tui.views.output_file import refuse_unwritable
-from promptgrad_tui.work.predict.prediction import serving
+from promptgrad_tui.work.predict.prediction import field_types, serving, takes_null
+from promptgrad_tui.work.release.artifact_project import project_of
 
 if TYPE_CHECKING:
     import dspy
@@ -27,24 +30,24 @@ OnAnswer = Callable[[int, int], None]
 def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_answer: OnAnswer) -> int:
     """Answer each row of `source` into the JSON Lines file `target`, and return how many have no answer.
 
-    A line holds `line` (that of `source`), `artifact` (the program's hash), `inputs`, and `answer` or
-    `problem`. What `target` already holds of the same artifact and rows is kept, so an interrupted call goes
-    on where it was; a line that was cut off is written again.
+    The rows are read as the project reads its data, [data.fields] included. A line holds `line` (that of
+    `source`), `artifact` (the program's hash), `inputs`, and `answer` or `problem`. What `target` already
+    holds of the same artifact and rows is kept, so an interrupted call goes on where it was; a line that was
+    cut off is written again.
 
     Raises:
-        DataError: `source` can't be read, a row lacks an input, or `target` holds something else.
+        DataError: `source` can't be read, an input is missing or null, or `target` holds something else.
         ProjectError: `target` can't be written.
         ArtifactError, ModelError: see `predict`.
     """
     program_hash = _hash_of(artifact)
+    made = artifact / LARGE if is_router(artifact) else artifact
+    sources = project_of(load_manifest(made), made, folder).data.fields
     refuse_unwritable(target)
     with serving(artifact, folder) as (module, program):
-        from promptgrad_tui.work.code.program import program_fields
-
         heads = [
-            {"line": line, "artifact": program_hash, "inputs": _inputs(source, line, row, fields)}
-            for fields in [program_fields(program).inputs]
-            for line, row in read_rows(source)
+            {"line": row.line, "artifact": program_hash, "inputs": inputs}
+            for row, inputs in _rows(source, program, sources)
         ]
         problems = _take_up(target, heads)
         done = len(problems)
@@ -85,16 +88,25 @@ def _answer(module: dspy.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
         raise cause from error
 
 
-def _inputs(source: Path, line: int, row: Any, fields: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise DataError(f"{source}, line {line} is not a JSON object.", hint='Write {"field": "value", ...}.')
-    lacking = [name for name in fields if name not in row]
-    if lacking:
-        raise DataError(
-            f"{source}, line {line}: the input {lacking[0]!r} is missing.",
-            hint=f"A row needs {', '.join(fields)}.",
-        )
-    return {name: row[name] for name in fields or row}
+def _rows(
+    source: Path, program: dspy.Module, sources: Mapping[str, str]
+) -> Iterator[tuple[LoadedExample, dict[str, Any]]]:
+    """Yield the rows of a file, each with the program's inputs."""
+    from promptgrad_tui.work.code.program import program_fields
+
+    fields, types = program_fields(program).inputs, field_types(program)
+    rows = load_rows(source, None, sources)
+    refuse_incomplete(rows, dict.fromkeys(fields, "an input of the program"), sources)
+    for row in rows:
+        inputs = {name: row.values[name] for name in fields or row.values}
+        for name, value in inputs.items():
+            if value is None and name in types and not takes_null(types[name]):
+                raise line_error(
+                    row.at,
+                    f"the input {name!r} is null.",
+                    hint='Write its value, or "" if it is empty, or remove the row.',
+                )
+        yield row, inputs
 
 
 def _take_up(target: Path, heads: Sequence[Mapping[str, Any]]) -> list[bool]:

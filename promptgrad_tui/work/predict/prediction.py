@@ -112,6 +112,15 @@ def field_types(program: dspy.Module) -> dict[str, Any]:
     }
 
 
+def takes_null(annotation: Any) -> bool:
+    """Whether a field of that type may hold nothing, as an optional one does."""
+    try:
+        TypeAdapter(annotation).validate_python(None)
+    except ValidationError:
+        return False
+    return True
+
+
 def typed_inputs(inputs: Mapping[str, str], program: dspy.Module, wanted: Sequence[str]) -> dict[str, Any]:
     """Return the inputs with the types that the program's signatures give them.
 

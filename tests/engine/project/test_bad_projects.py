@@ -36,6 +36,10 @@ def file(name: str, content: str | bytes) -> Callable[[Path], object]:
     return lambda root: (root / name).write_bytes(data)
 
 
+def folder(name: str) -> Callable[[Path], object]:
+    return lambda root: [(root / name).unlink(missing_ok=True), (root / name).mkdir()]
+
+
 def both(*spoils: Callable[[Path], object]) -> Callable[[Path], object]:
     return lambda root: [spoil(root) for spoil in spoils]
 
@@ -68,6 +72,17 @@ BAD = [
         ("There is no promptgrad.toml", "promptgrad init"),
     ),
     Bad("no TOML", toml('"demo"', "demo"), ("promptgrad.toml", "line 15, column 8", "quotes")),
+    Bad(
+        "brackets without end",
+        toml('"demo"', f"{'[' * 2000}{']' * 2000}"),
+        ("promptgrad.toml is nested too deeply", "fewer brackets"),
+    ),
+    Bad(
+        "a link that leads to itself",
+        lambda root: ((root / "train.jsonl").unlink(), (root / "train.jsonl").symlink_to("train.jsonl")),
+        ("train.jsonl is a link to train.jsonl", "leads to no file", "There is test.jsonl"),
+    ),
+    Bad("a folder as project file", folder("promptgrad.toml"), ("can't be read", "Correct the path")),
     Bad("not UTF-8", file("promptgrad.toml", b'name = "caf\xe9"'), ("promptgrad.toml", "0xe9", "UTF-8")),
     Bad(
         "misspelt section",

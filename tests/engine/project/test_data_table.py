@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,10 @@ CSV_READ: dict[str, tuple[str | bytes, list[dict[str, Any]]]] = {
     "a header in the middle": ("ticket,queue\nlate,ship\nticket,queue\nrefund,money\n", TWO),
     "text that looks like no number": ("ticket,queue\nNaN,null\n", [{"ticket": "NaN", "queue": "null"}]),
     "a long text": (f"ticket,queue\n{LONG},ship\n", [{"ticket": LONG, "queue": "ship"}]),
+    "separators in quotes": (
+        '"ticket; of a customer",queue\nlate,ship\n',
+        [{"ticket; of a customer": "late", "queue": "ship"}],
+    ),
     "an index that is one's own": (
         "n,ticket\n0,late\n1,refund\n",
         [{"n": "0", "ticket": "late"}, {"n": "1", "ticket": "refund"}],
@@ -55,7 +61,7 @@ def test_lines_are_those_of_the_file(tmp_path: Path, content: str, line: int) ->
     assert [example.line for example in load_examples(tmp_path / "a.csv")] == [line]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str, str | bytes | None, str, str]] = {
     "a column without a name": (
         "a.csv",
         ",ticket\nx,late\n",
@@ -77,6 +83,43 @@ REFUSED = {
     ),
     "an unknown ending": ("a.docx", "x", "has an unknown suffix", ".xlsx"),
     "no file for a pattern": ("b/*.csv", None, "No file fits", "pattern"),
+    "a pattern that is none": (
+        "a**b/*.csv",
+        None,
+        "The pattern 'a**b/*.csv' can't be used",
+        "** for folders",
+    ),
+    "nothing after a comma": ("a.jsonl,", None, "names no file before or after a comma", "Remove the comma"),
+    "a name with a NUL": ("a\0.jsonl", None, "can't be the name of a file", "Correct the path"),
+    "a name that is too long": ("a" * 300 + ".csv", None, "can't be the name of a file", "Correct the path"),
+    "UTF-16 without its mark": (
+        "a.jsonl",
+        json.dumps(TWO[0]).encode("utf-16-le"),
+        "is not UTF-8: it is UTF-16 or UTF-32",
+        "Save the file as UTF-8",
+    ),
+    "UTF-32": ("a.jsonl", json.dumps(TWO[0]).encode("utf-32"), "it is UTF-32", "Save the file as UTF-8"),
+    "a packed file": ("a.jsonl", b"\x1f\x8b\x08", "it is compressed with gzip", "Unpack it"),
+    "a workbook that is called CSV": (
+        "a.csv",
+        b"PK\x03\x04\x14",
+        "a ZIP archive or an Excel workbook",
+        "must end in .xlsx",
+    ),
+    "a field that is there twice": (
+        "a.jsonl",
+        f'{json.dumps(TWO[0])}\n{{"ticket": "x", "queue": "a", "queue": "b"}}',
+        "line 2: the field 'queue' is there twice",
+        "Keep the one that is meant",
+    ),
+    "a field that is there twice, in a list": (
+        "a.json",
+        f'[{json.dumps(TWO[0])},\n{{"ticket": "x", "queue": "a", "queue": "b"}}]',
+        "line 2: the field 'queue' is there twice",
+        "Keep the one that is meant",
+    ),
+    "a list that is called JSONL": ("a.jsonl", json.dumps(TWO), "line 1: [{", "must end in .json"),
+    "objects of several lines": ("a.jsonl", json.dumps(TWO[0], indent=1), "line 1: not JSON", "end in .json"),
 }
 
 
@@ -84,11 +127,41 @@ REFUSED = {
 def test_what_is_refused_names_the_fix(tmp_path: Path, name: str) -> None:
     file, content, said, fix = REFUSED[name]
     if content is not None:
-        (tmp_path / file).write_text(content)
+        (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError) as error:
         write_project(tmp_path, file)
     assert said in error.value.message
     assert fix in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.mkdir(), "a.jsonl is a folder."),
+        (
+            lambda path: path.symlink_to("gone.jsonl"),
+            "a.jsonl is a link to gone.jsonl, which leads to no file.",
+        ),
+        (lambda path: path.symlink_to(path.name), "a.jsonl is a link to a.jsonl, which leads to no file."),
+        (lambda path: os.mkfifo(path), "a.jsonl is a device or a pipe, and not a file."),
+    ],
+)
+def test_what_is_no_file_is_said_to_be_what_it_is(
+    tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(tmp_path / "a.jsonl")
+    with pytest.raises(DataError) as error:
+        write_project(tmp_path, "a.jsonl")
+    assert error.value.message.endswith(said)
+    assert error.value.hint == "There is test.jsonl, validation.jsonl."
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may enter every folder")
+def test_a_folder_that_cannot_be_entered_is_named_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0)
+    with pytest.raises(DataError, match=r"d/a\.jsonl can't be read: Permission denied") as error:
+        write_project(tmp_path, "d/a.jsonl")
+    assert "permissions" in error.value.hint
 
 
 def test_yaml_is_read_with_its_lines(tmp_path: Path) -> None:

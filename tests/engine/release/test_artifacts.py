@@ -325,6 +325,19 @@ def test_a_damaged_artifact_is_refused_and_the_file_named(
     assert names in caught.value.message
 
 
+def test_a_folder_that_is_no_artifact_is_not_one_to_restore(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ArtifactError, match=r"data is not an artifact: manifest\.json is missing") as caught:
+        load_artifact(tmp_path / "data", routing(), REVISION)
+    assert "Restore" not in caught.value.hint
+    saved = [save_artifact(tmp_path / "artifacts", replace(content(), name=name)) for name in "abcd"]
+    for folder in (tmp_path, tmp_path / "artifacts"):
+        with pytest.raises(ArtifactError) as caught:
+            load_artifact(folder, routing(), REVISION)
+        first = ", ".join(map(str, saved[:3]))
+        assert caught.value.hint == f"Name an artifact in it: {first}, and 1 more."
+
+
 def test_a_forged_state_with_an_lm_is_refused(tmp_path: Path) -> None:
     folder = save_artifact(tmp_path, content())
     manifest = load_manifest(folder)

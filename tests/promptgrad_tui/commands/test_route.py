@@ -105,6 +105,8 @@ def test_the_table_and_the_router_say_what_each_model_does(
     assert told["test"]["large"]["n"] == 24
     shares = [one["share"] for one in told["table"]]
     assert shares == sorted(shares, reverse=True)
+    times = [one["seconds"] for one in told["table"]]
+    assert 0 < times[0] < times[-1], "who asks the large model more often takes longer"
     text = promptgrad("-C", root, "route", small, large, "--margin", "0.3").stdout
     assert "Thresholds, on validation" in text
     assert Path(told["saved"]).name in text, "the same router, and not another version"
@@ -134,6 +136,9 @@ def test_another_model_is_refused(made: tuple[Path, str, str, dict[str, Any], An
             load_artifact(told["saved"], demo, large=desk)
         with pytest.raises(Exception, match="needs two models"):
             load_artifact(told["saved"], demo)
+    alone = promptgrad("-C", root, "route", small, small)
+    assert alone.returncode == 2
+    assert "were proved on the same model, demo" in " ".join(alone.stderr.split())
     turned = promptgrad("-C", root, "route", large, small)
     assert turned.returncode == 2
     assert "no log-probabilities" in turned.stderr

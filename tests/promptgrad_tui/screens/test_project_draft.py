@@ -190,6 +190,9 @@ def test_choices_go_round() -> None:
     assert next_choice(review, "none", -1) == "during"
     assert next_choice(validate, True, 1) is False
     assert next_choice(kind, None, 1) == "exact_match"
+    think = field("model.think")
+    assert think.choices == (False, True, "minimal", "low", "medium", "high", "max")
+    assert [next_choice(think, value, 1) for value in (False, True, "max")] == [True, "minimal", False]
 
 
 def test_numbers_are_shown_in_full() -> None:

@@ -122,3 +122,20 @@ def test_judgements_are_calls_too_but_equal_answers_are_judged_once() -> None:
     assert judged.least == plain.least
     assert judged.few - judged.few_analyses == 3 * (plain.few - plain.few_analyses)
     assert judged.most > 2 * plain.most
+
+
+def test_what_a_search_model_answers_takes_its_time() -> None:
+    config = PromptGradConfig(epochs=2, batches_per_epoch=2)
+    sizes = Sizes(train=60, validation=60, test=120)
+    alone = planned_calls(config, sizes)
+    calls = planned_calls(config, sizes, has_search_model=True)
+    # the task's model answers the baseline, the ends of the epochs, the test and the dozen that is compared
+    assert (calls.few_proved, calls.many_proved) == (60 + 60 + 240 + 12, 60 + 120 + 240 + 12)
+    assert (calls.few - alone.few, calls.many - alone.many, calls.least - alone.least) == (12, 12, 12)
+    assert (alone.few_proved, alone.many_proved) == (alone.few, alone.many)
+    server = Measured(calls=8, seconds=8.0, prompt_tokens=200, completion_tokens=10)
+    in_process = Measured(calls=8, seconds=2.0, prompt_tokens=200, completion_tokens=10)
+    slow, fast = costs(calls, server, 900)[1], costs(calls, server, 900, searched=in_process)[1]
+    assert fast.seconds - calls.many_proved == pytest.approx((slow.seconds - calls.many_proved) / 4)
+    text = cost_text(fast, fast, server, in_process)
+    assert "by 8 measured calls, and 8 in process, which took 25 % of the time" in text

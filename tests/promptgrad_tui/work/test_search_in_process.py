@@ -103,6 +103,8 @@ def test_check_says_how_far_the_answers_agree(ollama: OllamaServer, tmp_path: Pa
     done = promptgrad("check", project(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in process: 12 of 12 answers are the same" in " ".join(done.stdout.split())
+    rate = result(promptgrad("check", project(tmp_path / "again"), "--json"))["rate"]
+    assert (rate["measured"]["calls"], rate["searched"]["calls"]) == (8, 8)
 
 
 def test_tokens_are_counted_on_the_prompt_that_the_server_makes(ollama: OllamaServer, demo: Any) -> None:

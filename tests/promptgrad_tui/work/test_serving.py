@@ -22,7 +22,8 @@ from tests.promptgrad_tui.model_server import desk_server
 def served(tmp_path_factory):
     root = tmp_path_factory.mktemp("served")
     with desk_server() as server:
-        write_project(root, server.uri, n=40)
+        project = write_project(root, server.uri, n=40) / "promptgrad.toml"
+        project.write_text(f'{project.read_text()}[data.fields]\nticket = "Customer message"\n')
         artifact = result(promptgrad("run", root, "--json", "--quiet"))["artifact"]
         yield root, Path(artifact), server
 
@@ -80,6 +81,10 @@ def test_a_whole_program_runs_code_and_needs_trust(tmp_path):
     assert program(ticket="my parcel is late").queue == "general"
 
 
+def said(done):
+    return " ".join(done.stderr.split())
+
+
 def questions(root, n=25):
     rows = [{"ticket": ticket["ticket"], "id": ticket["id"]} for ticket in tickets(n, 7)]
     (root / "new.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
@@ -104,6 +109,16 @@ def test_a_file_is_answered_in_order_and_gone_on_with_where_it_was_left(served, 
     assert server.calls - before == 25 - kept
     promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
     assert server.calls - before == 25 - kept, "nothing is left to answer"
+
+
+def test_a_file_with_the_projects_other_names_is_read_as_its_data_is(served, tmp_path):
+    root, artifact, _ = served
+    (tmp_path / "new.csv").write_text("Customer message,from\nCase 9: my drone is late.,Ada\n")
+    arguments = ("--file", tmp_path / "new.csv", "--out", tmp_path / "out.jsonl")
+    assert promptgrad("-C", root, "predict", artifact, *arguments).returncode == 0
+    told = json.loads((tmp_path / "out.jsonl").read_text())
+    assert (told["line"], told["inputs"]) == (2, {"ticket": "Case 9: my drone is late."})
+    assert told["answer"]["queue"] == "aviation"
 
 
 def test_answers_to_other_rows_are_not_mixed(served, tmp_path):
@@ -141,7 +156,19 @@ def test_rows_without_an_input_and_odd_options_are_refused_before_any_call(serve
     arguments = ("--file", tmp_path / "new.jsonl", "--out", tmp_path / "out.jsonl")
     done = promptgrad("-C", root, "predict", artifact, *arguments)
     assert done.returncode == 2
-    assert "line 2: the input 'ticket' is missing" in done.stderr
+    missing = "line 2: the field 'ticket', which [data.fields] reads from 'Customer message', is missing"
+    assert missing in said(done)
+    for row, problem in [
+        ('{"ticket": null}', "line 2: the input 'ticket' is null."),
+        ('{"ticket": "\\ud83d"}', "line 2: the field 'ticket' holds half a character"),
+        ('{"ticket": NaN}', "line 2: the field 'ticket' is nan."),
+        ('["a"]', 'line 2: ["a"] isn\'t an object.'),
+    ]:
+        (tmp_path / "new.jsonl").write_text(f'{{"ticket": "a"}}\n{row}\n')
+        done = promptgrad("-C", root, "predict", artifact, *arguments)
+        assert (done.returncode, problem in said(done)) == (2, True), said(done)
+    (tmp_path / "new.jsonl").write_text("")
+    assert "new.jsonl holds no examples" in said(promptgrad("-C", root, "predict", artifact, *arguments))
     assert promptgrad("-C", root, "predict", artifact).returncode == 2
     assert promptgrad("-C", root, "predict", artifact, "--file", tmp_path / "new.jsonl").returncode == 2
     assert server.calls == before
