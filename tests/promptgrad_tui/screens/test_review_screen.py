@@ -88,7 +88,7 @@ def test_an_applied_decision_stands_and_a_second_screen_sees_it(recorded: Record
         await until(pilot, "1 drop")
         await until(pilot, "By somebody else.")
         await pilot.press("a")
-        await until_told(pilot, "Your decision is saved, but was not applied: press A first")
+        await until_told(pilot, "Your decision is saved, but was not applied")
         assert screen._state.choice(rule) == "drop"
 
     drive(recorded.folder, recorded.run, script, LARGE)
@@ -121,7 +121,7 @@ def test_during_a_run_a_key_says_what_it_waits_for(tmp_path: Path) -> None:
         await pilot.press("K", "e")
         await until(pilot, "Edit the rule")
         await pilot.press("home", *"Now ", "ctrl+s", "K", "B")
-        await until_told(pilot, "The run has not ended: A tests the edit when you apply it.")
+        await until_told(pilot, "The run has not ended: A tests the edit")
 
     with running.journal.lock_run(running.run):
         drive(running.folder, running.run, script, LARGE)
