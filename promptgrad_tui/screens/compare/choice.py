@@ -59,7 +59,7 @@ def candidates(project: Path) -> list[Candidate]:
         Candidate(
             record.id,
             "run",
-            f"{record.id}  {record.status.replace('_', ' ')}{', reviewed' if record.review else ''}",
+            f"{record.id} ({record.status.replace('_', ' ')}{', reviewed' if record.review else ''})",
             record.created,
             record.optimized,
             record.summary.baseline if record.summary else SplitScores(),

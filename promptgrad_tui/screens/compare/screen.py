@@ -11,8 +11,8 @@ from typing import Any
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.ground.errors import PromptGradError
@@ -22,6 +22,7 @@ from promptgrad_tui.screens.compare.lines import filter_line, title_lines
 from promptgrad_tui.screens.compare.state import CompareState
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.widgets.details import Detail, show_row
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import Column, RowTable
@@ -49,7 +50,7 @@ _COLUMNS = (
 )
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(FittedScreen):
     """Two programs of a project side by side, each named as `read_comparison` takes it."""
 
     BINDINGS = bindings("compare")
@@ -178,8 +179,8 @@ class CompareScreen(Screen[None]):
                     lines += completion_lines(completion, columns)
         return lines
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._arrange(event.size.width, event.size.height)
+    def fit(self, size: Size) -> None:
+        self._arrange(size.width, size.height)
 
     def _arrange(self, width: int, height: int) -> None:
         is_alone = self._zoomed or width < _ALL_PANES_FROM[0] or height < _ALL_PANES_FROM[1]

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.screen import Screen
+from textual.geometry import Size
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
@@ -23,6 +22,7 @@ from promptgrad_tui.screens.models.lines import COLUMNS, fact_lines, inventory_l
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow, Work
 from promptgrad_tui.screens.models.work import Outcome, Task, WorkQueue
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, error_panel
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
@@ -38,7 +38,7 @@ _WORKING = ("hash", "measure", "free", "pull")
 _WORK: Mapping[Work, str] = {"hash": "Hashing", "measure": "Measuring", "free": "Freeing"}
 
 
-class ModelsScreen(Screen[None]):
+class ModelsScreen(FittedScreen):
     """The models of this machine."""
 
     BINDINGS = bindings("models")
@@ -88,9 +88,9 @@ class ModelsScreen(Screen[None]):
         """Look for models again: anything may have changed."""
         self.action_reload()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < _FACTS_FROM_COLUMNS, "narrow")
-        self.set_class(event.size.height < 14, "tiny")
+    def fit(self, size: Size) -> None:
+        self.set_class(size.width < _FACTS_FROM_COLUMNS, "narrow")
+        self.set_class(size.height < 14, "tiny")
 
     def _status(self, columns: int) -> list[Line]:
         waiting = ", ".join(map(str, self._queue.waiting))

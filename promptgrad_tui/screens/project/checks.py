@@ -20,7 +20,7 @@ from promptgrad_tui.work.check.report import CheckReport, RateMeasured
 
 Upto = Literal["data", "rate"]
 
-_OF_DATA = ("project", "program", "data", "test", "gates", "metric")
+_OF_DATA = ("project", "program", "data", "labels", "test", "gates", "metric")
 _CHECKED = ("program", "data", "metric")
 
 

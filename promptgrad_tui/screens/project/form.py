@@ -17,7 +17,7 @@ from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.project.draft import ProjectDraft, next_choice, text_of, typed_value
 from promptgrad_tui.screens.project.fields import FormField, FormRow, FormSection
 from promptgrad_tui.screens.project.file import UNSET
-from promptgrad_tui.screens.project.lines import FORM_COLUMNS, help_lines, paint_row
+from promptgrad_tui.screens.project.lines import FORM_COLUMNS, FORM_NAMES, help_lines, paint_row
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import one_line, visible
@@ -50,6 +50,7 @@ class ProjectForm(Container):
             empty="",
             follow=False,
             sortable=False,
+            named_by=FORM_NAMES,
             id="settings-table",
             classes="pane",
         )

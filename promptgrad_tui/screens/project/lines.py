@@ -22,6 +22,8 @@ FORM_COLUMNS = (
     Column("Value", share=2),
     Column("What it is", share=3, from_width=100),
 )
+FORM_NAMES = 1
+"""The column of the settings' names."""
 FINDING_COLUMNS = (
     Column("", width=4),
     Column("About", width=9),

@@ -8,11 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from engine.ground.errors import ProjectError, PromptGradError
@@ -29,6 +28,7 @@ from promptgrad_tui.screens.project.form import ProjectForm
 from promptgrad_tui.screens.project.lines import broken_lines, standing_line
 from promptgrad_tui.screens.project.models import ModelPicker
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_outside
 from promptgrad_tui.screens.widgets.pane_tabs import tabs_line
@@ -43,7 +43,7 @@ _PANES = ("settings", "data", "model", "estimate")
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class ProjectScreen(Screen[None]):
+class ProjectScreen(FittedScreen):
     """A project before it is run."""
 
     BINDINGS = bindings("project")
@@ -80,8 +80,8 @@ class ProjectScreen(Screen[None]):
         self._read()
         self.set_interval(_SECONDS_BETWEEN_LOOKS, self._look)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < 16, "tiny")
+    def fit(self, size: Size) -> None:
+        self.set_class(size.height < 16, "tiny")
 
     def on_screen_resume(self) -> None:
         """Look for models again: the screen in front may have measured one."""

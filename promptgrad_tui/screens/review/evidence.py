@@ -10,6 +10,7 @@ from engine.journal.decisions import Decision
 from engine.journal.events import RolloutFinished
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule, RuleSet, render_instructions
+from promptgrad_tui.screens.keys.actions import key_of
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.lines import decided_rule, edit_test_text, word
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState
@@ -63,7 +64,9 @@ def evidence_lines(
         lines += fact("your text", decision.text, columns, "accent")
         lines += fact("your trigger", decision.trigger, columns, "accent") if decision.trigger else []
         tested = edit_test_text(session, row.rule, decision)
-        lines += fact("the edit", tested or "untested: b tests it now; A tests it before it counts", columns)
+        now, later = key_of("review.try_edit"), key_of("review.apply")
+        untested = f"untested: {now} tests it now; {later} tests it before it counts"
+        lines += fact("the edit", tested or untested, columns)
     if note := state.note(item.id):
         lines += fact("your note", note, columns, "accent")
     for number, before in earlier.items():

@@ -13,6 +13,7 @@ from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.shared_start import telling_part
+from promptgrad_tui.views.run.status import applying_parts
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, Tone, interval_bar, joined, joined_within, line
 
@@ -64,8 +65,8 @@ def _standing(session: RunSession, state: ReviewState) -> Line:
         done = f" {len(test.seen)}/{test.n}" if test is not None else " \u2026"
         return line(f"testing the edit{done}", "accent")
     if session.is_applying:
-        return line("applying \u2026", "accent")
-    if state.is_changed or (state.applied and session.live.finished is not None):
+        return joined(applying_parts(session.status()))
+    if state.is_changed or is_left(session, state):
         text = "not applied yet" if can_be_applied(session) else "to be applied after the run"
         return line(text, "warn")
     awaited = session.awaited
@@ -76,6 +77,11 @@ def can_be_applied(session: RunSession) -> bool:
     """Whether decisions can be applied now: the run has ended, or it asks for them while it runs."""
     live = session.live
     return live.is_done or (live.finished is None and live.has_asked)
+
+
+def is_left(session: RunSession, state: ReviewState) -> bool:
+    """Whether decisions on a finished run were saved and their review wasn't applied."""
+    return session.live.finished is not None and bool(state.applied)
 
 
 def word(choice: DecisionKind | None) -> str:
@@ -210,6 +216,12 @@ def applied_text(
     return text
 
 
+def _noun(state: ReviewState) -> str:
+    """Return what the undecided ones are."""
+    shown = {item.demonstration is not None for item in state.items if state.is_undecided(item.id)}
+    return "demonstration" if shown == {True} else "rule" if shown == {False} else "item"
+
+
 def apply_text(state: ReviewState, *, is_over: bool) -> str:
     """Return what it means to apply the decisions; `is_over` says whether the run is."""
     counts = state.counts()
@@ -217,7 +229,7 @@ def apply_text(state: ReviewState, *, is_over: bool) -> str:
     text = f"{', '.join(parts)}."
     if counts[None]:
         left = "they stay as the run left them" if is_over else "the run waits where it needs them"
-        text += f"\n{count_text(counts[None], 'rule')} undecided: {left}."
+        text += f"\n{count_text(counts[None], _noun(state))} undecided: {left}."
     if counts["edit"] or counts["merge"]:
         text += "\nEdits are tested first. If an edit fails, neither it nor the old rule is kept."
     if is_over:

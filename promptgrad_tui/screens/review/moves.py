@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from textual.screen import Screen
-
+from promptgrad_tui.screens.keys.refused import TellsWhy
 from promptgrad_tui.screens.review.state import ReviewState
 from promptgrad_tui.screens.widgets.dialogs import InputScreen
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.toned import TextView
 
 
-class ReviewMoves(Screen[None]):
+class ReviewMoves(TellsWhy, FittedScreen):
     """A screen with a review in progress, and the keys that decide nothing."""
 
     _state: ReviewState

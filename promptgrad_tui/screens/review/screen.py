@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Size
 
 from engine.ground.errors import PromptGradError
 from engine.journal.decisions import Decision, decision_key, written_decisions
@@ -21,13 +22,14 @@ from promptgrad_tui.screens.review.lines import (
     COLUMNS,
     applied_text,
     apply_text,
-    can_be_applied,
     edit_test,
+    is_left,
     paint,
     settled_of,
     title_line,
 )
 from promptgrad_tui.screens.review.moves import ReviewMoves
+from promptgrad_tui.screens.review.obstacles import ANSWERED, obstacle
 from promptgrad_tui.screens.review.state import (
     ReviewItem,
     ReviewState,
@@ -99,10 +101,10 @@ class ReviewScreen(ReviewMoves):
         self._look()
         self.set_interval(_REFRESH_SECONDS, self._look)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self, size: Size) -> None:
         """Put the queue beside the evidence, or above it where the terminal is narrow."""
-        self.set_class(event.size.width < 110, "narrow")
-        self.set_class(event.size.height < 16, "tiny")
+        self.set_class(size.width < 110, "narrow")
+        self.set_class(size.height < 16, "tiny")
 
     def _look(self) -> None:
         """Take in tests that are over, and decisions that the journal holds."""
@@ -201,36 +203,16 @@ class ReviewScreen(ReviewMoves):
         live = self._session.live
         return 1 + live.reviews_applied if live.finished else 0
 
-    @property
-    def _is_left(self) -> bool:
-        """Whether decisions on a finished run were saved and their review wasn't applied."""
-        return self._number > 0 and bool(self._state.applied)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        state = self._state
-        current = state.current
-        match action:
-            case "undo":
-                return state.can_undo
-            case "redo":
-                return state.can_redo
-            case "try_edit":
-                return self._edit_to_try is not None
-            case "apply":
-                is_busy = self._session.is_applying or self._session.is_testing
-                is_possible = can_be_applied(self._session) and not is_busy
-                return is_possible and (state.is_changed or self._is_left)
-            case "merge":
-                return bool(state.merge_parts())
-            case "keep" | "drop":
-                return bool(state.chosen)
-            case "edit" | "edit_outside":
-                is_rule = current is not None and current.demonstration is None
-                return is_rule and current is not None and current.id not in state.applied
-            case "note":
-                return current is not None and current.id not in state.applied
-            case _:
-                return True
+        if action in ANSWERED:
+            return None if self.why_not(action) else True
+        possible = {"undo": self._state.can_undo, "redo": self._state.can_redo}
+        return possible.get(action, True)
+
+    def why_not(self, action: str) -> str:
+        """Return why a decision can't be made now, or nothing if it can."""
+        row = self._tests.get(self._state.current_id)
+        return obstacle(action, self._session, self._state, row) if action in ANSWERED else ""
 
     def action_keep(self) -> None:
         self._state.keep()
@@ -273,19 +255,9 @@ class ReviewScreen(ReviewMoves):
             return rule_as_text(decision.text, decision.trigger)
         return rule_as_text(item.rule.text, item.rule.trigger)
 
-    @property
-    def _edit_to_try(self) -> Decision | None:
-        """The edit of the current rule, if it can be tested now and was not tested before."""
-        item, session = self._state.current, self._session
-        decision = self._state.decision(item.id) if item is not None else None
-        is_free = session.live.is_done and not (session.is_running or session.is_starting)
-        if item is None or decision is None or not decision.text or not is_free:
-            return None
-        return None if edit_test(session, self._tests[item.id].rule, decision) else decision
-
     def action_try_edit(self) -> None:
         """Test the edit of the current rule now; it stays a draft."""
-        decision = self._edit_to_try
+        decision = self._state.decision(self._state.current_id)
         if decision is not None:
             self._begin_test(self._state.current_id, decision)
 
@@ -350,7 +322,7 @@ class ReviewScreen(ReviewMoves):
                 self._write(decisions)
 
         text = apply_text(self._state, is_over=self._number > 0)
-        count = len(decisions) + (len(self._state.applied) if self._is_left else 0)
+        count = len(decisions) + (len(self._state.applied) if is_left(self._session, self._state) else 0)
         choices = [Choice("A", f"Apply {count_text(count, 'decision')}", "apply")]
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 

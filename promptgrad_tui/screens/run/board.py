@@ -156,12 +156,12 @@ class RunPanes(Container):
     @property
     def is_small(self) -> bool:
         """Whether the terminal has room for one pane only."""
-        width, height = self.screen.size
+        width, height = self.app.size
         return width < _ALL_FROM[0] or height < _ALL_FROM[1]
 
     def lay_out(self) -> None:
         """Arrange the panes for the size of the terminal."""
-        is_alone, height = self.is_small or self._zoomed, self.screen.size.height
+        is_alone, height = self.is_small or self._zoomed, self.app.size.height
         self.set_class(is_alone, "alone")
         self.set_class(is_alone and self._front == "chart", "only-chart")
         self.set_class(not is_alone and height >= _CHART_FROM_ROWS, "with-chart")

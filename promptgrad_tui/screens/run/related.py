@@ -104,7 +104,7 @@ def _test(session: RunSession, row: TestRow) -> Link:
     return _detail(
         session,
         row,
-        f"Test, {sign}: {one_line(row.rule.text)}",
+        f"Test, {sign}: {one_line(row.title)}",
         title,
         partial(rule_test_lines, session, row),
     )

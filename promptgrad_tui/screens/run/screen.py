@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
@@ -24,6 +24,7 @@ from promptgrad_tui.screens.run.related import Row, links_of, review_of
 from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -42,7 +43,7 @@ _SECONDS_BETWEEN_DRAWINGS = 0.25
 """While a long run is read in: reading it is what a person waits for."""
 
 
-class RunScreen(Screen[None]):
+class RunScreen(FittedScreen):
     """One run, followed live from its journal."""
 
     BINDINGS = bindings("run")
@@ -185,9 +186,9 @@ class RunScreen(Screen[None]):
         text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
         self._ask(title, text, [Choice("R", "Resume the run", "resume")])
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < 14, "tiny")
-        self.set_class(event.size.height < _THREE_STATUS_FROM_ROWS, "low")
+    def fit(self, size: Size) -> None:
+        self.set_class(size.height < 14, "tiny")
+        self.set_class(size.height < _THREE_STATUS_FROM_ROWS, "low")
         self._panes.lay_out()
         self.refresh_bindings()
 

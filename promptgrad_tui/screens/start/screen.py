@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from textual import events
 from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 
 from engine.ground.errors import PromptGradError
 from engine.project import PROJECT_FILE
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
@@ -63,7 +63,7 @@ class ProjectRow:
     runs: int
 
 
-class StartScreen(Screen[None]):
+class StartScreen(FittedScreen):
     """The project's runs, or recent projects, and what can be started."""
 
     BINDINGS = bindings("start")
@@ -123,8 +123,8 @@ class StartScreen(Screen[None]):
         self.query_one(RowTable).focus()
         self.set_interval(_REFRESH_SECONDS, self._keep_up)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < _FACTS_FROM_ROWS, "low")
+    def fit(self, size: Size) -> None:
+        self.set_class(size.height < _FACTS_FROM_ROWS, "low")
 
     def on_screen_resume(self) -> None:
         """Bring the table up to date, after the screen itself is there."""

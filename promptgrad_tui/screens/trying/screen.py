@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
+from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.ground.errors import PromptGradError
@@ -18,6 +17,7 @@ from promptgrad_tui.screens.trying.lines import answer_lines, learned_text, prob
 from promptgrad_tui.screens.trying.process import Gone, TryProcess
 from promptgrad_tui.screens.trying.save_screen import TrySaveScreen
 from promptgrad_tui.screens.trying.state import TryState
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.figures import count_text
@@ -43,7 +43,7 @@ _FIRST = "Input"
 _UNDER_WAY = "The run in progress doesn't use this example; the next run will."
 
 
-class TryScreen(Screen[None]):
+class TryScreen(FittedScreen):
     """Answers what a person types with both programs; a separate worker holds the model."""
 
     BINDINGS = bindings("try")
@@ -92,10 +92,10 @@ class TryScreen(Screen[None]):
         if self._process is not None:
             self._process.close()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self, size: Size) -> None:
         """Put the answers side by side, or both into one text where the terminal is narrow."""
-        self.set_class(event.size.width < _SIDE_BY_SIDE_FROM, "narrow")
-        self.set_class(event.size.height < 16, "low")
+        self.set_class(size.width < _SIDE_BY_SIDE_FROM, "narrow")
+        self.set_class(size.height < 16, "low")
         self._draw()
 
     @property

@@ -162,6 +162,7 @@ class InputScreen(BoxScreen[str]):
 
     def on_mount(self) -> None:
         """Leave what is behind the box in sight where it follows what is typed."""
+        self.query_one(".box").border_subtitle = "enter  OK   esc  Cancel"
         self.set_class(self._on_change is not None, "at-the-foot")
 
     def on_input_changed(self, event: Input.Changed) -> None:

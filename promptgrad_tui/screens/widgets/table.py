@@ -46,7 +46,8 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     """Rows of records under a fixed heading, with a cursor that follows new rows while it is on the last.
 
     `paint` turns a record into one line for each column; it is asked only for rows on screen, so a
-    table of 100,000 records costs no more than one of twenty.
+    table of 100,000 records costs no more than one of twenty. `named_by` is the column with the names of the
+    rows: a search looks in the other columns only where no name holds the text.
     """
 
     BINDINGS = bindings("table")
@@ -75,6 +76,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         empty: str,
         follow: bool = True,
         sortable: bool = True,
+        named_by: int | None = None,
         id: str | None = None,  # noqa: A002 - Textual's name
         classes: str | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self.empty = empty
         self._follow = follow
         self._sortable = sortable
+        self._named_by = named_by
         self._rows: Sequence[T] = ()
         self._given: Sequence[T] = ()
         self._sort: tuple[int, bool] | None = None
@@ -96,6 +99,8 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         """Draw `rows`, which may be the same list as before with other content or more of it."""
         # It may be the same list as before, grown in place, so its earlier length was kept.
         before, self._count = self._count, len(rows)
+        if bool(before) != bool(rows):
+            self.refresh_bindings()
         was_last = self._cursor >= before - 1
         self._given = rows
         if cursor is None and self._sort is not None:
@@ -112,6 +117,8 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply to rows whose order says something."""
+        if action == "open":
+            return self._count > 0
         return self._sortable if action == "sort" else True
 
     def action_sort(self, step: int) -> None:
@@ -189,16 +196,21 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     def find(self, text: str, *, backwards: bool = False) -> bool:
         """Put the cursor on the next row that holds `text`, in any case; False if there is none."""
         wanted, count = text.casefold(), len(self._rows)
+        columns = slice(None)
+        if self._named_by is not None:
+            names = slice(self._named_by, self._named_by + 1)
+            if any(wanted in self.row_text(row, names).casefold() for row in range(count)):
+                columns = names
         for step in range(1, count + 1):
             row = (self._cursor + (-step if backwards else step)) % count
-            if wanted in self.row_text(row).casefold():
+            if wanted in self.row_text(row, columns).casefold():
                 self._move(row)
                 return True
         return False
 
-    def row_text(self, row: int) -> str:
-        """Return what a row shows, without cutting it."""
-        cells = self._paint(self._rows[row], [0] * len(self._columns))
+    def row_text(self, row: int, columns: slice = slice(None)) -> str:
+        """Return what a row shows in some columns, without cutting it."""
+        cells = self._paint(self._rows[row], [0] * len(self._columns))[columns]
         return "  ".join(text for cell in cells if (text := plain(cell).strip()))
 
     def _move(self, row: int) -> None:

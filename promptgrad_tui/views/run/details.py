@@ -216,7 +216,7 @@ def proposal_lines(proposal: ParsedRule, columns: int) -> list[Line]:
 def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
     """Return a rule's test: verdict, evidence, and the examples that it fixed and broke."""
     word, tone = VERDICTS[row.state]
-    lines = fact(row.action, row.rule.text, columns, "strong")
+    lines = fact(row.action, row.title, columns, "strong")
     if row.rule.trigger:
         lines += fact("trigger", row.rule.trigger, columns)
     if row.rule.note:

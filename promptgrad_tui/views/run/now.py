@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.status import Status, scorings_text, waiting_text
@@ -69,14 +69,14 @@ def _named(name: str, tone: Tone, runs: Line) -> Line:
 def _running(test: TestRow) -> Line:
     so_far = test.so_far()
     gain = f"  {gain_text(so_far[0])} so far" if so_far else ""
-    return ((f"{len(test.seen)}/{test.n}{gain}  ", "strong"), (one_line(test.rule.text), ""))
+    return ((f"{len(test.seen)}/{test.n}{gain}  ", "strong"), (one_line(test.title), ""))
 
 
 def _judged(test: TestRow) -> Line:
     evidence = test.finished.evidence if test.finished else None
     gain = f" {gain_text(evidence.delta)}" if evidence else ""
     word, tone = VERDICTS[test.state]
-    return ((f"{word}{gain}  ", tone), (one_line(test.rule.text), "dim"))
+    return ((f"{word}{gain}  ", tone), (one_line(test.title), "dim"))
 
 
 def _marks(story: RunStory, room: int) -> Line:
@@ -86,7 +86,7 @@ def _marks(story: RunStory, room: int) -> Line:
     marks: list[tuple[str, Tone]] = [
         ("\u2713", "good") if row.is_success else ("\u2717", "bad") for row in last
     ]
-    return (*marks, (f"  {right} of {count_text(len(last), 'answer')}", "dim"))
+    return (*marks, (f"  {right} of {len(last)} right", "dim"))
 
 
 def _short(score: float) -> str:

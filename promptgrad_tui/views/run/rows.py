@@ -17,6 +17,7 @@ from engine.journal.learning_events import Candidate, LayerTested, Screened
 from engine.journal.live_text import LivePass
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import ParsedRule, Rule
+from promptgrad_tui.views.figures import count_text
 
 Place: TypeAlias = tuple[int, int]
 TestState: TypeAlias = Literal["queued", "running", "accepted", "rejected", "needs_review", "not_tested"]
@@ -142,6 +143,15 @@ class TestRow:
     def is_set(self) -> bool:
         """Whether several rules, or demonstrations, are tested together."""
         return bool(self.layer)
+
+    @property
+    def title(self) -> str:
+        """What is tested: a rule's text, or how many are in a set and what set it is."""
+        if not self.is_set:
+            return self.rule.text
+        if self.demonstrations:
+            return f"{count_text(len(self.demonstrations), 'demonstration')}: {self.rule.text}"
+        return f"{count_text(len(self.members), 'rule')}: {self.rule.text}"
 
     def so_far(self) -> tuple[float, float, float] | None:
         """Return mean, low and high of the differences seen so far, or None while there are too few.

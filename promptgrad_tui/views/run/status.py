@@ -97,6 +97,9 @@ def _progress(status: Status, columns: int) -> Line:
     if status.run.finished is not None and (status.is_applying or not status.is_starting):
         return _end(status, status.run.finished.summary, columns)
     head = joined([(state,), line(_doing(status))], "   ")
+    if status.is_starting and status.started_at:
+        # Beside the state: the run's own clock begins with its first event, and would seem to go back.
+        return joined([head, line(timer_text(status.now - status.started_at), "dim")], "  ")
     if not progress.expected or status.is_starting:
         return head
     tail = joined(
@@ -116,21 +119,26 @@ def _progress(status: Status, columns: int) -> Line:
 def _end(status: Status, summary: RunSummary, columns: int) -> Line:
     run, state = status.run, state_of(status)
     if status.is_applying:
-        doing = f"applying review {run.reviews_applied + 1}"
-        waits = _waits_for(status)
-        began, done = run.review_began
-        parts = [line(f"{doing}: {waits}" if waits else doing)]
-        if run.has_begun_review:
-            parts.append(line(f"{count_text(run.progress.done - done, 'call')} so far"))
-        if since := (began if run.has_begun_review else status.started_at):
-            parts.append(line(timer_text(status.now - since), "dim"))
-        return joined_within([(state,), *parts, line("x stops it", "dim")], columns)
+        return joined_within([(state,), *applying_parts(status), line("x stops it", "dim")], columns)
     if run.review is not None:
         return joined_within([(state,), *_reviewed(run.review)], columns)
     reason = line(one_line(summary.reason.split("\n")[0]))
     whole = joined([(state,), *_result(summary), reason], "   ")
     # The reason matters if the run didn't end by itself.
     return joined_within([(state,), *_result(summary), reason], columns) if summary.is_done else whole
+
+
+def applying_parts(status: Status) -> list[Line]:
+    """Return what is said while a review is applied: what it waits for, its calls so far, and a clock."""
+    run = status.run
+    doing, waits = f"applying review {run.reviews_applied + 1}", _waits_for(status)
+    began, done = run.review_began
+    parts = [line(f"{doing}: {waits}" if waits else doing)]
+    if run.has_begun_review:
+        parts.append(line(f"{count_text(run.progress.done - done, 'call')} so far"))
+    if since := (began if run.has_begun_review else status.started_at):
+        parts.append(line(timer_text(status.now - since), "dim"))
+    return parts
 
 
 def _result(summary: RunSummary) -> list[Line]:
@@ -207,6 +215,8 @@ def _is_pausing(status: Status) -> bool:
 def waiting_text(status: Status) -> str:
     """Return for which answer the run has been waiting, where that takes long and nothing else says so."""
     run = status.run
+    if not run.last_seq:
+        return ""
     scored = run.scored if run.scored is not None and run.scored.time > run.last_time else None
     silent = status.now - (scored.time if scored else run.last_time)
     if not status.is_running or run.passes or silent < _SILENT_SECONDS:
@@ -254,8 +264,8 @@ def _duration(status: Status, seconds: float | None) -> list[Line]:
     run = status.run
     if status.is_running and run.first_time and not status.is_applying:
         return [_figure(timer_text(run.progress.seconds_worked(status.now)), "")]
-    if status.is_starting and status.started_at:
-        return [_figure(timer_text(status.now - status.started_at), "")]
+    if status.is_starting:
+        return []
     return (
         [_figure(duration_text(seconds or run.progress.seconds_worked(run.last_time)), "")]
         if run.first_time

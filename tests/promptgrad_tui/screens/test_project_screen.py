@@ -63,6 +63,17 @@ def current(pilot: Pilot[int]) -> str:
     return row.id if isinstance(row, FormField) else str(row.name)
 
 
+def test_a_search_finds_the_setting_of_that_name_before_what_others_mean(project: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await pilot.press("slash", *"epochs", "enter")
+        assert current(pilot) == "optimizer.epochs"
+        # No setting is called so: then its explanation is found.
+        await pilot.press("g", "slash", *"held out of train", "enter")
+        assert current(pilot) == "data.validation"
+
+    drive(project, None, at_the_form(script), SMALL)
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 def test_every_field_is_seen_on_the_way_down(project: Path, size: tuple[int, int]) -> None:
     async def script(pilot: Pilot[int]) -> None:

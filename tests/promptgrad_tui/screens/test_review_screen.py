@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,8 @@ from engine.journal.events import Notice, ReviewAwaited, RulesChanged, Validatio
 from engine.programs.rules import Rule, RuleSet
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
 from promptgrad_tui.screens.review.screen import ReviewScreen
-from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_true
+from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
+from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_told, until_true
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
@@ -86,9 +88,56 @@ def test_an_applied_decision_stands_and_a_second_screen_sees_it(recorded: Record
         await until(pilot, "1 drop")
         await until(pilot, "By somebody else.")
         await pilot.press("a")
+        await until_told(pilot, "Your decision is saved, but was not applied")
         assert screen._state.choice(rule) == "drop"
 
     drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_key_that_cannot_do_its_work_says_why(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        assert "B Test" not in seen(pilot)
+        await pilot.press("B")
+        await until_told(pilot, "There is no edit to test: press e to edit the rule first.")
+        await pilot.press("A")
+        await until_told(pilot, "There is nothing to apply: decide on a rule first.")
+        await pilot.press("slash", *"no rule says that", "enter", "a")
+        await until_told(pilot, "There is no rule here.")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_during_a_run_a_key_says_what_it_waits_for(tmp_path: Path) -> None:
+    running = RecordedRun(tmp_path / "other")
+    running.write(count=240)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "running")
+        await pilot.press("v")
+        await until(pilot, "Review 1/")
+        await pilot.press("a", "A")
+        await until_told(pilot, "The run is in progress: your decisions are kept")
+        await pilot.press("K", "e")
+        await until(pilot, "Edit the rule")
+        await pilot.press("home", *"Now ", "ctrl+s", "K", "B")
+        await until_told(pilot, "The run has not ended: A tests the edit")
+
+    with running.journal.lock_run(running.run):
+        drive(running.folder, running.run, script, LARGE)
+
+
+def test_the_places_on_the_screen_are_right_before_it_hears_of_its_size(
+    recorded: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        monkeypatch.setattr(FittedScreen, "on_resize", lambda _screen, _event: None)
+        await pilot.press("v")
+        screen = await until(pilot, "Review 1/")
+        assert not any("Rules" in row and "fixed" in row for row in screen.splitlines()), "side by side"
+
+    drive(recorded.folder, recorded.run, script, SMALL)
 
 
 def test_notes_filter_and_sort(recorded: RecordedRun) -> None:
@@ -390,7 +439,7 @@ def test_an_edited_rule_is_linked_to_the_one_that_replaced_it(recorded: Recorded
         screen = await until(pilot, "\u21b3 #6 r1")
         assert "Review 2/6" in screen
         await pilot.press("e", "home", *"Now ", "ctrl+s", "K")
-        screen = await until(pilot, "untested: b tests it now; A tests it before it counts")
+        screen = await until(pilot, "untested: B tests it now; A tests it before it counts")
         row = next(line for line in screen.splitlines() if "\u270e edit" in line)
         assert "untested" in row
         assert "\u25cf" not in row
@@ -469,7 +518,7 @@ def test_while_a_review_is_applied_it_is_told_and_nothing_else_is(recorded: Reco
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "applying review 1")
         await pilot.press("v")
-        await until(pilot, "applying \u2026")
+        assert re.search(r"applying review 1 +0 calls so far +\d+:\d\d", await until(pilot, "Review 1/"))
         await pilot.press("a")
         screen = await until(pilot, "1 keep")
         assert "A Apply" not in screen

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.journal.events import AnalysisFinished, RunContinued, RunPaused
+from engine.journal.events import AnalysisFinished, PhaseStarted, RunContinued, RunPaused
 from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
 from promptgrad_tui.screens.live.session import RunSession
@@ -48,6 +48,27 @@ def test_the_clock_goes_on_while_nothing_comes_in(recorded: RecordedRun) -> None
         drive(recorded.folder, recorded.run, script, SMALL)
 
 
+def test_before_the_first_event_no_answer_is_waited_for(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "now: starting")
+        assert "answer 1 for" not in screen
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
+def test_a_tiny_terminal_shows_the_rows_and_not_what_goes_on(recorded: RecordedRun) -> None:
+    recorded.write(count=240)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "running")
+        assert "now:" not in screen
+        assert re.search(r"1\.1 +\d\.\d{3}", screen), "the first batch"
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, (40, 10))
+
+
 def test_scoring_is_no_wait_for_an_answer(recorded: RecordedRun) -> None:
     recorded.write(count=60)
 
@@ -77,6 +98,7 @@ def test_what_is_written_is_seen_from_every_pane(recorded: RecordedRun) -> None:
             hear('{"analysis": "Tickets about a wedding go to')
             screen = await until(pilot, "a wedding go to\u258c")
             assert "now: epoch 1, batch 2" in screen
+            assert re.search(r"[\u2713\u2717]  \d+ of \d+ right", screen)
             assert "\u270e" in next(row for row in screen.splitlines() if "2 Gradients" in row)
             await pilot.press("3")
             await until(pilot, "a wedding go to\u258c")
@@ -138,6 +160,20 @@ def test_a_run_on_the_start_page_says_how_far_it_is(recorded: RecordedRun) -> No
         assert re.search(r"running \d+%", screen)
         assert re.search(r"for \d+:\d\d", screen)
         assert seen(pilot)
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, None, script, SMALL)
+
+
+def test_the_start_page_says_what_a_review_does_and_not_what_the_run_did(recorded: RecordedRun) -> None:
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "reviewing")
+        assert "%" not in screen
+        assert "saving the artifact" not in screen
+        recorded.journal.append(recorded.run, PhaseStarted(id="review/1/test", phase="test"))
+        await until(pilot, "review: scoring the test split")
 
     with recorded.journal.lock_run(recorded.run):
         drive(recorded.folder, None, script, SMALL)

@@ -27,11 +27,15 @@ def test_a_run_that_waits_for_decisions_on_examples_gets_them(recorded: Recorded
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "4 demonstrations to review: press v")
+        await pilot.press("3")
+        await until(pilot, "+ 4 demonstrations: draw 1 o")
         await pilot.press("v")
         screen = await until(pilot, "Review 1/4")
         assert "\u00ab\u00bb" in screen
         assert "+0.125" in screen
-        await pilot.press("d", "*", "a")
+        await pilot.press("d", "A")
+        await until(pilot, "3 demonstrations undecided")
+        await pilot.press("escape", "*", "a")
         await until(pilot, "3 keep \u00b7 1 drop")
         await pilot.press("A")
         await until(pilot, "Apply the review?")

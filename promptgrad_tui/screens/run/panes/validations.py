@@ -31,7 +31,7 @@ def paint(row: TestRow, widths: Sequence[int], start: str = "") -> Sequence[Line
 
     `start` is what most rules begin with: where there is little room, it is left out.
     """
-    text = telling_part(one_line(row.rule.text), start, widths[-1], beside=2)
+    text = telling_part(one_line(row.title), start, widths[-1], beside=2)
     return (
         line(f"{row.epoch}.{row.batch}", "strong"),
         (VERDICTS[row.state],),
