@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+from benchmarks.graded_evidence import graded_evidence
+from benchmarks.markdown import percent, table
 from engine.ground.statistics import Stratum, mean_interval, paired_interval
 from engine.learning.rollouts import Item
 from engine.learning.screening.race import race
@@ -234,12 +236,13 @@ six validation examples can be accepted in mode `"delta"` or by a person's revie
 
 A model behind a server may answer the same request differently each time, depending on what else is asked.
 `promptgrad check` says how often. Here {flips} of all answers do, right ones and wrong ones alike, with the
-rule and without it; in process on a CPU none does. A rule fixes some of {population} examples, on exactly
-which its trigger fires. Accepted in mode `"auto"`, and in mode `"delta"`, where a gain of {least_gain} is
-enough:
+rule and without it. So many answers of a 1.5 B model did in process too, until an answer depended on its
+request alone; in process on a CPU none does now. A rule fixes some of {population} examples, on exactly which
+its trigger fires. Accepted in mode `"auto"`, and in mode `"delta"`, where a gain of {least_gain} is enough:
 
 {unsteady}
 
+{graded_evidence}
 ## What the test can't see
 
 A rule that has no effect overall, but whose damage is rare and where few examples are drawn. Accepted:
@@ -274,12 +277,13 @@ def page() -> str:
         screened_on=len(SCREENED_ON),
         powers=_powers(),
         unsteady=_unsteady(),
-        flips=_percent(FLIPS),
+        graded_evidence=graded_evidence(),
+        flips=percent(FLIPS),
         least_gain=LEAST_GAIN,
         blind=_blind_spot(),
-        missed=_percent(missed),
+        missed=percent(missed),
         missed_share=missed,
-        refused=_percent(1 - 0.025 / missed),
+        refused=percent(1 - 0.025 / missed),
         coverages=_coverages(),
     )
 
@@ -287,32 +291,32 @@ def page() -> str:
 def _levels() -> str:
     triggers = {"fires everywhere": NOWHERE, "fires on 10 %": NARROW, "fires on 20 %": WIDER}
     rows = [
-        (name, str(n), *(_percent(acceptance(effect, fired, n)) for fired in triggers.values()))
+        (name, str(n), *(percent(acceptance(effect, fired, n)) for fired in triggers.values()))
         for name, effect in LEVELS.items()
         for n in SIZES
     ]
-    return _table(("scores", "n", *(f"trigger {name}" for name in triggers)), rows)
+    return table(("scores", "n", *(f"trigger {name}" for name in triggers)), rows)
 
 
 def _screened() -> str:
     rows = [
-        (name, str(count), *map(_percent, screened(count, effect)))
+        (name, str(count), *map(percent, screened(count, effect)))
         for name, effect in list(LEVELS.items())[:2]
         for count in (1, 4, 12)
     ]
     modes = ('"auto"', '"delta"')
-    return _table(
+    return table(
         ("scores on validation", "candidates", *modes, *(f"{mode}, either test" for mode in modes)), rows
     )
 
 
 def _powers() -> str:
     rows = [
-        (name, str(n), *(_percent(acceptance(effect, fired, n)) for fired in (NOWHERE, NARROW, WIDER)))
+        (name, str(n), *(percent(acceptance(effect, fired, n)) for fired in (NOWHERE, NARROW, WIDER)))
         for name, effect in POWERS.items()
         for n in SIZES
     ]
-    return _table(("elsewhere", "n", "plain subset", "strata, exact trigger", "strata, 20 % trigger"), rows)
+    return table(("elsewhere", "n", "plain subset", "strata, exact trigger", "strata, 20 % trigger"), rows)
 
 
 def _unsteady() -> str:
@@ -322,9 +326,9 @@ def _unsteady() -> str:
         for n in SIZES:
             steady, unsteady_ = (outcomes(unsteady(flips, repaired), fired, n) for flips in (0.0, FLIPS))
             shares = [share for pair in zip(steady, unsteady_, strict=True) for share in pair]
-            rows.append((f"fixes {repaired}", str(n), *map(_percent, shares)))
-    changing = f"{_percent(FLIPS)} change"
-    return _table(("rule", "n", '"auto"', f'"auto", {changing}', '"delta"', f'"delta", {changing}'), rows)
+            rows.append((f"fixes {repaired}", str(n), *map(percent, shares)))
+    changing = f"{percent(FLIPS)} change"
+    return table(("rule", "n", '"auto"', f'"auto", {changing}', '"delta"', f'"delta", {changing}'), rows)
 
 
 def _blind_spot() -> str:
@@ -334,18 +338,18 @@ def _blind_spot() -> str:
         "graded, no trigger: 90 % gain 0.1, 10 % lose 0.9": (everywhere(skewed), NOWHERE),
     }
     rows = [
-        (name, *(_percent(acceptance(effect, fired, n)) for n in SIZES))
+        (name, *(percent(acceptance(effect, fired, n)) for n in SIZES))
         for name, (effect, fired) in cases.items()
     ]
-    return _table(("rule", *(f"n = {n}" for n in SIZES)), rows)
+    return table(("rule", *(f"n = {n}" for n in SIZES)), rows)
 
 
 def _coverages() -> str:
     sizes = (15, 30, 60, 120)
     rows = [
-        (name, *(_percent(coverage(draw, mean, n)) for n in sizes)) for name, (draw, mean) in SCORES.items()
+        (name, *(percent(coverage(draw, mean, n)) for n in sizes)) for name, (draw, mean) in SCORES.items()
     ]
-    return _table(("scores", *(f"n = {n}" for n in sizes)), rows)
+    return table(("scores", *(f"n = {n}" for n in sizes)), rows)
 
 
 def _chance_of_missing(broken: int, drawn: int, of: int) -> float:
@@ -353,15 +357,6 @@ def _chance_of_missing(broken: int, drawn: int, of: int) -> float:
     for index in range(broken):
         chance *= (of - drawn - index) / (of - index)
     return chance
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

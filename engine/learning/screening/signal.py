@@ -11,7 +11,7 @@ from engine.programs.state import LearnedState
 
 SignalName = Literal["likelihood", "score"]
 
-_LEAST_LOG_P = -4.6
+LEAST_LOG_P = -4.6
 """The log of 0.01: no single example should outweigh all others."""
 
 
@@ -52,7 +52,7 @@ class LikelihoodSignal:
 
     def values(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
         """Return log p of each right answer, at least log 0.01."""
-        return [max(found.of_right, _LEAST_LOG_P) for found in self.likelihood.of(state, items)]
+        return [max(found.of_right, LEAST_LOG_P) for found in self.likelihood.of(state, items)]
 
     def covers(self, item: Item) -> bool:
         """Return whether the right answer has a rival."""
