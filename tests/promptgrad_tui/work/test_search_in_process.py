@@ -100,11 +100,14 @@ def test_candidates_are_tried_in_process_and_every_score_that_counts_is_the_serv
 
 
 def test_check_says_how_far_the_answers_agree(ollama: OllamaServer, tmp_path: Path) -> None:
-    done = promptgrad("check", project(tmp_path))
+    done = promptgrad("check", project(tmp_path), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "in process: 12 of 12 answers are the same" in " ".join(done.stdout.split())
-    rate = result(promptgrad("check", project(tmp_path / "again"), "--json"))["rate"]
+    told = result(done)
+    found = [finding["text"] for finding in told["findings"]]
+    assert f"in process: 12 of 12 answers are the same; {URI} proves" in found
+    rate = told["rate"]
     assert (rate["measured"]["calls"], rate["searched"]["calls"]) == (8, 8)
+    assert any("by 8 measured calls, and 8 in process" in text for text in found)
 
 
 def test_tokens_are_counted_on_the_prompt_that_the_server_makes(ollama: OllamaServer, demo: Any) -> None:
