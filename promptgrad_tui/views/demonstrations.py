@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
+
 from engine.ground.interval import Interval
 from engine.journal.learning_events import LayersCompared
 from engine.journal.method_events import BaseCompared
 from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text
-from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.sanitize import fit, one_line
 
 
-def demonstration_text(shown: Demonstration) -> str:
-    """Return a demonstration on one line: what is given, and what is answered."""
-    given = " ".join(as_text(value) for value in shown.inputs.values())
+def demonstration_text(shown: Demonstration, columns: int = 0) -> str:
+    """Return a demonstration on one line: what is given, and what is answered.
+
+    `columns` is the width in cells that there is, 0 if nothing is cut: a long input is cut before its answer.
+    """
+    given = one_line(" ".join(as_text(value) for value in shown.inputs.values()))
     answers = ", ".join(as_text(value) for value in shown.outputs.values())
-    return one_line(f"{given} \u2192 {answers}")
+    answer = f" \u2192 {one_line(answers)}"
+    room = columns - min(cell_len(answer), columns // 2)
+    return f"{fit(given, room) if columns else given}{answer}"
 
 
 def layer_scores(

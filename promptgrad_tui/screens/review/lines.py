@@ -10,6 +10,7 @@ from engine.programs.rules import Evidence, Rule
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState, Settled
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.run.shared_start import telling_part
@@ -107,7 +108,11 @@ def paint(
     sign = _DEMONSTRATION if item.demonstration is not None else "- " if item.action == "remove" else ""
     note = " \u270d" if state.note(item.id) else ""
     rule = one_line(decision.text if decision and decision.text else item.rule.text)
-    rule = telling_part(rule, start, widths[_RULE], beside=len(sign) + len(note))
+    beside = len(sign) + len(note)
+    if item.demonstration is not None:
+        rule = demonstration_text(item.demonstration, max(widths[_RULE] - beside, 0))
+    else:
+        rule = telling_part(rule, start, widths[_RULE], beside)
     is_out = (decision.kind == "drop") if decision else not is_in
     evidence = item.rule.evidence
     if decision and decision.text:

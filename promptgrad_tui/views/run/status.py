@@ -215,7 +215,7 @@ def _is_pausing(status: Status) -> bool:
 def waiting_text(status: Status) -> str:
     """Return for which answer the run has been waiting, where that takes long and nothing else says so."""
     run = status.run
-    if not run.last_seq:
+    if not run.last_seq or run.progress.is_waiting:
         return ""
     scored = run.scored if run.scored is not None and run.scored.time > run.last_time else None
     silent = status.now - (scored.time if scored else run.last_time)

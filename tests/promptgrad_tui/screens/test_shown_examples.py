@@ -28,11 +28,15 @@ def test_a_run_that_waits_for_decisions_on_examples_gets_them(recorded: Recorded
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "4 demonstrations to review: press v")
         await pilot.press("3")
-        await until(pilot, "+ 4 demonstrations: draw 1 o")
+        screen = await until(pilot, "+ 4 demonstrations: draw 1 o")
+        assert "waiting" not in screen, "it waits for a person, and for no answer"
         await pilot.press("v")
         screen = await until(pilot, "Review 1/4")
         assert "\u00ab\u00bb" in screen
         assert "+0.125" in screen
+        # Of a long input the beginning is shown; the answer is never cut.
+        first = next(row for row in screen.splitlines() if "\u25b8  1" in row)
+        assert first.rstrip("\u2502 ").endswith(f"\u2026 \u2192 {shown[0].outputs['queue']}")
         await pilot.press("d", "A")
         await until(pilot, "3 demonstrations undecided")
         await pilot.press("escape", "*", "a")
