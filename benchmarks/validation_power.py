@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+from benchmarks.futility_power import stopping_early
 from benchmarks.graded_evidence import graded_evidence
 from benchmarks.markdown import percent, table
 from engine.ground.statistics import Stratum, mean_interval, paired_interval
@@ -256,6 +257,10 @@ rule with {missed_share:.2f} a: to keep that at 2.5 %, a test would have to reje
 as well. Such a rule still meets the validation of the epoch on the whole split, which rolls it back, and the
 release gate on the test split. A larger `rule_validation_examples` also detects most of it.
 
+## Stopping early
+
+{stopping}
+
 ## Intervals of mean scores
 
 How often the 95 % interval contains the true mean, of {simulations:,} samples each. It is Wilson's
@@ -284,6 +289,7 @@ def page() -> str:
         missed=percent(missed),
         missed_share=missed,
         refused=percent(1 - 0.025 / missed),
+        stopping=stopping_early(),
         coverages=_coverages(),
     )
 
