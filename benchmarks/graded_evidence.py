@@ -125,7 +125,8 @@ def ties_by_change(measured: Measured) -> Floats:
 def added(measured: Measured) -> Floats:
     """Score and log-probability count alike."""
     deltas, gains = measured.tested.deltas, measured.tested.gains
-    return deltas + gains * deltas.std() / gains.std()
+    scale: float = deltas.std() / gains.std()
+    return deltas + gains * scale
 
 
 def weighted_by_change(measured: Measured) -> Floats:
@@ -136,7 +137,8 @@ def weighted_by_change(measured: Measured) -> Floats:
 
 def weighted_by_difficulty(measured: Measured) -> Floats:
     """A change of the score counts the more, the less likely the right answer was without the rule."""
-    return measured.tested.deltas * (1 - np.exp(log_p(measured.tested.before)))
+    difficulty: Floats = 1 - np.exp(log_p(measured.tested.before))
+    return measured.tested.deltas * difficulty
 
 
 def control_of_mean_0(measured: Measured) -> Floats:
@@ -245,7 +247,7 @@ design ends in the sign-flip test of a run. Accepted of {simulations:,} simulate
   Screening picks the best of {candidates} candidates, so its mean gain is too large to be the mean of a
   control variate.
 - **A control variate of mean 0 loses power.** A good rule makes right answers likelier, and the control
-  variate subtracts exactly that.
+  variate subtracts exactly that. For the third rule it doesn't keep the level either.
 - **Unseen examples are worth more in the test.** A control variate whose mean comes from {more} labelled
   examples that no source and no screening has seen keeps the level. But the same examples raise the power
   further if they are tested like the others. Put them into the validation split.
