@@ -14,11 +14,12 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-
 _NO_TEXT = {
     b"\x1f\x8b": ("compressed with gzip", "Unpack it."),
     b"PK\x03\x04": ("a ZIP archive or an Excel workbook", "Unpack it; a workbook must end in .xlsx."),
-    b"PAR1": ("a Parquet file", "Name it so that it ends in .parquet."),
     b"\xff\xfe\0\0": ("UTF-32", "Save the file as UTF-8."),
     b"\0\0\xfe\xff": ("UTF-32", "Save the file as UTF-8."),
 }
 """What a file is that begins with these bytes, and what to do about it."""
+_PARQUET = b"PAR1"
+"""How a Parquet file begins and ends; a table of text may begin so too, with the name of a column."""
 
 
 def read_text(path: Path) -> str:
@@ -49,7 +50,9 @@ def read_text(path: Path) -> str:
 
 def _refuse_no_text(path: Path, content: bytes) -> None:
     kind, fix = next((known for start, known in _NO_TEXT.items() if content.startswith(start)), ("", ""))
-    if not kind and b"\0" in content[:2]:
+    if content.startswith(_PARQUET) and content.endswith(_PARQUET):
+        kind, fix = "a Parquet file", "Name it so that it ends in .parquet."
+    elif not kind and b"\0" in content[:2]:
         kind, fix = "UTF-16 or UTF-32 without a byte order mark, or no text", "Save the file as UTF-8."
     if kind:
         raise DataError(f"{shown(path)} is not UTF-8: it is {kind}.", hint=fix, file=path)

@@ -25,6 +25,10 @@ CSV_READ: dict[str, tuple[str | bytes, list[dict[str, Any]]]] = {
     "empty cells after the last column": ("ticket,queue\nlate,ship,\nrefund,money,,\n", TWO),
     "Excel's separator line": ("sep=;\r\nticket;queue\r\nlate;ship\r\nrefund;money\r\n", TWO),
     "a separator that the header hardly has": ("sep=|\nticket|queue\nlate|ship\nrefund|money\n", TWO),
+    "a column whose name begins as a Parquet file does": (
+        "PAR1,ticket,queue\n1,late,ship\n2,refund,money\n",
+        [{"PAR1": "1", **TWO[0]}, {"PAR1": "2", **TWO[1]}],
+    ),
     "bars": ("ticket|queue\nlate|ship\nrefund|money\n", TWO),
     "UTF-16": ("ticket,queue\nlate,ship\nrefund,money\n".encode("utf-16"), TWO),
     "UTF-16, big end first": (
@@ -105,6 +109,12 @@ REFUSED: dict[str, tuple[str, str | bytes | None, str, str]] = {
         b"PK\x03\x04\x14",
         "a ZIP archive or an Excel workbook",
         "must end in .xlsx",
+    ),
+    "Parquet that is called CSV": (
+        "a.csv",
+        b"PAR1\x15\x04PAR1",
+        "it is a Parquet file",
+        "ends in .parquet",
     ),
     "a field that is there twice": (
         "a.jsonl",
