@@ -40,7 +40,10 @@ def test_a_shorter_artifact_is_saved_and_served(made: tuple[Path, str, DeskServe
     compared = result(promptgrad("-C", root, "compare", artifact, told["saved"], "--json"))
     assert (compared["counts"]["fixed"], compared["counts"]["broken"], compared["notes"]) == (0, 0, [])
     front = json.loads(promptgrad("-C", root, "pareto", artifact, told["saved"], "--json").stdout)
-    assert [one["is_on_front"] for one in front] == [True, False], "as good, and shorter"
+    short, long = sorted(front, key=lambda one: one["prompt_tokens"])
+    assert short["prompt_tokens"] < 0.6 * long["prompt_tokens"]
+    assert short["is_on_front"], "as good, and shorter"
+    assert short["score"]["score"] >= long["score"]["score"]
     phrase = before.rules[0].trigger
     answers = [
         result(promptgrad("predict", one, "--input", f"ticket=my {phrase} is late", "--json"))
