@@ -23,7 +23,6 @@ from models.gguf.thinking import TextSplitter, split_thinking
 from models.gguf.thought_tags import ThoughtTags
 
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
-_JUMPS_KEPT = 64
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
 
 
@@ -69,7 +68,6 @@ class GGUFEngine:
         self._thinking = thinking
         self._tags = tags
         self._grammars = GrammarCache(model)
-        self._jumps: dict[str, Jump | None] = {}
 
     def complete(self, request: lm15.Request) -> lm15.Response:
         """Generate an answer.
@@ -122,7 +120,8 @@ class GGUFEngine:
         validate_request(request)
         config = request.config
         try:
-            tokens, thinks = self._prompt_tokens(chat_messages(request))
+            messages = chat_messages(request)
+            tokens, thinks = self._prompt_tokens(messages)
             if not len(tokens):
                 raise lm15.InvalidRequestError("The prompt is empty: the chat template made no text of it.")
             room = room_for_answer(len(tokens), self._context_length)
@@ -139,19 +138,18 @@ class GGUFEngine:
             stop=config.stop,
             logprobs=config.logprobs,
             on_text=on_text,
-            guess=self._jump(gbnf, config.response_format) if gbnf and not thinks else None,
+            guess=self._jump(config.response_format, messages) if gbnf and not thinks else None,
         )
         return generation, thinks
 
-    def _jump(self, gbnf: str, response_format: Mapping[str, Any] | None) -> Jump | None:
-        """Return what guesses the fixed parts of such answers, where steps can be taken back."""
+    def _jump(
+        self, response_format: Mapping[str, Any] | None, messages: Sequence[Mapping[str, Any]]
+    ) -> Jump | None:
+        """Return what guesses the fixed parts of an answer, where steps can be taken back."""
         if self._model.keeps_state:
             return None
-        if gbnf not in self._jumps:
-            if len(self._jumps) >= _JUMPS_KEPT:
-                self._jumps.clear()
-            self._jumps[gbnf] = jump_for(response_format, lambda text: self._model.tokenize(text).tolist())
-        return self._jumps[gbnf]
+        prompt = "\n".join(str(message["content"]) for message in messages)
+        return jump_for(response_format, prompt, lambda text: self._model.tokenize(text).tolist())
 
     def _sampling_of(self, config: lm15.Config) -> Sampling:
         """Return the model's sampling with what the request sets itself."""

@@ -18,12 +18,13 @@ _OTHER = re.compile(r"[^,}\]\s]*")
 
 
 class Jump:
-    """Guesses for answers of one form; remembers how the model sets its blanks."""
+    """Guesses for one answer, which until it says otherwise is laid out like the JSON that its prompt shows."""
 
-    def __init__(self, schema: Mapping[str, Any], tokenize: Callable[[str], Sequence[int]]) -> None:
+    def __init__(self, schema: Mapping[str, Any], prompt: str, tokenize: Callable[[str], Sequence[int]]) -> None:
         self._tokenize = tokenize
         self._fields = [(name, _is_text(part, schema)) for name, part in schema["properties"].items()]
-        self._is_indented = False
+        before, _, _ = prompt.rpartition(json.dumps(self._fields[0][0], ensure_ascii=False) + ":")
+        self._is_indented = before.rstrip(" ").endswith("\n")
 
     def __call__(self, text: str) -> Sequence[int]:
         """Return the tokens that are likely to follow an answer's text so far."""
@@ -60,14 +61,14 @@ class Jump:
 
 
 def jump_for(
-    response_format: Mapping[str, Any] | None, tokenize: Callable[[str], Sequence[int]]
+    response_format: Mapping[str, Any] | None, prompt: str, tokenize: Callable[[str], Sequence[int]]
 ) -> Jump | None:
-    """Return what guesses for a request's `response_format`, or None where its form is open."""
+    """Return what guesses for one request's `response_format`, or None where its form is open."""
     schema = (response_format or {}).get("schema") or {}
     properties = schema.get("properties")
     if not properties or not set(schema.get("required", properties)) >= set(properties):
         return None
-    return Jump(schema, tokenize)
+    return Jump(schema, prompt, tokenize)
 
 
 def _is_text(part: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:

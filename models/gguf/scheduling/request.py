@@ -54,6 +54,11 @@ class Request:
         """The tokens before, which others may share."""
         self.tail: list[int] = []
         """Tokens that follow it in this request alone, evaluated or to be so."""
+        self.opening = 1
+        """How many tokens behind `shared` are read with it: the prompt's last one and what is likely to follow.
+
+        Only the request decides on it, because it decides which attention kernel these tokens have.
+        """
         self.pause = 0
         """A position where a step has to end, because the state there is kept."""
         self.room = room
@@ -76,12 +81,25 @@ class Request:
         return self.evaluated < len(self.shared)
 
     @property
+    def reading(self) -> bool:
+        """Whether some of the prompt or of the answer's opening is still to be evaluated."""
+        return self.evaluated < len(self.shared) + self.opening
+
+    def is_wide(self, wide_from: int) -> bool:
+        """Whether what is read next belongs in a wide step; an opening has the kernel of what it follows."""
+        return min(self.evaluated, len(self.shared)) >= wide_from
+
+    def narrow(self, wide_from: int) -> int:
+        """How many tokens a narrow step may read."""
+        return min(self.ready, wide_from - self.evaluated) if len(self.shared) >= wide_from else self.ready
+
+    @property
     def ready(self) -> int:
         """How many tokens the next step may evaluate."""
         if self.evaluated < self.pause:
             return self.pause - self.evaluated
-        if self.prefilling:
-            return len(self.shared) - self.evaluated
+        if self.reading:
+            return len(self.shared) + self.opening - self.evaluated
         return min(len(self.tokens) + len(self.tail) - self.evaluated, _OUTPUTS_PER_STEP)
 
     def following(self, length: int) -> Sequence[int] | Tokens:
@@ -156,6 +174,7 @@ class Generation(Request):
         self._emitted = 0
         self._on_text = on_text
         self._look_ahead()
+        self.opening += len(self.tail)
 
     def absorb(self, rows: Sequence[Logits], likeliest: Sequence[int], candidates: Candidates) -> bool:
         """Choose the next tokens, up to the first that was guessed wrong; True when the answer ends."""
@@ -170,6 +189,7 @@ class Generation(Request):
             return False
         if self.tail[: len(self.generated)] != self.generated:
             self.tail = [*self.generated]
+            self.opening = 0
         self.evaluated = min(self.evaluated, len(self.tokens) + len(self.generated) - 1)
         if len(self.tail) == len(self.generated):
             self._look_ahead()

@@ -163,7 +163,7 @@ class Scheduler:
         result = self._context.decode(step.count)
         after_decode, cpu_after = time.perf_counter(), time.thread_time()
         if self._threads is not None and result == 0:
-            answers = not any(part.request.prefilling for part in step.parts)
+            answers = not any(part.request.reading for part in step.parts)
             self._threads.stepped(
                 after_decode - before_decode, cpu_after - cpu_before, step.count, answers=answers
             )
@@ -228,7 +228,7 @@ class Scheduler:
         """Fill the batch with prompts, or with each answer's next tokens where no prompt waits."""
         if not self._active:
             return None
-        prompts = [request for request in self._active if request.prefilling]
+        prompts = [request for request in self._active if request.reading]
         if self._quantum is None:
             return line(self._context, prompts or self._active, self._context.batch.capacity)
         if prompts:
@@ -239,11 +239,11 @@ class Scheduler:
     def _read(self, prompts: Sequence[Request]) -> Step:
         """Fill the batch with prompts that are as far as the oldest: before or in their wide part."""
         wide_from = self._context.wide_from
-        is_wide = prompts[0].evaluated >= wide_from
+        is_wide = prompts[0].is_wide(wide_from)
         ready = {
-            request: request.ready if is_wide else min(request.ready, wide_from - request.evaluated)
+            request: request.ready if is_wide else request.narrow(wide_from)
             for request in prompts
-            if (request.evaluated >= wide_from) is is_wide
+            if request.is_wide(wide_from) is is_wide
         }
         block = prompt_block(self._context, ready, prompts[0], self._quantum or 1, is_wide=is_wide)
         return fill(self._context, block, ready, self._quantum or 1)

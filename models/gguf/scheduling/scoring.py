@@ -15,6 +15,9 @@ from models.gguf.prefix_tree import Tokens
 from models.gguf.sampling import Candidates, log_probabilities
 from models.gguf.scheduling.request import Request
 
+_MOST_IN_OPENING = 31
+"""Tokens that all answers begin with and that are read with the prompt."""
+
 
 @dataclass(slots=True)
 class _Node:
@@ -63,6 +66,7 @@ class Scoring(Request):
         self._asked: list[_Node] = []
         self._now: Sequence[_Node] = ()
         self._next_pass()
+        self.opening += min(self._common(), len(self.tail), _MOST_IN_OPENING)
 
     @property
     def is_open(self) -> bool:
@@ -100,6 +104,14 @@ class Scoring(Request):
         for token in answer:
             node = node.children.setdefault(token, _Node(token, node.depth + 1))
         node.ends_here = True
+
+    def _common(self) -> int:
+        """Return how many tokens all answers begin with."""
+        node, count = self._root, 0
+        while len(node.children) == 1 and not node.ends_here:
+            (node,) = node.children.values()
+            count += 1
+        return count
 
     def _mark(self, node: _Node) -> None:
         for child in node.children.values():

@@ -76,7 +76,9 @@ def prompt_block(
             width = _width(len(tokens), max(*tokens, least), capacity, quantum)
             if width < least or width - min(tokens) > CELLS_BETWEEN:
                 continue
-            rate = sum(min(each, width) for each in tokens) / _cost(len(tokens) * width)
+            # What is left over in a wide part costs another tile, however few tokens it is.
+            idle = sum(max(0, least - (each - width)) for each in tokens if each > width) if is_wide else 0
+            rate = sum(min(each, width) for each in tokens) / (_cost(len(tokens) * width) + idle)
             if stream >= oldest.sequence and rate > best_rate:
                 best, best_rate = Block(first, len(tokens), width), rate
     assert best is not None

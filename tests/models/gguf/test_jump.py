@@ -32,7 +32,7 @@ def letters(text: str) -> list[int]:
 
 
 def guess(schema: dict[str, Any], text: str, *, most: int = 12) -> str:
-    tokens = Jump(schema, letters)(text)
+    tokens = Jump(schema, "", letters)(text)
     assert len(tokens) <= most
     return "".join(map(chr, tokens))
 
@@ -58,6 +58,19 @@ def test_what_stands_between_values_is_guessed(text: str, ahead: str) -> None:
     assert bool(guess(TWO, text)) is bool(ahead)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "ahead"),
+    [
+        ('Answer {"reasoning": ..., "queue": ...}', '{"reasoning": "'),
+        ('Answer\n{\n  "reasoning": ...\n}', '{\n  "reasoning": "'),
+        ('{"reasoning": "a"}\n{\n  "reasoning": "b"\n}', '{\n  "reasoning": "'),
+        ("Answer in JSON.", '{"reasoning": "'),
+    ],
+)
+def test_an_answer_begins_like_the_json_in_its_prompt(prompt: str, ahead: str) -> None:
+    assert ahead.startswith("".join(map(chr, Jump(TWO, prompt, letters)(""))))
+
+
 def test_numbers_and_choices_end_where_json_ends_them() -> None:
     assert guess(MIXED, '{"n": 12') == ""
     assert guess(MIXED, '{"n": 12,') == ' "team": "'
@@ -66,10 +79,10 @@ def test_numbers_and_choices_end_where_json_ends_them() -> None:
 
 
 def test_open_forms_are_not_guessed() -> None:
-    assert jump_for(None, letters) is None
-    assert jump_for({"type": "json_object"}, letters) is None
+    assert jump_for(None, "", letters) is None
+    assert jump_for({"type": "json_object"}, "", letters) is None
     optional = {"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
-    assert jump_for({"schema": optional}, letters) is None
+    assert jump_for({"schema": optional}, "", letters) is None
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])

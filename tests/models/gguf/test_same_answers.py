@@ -224,7 +224,7 @@ def test_the_number_of_rows_was_tried_on_this_processor(tmp_path: Path, own_cach
 
 def test_what_answers_depend_on_is_named() -> None:
     with opened() as model:
-        assert model.numerics.startswith("rows of 4, tiles from 384; ")
+        assert model.numerics.startswith("rows of 4, tiles from 384 through openings; ")
         assert "llama.cpp " in model.numerics
 
 
