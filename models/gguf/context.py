@@ -7,9 +7,10 @@ llama.cpp's would change the order of its sums, and so the last bits, which grow
   only its end is ever cut, a token's cell is its position.
 - Which kernel computes attention: on a CPU there are three, chosen by how many tokens a stream has in a step.
   From 64 on they are computed in tiles, several times as fast behind a long beginning. So prompts are read in
-  wide steps of at least so many from some position on; their beginning, their last token and the answer in
-  narrow steps of fewer. One token of one stream alone has the third kernel, and never comes. Where steps
-  can't be filled up, because the memory can't forget, keys and values of two 16-bit types leave one kernel.
+  wide steps of at least so many from some position on, and with them the opening of the answer; their
+  beginning and the rest of the answer in narrow steps of fewer. One token of one stream alone has the third
+  kernel, and never comes. Where steps can't be filled up, because the memory can't forget, keys and values
+  of two 16-bit types leave one kernel.
 - Which kernel multiplies matrices: that depends on the number of rows, see `rows.py`.
 """
 

@@ -18,9 +18,11 @@ _OTHER = re.compile(r"[^,}\]\s]*")
 
 
 class Jump:
-    """Guesses for one answer, which until it says otherwise is laid out like the JSON that its prompt shows."""
+    """Guesses for one answer. Until its own layout shows, it is expected to look like the prompt's JSON."""
 
-    def __init__(self, schema: Mapping[str, Any], prompt: str, tokenize: Callable[[str], Sequence[int]]) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], prompt: str, tokenize: Callable[[str], Sequence[int]]
+    ) -> None:
         self._tokenize = tokenize
         self._fields = [(name, _is_text(part, schema)) for name, part in schema["properties"].items()]
         before, _, _ = prompt.rpartition(json.dumps(self._fields[0][0], ensure_ascii=False) + ":")

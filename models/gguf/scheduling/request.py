@@ -55,9 +55,9 @@ class Request:
         self.tail: list[int] = []
         """Tokens that follow it in this request alone, evaluated or to be so."""
         self.opening = 1
-        """How many tokens behind `shared` are read with it: the prompt's last one and what is likely to follow.
+        """How many tokens behind `shared` are read with it: the prompt's last one and what likely follows.
 
-        Only the request decides on it, because it decides which attention kernel these tokens have.
+        The kernel of these tokens depends on it, so it may depend on nothing but the request.
         """
         self.pause = 0
         """A position where a step has to end, because the state there is kept."""
