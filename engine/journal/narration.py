@@ -168,7 +168,8 @@ def objectives_text(event: ObjectivesMet) -> str:
     gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
     shown = "no more lost than the margin of" if event.is_shown else "not shown to lose less than"
     missed = f"; not met: {', '.join(event.missed)}" if event.missed else ""
-    return f"Objectives: {sizes}; {gain}, {shown} {event.margin:.3f}{missed}"
+    saved = f"; early ends of tests saved {count_text(event.left_out, 'answer')}" if event.left_out else ""
+    return f"Objectives: {sizes}; {gain}, {shown} {event.margin:.3f}{missed}{saved}"
 
 
 def headline(summary: RunSummary) -> str:

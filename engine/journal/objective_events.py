@@ -22,6 +22,7 @@ class ObjectivesMet(BaseEvent):
 
     `gain` is its paired gain over the best, on validation. `is_shown` says whether that shows that no more
     than the margin was lost; a limit that demands more is met even so. `missed` are limits that can't be met.
+    `left_out` are the answers that the tests could do without, because the program had lost too much already.
     """
 
     kind: Literal["objectives"] = "objectives"
@@ -31,4 +32,5 @@ class ObjectivesMet(BaseEvent):
     gain: Interval
     is_shown: bool
     tested: int
+    left_out: int = 0
     missed: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ _CHUNKS_OF_WORDS = 16
 
 
 class Measured(Protocol):
-    """The score and the prompt tokens of each example."""
+    """The score and the prompt tokens of each example that was asked for."""
 
     @property
     def scores(self) -> Sequence[float]:
@@ -32,7 +32,8 @@ class Measured(Protocol):
         """The tokens of the prompts."""
 
 
-Measure = Callable[[PromptParts], Measured]
+Measure = Callable[[PromptParts, Sequence[int]], Measured]
+"""Measures a prompt on the examples with these numbers."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Step:
     dropped: int
     of: int
     tested: int
+    left_out: int
+    """Answers that the tests could do without."""
     gain: Interval
 
 
@@ -63,7 +66,7 @@ class Compressed:
 
 
 class Compressor:
-    """Compresses level by level; every step is tested against the uncompressed program.
+    """Compresses level by level; every step is tested on `n` examples against the uncompressed program.
 
     Raises:
         ConfigError: words are to be left out, and the model has no log-probabilities of its own.
@@ -72,6 +75,7 @@ class Compressor:
     def __init__(
         self,
         measure: Measure,
+        n: int,
         surprisal: Surprisal | None,
         margin: float,
         *,
@@ -79,6 +83,7 @@ class Compressor:
         on_test: Callable[[str, int], None] = lambda level, tested: None,  # noqa: ARG005
     ) -> None:
         self._measure = measure
+        self._all = range(n)
         self._surprisal = surprisal
         self._margin = margin
         self._with_base = with_base
@@ -93,20 +98,22 @@ class Compressor:
                 "behind a server.",
                 hint="Leave token out of --level, or use a model in process (gguf:FILE).",
             )
-        test = NonInferiority(self._measure(parts).scores, self._margin)
+        test = NonInferiority(self._measure(parts, self._all).scores, self._margin)
         steps = []
         for level in (known for known in LEVELS if known in levels):
-            before, tested = parts, self._tested
+            before, tested, left_out = parts, self._tested, test.left_out
             parts, dropped, of = self._at(level, parts, test)
+            measured = self._measure(parts, self._all)
             steps.append(
                 Step(
                     level=level,
-                    before=fmean(self._measure(before).tokens),
-                    after=fmean(self._measure(parts).tokens),
+                    before=fmean(self._measure(before, self._all).tokens),
+                    after=fmean(measured.tokens),
                     dropped=dropped,
                     of=of,
                     tested=self._tested - tested,
-                    gain=test.gain(self._measure(parts).scores),
+                    left_out=test.left_out - left_out,
+                    gain=test.gain(measured.scores),
                 )
             )
         return Compressed(parts, tuple(steps), self._margin)
@@ -140,7 +147,7 @@ class Compressor:
                 return False
             self._tested += 1
             self._on_test(level, self._tested)
-            return test.holds(self._measure(shorter).scores)
+            return test.holds(lambda numbers: self._measure(shorter, numbers).scores)
 
         smallest = -(-len(ranked) // _CHUNKS_OF_WORDS) if level == "token" else 1
         left = thinned(ranked, may_go, smallest)

@@ -85,6 +85,7 @@ class _Search:
                 gain=gain,
                 is_shown=is_no_worse(gain, self._test.margin),
                 tested=self._tested,
+                left_out=self._test.left_out,
                 missed=tuple(self._missed(self._state)),
             )
         )
@@ -92,7 +93,11 @@ class _Search:
 
     def scores(self, state: LearnedState) -> list[float]:
         """Return the state's score on each validation example."""
-        return [rollout.score.value for rollout in self._rollouts(state)]
+        return self._scores_of(state, range(len(self._validation)))
+
+    def _scores_of(self, state: LearnedState, numbers: Sequence[int]) -> list[float]:
+        items = [self._validation[number] for number in numbers]
+        return [rollout.score.value for rollout in self._runner.run(state, items)]
 
     def _thin(self) -> None:
         """Leave out demonstrations, then rules, as long as no more than the margin is lost."""
@@ -106,7 +111,8 @@ class _Search:
     def _may_go(self, made: Callable[[Sequence[Part]], LearnedState]) -> Callable[[Sequence[Part]], bool]:
         def may_go(rest: Sequence[Part]) -> bool:
             self._tested += 1
-            return self._test.holds(self.scores(made(rest)))
+            state = made(rest)
+            return self._test.holds(lambda numbers: self._scores_of(state, numbers))
 
         return may_go
 

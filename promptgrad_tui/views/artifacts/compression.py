@@ -50,6 +50,7 @@ def compression_json(result: CompressedArtifact) -> dict[str, Any]:
                 "prompt_tokens": {"before": step.before, "after": step.after},
                 "gain": step.gain.model_dump(),
                 "tests": step.tested,
+                "answers_saved": step.left_out,
             }
             for step in found.steps
         ],
@@ -71,6 +72,9 @@ def compression_lines(result: CompressedArtifact, terminal: Terminal) -> list[st
         f"{found.margin:.3f} of the score was lost, compared with {original}."
     )
     lines += ["", *wrap(tested, terminal.columns, "  ", "  ")]
+    if left_out := sum(step.left_out for step in found.steps):
+        ended = f"Tests that were lost before their end saved {count_text(left_out, 'answer')}."
+        lines += wrap(ended, terminal.columns, "  ", "  ")
     for name, (before, after) in result.base.items():
         lines += ["", terminal.style(f"Base instructions of {name}", bold=True)]
         for sign, text in line_diff(before, after):

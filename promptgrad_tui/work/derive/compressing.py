@@ -13,7 +13,7 @@ import dspy
 from engine.ground.errors import ArtifactError
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, SplitScores
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import Item, Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.release.compression.compression import Compressed, Compressor
@@ -67,6 +67,7 @@ def compress(
         work = _Work(artifact, setting, parts)
         found = Compressor(
             work.measure,
+            len(work.items),
             surprisal_of(setting.replay, setting.model),
             margin_for(len(work.items), margin, "--margin"),
             with_base=with_base,
@@ -100,18 +101,21 @@ class _Work:
         validation = runner.items([one.values for one in splits.validation or ()], "validation")
         self.items: list[Item] = [*validation, *train]
         self._validation = len(validation)
-        self._known: dict[str, _Measured] = {}
+        self._known: dict[str, dict[int, Rollout]] = {}
 
-    def measure(self, parts: PromptParts) -> _Measured:
-        """Return the scores and prompt tokens of a prompt, in the order of the examples."""
-        key = repr(parts)
-        if key not in self._known:
+    def measure(self, parts: PromptParts, numbers: Sequence[int]) -> _Measured:
+        """Return the scores and prompt tokens of a prompt on the examples with these numbers."""
+        known = self._known.setdefault(repr(parts), {})
+        new = [number for number in numbers if number not in known]
+        if new:
             with closing(self._runner(parts.base_module(self._setting.parts.program))) as runner:
-                rollouts = runner.run(parts.state, self.items)
-            self._known[key] = _Measured(
-                [rollout.score.value for rollout in rollouts], [rollout.tokens.prompt for rollout in rollouts]
-            )
-        return self._known[key]
+                known |= zip(
+                    new, runner.run(parts.state, [self.items[number] for number in new]), strict=True
+                )
+        rollouts = [known[number] for number in numbers]
+        return _Measured(
+            [rollout.score.value for rollout in rollouts], [rollout.tokens.prompt for rollout in rollouts]
+        )
 
     def _runner(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
         setting = self._setting
@@ -142,7 +146,7 @@ class _Work:
             measured, opening = self._on_test_split(runner, state, tested)
             module = runner.program.with_state(state)
             instructions = runner.program.instructions(state.rules)
-        scores = self.measure(found.parts).scores[: self._validation]
+        scores = self.measure(found.parts, range(self._validation)).scores
         last = found.steps[-1]
         compressed = {
             "of": manifest.files["program.json"],
