@@ -1,90 +1,41 @@
-"""How fast a validation round runs in process: ours, one request at a time behind a lock, and llama-server.
+"""How fast an optimizer's work runs in process: ours, one request at a time behind a lock, and llama-server.
 
-The workload is the optimizer's: 600 tokens of instructions, 32 examples of 100 to 150 tokens, short answers;
-then the same examples again with one more rule. Each contestant has a process of its own and they run in
-turn, on the same file and threads. The models are the demo model, kept from ending its answers, and random
-weights of a 0.5 B model's shape.
+With `--models` and `--tasks` it is what a run on a handed task asks a real model: test messages behind the
+base instructions, behind 12 demonstrations and behind 6 rules, and samples of an analysis. Without them it is
+600 tokens of instructions and messages of 100 to 150 tokens, twice, on the demo model, kept from ending its
+answers, and on random weights of a 0.5 B model's shape. Each contestant has a process of its own, and they
+run in turn, on the same file and threads.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import random
-import socket
 import statistics
-import subprocess
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
-from dspy import lm15
 from gguf import GGUFReader
 
+from benchmarks.inference.contestants import (
+    Process,
+    Round,
+    behind_a_lock,
+    llama_server,
+    ollama,
+    ours,
+    server_process,
+)
+from benchmarks.inference.workloads import Workload, random_workloads, real_workloads
 from benchmarks.random_model import HALF_BILLION, write_random_model
-from engine.ground.revision import ModelRevision
+from benchmarks.real.tasks import load_tasks
 from models.demo import demo_model_path
 from models.gguf.library import NativeModel
-from models.gguf.model import GGUFModel
-from models.settings import ModelSettings
-
-Messages = list[dict[str, str]]
-Answer = Callable[[Messages, int], int]
-"""Generates an answer of at most so many tokens and returns how many it has."""
-
-CONTEXT = 2048
-WORKERS = 32
-WORDS = ["the", "ticket", "a", "refund", "my", "gift", "card", "is", "late", "parcel", "wrong", "invoice"]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A way of running the workload."""
-
-    name: str
-    answer: Answer
-    at_once: int
-    close: Callable[[], None]
-    model: GGUFModel | None = None
-
-
-@dataclass(frozen=True)
-class Round:
-    """One contestant's time for one workload."""
-
-    contestant: str
-    new_tokens: int
-    wall_seconds: float
-    cpu_seconds: float
-    tokens: int
-
-
-def workload(count: Callable[[str], int], examples: int) -> list[list[Messages]]:
-    """Return two rounds of prompts; the second has one more rule in its instructions."""
-    rng = random.Random(0)
-
-    def text(tokens: int) -> str:
-        words: list[str] = []
-        while count(" ".join(words)) < tokens:
-            words += rng.choices(WORDS, k=4)
-        return " ".join(words)
-
-    instructions, rule = text(600), text(20)
-    tickets = [text(rng.randint(100, 150)) for _ in range(examples)]
-    return [
-        [[{"role": "system", "content": system}, {"role": "user", "content": ticket}] for ticket in tickets]
-        for system in (instructions, f"{instructions}\n{rule}")
-    ]
 
 
 def endless_demo_model(folder: Path) -> Path:
@@ -98,179 +49,52 @@ def endless_demo_model(folder: Path) -> Path:
     return path
 
 
-def behind_a_lock(path: Path, threads: int) -> Contestant:
-    """Return what people write today."""
-    from llama_cpp import Llama
+def compare(path: Path, workloads: Sequence[Workload], options: argparse.Namespace) -> dict[str, Any]:
+    """Run all contestants in turn and return every time, the ratios, and what ours did for each workload."""
+    print(f"\n{path.stem}\n{'':30}{'workload':26}{'wall s':>9}{'CPU s':>9}{'tokens/s':>10}", flush=True)
+    rounds: list[Round] = []
+    done: dict[str, dict[str, float]] = {}
+    with ExitStack() as closing:
 
-    llama = Llama(str(path), n_ctx=CONTEXT, n_threads=threads, n_threads_batch=threads, verbose=False)
-    lock = threading.Lock()
+        def started(*arguments: Any) -> Process:
+            process = Process(*arguments)
+            closing.callback(process.close)
+            return process
 
-    def answer(messages: Messages, new_tokens: int) -> int:
-        with lock:
-            completion: Any = llama.create_chat_completion(messages, max_tokens=new_tokens, temperature=0.0)
-        return int(completion["usage"]["completion_tokens"])
-
-    return Contestant("Llama behind a lock", answer, 1, llama.close)
-
-
-def llama_server(path: Path, threads: int, slots: int) -> Contestant:
-    """Return llama-server's own batching, in process through xllamacpp."""
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.n_ctx = CONTEXT * slots
-    params.n_parallel = slots
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.verbosity = -1
-    server = xllamacpp.Server(params)
-
-    def answer(messages: Messages, new_tokens: int) -> int:
-        request = {"messages": messages, "max_tokens": new_tokens, "temperature": 0.0, "cache_prompt": True}
-        completion: Any = server.handle_chat_completions(request)
-        return int(completion["usage"]["completion_tokens"])
-
-    return Contestant(f"llama-server, {slots} slots", answer, WORKERS, lambda: None)
-
-
-def server_process(binary: Path, path: Path, threads: int, slots: int) -> Contestant:
-    """Return a llama-server that was built elsewhere, over HTTP."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(binary), "-m", str(path), "--port", str(port), "-np", str(slots), "--no-webui"]
-    command += ["-c", str(CONTEXT * slots), "-t", str(threads), "-tb", str(threads)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None)
-    while True:
-        try:
-            if client.get("/health").status_code == httpx.codes.OK:
-                break
-        except httpx.TransportError:
-            if process.poll() is not None:
-                raise SystemExit(f"{binary} ended with {process.returncode}.") from None
-        time.sleep(0.1)
-
-    def answer(messages: Messages, new_tokens: int) -> int:
-        request = {"messages": messages, "max_tokens": new_tokens, "temperature": 0.0, "cache_prompt": True}
-        completion = client.post("/v1/chat/completions", json=request).raise_for_status().json()
-        return int(completion["usage"]["completion_tokens"])
-
-    def close() -> None:
-        client.close()
-        process.terminate()
-        process.wait()
-
-    return Contestant(f"{binary.name} by HTTP, {slots} slots", answer, WORKERS, close)
-
-
-def ours(path: Path, threads: int) -> Contestant:
-    """Return this package's scheduler."""
-    settings = ModelSettings(context_length=CONTEXT, threads=threads)
-    model = GGUFModel(path, revision=ModelRevision("gguf", "sha256:" + "0" * 64), settings=settings)
-
-    def answer(messages: Messages, new_tokens: int) -> int:
-        request = lm15.Request(
-            model=model.lm.model,
-            system=messages[0]["content"],
-            messages=(lm15.Message.user(messages[1]["content"]),),
-            config=lm15.Config(max_tokens=new_tokens, temperature=0.0),
-        )
-        return int(model.lm.engine.complete(request).usage.output_tokens)
-
-    return Contestant("ours", answer, WORKERS, model.close, model)
-
-
-def run(contestant: Contestant, rounds: Sequence[Sequence[Messages]], new_tokens: int) -> Round:
-    """Run both rounds and measure them together."""
-    began, cpu, tokens = time.perf_counter(), time.process_time(), 0
-    with ThreadPoolExecutor(contestant.at_once) as pool:
-        for prompts in rounds:
-            tokens += sum(pool.map(lambda prompt: contestant.answer(prompt, new_tokens), prompts))
-    return Round(contestant.name, new_tokens, time.perf_counter() - began, time.process_time() - cpu, tokens)
-
-
-def score_round(model: GGUFModel, rounds: Sequence[Sequence[Messages]], answers: Sequence[str]) -> Round:
-    """Score one given answer for each prompt of both rounds, without decoding."""
-    began, cpu = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for prompts in rounds:
-            list(pool.map(lambda pair: model.score(pair[0], [pair[1]]), zip(prompts, answers, strict=True)))
-    return Round("ours, scoring", 32, time.perf_counter() - began, time.process_time() - cpu, 0)
-
-
-class Process:
-    """A contestant in a process of its own: libraries that share one also share OpenMP's threads."""
-
-    def __init__(self, make: Callable[..., Contestant], *arguments: object) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, make, arguments), daemon=True)
-        self._process.start()
-        self._here.recv()
-
-    def ask(self, what: str, *arguments: object) -> Any:
-        """Return what `_serve` answers."""
-        self._here.send((what, arguments))
-        return self._here.recv()
-
-    def close(self) -> None:
-        """End the process."""
-        self._here.send(("close", ()))
-        self._process.join()
-
-
-def _serve(pipe: Connection, make: Callable[..., Contestant], arguments: Sequence[object]) -> None:
-    contestant = make(*arguments)
-    pipe.send("ready")
-    while True:
-        what, details = pipe.recv()
-        if what == "close":
-            contestant.close()
-            return
-        if what == "run":
-            pipe.send(run(contestant, *details))
-        elif what == "score":
-            pipe.send(score_round(_model_of(contestant), *details))
-        elif what == "statistics":
-            pipe.send(asdict(_model_of(contestant).statistics()))
-
-
-def _model_of(contestant: Contestant) -> GGUFModel:
-    assert contestant.model is not None
-    return contestant.model
-
-
-def compare(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Run all contestants in turn and return every time and the ratios."""
-    threads, examples = options.threads, options.examples
-    with open_tokenizer(path) as count:
-        rounds = workload(count, examples)
-    scheduler = Process(ours, path, threads)
-    contestants = [scheduler, Process(behind_a_lock, path, threads)]
-    for slots in options.slots:
-        contestants.append(Process(llama_server, path, threads, slots))
-        if options.llama_server:
-            contestants.append(Process(server_process, options.llama_server, path, threads, slots))
-    answers = [" ".join(WORDS[:12])] * examples
-    results: list[Round] = []
-    show_head(path.stem)
-    for _ in range(options.repeats):
-        for new_tokens in (32, 128):
-            for contestant in contestants:
-                results.append(contestant.ask("run", rounds, new_tokens))
-                show_round(results[-1])
-        results.append(scheduler.ask("score", rounds, answers))
-        show_round(results[-1])
-    report = {
-        "rounds": [asdict(r) for r in results],
-        "ratios": ratios(results),
-        "scheduler": scheduler.ask("statistics"),
-    }
-    show_ratios(report)
-    for contestant in contestants:
-        contestant.close()
+        scheduler = started(ours, path, options.threads)
+        others = [started(behind_a_lock, path, options.threads)]
+        for slots in options.slots:
+            others.append(started(llama_server, path, options.threads, slots))
+            if options.llama_server:
+                others.append(started(server_process, options.llama_server, path, options.threads, slots))
+        if options.ollama:
+            others.append(started(ollama, options.ollama))
+        for _ in range(options.repeats):
+            for workload in workloads:
+                before = scheduler.statistics()
+                rounds.append(shown(scheduler.run(workload)))
+                after = scheduler.statistics()
+                done[workload.name] = {
+                    "distinct_prompt_tokens": scheduler.distinct_tokens(workload),
+                    "memory": after["memory"],
+                } | {name: after[name] - before[name] for name in _COUNTED}
+                rounds += [shown(other.run(workload)) for other in others]
+                if workload.scored:
+                    rounds.append(shown(scheduler.score(workload)))
+    report = {"rounds": [asdict(one) for one in rounds], "ratios": ratios(rounds), "ours": done}
+    show_report(report)
     return report
+
+
+_COUNTED = (
+    "prompt_tokens_evaluated",
+    "tokens_decoded",
+    "tokens_guessed",
+    "steps",
+    "rows",
+    "decode_seconds",
+    "busy_seconds",
+)
 
 
 @contextmanager
@@ -283,74 +107,90 @@ def open_tokenizer(path: Path) -> Iterator[Callable[[str], int]]:
         model.close()
 
 
-def ratios(results: Sequence[Round]) -> dict[str, dict[str, float]]:
-    """Return how many times as fast ours is, by the median of the repeats."""
-
-    def median(name: str, new_tokens: int) -> float:
-        return statistics.median(
-            r.wall_seconds for r in results if r.contestant == name and r.new_tokens == new_tokens
-        )
-
-    names = dict.fromkeys(r.contestant for r in results if not r.contestant.startswith("ours"))
-    table = {
-        f"{new_tokens} new tokens": {
-            name: median(name, new_tokens) / median("ours", new_tokens) for name in names
-        }
-        for new_tokens in (32, 128)
-    }
-    table["scoring"] = {name: median(name, 32) / median("ours, scoring", 32) for name in names}
+def ratios(rounds: Sequence[Round]) -> dict[str, dict[str, float]]:
+    """Return how many times as fast ours is, by the median of the repeats; scoring against generating."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for one in rounds:
+        times.setdefault((one.workload, one.contestant), []).append(one.wall_seconds)
+    median = {key: statistics.median(seconds) for key, seconds in times.items()}
+    table: dict[str, dict[str, float]] = {}
+    for (workload, contestant), seconds in median.items():
+        if contestant.startswith("ours"):
+            continue
+        table.setdefault(workload, {})[contestant] = seconds / median[workload, "ours"]
+        if (scoring := median.get((workload, "ours, scoring"))) is not None:
+            table.setdefault(f"{workload}, scoring", {})[contestant] = seconds / scoring
     return table
 
 
-def show_head(name: str) -> None:
-    """Print what the columns are."""
-    print(f"\n{name}")
-    print(f"{'':30}{'new tokens':>12}{'wall s':>10}{'CPU s':>10}{'tokens/s':>10}", flush=True)
-
-
-def show_round(row: Round) -> None:
-    """Print one contestant's round."""
-    rate = row.tokens / row.wall_seconds
+def shown(row: Round) -> Round:
+    """Print one contestant's time, and return it."""
     print(
-        f"{row.contestant:30}{row.new_tokens:12}{row.wall_seconds:10.2f}{row.cpu_seconds:10.2f}{rate:10.1f}",
+        f"{row.contestant:30}{row.workload:26}{row.wall_seconds:9.2f}{row.cpu_seconds:9.2f}"
+        f"{row.tokens / row.wall_seconds:10.1f}",
         flush=True,
     )
+    return row
 
 
-def show_ratios(report: dict[str, Any]) -> None:
-    """Print how many times as fast ours is, and what its Python costs."""
-    for workload_name, row in report["ratios"].items():
-        print(f"{workload_name}: " + ", ".join(f"{ratio:.2f} times {name}" for name, ratio in row.items()))
-    counts = report["scheduler"]
-    share = (counts["busy_seconds"] - counts["decode_seconds"]) / counts["decode_seconds"]
-    print(f"Python beside llama.cpp: {share:.1%} of its time", flush=True)
+def show_report(report: dict[str, Any]) -> None:
+    """Print how many times as fast ours is, and what it did."""
+    for workload, row in report["ratios"].items():
+        print(f"{workload}: " + ", ".join(f"{ratio:.2f} times {name}" for name, ratio in row.items()))
+    for workload, did in report["ours"].items():
+        python = (did["busy_seconds"] - did["decode_seconds"]) / did["decode_seconds"]
+        print(
+            f"{workload}: {did['prompt_tokens_evaluated']:.0f} prompt tokens evaluated of "
+            f"{did['distinct_prompt_tokens']:.0f} distinct ones, {did['tokens_decoded']:.0f} answer tokens, "
+            f"{did['steps']:.0f} steps, {did['rows']:.0f} rows, Python {python:.1%} beside llama.cpp, "
+            f"{did['memory'] / 2**30:.1f} GiB",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, help="a folder of GGUF files, each of which is run")
+    parser.add_argument("--tasks", type=Path, help="a folder of handed tasks, as for benchmarks.real_tasks")
+    parser.add_argument("--only", help="the task to take; otherwise the first one")
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--examples", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument(
         "--slots", type=int, nargs="*", default=[4, 16], help="of llama-server; none leaves it out"
     )
-    parser.add_argument("--model", type=Path, nargs="*", help="GGUF files instead of those two")
     parser.add_argument(
         "--llama-server", type=Path, help="a llama-server built with the same flags, to run as well"
     )
+    parser.add_argument("--ollama", metavar="NAME", help="the same model in Ollama, to run as well")
     parser.add_argument("--json", type=Path, help="where to write every time")
     options = parser.parse_args()
+    if (options.models is None) is not (options.tasks is None):
+        parser.error("--models and --tasks go together.")
+    report = {}
     with tempfile.TemporaryDirectory() as folder:
-        paths = options.model or [
-            endless_demo_model(Path(folder)),
-            write_random_model(Path(folder) / f"{HALF_BILLION.name}.gguf", HALF_BILLION),
-        ]
-        report = {}
-        for path in paths:
-            report[path.stem] = compare(path, options)
+        for path, workloads in _contests(options, Path(folder)):
+            report[path.stem] = compare(path, workloads, options)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2))
+        options.json.write_text(json.dumps(report, indent=2), encoding="utf-8")
+
+
+def _contests(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Path, list[Workload]]]:
+    """Yield each model with its workloads."""
+    if options.models is not None:
+        task = load_tasks(options.tasks, [options.only] if options.only else [])[0]
+        for path in sorted(options.models.glob("*.gguf")):
+            yield path, real_workloads(task, options.examples)
+        return
+    yield _random(endless_demo_model(folder), options.examples)
+    shape = write_random_model(folder / f"{HALF_BILLION.name}.gguf", HALF_BILLION)
+    yield _random(shape, options.examples)
+
+
+def _random(path: Path, examples: int) -> tuple[Path, list[Workload]]:
+    with open_tokenizer(path) as count:
+        return path, random_workloads(count, examples)
 
 
 if __name__ == "__main__":
