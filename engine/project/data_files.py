@@ -110,7 +110,9 @@ def _absence(path: Path) -> str:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    text = read_text(path)
+    # Old Macs ended lines with CR alone. Within JSON it can't stand as it is.
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
         if line.strip():
             yield number, _decoded(line.rstrip("\r"), path, number, _once)
 

@@ -90,7 +90,6 @@ class ReviewScreen(ReviewMoves):
         with Container(id="review"):
             queue = RowTable(COLUMNS, self._paint, empty="No rule.", id="queue", classes="pane")
             queue.can_focus = False
-            queue.border_title = "Rules"
             yield queue
             evidence = TextView(id="evidence", classes="pane")
             evidence.can_focus = False
@@ -111,6 +110,8 @@ class ReviewScreen(ReviewMoves):
         story = self._session.live
         self._n_judged = sum(row.finished is not None for row in story.tests.values())
         items = reviewed_items(story, during=self._number == 0)
+        are_shown = {item.demonstration is not None for item, _ in items}
+        self.query_one("#queue").border_title = "Demonstrations" if are_shown == {True} else "Rules"
         self._tests |= {item.id: row for item, row in items}
         try:
             written = self._session.journal.decisions(self._session.run)

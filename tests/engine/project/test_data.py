@@ -39,10 +39,11 @@ def test_json_lines_keep_nested_values_and_tell_their_lines(tmp_path: Path) -> N
     assert rows(path) == [(1, {"a": 1}), (4, {"a": {"b": [1, None, "x"]}, "c": True})]
 
 
-def test_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_other_line_ends_change_nothing(tmp_path: Path) -> None:
     plain = write(tmp_path, "a.jsonl", '{"a": "é"}\n{"a": "b"}\n')
     windows = write(tmp_path, "b.jsonl", b"\xef\xbb\xbf" + plain.read_bytes().replace(b"\n", b"\r\n"))
-    assert rows(plain) == rows(windows)
+    mac = write(tmp_path, "c.jsonl", plain.read_bytes().replace(b"\n", b"\r"))
+    assert rows(plain) == rows(windows) == rows(mac)
     assert dataset_digest(load_examples(plain)) == dataset_digest(load_examples(windows))
 
 
