@@ -11,7 +11,7 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.proposals.contrast import telling_words
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
-from engine.learning.proposals.topics import read_topics
+from engine.learning.proposals.topics import names_another, read_topics
 from engine.learning.proposals.wording import about, input_noun, input_text, mentions, pair_rule
 from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
@@ -83,7 +83,8 @@ class PairSource:
             if (words := _own_words(pair, groups))
         ]
         for (pair, _), reply in zip(asked, replies, strict=True):
-            if topics := ", ".join(read_topics(reply)):
+            found = [topic for topic in read_topics(reply) if not names_another(topic, pair.right, space)]
+            if topics := ", ".join(found):
                 proposals.append(self._proposal(about(topics), topics, pair, space, findings))
         return proposals
 

@@ -77,7 +77,12 @@ class TopicSource:
             self._question(answer, groups[answer], number, findings.place) for number, answer in asked
         ]
         replies = self._questioner.ask(questions, findings.epoch, findings.batch)
-        told = dict(zip(asked, map(read_topics, replies), strict=True))
+        told = {
+            (number, answer): [
+                topic for topic in read_topics(reply) if not names_another(topic, answer, space)
+            ]
+            for (number, answer), reply in zip(asked, replies, strict=True)
+        }
         noun = input_noun(findings.train[0])
         sets = []
         for number in range(self._samples):
@@ -124,6 +129,16 @@ def _shown(texts: Sequence[str], rng: Random) -> list[str]:
     while len(drawn) > _FEWEST_TEXTS and sum(map(len, drawn)) > _MOST_SHOWN:
         drawn.pop()
     return drawn
+
+
+def names_another(topic: str, answer: Any, space: AnswerSpace) -> bool:
+    """Whether a topic is another answer's name: a rule with it would contradict itself."""
+    others = (as_text(other) for other in space.values if other != answer)
+    return _words(topic) in [_words(other) for other in others]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold())
 
 
 def read_topics(line: str) -> list[str]:

@@ -11,10 +11,11 @@ from engine.learning.answers import AnswerSpace, answer_space
 from engine.learning.demonstrations.draws import balanced_draw, fitting, labelled
 from engine.learning.proposals.choice import chosen_sources
 from engine.learning.proposals.contrast import ContrastSource, telling_words
+from engine.learning.proposals.pairs import PairSource
 from engine.learning.proposals.refinement import RefinementSource
 from engine.learning.proposals.shapes import ShapeSource, broken_forms
 from engine.learning.proposals.source import Confusion, Findings
-from engine.learning.proposals.topics import read_topics
+from engine.learning.proposals.topics import TopicSource, read_topics
 from engine.learning.proposals.wording import topic_rule
 from engine.learning.rollouts import Item
 from engine.programs.demonstrations import DemonstrationSet
@@ -74,6 +75,29 @@ def test_contrast_proposes_one_set_with_a_rule_for_each_answer_and_no_second_one
 )
 def test_topics_are_read_from_one_line(line, topics):
     assert read_topics(line) == topics
+
+
+class Says:
+    """Answers every question the same."""
+
+    def __init__(self, reply):
+        self._reply = reply
+
+    def ask(self, questions, epoch, batch):
+        return [self._reply] * len(questions)
+
+
+def test_no_rule_names_another_answer_as_a_topic_of_its_own():
+    (proposal,) = TopicSource(Says("pianos, Sports, music"), seed=1, samples=1).propose(findings())
+    music, sports = (rule.text for rule in proposal.rules)
+    assert "about pianos, music, the" in music
+    assert "about pianos, Sports, the" in sports
+    misled = [Confusion("sports", "music", tuple(TRAIN[4:6]))]
+    source = PairSource(Says("music, kayaks"), seed=1)
+    texts = [one.rules[0].text for one in source.propose(findings(confusions=misled))]
+    assert "If the ticket is about kayaks, the queue is sports, not music." in texts
+    said, unsaid = (PairSource(Says(reply), seed=1) for reply in ("MUSIC", ""))
+    assert said.propose(findings(confusions=misled)) == unsaid.propose(findings(confusions=misled))
 
 
 def test_an_answer_that_is_written_otherwise_brings_the_rule_of_its_form_and_the_list_of_answers():
