@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from engine.ground.errors import BudgetExhaustedError, RunStoppedError
+from engine.ground.errors import BudgetExhaustedError, PromptGradError, RunStoppedError
 from engine.journal.journal import Journal
 
 # A person would notice a longer delay.
@@ -47,6 +47,7 @@ class RunControl:
         self._may_run.set()
         self._stopped = threading.Event()
         self._closed = threading.Event()
+        self._failure: PromptGradError | None = None
         self._thread = threading.Thread(target=self._watch, name="run-control", daemon=True)
 
     def __enter__(self) -> Self:
@@ -66,9 +67,12 @@ class RunControl:
         Raises:
             RunStoppedError: the run was stopped.
             BudgetExhaustedError: its minutes are used up.
+            PromptGradError: commands can't be read any more, so nobody could stop the run.
         """
         # A stop also sets this event, so that a paused run can be stopped.
         self._may_run.wait()
+        if self._failure is not None:
+            raise self._failure
         if self._stopped.is_set():
             raise RunStoppedError("The run was stopped.", hint=f"Go on with: promptgrad resume {self._run}")
         if self._deadline is not None and time.monotonic() + self.reserve() > self._deadline:
@@ -80,7 +84,12 @@ class RunControl:
 
     def _watch(self) -> None:
         while not self._closed.wait(_POLL_SECONDS):
-            self._obey_commands()
+            try:
+                self._obey_commands()
+            except PromptGradError as error:
+                self._failure = error
+                self._may_run.set()
+                return
 
     def _obey_commands(self) -> None:
         for command in self._journal.commands(self._run, self._seen):

@@ -211,6 +211,11 @@ class ValidationFinished(BaseEvent):
     evidence: Evidence | None = None
 
 
+ChangeReason = Literal[
+    "accepted", "removed", "merged", "pruned", "rolled_back", "reviewed", "demonstrated", "thinned"
+]
+
+
 class RulesChanged(BaseEvent):
     """The program has another learned state from here on: other rules, or other demonstrations.
 
@@ -221,9 +226,7 @@ class RulesChanged(BaseEvent):
     kind: Literal["rules"] = "rules"
     epoch: int
     batch: int
-    reason: Literal[
-        "accepted", "removed", "merged", "pruned", "rolled_back", "reviewed", "demonstrated", "thinned"
-    ]
+    reason: ChangeReason
     digest: str
     rules: tuple[Rule, ...]
     demonstrations: tuple[Demonstration, ...] = ()
@@ -257,6 +260,9 @@ class ReviewApplied(BaseEvent):
     artifact: str | None = None
 
 
+EpochOutcome = Literal["baseline", "improved", "no_better", "rolled_back"]
+
+
 class EpochFinished(BaseEvent):
     """An epoch's state was scored on the whole validation split. Epoch 0 is the baseline.
 
@@ -271,7 +277,7 @@ class EpochFinished(BaseEvent):
     n_rules: int
     n_demonstrations: int = 0
     best: float
-    outcome: Literal["baseline", "improved", "no_better", "rolled_back"]
+    outcome: EpochOutcome
     slices: dict[str, SliceScore] = Field(default_factory=dict)
     metrics: dict[str, MetricFigures] = Field(default_factory=dict)
 

@@ -92,7 +92,6 @@ class Command:
 
     seq: int
     name: str
-    payload: dict[str, Any]
     time: float
 
 
@@ -286,18 +285,19 @@ class Journal:
         sums = "SELECT total(prompt), total(completion), total(reused) FROM completions WHERE run = ?"
         return Tokens.model_validate(dict(zip(Tokens.model_fields, self._read(sums, (run,))[0], strict=True)))
 
-    def send_command(self, run: str, name: str, payload: Mapping[str, Any] | None = None) -> None:
+    def send_command(self, run: str, name: str) -> None:
         """Ask a run's worker for something."""
-        row = (run, name, time.time(), json.dumps(dict(payload or {})))
-        self._write("INSERT INTO commands(run, name, time, payload) VALUES(?, ?, ?, ?)", row)
+        self._write(
+            "INSERT INTO commands(run, name, time, payload) VALUES(?, ?, ?, '{}')", (run, name, time.time())
+        )
 
     def commands(self, run: str, after: int = 0) -> list[Command]:
         """Return the commands sent to a run, in order; only those with numbers above `after`."""
         rows = self._read(
-            "SELECT seq, name, payload, time FROM commands WHERE run = ? AND seq > ? ORDER BY seq",
+            "SELECT seq, name, time FROM commands WHERE run = ? AND seq > ? ORDER BY seq",
             (run, after),
         )
-        return [Command(seq, name, json.loads(payload), when) for seq, name, payload, when in rows]
+        return [Command(*row) for row in rows]
 
     def last_command(self, run: str) -> int:
         """Return the number of the last command sent to a run, or 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
 from engine.learning.paired_test import PairedTest, judged_gain
@@ -14,6 +15,9 @@ from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Evidence, Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
+
+_MOST_EXAMPLES = 120
+"""Validation examples in the test of a set."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class LayerResult:
 
 
 class LayerTester:
-    """Tests changes of a layer on the validation examples, all of them up to a limit.
+    """Tests changes of a layer on the validation examples, or on a random sample where they are many.
 
     A set affects all examples, so the sample has no strata; the answers of the state before are known from
     the last validation and cost nothing. An addition must pass the test of a rule (`rule_validation_mode`);
@@ -99,7 +103,9 @@ class LayerTester:
         seed: int,
         emit: Emit,
     ) -> None:
-        items = list(validation)[: max(_MOST_EXAMPLES, config.rule_validation_examples)]
+        most = max(_MOST_EXAMPLES, config.rule_validation_examples)
+        rng = generator(seed, "layer tests")
+        items = list(validation) if len(validation) <= most else rng.sample(list(validation), most)
         self._design = ValidationDesign((SampledStratum(1.0, tuple(range(len(items)))),))
         self._paired = PairedTest(runner, items, stops_early=config.futility_stopping, seed=seed)
         self._config = config
@@ -159,7 +165,3 @@ class LayerTester:
                 return "accepted", "the score doesn't fall without it"
             return "rejected", "the score falls without it"
         return judged_gain(evidence, self._config)
-
-
-_MOST_EXAMPLES = 120
-"""Validation examples in the test of a set."""

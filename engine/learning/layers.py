@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.journal.events import Emit, Phase
+from engine.journal.events import ChangeReason, Emit, Phase
 from engine.learning.analysis.batches import Batch
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.search import DemonstrationSearch
@@ -94,7 +94,7 @@ class LayerLearner:
     def _kept(self, result: LayerResult, keep: Keep) -> LearnedState:
         change, state = result.change, result.state
         keep(state)
-        reason = "demonstrated" if change.layer == "demonstrations" else "accepted"
+        reason: ChangeReason = "demonstrated" if change.layer == "demonstrations" else "accepted"
         self._emit(state_changed(state, f"{change.place}/state", change.epoch, change.batch, reason))
         return state
 

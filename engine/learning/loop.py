@@ -12,8 +12,10 @@ from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.seeds import generator
 from engine.journal.events import (
     BatchScored,
+    ChangeReason,
     Emit,
     EpochFinished,
+    EpochOutcome,
     MetricChange,
     Phase,
     PhaseStarted,
@@ -366,27 +368,25 @@ class OptimizationLoop:
             columns_of([mean_of([metrics_of(one.score, name) for one in repeat]) for repeat in answers]),
         )
 
-    def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: str) -> None:
+    def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: EpochOutcome) -> None:
         if score is None:
             return
         self._emit(
-            EpochFinished.model_validate(
-                {
-                    "id": f"epoch{epoch}",
-                    "epoch": epoch,
-                    "validation": score.interval,
-                    "rules": self._state.digest,
-                    "n_rules": len(self._state.rules),
-                    "n_demonstrations": len(self._state.demonstrations),
-                    "best": (self._best or score).interval.score,
-                    "outcome": outcome,
-                    "slices": score.by_slice,
-                    "metrics": score.figures,
-                }
+            EpochFinished(
+                id=f"epoch{epoch}",
+                epoch=epoch,
+                validation=score.interval,
+                rules=self._state.digest,
+                n_rules=len(self._state.rules),
+                n_demonstrations=len(self._state.demonstrations),
+                best=(self._best or score).interval.score,
+                outcome=outcome,
+                slices=score.by_slice,
+                metrics=score.figures,
             )
         )
 
-    def _replace_state(self, state: LearnedState, epoch: int, batch: int, reason: str) -> None:
+    def _replace_state(self, state: LearnedState, epoch: int, batch: int, reason: ChangeReason) -> None:
         if state == self._state:
             return
         self._state = state

@@ -8,12 +8,13 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import ContextOverflowError
-from engine.journal.events import Emit, Notice, RulesChanged
+from engine.journal.events import Emit, Notice
 from engine.journal.replay import cause_of
 from engine.learning.analysis.prompts import merge_inputs
 from engine.learning.analysis.signatures import MergeRules
 from engine.learning.consensus import means_same, telling_words
 from engine.learning.rule_tests import Change, RuleTester
+from engine.learning.state_events import state_changed
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, trigger_overlap
@@ -52,17 +53,8 @@ class RuleMerger:
                 if tested.verdict != "accepted":
                     continue
                 after = state.with_rules(state.rules.replacing(group, tested.rule))
-            self._emit(
-                RulesChanged(
-                    id=f"epoch{epoch}/batch{batch}/merged/{after.digest}",
-                    epoch=epoch,
-                    batch=batch,
-                    reason="merged",
-                    digest=after.digest,
-                    rules=after.rules.rules,
-                    demonstrations=after.demonstrations.demonstrations,
-                )
-            )
+            place = f"epoch{epoch}/batch{batch}/merged/{after.digest}"
+            self._emit(state_changed(after, place, epoch, batch, "merged"))
             state = after
         return state
 

@@ -74,27 +74,19 @@ class Reviewer:
         if not open_changes:
             return before
         first = next(iter(open_changes.values())).change
+        # A batch may ask several times, about other rules each time.
+        asked = RuleSet(result.rule for result in open_changes.values()).digest
         place = f"epoch{first.epoch}/batch{first.batch}"
         self._emit(
             ReviewAwaited(
-                id=f"{place}/review", epoch=first.epoch, batch=first.batch, rules=tuple(open_changes)
+                id=f"{place}/review/{asked}", epoch=first.epoch, batch=first.batch, rules=tuple(open_changes)
             )
         )
         state = before
         known = {key: result.rule for key, result in open_changes.items()}
         for rule_id, result in open_changes.items():
             state = self._applied(result, self._decisions.wait_for(rule_id), state, known)
-        self._emit(
-            RulesChanged(
-                id=f"{place}/reviewed",
-                epoch=first.epoch,
-                batch=first.batch,
-                reason="reviewed",
-                digest=state.digest,
-                rules=state.rules.rules,
-                demonstrations=state.demonstrations.demonstrations,
-            )
-        )
+        self._emit(state_changed(state, f"{place}/reviewed/{asked}", first.epoch, first.batch, "reviewed"))
         return state
 
     def settle_demonstrations(

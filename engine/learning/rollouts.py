@@ -38,6 +38,8 @@ Split = Literal["train", "validation", "test"]
 
 UNPARSEABLE = "unparseable"
 
+_MODULES_KEPT = 64
+"""Programs that are kept ready: with a selection nearly every input has its own."""
 _ENOUGH_UNREADABLE = 8
 """Answers none of which could be read, after which it is no accident."""
 
@@ -221,6 +223,8 @@ class RolloutRunner:
     def _module(self, state: LearnedState) -> dspy.Module:
         with self._lock:
             if state.digest not in self._modules:
+                if len(self._modules) >= _MODULES_KEPT:
+                    del self._modules[next(iter(self._modules))]
                 self._modules[state.digest] = self.program.with_state(state)
             return self._modules[state.digest]
 

@@ -7,6 +7,7 @@ uses only training examples, so that a test on validation keeps its level.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.ground.seeds import generator
@@ -104,8 +105,8 @@ class RuleSearch:
         for source in self._sources:
             cost = source.cost(findings)
             sound = [
-                kept
-                for proposal in source.propose(findings)
+                replace(kept, number=number)
+                for number, proposal in enumerate(source.propose(findings), 1)
                 if (kept := self._sound(proposal, findings.state)).rules
             ]
             found += sound
@@ -120,10 +121,10 @@ class RuleSearch:
                         Candidate(
                             id=RuleSet(proposal.rules).digest,
                             source=source.name,
-                            title=_title(proposal, number),
+                            title=proposal.title,
                             rules=proposal.rules,
                         )
-                        for number, proposal in enumerate(sound, 1)
+                        for proposal in sound
                     ),
                 )
             )
@@ -137,7 +138,7 @@ class RuleSearch:
             if rule not in state.rules and self._is_sound(rule)
         ]
         rules, answers = tuple(rule for rule, _ in kept), tuple(answer for _, answer in kept)
-        return RuleProposal(proposal.source, rules, answers, proposal.replaces)
+        return replace(proposal, rules=rules, stands_for=answers)
 
     def _items(self, findings: Findings, *, for_sets: bool = False) -> list[Item]:
         """Return the training examples for screening, balanced over the answers."""
@@ -167,8 +168,8 @@ class RuleSearch:
             return SetSearch(self._signal).find(sets, reference, items)
         standings = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
         ranked = [
-            SetStanding(one.source, _title(one, number), one.rules, found)
-            for number, (one, found) in enumerate(zip(sets, standings, strict=True), 1)
+            SetStanding(one.source, one.title, one.rules, found)
+            for one, found in zip(sets, standings, strict=True)
         ]
         return sorted(ranked, key=lambda one: (-one.standing.is_finalist, -one.standing.gain))
 
@@ -184,8 +185,9 @@ class RuleSearch:
         standings = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
         ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
         state, kept = reference, list[RuleProposal]()
-        for number, (proposal, alone) in enumerate(ranked, 1):
-            found, reason = alone, "it gains nothing"
+        for proposal, alone in ranked:
+            found = alone
+            reason = "enough others were kept" if alone.is_promising else "it gains nothing"
             if alone.is_promising and len(kept) < _MOST_KEPT:
                 after = proposal.applied_to(state)
                 found = standing(after, state, items, self._signal) if kept else alone
@@ -199,7 +201,7 @@ class RuleSearch:
             rows.append(
                 Screened(
                     candidate=RuleSet(proposal.rules).digest,
-                    title=_title(proposal, number),
+                    title=proposal.title,
                     source=proposal.source,
                     gain=found.gain,
                     error=found.error,
@@ -266,12 +268,6 @@ def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedS
     for proposal in proposals:
         state = proposal.applied_to(state)
     return state
-
-
-def _title(proposal: RuleProposal, number: int) -> str:
-    if proposal.is_set:
-        return f"set {number} of {proposal.source}: {len(proposal.rules)} rules"
-    return proposal.rules[0].text
 
 
 def _set_rows(ranked: Sequence[SetStanding]) -> list[Screened]:

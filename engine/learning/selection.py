@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from engine.ground.errors import ProjectError
-from engine.journal.events import Emit, RulesChanged
+from engine.journal.events import ChangeReason, Emit
 from engine.learning.rule_tests import Change, RuleTester, Tested
+from engine.learning.state_events import state_changed
 from engine.programs.rules import ParsedRule, Rule
 from engine.programs.state import LearnedState
 from engine.programs.user_calls import calling
@@ -116,17 +117,9 @@ class RuleSelector:
         if after == state:
             return state
         epoch, batch = place
-        self._emit(
-            RulesChanged(
-                id=f"epoch{epoch}/batch{batch}/rules/{state.digest}/{after.digest}",
-                epoch=epoch,
-                batch=batch,
-                reason="accepted" if candidate.proposal.action == "add" else "removed",
-                digest=after.digest,
-                rules=after.rules.rules,
-                demonstrations=after.demonstrations.demonstrations,
-            )
-        )
+        where = f"epoch{epoch}/batch{batch}/rules/{state.digest}/{after.digest}"
+        reason: ChangeReason = "accepted" if candidate.proposal.action == "add" else "removed"
+        self._emit(state_changed(after, where, epoch, batch, reason))
         return after
 
 

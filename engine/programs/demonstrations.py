@@ -90,12 +90,6 @@ class DemonstrationSet:
         gone = frozenset(keys)
         return DemonstrationSet(shown for shown in self.demonstrations if shown.example not in gone)
 
-    def with_evidence(self, evidence: Evidence) -> DemonstrationSet:
-        """Return this set with a test's evidence attached to each demonstration."""
-        return DemonstrationSet(
-            shown.model_copy(update={"evidence": evidence}) for shown in self.demonstrations
-        )
-
 
 def demonstrations_by_predictor(
     demonstrations: Iterable[Demonstration], names: Sequence[str]

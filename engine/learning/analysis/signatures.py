@@ -7,7 +7,7 @@ remembered under them. Change them with care.
 from __future__ import annotations
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 
 class ProposedRule(BaseModel):
@@ -59,12 +59,3 @@ class MergeRules(dspy.Signature):
     rules: str = dspy.InputField()
     text: str = dspy.OutputField(desc="the merged rule")
     trigger: str = dspy.OutputField()
-
-
-class MergedRule(BaseModel):
-    """The answer to `MergeRules`."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    text: str = Field(min_length=1)
-    trigger: str = ""

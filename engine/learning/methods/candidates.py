@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from engine.programs.program import run_program
 _LONGEST = 1500
 """The most characters of a usable instruction; a small model that writes more has lost control."""
 _PROPOSAL_TOKENS = 300
+_MOST_EXAMPLES = 40
 _UNREADABLE = Score(0.0, False, "The answer could not be read.", "unparseable")
 
 
@@ -54,12 +55,12 @@ class Candidate:
 class InstructionSearch:
     """Proposes and scores instructions for one step after another of a program, within the task's budget.
 
-    Every candidate is scored on the same examples, at most `most` of them, so that scores are comparable.
+    Every candidate is scored on the same examples, 40 at most, so that scores are comparable.
     """
 
-    def __init__(self, task: MethodTask, most: int = 40) -> None:
+    def __init__(self, task: MethodTask) -> None:
         self.task = task
-        self.examples = list(task.validation)[:most]
+        self.examples = list(task.validation)[:_MOST_EXAMPLES]
         self._asked = 0
 
     @property
@@ -89,9 +90,9 @@ class InstructionSearch:
         predictor.signature = predictor.signature.with_instructions(text)
         return Candidate(text, made)
 
-    def scored(self, candidate: Candidate, examples: Sequence[Example] | None = None) -> Candidate:
+    def scored(self, candidate: Candidate) -> Candidate:
         """Run a candidate on the examples that it wasn't run on yet."""
-        wanted = list(self.examples if examples is None else examples)[len(candidate.answers) :]
+        wanted = self.examples[len(candidate.answers) :]
         with ThreadPoolExecutor(self.task.threads, thread_name_prefix="method") as pool:
             futures = [
                 pool.submit(copy_context().run, self._answer, candidate.program, example)

@@ -40,7 +40,6 @@ _WORKED_EXAMPLES = (
 _TEXTS_SHOWN = 5
 _MOST_PAIRS = 3
 _MOST_WORDS = 4
-_WARM = 0.6
 
 
 class PairSource:
@@ -48,16 +47,15 @@ class PairSource:
 
     name = "pairs"
 
-    def __init__(self, questioner: Questioner, *, seed: int, samples: int = 1) -> None:
+    def __init__(self, questioner: Questioner, *, seed: int) -> None:
         self._questioner = questioner
         self._seed = seed
-        self._samples = samples
 
     def cost(self, findings: Findings) -> SourceCost:
         """Return one question per chosen pair."""
         space = findings.space
         most = min(_MOST_PAIRS, len(space.values) * (len(space.values) - 1)) if space else 0
-        return SourceCost(questions=self._samples * most)
+        return SourceCost(questions=most)
 
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
         """Return single rules, those for the most frequent confusion first."""
@@ -65,14 +63,11 @@ class PairSource:
         if space is None or not space.is_closed:
             return []
         pairs = findings.confusions[:_MOST_PAIRS]
-        asked = [(pair, number) for pair in pairs for number in range(self._samples)]
         groups = space.by_value(findings.train)
         replies = self._questioner.ask(
             [
-                self._question(
-                    pair, groups[pair.right], groups.get(pair.favoured, []), number, findings.place
-                )
-                for pair, number in asked
+                self._question(pair, groups[pair.right], groups.get(pair.favoured, []), findings.place)
+                for pair in pairs
             ],
             findings.epoch,
             findings.batch,
@@ -82,17 +77,15 @@ class PairSource:
             for pair in pairs
             if (words := _own_words(pair, groups))
         ]
-        for (pair, _), reply in zip(asked, replies, strict=True):
+        for pair, reply in zip(pairs, replies, strict=True):
             found = [topic for topic in read_topics(reply) if not names_another(topic, pair.right, space)]
             if topics := ", ".join(found):
                 proposals.append(self._proposal(about(topics), topics, pair, space, findings))
         return proposals
 
-    def _question(
-        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], number: int, place: str
-    ) -> Question:
+    def _question(self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], place: str) -> Question:
         title = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
-        rng = generator(self._seed, "pairs", place, title, number)
+        rng = generator(self._seed, "pairs", place, title, 0)
         confused = list(pair.examples)
         rest = [item for item in own if item not in confused]
         ours = [*rng.sample(confused, min(3, len(confused))), *_drawn(rest, rng)][:_TEXTS_SHOWN]
@@ -102,8 +95,6 @@ class PairSource:
             system=_SYSTEM,
             examples=_WORKED_EXAMPLES,
             text=f"Group A:\n{_listed(ours)}\n\nGroup B:\n{_listed(_drawn(others, rng))}\n\nOnly in group A:",
-            number=number,
-            temperature=_WARM if number else 0.0,
         )
 
     def _proposal(

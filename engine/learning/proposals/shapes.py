@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import values_rule
@@ -93,12 +92,3 @@ def broken_forms(expected: Sequence[str], given: Sequence[str]) -> list[str]:
             if lacking:
                 broken[sentence] = lacking
     return sorted(broken, key=lambda sentence: -broken[sentence])
-
-
-def given_answers(predictions: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """Return what was given in an output field, by the key of the example."""
-    return {
-        key: prediction[field]
-        for key, prediction in predictions.items()
-        if prediction is not None and prediction.get(field) is not None
-    }

@@ -47,18 +47,24 @@ class RuleProposal:
     """Rules that one source suggests together; most often one, or one for each answer.
 
     `stands_for` names the answer that each rule argues for, in the rules' order; None if there is none. A
-    refined rule takes the place of those that it `replaces`.
+    refined rule takes the place of those that it `replaces`. `number` counts the proposals of a source.
     """
 
     source: str
     rules: tuple[Rule, ...]
     stands_for: tuple[Any, ...] = ()
     replaces: tuple[Rule, ...] = ()
+    number: int = 1
 
     @property
     def is_set(self) -> bool:
         """Whether these are rules that compete and belong together."""
         return len(self.rules) > 1
+
+    @property
+    def title(self) -> str:
+        """What to call it: the rule itself, or which set of its source it is."""
+        return f"set {self.number} of {self.source}" if self.is_set else self.rules[0].text
 
     def applied_to(self, state: LearnedState) -> LearnedState:
         """Return a state with these rules."""
@@ -77,10 +83,10 @@ class RuleProposal:
 
 @dataclass(frozen=True)
 class SourceCost:
-    """The most that a source asks for: questions to the reflection model, rollouts of the program."""
+    """The most that a source asks for."""
 
     questions: int = 0
-    rollouts: int = 0
+    """Questions to the reflection model."""
 
 
 class ProposalSource(Protocol):

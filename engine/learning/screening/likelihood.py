@@ -23,6 +23,8 @@ from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 
 _AT_ONCE = 8
+_STEPS_KEPT = 64
+"""Programs that are kept ready: with a selection nearly every input has its own."""
 
 
 class AnswerScorer(Protocol):
@@ -139,10 +141,13 @@ class Likelihood:
         )
 
     def _step(self, state: LearnedState) -> Any:
-        if state.digest not in self._steps:
-            module = self._program.with_state(state)
-            self._steps[state.digest] = dict(module.named_predictors())[self._space.predictor]
-        return self._steps[state.digest]
+        step = self._steps.get(state.digest)
+        if step is None:
+            if len(self._steps) >= _STEPS_KEPT:
+                self._steps.pop(next(iter(self._steps)), None)
+            step = dict(self._program.with_state(state).named_predictors())[self._space.predictor]
+            self._steps[state.digest] = step
+        return step
 
 
 _MOST_OTHERS = 3

@@ -46,8 +46,8 @@ class SetSearch:
     ) -> list[SetStanding]:
         """Return the sets that were tried, the best first: the proposed ones, a mixed one, a thinned one."""
         tried = [
-            self._try(f"set {number} of {proposal.source}", proposal.source, proposal.rules, reference, items)
-            for number, proposal in enumerate(proposals, 1)
+            self._try(proposal.title, proposal.source, proposal.rules, reference, items)
+            for proposal in proposals
         ]
         mixed = self._mixed(proposals, reference, items)
         if mixed and all(mixed != proposal.rules for proposal in proposals):

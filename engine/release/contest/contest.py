@@ -19,6 +19,7 @@ from engine.journal.events import (
     EpochFinished,
     KeptRule,
     ModelUsed,
+    Phase,
     PhaseStarted,
     ProgressEstimated,
     RunSummary,
@@ -156,10 +157,10 @@ class _Contest:
 
         found = self._worker.run(lane, calls, on_call)
         scored = Scored(lane, found)
+        self._done = begun + found.calls
         if not found.problem:
             scored = self._validated(scored)
         # A lane that needed less than its budget shortens the contest by the rest.
-        self._done = begun + found.calls + len(scored.validation)
         self._expected -= max(calls - found.calls, 0)
         self._emit(
             LaneFinished(
@@ -191,6 +192,8 @@ class _Contest:
                 rollouts = runner.run(found.state, items)
             except UnreadableAnswersError as error:
                 return replace(scored, found=replace(found, problem=error.message))
+            finally:
+                self._done += runner.calls
         return replace(
             scored,
             validation=_values(rollouts),
@@ -220,11 +223,12 @@ class _Contest:
         measured: dict[str, Measurement] = {}
         for one in contestants:
             for lane in one.scored:
+                of_base = self._own.calls
                 with closing(self._worker.runner(lane.found, lane.lane)) as runner:
                     measurement = self._plan.test_split.measure(runner, lane.found.state, self._own)
+                    self._done += runner.calls + self._own.calls - of_base
                 measured[lane.lane.id] = measurement
                 lane.test = [example.optimized for example in measurement.tested]
-                self._done += len(self._plan.test)
                 self._progress(f"test/{lane.lane.method}/{lane.lane.number}", self._done)
         return measured
 
@@ -310,8 +314,8 @@ class _Contest:
         runs = [self._plan.run, *(lane.id for lane in self._lanes())]
         return sum(map(journal.completions_paid, runs)), sum(map(journal.tokens_paid, runs), Tokens())
 
-    def _enter(self, place: str, phase: str, detail: str = "") -> None:
-        self._emit(PhaseStarted.model_validate({"id": f"{place}/phase", "phase": phase, "detail": detail}))
+    def _enter(self, place: str, phase: Phase, detail: str = "") -> None:
+        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase, detail=detail))
         self._progress(place, self._done)
 
     def _progress(self, place: str, done: int) -> None:

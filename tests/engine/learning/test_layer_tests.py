@@ -101,3 +101,17 @@ def test_a_race_drops_what_is_hopeless_early_and_lets_finalists_see_everything()
     assert (first.is_finalist, first.n, first.is_promising) == (False, 6, False)
     assert (second.is_finalist, second.n, second.is_promising) == (True, len(TRAIN), True)
     assert second.gain == standing(good, BASE, TRAIN, signal).gain > 0
+
+
+def test_where_examples_are_many_a_sample_of_all_of_them_is_asked():
+    many = [Item(f"v{n}", "validation", {}, {}) for n in range(400)]
+    keys = []
+    for seed in (1, 1, 2):
+        tester = LayerTester(Scores(0, {}), many, PromptGradConfig(), seed=seed, emit=lambda event: None)
+        change = LayerChange("rules", "add", "topics", "a set", BASE, candidate("late"), 1, 1)
+        keys.append(list(tester.test(change).evidence.deltas))
+    first, again, other = keys
+    assert first == again
+    assert first != other
+    assert len(first) == 120
+    assert {int(key[1:]) // 100 for key in first} == {0, 1, 2, 3}, "the file may be sorted"

@@ -14,7 +14,11 @@ from engine.journal.events import (
     ValidationStarted,
 )
 from engine.journal.journal import Journal, journal_path
+from engine.learning.review import Decisions, Reviewer
+from engine.learning.rule_tests import Change, Tested
 from engine.programs.demonstrations import Demonstration
+from engine.programs.rules import Evidence, Rule
+from engine.programs.state import LearnedState
 from engine.release.artifacts import load_manifest
 from engine.release.run import apply_review, execute
 from tests.engine.desk import POLICY
@@ -195,3 +199,18 @@ def test_a_demonstration_is_kept_by_a_review_and_dropped_by_the_next(tmp_path, j
     again = apply_review(wanted, journal)
     assert [one.id for one in again.demonstrations] == [second.id]
     assert again.rules == applied.rules
+
+
+def test_a_batch_that_asks_twice_says_so_twice():
+    emitted = []
+    decisions = Decisions(lambda key: Decision(choice="keep").model_dump(), lambda: None)
+    reviewer = Reviewer(decisions, None, emitted.append)
+    state = LearnedState()
+    for text in ("Pianos go to music.", "Kayaks go to sports."):
+        rule = Rule(text=text)
+        change = Change("add", rule, state, state.adding(rule), 1, 1)
+        evidence = Evidence(delta=0.1, low=0.0, high=0.2, n=30)
+        state = reviewer.settle(state, [Tested(change, "needs_review", "a gain", evidence)])
+    assert [rule.text for rule in state.rules] == ["Pianos go to music.", "Kayaks go to sports."]
+    assert [event.kind for event in emitted] == ["review_awaited", "rules"] * 2
+    assert len({event.id for event in emitted}) == 4
