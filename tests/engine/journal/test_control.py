@@ -24,14 +24,18 @@ def control(journal: Journal) -> RunControl:
     )
 
 
+def wait_for_the_end(running: RunControl) -> None:
+    while True:
+        running.checkpoint()
+
+
 def test_a_stop_ends_a_paused_run(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "journal.sqlite") as journal, control(journal) as running:
         running.checkpoint()
         journal.send_command(RUN, "pause")
         journal.send_command(RUN, "stop")
         with pytest.raises(RunStoppedError):
-            while True:
-                running.checkpoint()
+            wait_for_the_end(running)
 
 
 def test_a_paused_run_ends_when_its_commands_cannot_be_read(
