@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from inspect import signature
 from math import sqrt
 from typing import Any
 
+from engine.ground.answer_scoring import ModelScorer, answer_scorer
 from engine.ground.model import Embedder, Messages, Model
 from engine.journal.event_base import Tokens
 from engine.journal.replay import Replay
@@ -18,30 +18,24 @@ from engine.programs.judge import Judge
 class RecordedScorer:
     """A model's `score` behind a `Replay`; `counted` is called after each scoring."""
 
-    def __init__(self, replay: Replay, model: Model, counted: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, replay: Replay, model: Model, scorer: ModelScorer, counted: Callable[[], None] = lambda: None
+    ) -> None:
         self._replay = replay
         self._counted = counted
         self._revision = replay.revision_of(model)
-        score: Callable[..., Sequence[float]] = model.score  # type: ignore[attr-defined]
-        # A model that can take the answer to be one of those asked about evaluates only where they part.
-        self._options = {"among": True} if "among" in signature(score).parameters else {}
-        self._score = score
+        self._scorer = scorer
 
     def score(self, messages: Messages, continuations: Sequence[str]) -> list[float]:
-        """Return the log-probability of each continuation: from the record or, once, from the model.
-
-        They compare the continuations with each other; what they add up to is up to the model.
-        """
+        """Return the log-probability of each continuation: from the record or, once, from the model."""
         asked = {
             "messages": [dict(message) for message in messages],
             "continuations": list(continuations),
-            **self._options,
+            **self._scorer.options,
         }
 
         def answer() -> tuple[str, Tokens]:
-            return json.dumps(
-                [float(value) for value in self._score(messages, continuations, **self._options)]
-            ), Tokens()
+            return json.dumps(self._scorer.score(messages, continuations)), Tokens()
 
         kept = self._replay.recorded(self._key(asked), _brief(asked), answer)
         self._counted()
@@ -56,13 +50,9 @@ class RecordedScorer:
 def recorded_scorer(
     replay: Replay, model: Model, counted: Callable[[], None] = lambda: None
 ) -> RecordedScorer | None:
-    """Return the model's scorer, or None if it has no log-probabilities.
-
-    Models behind servers have a `score` that only some servers can serve: `can_score` says whether.
-    `counted` is called after each scoring.
-    """
-    has_scores = callable(getattr(model, "score", None)) and getattr(model, "can_score", True)
-    return RecordedScorer(replay, model, counted) if has_scores else None
+    """Return the model's scorer, or None if it has no log-probabilities; `counted` is called after each."""
+    scorer = answer_scorer(model)
+    return RecordedScorer(replay, model, scorer, counted) if scorer is not None else None
 
 
 def recorded_judge(replay: Replay, model: Model, embedder: Embedder | None = None) -> Judge:

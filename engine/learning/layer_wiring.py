@@ -7,6 +7,7 @@ from typing import Any
 
 import dspy
 
+from engine.ground.answer_scoring import AnswerScorer
 from engine.ground.model import Messages
 from engine.journal.events import Emit
 from engine.learning.answers import AnswerSpace, answer_space
@@ -20,7 +21,7 @@ from engine.learning.proposals.source import as_proposal
 from engine.learning.review import Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.rule_search import RuleSearch
-from engine.learning.screening.likelihood import AnswerScorer, Likelihood
+from engine.learning.screening.likelihood import Likelihood
 from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal
 from engine.learning.selection import RuleAcceptor
 from engine.programs.demonstrations import DemonstrationSet

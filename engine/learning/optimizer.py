@@ -11,6 +11,7 @@ from typing import Any
 import dspy
 from dspy.teleprompt import Teleprompter
 
+from engine.ground.answer_scoring import AnswerScorer, answer_scorer
 from engine.ground.errors import ConfigError, DataError, ProjectError
 from engine.ground.examples import example_name
 from engine.ground.interval import Interval
@@ -34,7 +35,6 @@ from engine.learning.proposals.choice import FAILURE_ANALYSIS
 from engine.learning.review import Decisions, Reviewer
 from engine.learning.rollouts import Item, RolloutRunner
 from engine.learning.rule_tests import RuleTester
-from engine.learning.screening.likelihood import AnswerScorer
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric
 from engine.programs.conditional import program_with
@@ -116,7 +116,7 @@ class PromptGradOptimizer(Teleprompter):
             task_lm=_configured_lm(),
             adapter=dspy.settings.adapter or dspy.ChatAdapter(),
             declared=declared,
-            scorer=getattr(getattr(_configured_lm(), "engine", None), "scorer", None),
+            scorer=_scorer_of(_configured_lm()),
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
@@ -361,6 +361,11 @@ def _declared_inputs(examples: Sequence[dspy.Example]) -> frozenset[str] | None:
         return frozenset(field for example in examples for field in example.inputs())
     except ValueError:
         return None
+
+
+def _scorer_of(lm: dspy.LM) -> AnswerScorer | None:
+    """Return what scores answers by the model behind an LM of ours, if it can."""
+    return answer_scorer(getattr(getattr(lm, "engine", None), "scorer", None))
 
 
 def _configured_lm() -> dspy.LM:

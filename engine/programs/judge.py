@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from engine.ground.answer_scoring import AnswerScorer
 from engine.ground.errors import MetricError
 
 if TYPE_CHECKING:
     import dspy
-
-
-class LikelihoodScorer(Protocol):
-    """Something that tells how likely a model is to continue a prompt in each of several ways."""
-
-    def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
-        """Return the log-probability of each continuation."""
-        ...
 
 
 Similarity: TypeAlias = Callable[[str, str], float]
@@ -34,7 +27,7 @@ class Judge:
     """
 
     lm: dspy.LM
-    scorer: LikelihoodScorer | None = None
+    scorer: AnswerScorer | None = None
     similarity: Similarity | None = None
 
 

@@ -6,11 +6,12 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import dspy.lm15 as lm15
 from dspy.clients.engines.base import validate_request
 
+from engine.ground.answer_scoring import AnswerScorer
 from models.errors import ChatTemplateError
 from models.gguf.grammar import Thinking, grammar_for
 from models.gguf.library import NativeModel
@@ -24,14 +25,6 @@ from models.gguf.thought_tags import ThoughtTags
 
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
-
-
-class AnswerScorer(Protocol):
-    """A model that tells how probable answers are; nothing is generated."""
-
-    def score(self, prompt: str | Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
-        """Return the log-probability of each continuation of a prompt."""
-        ...
 
 
 class GGUFEngine:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 from dspy.lm15 import Request, Response, Usage, response_to_events
 
+from engine.ground.answer_scoring import AnswerScorer
 from engine.ground.errors import BudgetExhaustedError, PromptGradError
 from engine.ground.seeds import derive_seed
 from engine.journal.event_base import Tokens
@@ -137,14 +138,10 @@ class MeteredLM(dspy.LM):
         return super().copy(**kwargs)
 
 
-class _Scorer(Protocol):
-    def score(self, messages: Any, continuations: Sequence[str]) -> list[float]: ...
-
-
 class MeteredScorer:
     """A scorer each of whose requests counts as a call."""
 
-    def __init__(self, inner: _Scorer, meter: Meter) -> None:
+    def __init__(self, inner: AnswerScorer, meter: Meter) -> None:
         self._inner = inner
         self._meter = meter
 

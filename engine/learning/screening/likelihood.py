@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import exp, fsum, log
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 
+from engine.ground.answer_scoring import AnswerScorer
 from engine.journal.replay import cause_of
 from engine.learning.answers import AnswerSpace
 from engine.learning.rollouts import Item
@@ -25,14 +26,6 @@ from engine.programs.state import LearnedState
 _AT_ONCE = 8
 _STEPS_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
-
-
-class AnswerScorer(Protocol):
-    """A model that returns the probability of answers without generating any."""
-
-    def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
-        """Return the log-probability of each continuation of a rendered chat prompt."""
-        ...
 
 
 @dataclass(frozen=True)

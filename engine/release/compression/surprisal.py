@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from hashlib import sha256
-from inspect import signature
 from statistics import fmean
 from typing import Any
 
+from engine.ground.answer_scoring import knows_among
 from engine.ground.model import Model
 from engine.journal.event_base import Tokens
 from engine.journal.replay import Replay
@@ -55,5 +55,4 @@ class Surprisal:
 
 def surprisal_of(replay: Replay, model: Model) -> Surprisal | None:
     """Return a model's surprisal, or None: models behind servers only compare answers with each other."""
-    score = getattr(model, "score", None)
-    return Surprisal(replay, model) if callable(score) and "among" in signature(score).parameters else None
+    return Surprisal(replay, model) if knows_among(model) else None

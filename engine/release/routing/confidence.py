@@ -7,7 +7,7 @@ from typing import Any
 
 import dspy
 
-from engine.learning.screening.likelihood import AnswerScorer
+from engine.ground.answer_scoring import AnswerScorer
 
 
 class Confidence:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import Any
 
 import dspy
@@ -30,20 +29,3 @@ class RoutedProgram(dspy.Module):
             return self.large(**inputs)  # the answer can't be read
         margin = self._routing["confidence"].margin(inputs, dict(answer.items()))
         return answer if margin is not None and margin >= self._routing["margin"] else self.large(**inputs)
-
-
-class ModelScorer:
-    """The log-probabilities of an opened model, of answers compared with each other."""
-
-    def __init__(self, model: Any) -> None:
-        self._score = model.score
-        self._options = {"among": True} if "among" in signature(model.score).parameters else {}
-
-    def score(self, messages: Any, continuations: Any) -> list[float]:
-        """Return the log-probability of each continuation."""
-        return [float(value) for value in self._score(messages, continuations, **self._options)]
-
-
-def gives_log_probabilities(model: Any) -> bool:
-    """Whether an opened model can say how probable an answer is."""
-    return callable(getattr(model, "score", None)) and bool(getattr(model, "can_score", True))

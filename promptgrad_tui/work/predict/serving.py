@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import dspy
 
+from engine.ground.answer_scoring import answer_scorer
 from engine.ground.errors import ArtifactError
 from engine.ground.revision import ModelRevision
 from engine.programs.program import run_program
@@ -15,7 +16,7 @@ from engine.release.manifest import MANIFEST, ArtifactManifest, load_manifest
 from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import LARGE, SMALL, is_router, load_router
 from promptgrad_tui.work.code.program import build_program
-from promptgrad_tui.work.predict.routed import ModelScorer, RoutedProgram, gives_log_probabilities
+from promptgrad_tui.work.predict.routed import RoutedProgram
 from promptgrad_tui.work.release.artifact_project import project_of
 
 _ADAPTERS = {"JSONAdapter": dspy.JSONAdapter, "ChatAdapter": dspy.ChatAdapter}
@@ -99,7 +100,8 @@ def _routed(
             f"{folder} is a router: it needs two models, {router.small.uri} and {router.large.uri}.",
             hint="load_artifact(path, small_model, large=large_model)",
         )
-    if not gives_log_probabilities(small):
+    scorer = answer_scorer(small)
+    if scorer is None:
         raise ArtifactError(
             f"{folder} routes by the log-probabilities of {router.small.uri}, and it gives none.",
             hint="Serve that model in process, or by a server that returns log-probabilities.",
@@ -108,9 +110,7 @@ def _routed(
     first = load_artifact(folder / SMALL, small, program=program)
     second = load_artifact(folder / LARGE, large, program=program)
     assert isinstance(first, ServedProgram)
-    confidence = Confidence(
-        first.program, router.predictor, router.field, router.answers, ModelScorer(small), adapter
-    )
+    confidence = Confidence(first.program, router.predictor, router.field, router.answers, scorer, adapter)
     return RoutedProgram(first, second, confidence, router.margin)
 
 
