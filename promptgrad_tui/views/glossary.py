@@ -65,7 +65,11 @@ TERMS: tuple[Term, ...] = (
         ("compare", "review"),
     ),
     Term("slice", "The examples that have the same value in the slice field.", ("run", "compare", "project")),
-    Term("baseline", "The program before anything is learned: its base instructions alone.", ("run", "compare", "start")),
+    Term(
+        "baseline",
+        "The program before anything is learned: its base instructions alone.",
+        ("run", "compare", "start"),
+    ),
     Term("validation", "The split on which rules are tested and states are compared.", ("run", "start")),
     Term("test", "The sealed split: opened once, when a run ends.", ("run", "start", "compare")),
     Term(
