@@ -12,8 +12,8 @@ from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
 from engine.project.data import LoadedExample, load_rows
 from engine.project.data_files import line_error
 from engine.project.splits import refuse_incomplete
-from engine.release.manifest import PROGRAM, content_digest, load_manifest
-from engine.release.routing.router import LARGE, is_router, load_router
+from engine.release.manifest import PROGRAM, load_manifest
+from engine.release.routing.router import LARGE, is_router, router_digest
 from promptgrad_tui.views.output_file import refuse_unwritable
 from promptgrad_tui.work.predict.prediction import field_types, serving, takes_null
 from promptgrad_tui.work.release.artifact_project import project_of
@@ -62,7 +62,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
 
 def _hash_of(artifact: Path) -> str:
     if is_router(artifact):
-        return content_digest(load_router(artifact).model_dump(mode="json"))
+        return router_digest(artifact)
     return load_manifest(artifact).files[PROGRAM]
 
 
