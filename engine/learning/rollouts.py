@@ -27,6 +27,7 @@ from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
 from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
+from engine.programs.faults import fault_of, program_error
 from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.selection import Selection
@@ -40,9 +41,6 @@ UNPARSEABLE = "unparseable"
 
 _ENOUGH_UNREADABLE = 8
 """Answers none of which could be read, after which it is no accident."""
-
-_NO_ANSWERS_FAULT = (OSError, ImportError, NameError, MemoryError)
-"""What no answer of a model makes a program raise: a service that is down, a slip in its code."""
 
 
 @dataclass(frozen=True)
@@ -295,7 +293,7 @@ class RolloutRunner:
             return _Answer(None, trace_text(module, trace), problem=problem, error_type=UNPARSEABLE)
         except Exception as error:
             explained = _explained(error, item)
-            if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
+            if not trace or not isinstance(explained, ProjectError) or fault_of(error) == "code":
                 raise explained from error
             explained.__cause__ = error
             kind = type(error).__name__
@@ -374,11 +372,7 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
         return ContextOverflowError(message, hint=known.hint, example=item.key)
     if known is not None:
         return known
-    return ProjectError(
-        f"The program raised {type(error).__name__} on the example {where}: {error} ({raised_at(error)}).",
-        hint="Correct the program's code; --debug shows the whole traceback.",
-        example=item.key,
-    )
+    return program_error(error, where=where, example=item.key)
 
 
 def _with_feedback(trace: str, score: Score) -> str:

@@ -37,7 +37,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
 
     Raises:
         DataError: `source` can't be read, an input is missing or null, or `target` holds something else.
-        ProjectError: `target` can't be written.
+        ProjectError: `target` can't be written, or the program's code has a mistake that shows on any input.
         ArtifactError, ModelError: see `predict`.
     """
     program_hash = _hash_of(artifact)
@@ -76,16 +76,19 @@ def _answers(module: dspy.Module, heads: Sequence[Mapping[str, Any]]) -> Iterato
 
 def _answer(module: dspy.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     from engine.journal.replay import cause_of
+    from engine.programs.faults import fault_of, program_error
 
     try:
         return {"answer": {name: _plain(value) for name, value in module(**inputs).items()}}
     except Exception as error:
-        cause = cause_of(error)
-        if cause is None:
-            return {"problem": f"The answer can't be read: {error}"}
+        cause, fault = cause_of(error), fault_of(error)
         if isinstance(cause, ContextOverflowError):
             return {"problem": cause.message}
-        raise cause from error
+        if cause is None and fault == "answer":
+            return {"problem": f"The answer can't be read: {error}"}
+        if cause is None and fault == "unknown":
+            return {"problem": program_error(error).message}
+        raise cause or program_error(error) from error
 
 
 def _rows(

@@ -99,6 +99,22 @@ def test_any_other_answer_is_the_large_models(scorer: AnswerScorer, says: str) -
     assert asked >= 1
 
 
+def test_a_slip_in_the_programs_code_is_not_a_question_for_the_large_model() -> None:
+    class Slip(dspy.Module):
+        def forward(self, ticket: str) -> dspy.Prediction:
+            return undefined_name  # type: ignore[name-defined]  # noqa: F821
+
+    large = scripted_model(['{"queue": "legal"}'])
+    program = dspy.Predict("ticket -> queue")
+    program.lm = large.lm
+    confidence = Confidence(
+        dspy.Predict("ticket -> queue"), "self", "queue", ("music",), _Prefers(), dspy.JSONAdapter()
+    )
+    with pytest.raises(NameError):
+        RoutedProgram(Slip(), program, confidence, 1.0)(ticket="my piano")
+    assert not large.requests
+
+
 def test_a_changed_router_is_refused(tmp_path: Path) -> None:
     (tmp_path / ROUTER).write_text('{"format": 1}')
     with pytest.raises(ArtifactError, match="can't be read"):
