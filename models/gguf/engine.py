@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import dspy.lm15 as lm15
 from dspy.clients.engines.base import validate_request
 
+from models.chat import chat_messages
 from models.errors import ChatTemplateError
 from models.gguf.grammar import Thinking, grammar_for
 from models.gguf.library import NativeModel
@@ -21,10 +22,9 @@ from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
 from models.gguf.scheduling.jump import Jump, jump_for
 from models.gguf.scheduling.request import Completion, Generation, TokenChoice
 from models.gguf.scheduling.scheduler import Scheduler
-from models.gguf.thinking import TextSplitter, split_thinking
-from models.gguf.thought_tags import ThoughtTags
+from models.thinking import TextSplitter, split_thinking
+from models.thought_tags import ThoughtTags
 
-_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
 
 
@@ -267,38 +267,6 @@ class AsyncGGUFEngine:
 def _cancel(started: Future[tuple[Generation, bool]]) -> None:
     generation, _ = started.result()
     generation.cancel()
-
-
-def chat_messages(request: lm15.Request) -> list[dict[str, str]]:
-    """Return a request's messages as chat templates take them.
-
-    Raises:
-        UnsupportedFeatureError: a message has something other than text.
-    """
-    if request.tools:
-        raise lm15.UnsupportedFeatureError("Tool calls are not supported for GGUF models.", feature="tools")
-    messages = []
-    if request.system is not None:
-        parts = (lm15.TextPart(request.system),) if isinstance(request.system, str) else request.system
-        messages.append({"role": "system", "content": _text(parts)})
-    for message in request.messages:
-        if message.role not in _ROLES:
-            raise lm15.UnsupportedFeatureError(f"Messages of the role {message.role} are not supported.")
-        messages.append({"role": _ROLES[message.role], "content": _text(message.parts)})
-    return messages
-
-
-def _text(parts: Sequence[Any]) -> str:
-    texts = []
-    for part in parts:
-        if isinstance(part, lm15.ThinkingPart):
-            continue
-        if not isinstance(part, lm15.TextPart):
-            raise lm15.UnsupportedFeatureError(
-                f"A GGUF model reads text only, not a part of type {part.type}."
-            )
-        texts.append(part.text)
-    return "\n".join(texts)
 
 
 def room_for_answer(prompt_tokens: int, context_length: int) -> int:

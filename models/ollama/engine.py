@@ -14,6 +14,7 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
+from models.chat import chat_messages
 from models.errors import ServerError
 from models.ollama.api import (
     ANSWER_SECONDS,
@@ -31,7 +32,6 @@ from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import (
     ServerEngine,
     begun_answer,
-    chat_messages,
     is_context_overflow,
 )
 from models.server.schemas import answer_schema, fits

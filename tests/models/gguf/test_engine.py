@@ -298,7 +298,7 @@ def test_images_and_tools_are_refused(tiny: GGUFModel) -> None:
     image = lm15.ImagePart(data="eA==", media_type="image/png")
     message = lm15.Message.user([lm15.TextPart("What is this?"), image])
 
-    with pytest.raises(lm15.UnsupportedFeatureError, match="text only"):
+    with pytest.raises(lm15.UnsupportedFeatureError, match="part of type image"):
         tiny.lm.engine.complete(lm15.Request(model=tiny.lm.model, messages=(message,)))
 
 
