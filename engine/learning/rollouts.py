@@ -40,7 +40,7 @@ Split = Literal["train", "validation", "test"]
 UNPARSEABLE = "unparseable"
 
 _ENOUGH_UNREADABLE = 8
-"""Answers none of which could be read, after which it is no accident."""
+"""Answers none of which could be read, after which it isn't an accident."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class RolloutRunner:
     def latencies(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
         """Return how long the model takes for each item, in seconds, when it is asked nothing else.
 
-        Each is asked anew, once in a run: how long a known answer took with others under way says little.
+        Each is asked again, once in a run: how long a known answer took with others under way says little.
         Ask before `run` does: a model is faster with a prompt that it has just seen.
 
         Raises:

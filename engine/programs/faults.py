@@ -26,7 +26,7 @@ def fault_of(error: Exception) -> Fault:
     return "code" if isinstance(error, _CODE) else "unknown"
 
 
-def program_error(error: Exception, *, where: str = "", example: str | None = None) -> ProjectError:
+def program_error(error: Exception, *, where: str = "", example: str = "") -> ProjectError:
     """Return what a program raised as an error for people; `where` names the input, `example` its key."""
     place = f" on the example {where}" if where else ""
     return ProjectError(

@@ -183,7 +183,7 @@ class OpenAIEngine(ServerEngine):
         """Return an object that the server sent.
 
         Raises:
-            lm15.LM15Error: it is no object, or tells of an error.
+            lm15.LM15Error: it isn't an object, or tells of an error.
         """
         try:
             data = json.loads(text)

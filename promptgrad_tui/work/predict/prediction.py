@@ -147,7 +147,7 @@ def typed_value(name: str, text: str, annotation: Any) -> Any:
     """Return a text as a value of that type: other values than text are JSON; a choice needs no quotes.
 
     Raises:
-        DataError: it is none.
+        DataError: it isn't one.
     """
     if annotation is str:
         return text
