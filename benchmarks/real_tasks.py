@@ -202,7 +202,7 @@ def _variants(text: str) -> list[str]:
 def _chosen(text: str, names: tuple[str, ...]) -> list[str]:
     chosen = [] if text == "none" else text.split(",")
     if unknown := [name for name in chosen if name not in names]:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is none of {', '.join(names)}")
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} isn't one of {', '.join(names)}")
     return chosen
 
 

@@ -35,7 +35,7 @@ def chat_messages(request: Request) -> list[dict[str, str]]:
     """Return a request as chat messages, the system prompt first."""
     system = request.system
     if system is not None and not isinstance(system, str):
-        system = "".join(part.text for part in system)
+        system = "\n".join(part.text for part in system)
     head = [{"role": "system", "content": system}] if system is not None else []
     return head + [{"role": message.role, "content": message.text or ""} for message in request.messages]
 

@@ -6,7 +6,6 @@ for a log file only.
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from engine.journal.live_status import StatusFile, status_file
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.interrupts import Interrupts
 from promptgrad_tui.work.run.job import apply_review_job, exit_code_of, run_job, try_edit_job
+from promptgrad_tui.work.run.stopping import forwarding_stops
 
 
 @click.command()
@@ -43,32 +43,24 @@ def worker(
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
     with Journal.open(journal_path(project)) as journal, Interrupts() as interrupts:
         record = journal.run(run)
-        _pass_on(interrupts.requested, journal, record.id)
         try:
-            with StatusFile(status_file(journal.path, record.id)) as status:
+            with (
+                forwarding_stops(interrupts.requested, journal, record.id),
+                StatusFile(status_file(journal.path, record.id)) as status,
+            ):
                 if apply_review:
-                    apply_review_job(journal, record, on_progress=status.show)
+                    apply_review_job(journal, record, heard=heard, on_progress=status.show)
                     ctx.exit(0)
                 if try_edit:
                     rule, decision = try_edit
                     edit = Decision.model_validate_json(decision)
-                    try_edit_job(journal, record, rule, edit, on_progress=status.show)
+                    try_edit_job(journal, record, rule, edit, heard=heard, on_progress=status.show)
                     ctx.exit(0)
                 summary = run_job(journal, record, budget, heard=heard, on_progress=status.show)
         except PromptGradError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.exit_code)
     ctx.exit(exit_code_of(summary))
-
-
-def _pass_on(stop_requested: threading.Event, journal: Journal, run: str) -> None:
-    """Turn a signal into the command that a screen would send."""
-
-    def wait() -> None:
-        stop_requested.wait()
-        journal.send_command(run, "stop")
-
-    threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
 if __name__ == "__main__":

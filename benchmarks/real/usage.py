@@ -74,7 +74,7 @@ class CountingEngine:
         """Answer a request and count it.
 
         Raises:
-            InvalidRequestError: it is no program run, and the budget for those is used up.
+            InvalidRequestError: it isn't a program run, and the budget for those is used up.
         """
         is_task = self._is_task()
         limit = self._reflection_tokens

@@ -39,7 +39,7 @@ def balanced_accuracy(expected: Sequence[str], scores: Sequence[float]) -> Inter
 
 
 def macro_f1(expected: Sequence[str], answered: Sequence[str], seed: int = 0) -> Interval:
-    """Return the mean of the F1 of each expected class; an answer that is no class lowers recall alone.
+    """Return the mean of the F1 of each expected class; an answer that isn't a class lowers recall alone.
 
     The interval is a percentile bootstrap over examples (Efron 1979). It reaches at least as far as a share u
     of examples that behave otherwise could move it, where u is the largest share of which none would be drawn

@@ -81,7 +81,7 @@ def readable_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if path.parent.exists() and not path.parent.is_dir():
             raise JournalError(
-                f"{path.parent} is no folder: the journal can't be kept in it.", hint=_MOVE
+                f"{path.parent} isn't a folder: the journal can't be kept in it.", hint=_MOVE
             ) from error
         raise JournalError(f"{path}: {error.strerror or error}.", hint=_NO_ACCESS) from error
 

@@ -27,6 +27,7 @@ from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
 from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
+from engine.programs.faults import fault_of, program_error
 from engine.programs.judge import Judge
 from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.selection import Selection
@@ -41,10 +42,7 @@ UNPARSEABLE = "unparseable"
 _MODULES_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
 _ENOUGH_UNREADABLE = 8
-"""Answers none of which could be read, after which it is no accident."""
-
-_NO_ANSWERS_FAULT = (OSError, ImportError, NameError, MemoryError)
-"""What no answer of a model makes a program raise: a service that is down, a slip in its code."""
+"""Answers none of which could be read, after which it isn't an accident."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ class RolloutRunner:
     def latencies(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
         """Return how long the model takes for each item, in seconds, when it is asked nothing else.
 
-        Each is asked anew, once in a run: how long a known answer took with others under way says little.
+        Each is asked again, once in a run: how long a known answer took with others under way says little.
         Ask before `run` does: a model is faster with a prompt that it has just seen.
 
         Raises:
@@ -299,7 +297,7 @@ class RolloutRunner:
             return _Answer(None, trace_text(module, trace), problem=problem, error_type=UNPARSEABLE)
         except Exception as error:
             explained = _explained(error, item)
-            if not trace or not isinstance(explained, ProjectError) or isinstance(error, _NO_ANSWERS_FAULT):
+            if not trace or not isinstance(explained, ProjectError) or fault_of(error) == "code":
                 raise explained from error
             explained.__cause__ = error
             kind = type(error).__name__
@@ -378,11 +376,7 @@ def _explained(error: Exception, item: Item) -> PromptGradError:
         return ContextOverflowError(message, hint=known.hint, example=item.key)
     if known is not None:
         return known
-    return ProjectError(
-        f"The program raised {type(error).__name__} on the example {where}: {error} ({raised_at(error)}).",
-        hint="Correct the program's code; --debug shows the whole traceback.",
-        example=item.key,
-    )
+    return program_error(error, where=where, example=item.key)
 
 
 def _with_feedback(trace: str, score: Score) -> str:

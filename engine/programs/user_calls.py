@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from engine.ground.errors import ProjectError, PromptGradError
 
-_OURS = Path(__file__).parents[1]
+_OURS = [Path(__file__).parents[2] / package for package in ("engine", "promptgrad_tui")]
 
 
 @contextmanager
@@ -59,7 +59,8 @@ def place_of(error: Exception) -> Place:
 def _is_on_the_way(file: Path) -> bool:
     """Whether a file only calls the user's code: one of ours, of DSPy's, or of Python's."""
     is_pythons = file.name == "contextlib.py" or file.parent.name == "asyncio"
-    return file.is_relative_to(_OURS) or is_pythons or file.is_relative_to(_dspy())
+    is_ours = any(file.is_relative_to(package) for package in _OURS)
+    return is_ours or is_pythons or file.is_relative_to(_dspy())
 
 
 @lru_cache(maxsize=1)

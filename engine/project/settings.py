@@ -230,7 +230,7 @@ class Project(BaseModel):
         unknown = [name for name in gates.metrics if name not in names]
         if unknown and "metrics" in info.data:
             there = f"there are {', '.join(names)}" if names else "there is one metric: set min_test_score"
-            raise ValueError(f"metrics names {unknown[0]!r}, which is no metric; {there}")
+            raise ValueError(f"metrics names {unknown[0]!r}, which isn't a metric; {there}")
         main = info.data.get("metric")
         if gates.by_class and main is not None and not any(one.by_class for one in metrics or (main,)):
             raise ValueError(f"{gates.by_class[0]} needs a metric with by_class = true")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic_core import to_json
 
 from engine.ground.errors import ArtifactError, RevisionMismatchError
-from engine.ground.files import sync_folder, write_durably
+from engine.ground.files import write_durably
 from engine.ground.revision import ModelRevision
 from engine.journal.events import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram, program_with
@@ -40,6 +39,7 @@ from engine.release.manifest import (
     read_artifact,
 )
 from engine.release.measurement import Measurement
+from engine.release.publishing import folder_name, publish
 
 __all__ = ["ArtifactContent", "load_artifact", "load_manifest", "program_digest", "save_artifact"]
 
@@ -88,7 +88,7 @@ def save_artifact(root: Path, content: ArtifactContent) -> Path:
     Raises:
         ArtifactError: the folder can't be written, or the program's state isn't JSON.
     """
-    parent = Path(root).absolute() / _folder_name(content.name) / content.revision.short
+    parent = Path(root).absolute() / folder_name(content.name) / content.revision.short
     state = _state_json(content)
     prompt = _prompt_text(content, _plain_module(content)).encode()
     files = {PROGRAM: state, PROMPT: prompt}
@@ -98,13 +98,13 @@ def save_artifact(root: Path, content: ArtifactContent) -> Path:
     earlier = _saved_before(parent, manifest)
     if earlier is not None:
         return earlier
-    temporary = parent / f".saving-{_folder_name(content.run)}"
+    temporary = parent / f".saving-{folder_name(content.run)}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, text in (*files.items(), (MANIFEST, manifest.as_json().encode())):
             write_durably(temporary / name, text)
-        return _publish(temporary, parent)
+        return publish(temporary, parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise ArtifactError(
@@ -311,27 +311,6 @@ def _saved_before(parent: Path, manifest: ArtifactManifest) -> Path | None:
         except ArtifactError:
             continue
     return None
-
-
-def _publish(temporary: Path, parent: Path) -> Path:
-    version = 1
-    while True:
-        final = parent / f"v{version}"
-        version += 1
-        if final.exists():
-            continue
-        try:
-            temporary.rename(final)
-        except OSError:
-            if final.exists():  # another run was faster
-                continue
-            raise
-        sync_folder(parent)
-        return final
-
-
-def _folder_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "program"
 
 
 _STATE_KEYS = {"traces", "train", "demos", "signature", "fields", "lm"}

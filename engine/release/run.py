@@ -87,13 +87,18 @@ def execute(
 
 
 def apply_review(
-    plan: RunPlan, journal: Journal, *, on_event: Callable[[Event], None] | None = None
+    plan: RunPlan,
+    journal: Journal,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    after_command: int | None = None,
 ) -> ReviewApplied:
     """Apply a person's decisions to a finished run's rules, score the result and save it as a new version.
 
     The decisions are those of the latest review in the journal (see `engine.learning.review`): kept rules are
     included, dropped ones aren't, and edited ones are unless their test rejects them; the others stay as the
     run left them. The test split is opened once more for each set of rules that wasn't scored before.
+    Commands are obeyed as in `execute`.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -103,17 +108,19 @@ def apply_review(
         _refuse_unfinished(journal, plan.run)
         events, history = RunEvents(journal, plan.run, on_event), RunHistory.of(plan, journal)
         with (
-            run_context(plan, journal, events, history, after_command=None) as context,
+            run_context(plan, journal, events, history, after_command) as context,
             closing(_session(context)) as session,
         ):
             return _reviewed(context, session)
 
 
-def try_edit(plan: RunPlan, journal: Journal, rule_id: str, decision: Decision) -> Tested:
+def try_edit(
+    plan: RunPlan, journal: Journal, rule_id: str, decision: Decision, *, after_command: int | None = None
+) -> Tested:
     """Test a person's edit of a finished run's rule on validation examples; nothing is decided by it.
 
     The result is compared as it stands with the edit in place of the rule; applying the edit later asks for
-    no answer again that this test has paid for.
+    no answer again that this test has paid for. Commands are obeyed as in `execute`.
 
     Raises:
         RunLockedError: another process works on this run.
@@ -123,7 +130,7 @@ def try_edit(plan: RunPlan, journal: Journal, rule_id: str, decision: Decision) 
         _refuse_unfinished(journal, plan.run)
         events, history = RunEvents(journal, plan.run, None), RunHistory.of(plan, journal)
         with (
-            run_context(plan, journal, events, history, after_command=None) as context,
+            run_context(plan, journal, events, history, after_command) as context,
             closing(_session(context)) as session,
         ):
             context.refuse_other_models()

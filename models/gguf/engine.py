@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +14,7 @@ import dspy.lm15 as lm15
 from dspy.clients.engines.base import validate_request
 
 from engine.ground.answer_scoring import AnswerScorer
+from models.chat import chat_messages
 from models.errors import ChatTemplateError
 from models.gguf.grammar import Thinking, grammar_for
 from models.gguf.library import NativeModel
@@ -20,10 +23,9 @@ from models.gguf.sampling import GrammarCache, Sampling, TokenSampler
 from models.gguf.scheduling.jump import Jump, jump_for
 from models.gguf.scheduling.request import Completion, Generation, TokenChoice
 from models.gguf.scheduling.scheduler import Scheduler
-from models.gguf.thinking import TextSplitter, split_thinking
-from models.gguf.thought_tags import ThoughtTags
+from models.thinking import TextSplitter, split_thinking
+from models.thought_tags import ThoughtTags
 
-_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 _SAMPLING_EXTENSIONS = frozenset({"min_p", "repeat_penalty"})
 
 
@@ -71,10 +73,9 @@ class GGUFEngine:
             UnsupportedFeatureError: the request has images, tools or the like.
             RequestCancelledError: `cancel` was called meanwhile.
         """
-        generation, thinks = self._generation(request, None)
-        self._scheduler.submit(generation)
+        generation, thinks = self.start(request)
         try:
-            return self._response(request, generation.future.result(), thinks)
+            return self.respond(request, generation.future.result(), thinks)
         except BaseException:
             generation.cancel()
             raise
@@ -82,18 +83,13 @@ class GGUFEngine:
     def stream(self, request: lm15.Request) -> Iterator[lm15.StreamEvent]:
         """Generate an answer and yield its text as it comes; closing the iterator ends the request."""
         pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        generation, thinks = self._generation(request, pieces.put)
-        generation.future.add_done_callback(lambda _future: pieces.put(None))
-        self._scheduler.submit(generation)
-        decoder = TextSplitter(thinks, self._tags)
+        generation, thinks = self.start(request, pieces.put)
         try:
+            splitter = self.splitter(thinks)
             yield lm15.StreamStartEvent(model=request.model)
             while (piece := pieces.get()) is not None:
-                yield from decoder.events(piece)
-            completion: Completion = generation.future.result()
-            yield from decoder.events(b"", final=True)
-            response = self._response(request, completion, thinks)
-            yield lm15.StreamEndEvent(finish_reason=response.finish_reason, usage=response.usage)
+                yield from splitter.events(piece)
+            yield from self.last_events(request, generation.future.result(), thinks, splitter)
         finally:
             generation.cancel()
 
@@ -101,11 +97,30 @@ class GGUFEngine:
         """Free the parsed grammars."""
         self._grammars.close()
 
-    def start(self, request: lm15.Request) -> tuple[Generation, Callable[[Completion], lm15.Response]]:
-        """Queue a request; return it, and what makes a response of its completion."""
-        generation, thinks = self._generation(request, None)
+    def start(
+        self, request: lm15.Request, on_text: Callable[[bytes | None], None] | None = None
+    ) -> tuple[Generation, bool]:
+        """Queue a request; return it, and whether its prompt ends within the model's thinking.
+
+        `on_text` gets the answer's bytes as they come, and None at the end.
+        """
+        generation, thinks = self._generation(request, on_text)
+        if on_text is not None:
+            generation.future.add_done_callback(lambda _: on_text(None))
         self._scheduler.submit(generation)
-        return generation, lambda completion: self._response(request, completion, thinks)
+        return generation, thinks
+
+    def splitter(self, thinks: bool) -> TextSplitter:
+        """Return what makes events of an answer's bytes."""
+        return TextSplitter(thinks, self._tags)
+
+    def last_events(
+        self, request: lm15.Request, completion: Completion, thinks: bool, splitter: TextSplitter
+    ) -> Iterator[lm15.StreamEvent]:
+        """Yield the events after an answer's last byte."""
+        yield from splitter.events(b"", final=True)
+        response = self.respond(request, completion, thinks)
+        yield lm15.StreamEndEvent(finish_reason=response.finish_reason, usage=response.usage)
 
     def _generation(
         self, request: lm15.Request, on_text: Callable[[bytes], None] | None
@@ -154,7 +169,8 @@ class GGUFEngine:
         own |= {key: value for key, value in (config.extensions or {}).items() if key in _SAMPLING_EXTENSIONS}
         return replace(self._sampling, **own)
 
-    def _response(self, request: lm15.Request, completion: Completion, thinks: bool) -> lm15.Response:
+    def respond(self, request: lm15.Request, completion: Completion, thinks: bool) -> lm15.Response:
+        """Return a completion as the response to a request."""
         thinking, text = split_thinking(completion.text, thinks, self._tags)
         parts: list[lm15.ThinkingPart | lm15.TextPart] = [lm15.ThinkingPart(thinking)] if thinking else []
         parts.append(lm15.TextPart(text))
@@ -198,56 +214,52 @@ class AsyncGGUFEngine:
 
     async def complete(self, request: lm15.Request) -> lm15.Response:
         """Generate an answer; cancelling the task ends the request."""
-        generation, respond = await asyncio.to_thread(self._engine.start, request)
+        started: Future[tuple[Generation, bool]] = Future()
         try:
-            return respond(await asyncio.wrap_future(generation.future))
-        except BaseException:
-            generation.cancel()
-            raise
+            generation, thinks = await self._start(request, started)
+            return self._engine.respond(request, await asyncio.wrap_future(generation.future), thinks)
+        finally:
+            started.add_done_callback(_cancel)
 
     async def stream(self, request: lm15.Request) -> AsyncIterator[lm15.StreamEvent]:
-        """Generate an answer and yield its text as it comes."""
-        events = self._engine.stream(request)
+        """Generate an answer and yield its text as it comes; closing the iterator ends the request."""
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[bytes | None] = asyncio.Queue()
+        started: Future[tuple[Generation, bool]] = Future()
+
+        def put(piece: bytes | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody reads any more
+                loop.call_soon_threadsafe(arrived.put_nowait, piece)
+
         try:
-            while (event := await asyncio.to_thread(next, events, None)) is not None:
+            generation, thinks = await self._start(request, started, put)
+            splitter = self._engine.splitter(thinks)
+            yield lm15.StreamStartEvent(model=request.model)
+            while (piece := await arrived.get()) is not None:
+                for event in splitter.events(piece):
+                    yield event
+            for event in self._engine.last_events(request, generation.future.result(), thinks, splitter):
                 yield event
         finally:
-            events.close()  # type: ignore[attr-defined]
+            started.add_done_callback(_cancel)
+
+    async def _start(
+        self,
+        request: lm15.Request,
+        started: Future[tuple[Generation, bool]],
+        on_text: Callable[[bytes | None], None] | None = None,
+    ) -> tuple[Generation, bool]:
+        """Queue a request from a thread, which writes it to `started` even if the task ends meanwhile."""
+        await asyncio.to_thread(lambda: started.set_result(self._engine.start(request, on_text)))
+        return started.result()
 
     async def aclose(self) -> None:
         """Do nothing: the engine that this one wraps owns what there is to close."""
 
 
-def chat_messages(request: lm15.Request) -> list[dict[str, str]]:
-    """Return a request's messages as chat templates take them.
-
-    Raises:
-        UnsupportedFeatureError: a message has something other than text.
-    """
-    if request.tools:
-        raise lm15.UnsupportedFeatureError("Tool calls are not supported for GGUF models.", feature="tools")
-    messages = []
-    if request.system is not None:
-        parts = (lm15.TextPart(request.system),) if isinstance(request.system, str) else request.system
-        messages.append({"role": "system", "content": _text(parts)})
-    for message in request.messages:
-        if message.role not in _ROLES:
-            raise lm15.UnsupportedFeatureError(f"Messages of the role {message.role} are not supported.")
-        messages.append({"role": _ROLES[message.role], "content": _text(message.parts)})
-    return messages
-
-
-def _text(parts: Sequence[Any]) -> str:
-    texts = []
-    for part in parts:
-        if isinstance(part, lm15.ThinkingPart):
-            continue
-        if not isinstance(part, lm15.TextPart):
-            raise lm15.UnsupportedFeatureError(
-                f"A GGUF model reads text only, not a part of type {part.type}."
-            )
-        texts.append(part.text)
-    return "\n".join(texts)
+def _cancel(started: Future[tuple[Generation, bool]]) -> None:
+    generation, _ = started.result()
+    generation.cancel()
 
 
 def room_for_answer(prompt_tokens: int, context_length: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from models.gguf.schema.numbers import bounded
 from models.gguf.schema.patterns import FORMATS, pattern_text
-from models.gguf.thought_tags import USUAL, ThoughtTags
+from models.thought_tags import USUAL, ThoughtTags
 
 Schema = Mapping[str, Any]
 

@@ -120,7 +120,7 @@ def read_header(path: Path) -> GGUFHeader:
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelFileError: it is no GGUF file, or damaged, or incomplete; the message names the byte.
+        ModelFileError: it isn't a GGUF file, or damaged, or incomplete; the message names the byte.
     """
     try:
         with path.open("rb") as file:
@@ -177,7 +177,7 @@ class _Reader:
 
     def header(self) -> GGUFHeader:
         if self.take(4) != MAGIC:
-            raise ModelFileError(f"{self.path} is no GGUF file.", hint="Only .gguf models run in process.")
+            raise ModelFileError(f"{self.path} isn't a GGUF file.", hint="Only .gguf models run in process.")
         version = self.number("I")
         if version not in (2, 3):
             raise ModelFileError(

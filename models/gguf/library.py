@@ -68,7 +68,7 @@ class NativeModel:
             )
         if llama.llama_model_has_encoder(self.handle) or not llama.llama_model_has_decoder(self.handle):
             llama.llama_model_free(self.handle)
-            raise ModelFileError(f"{path} is no model that continues a text.", hint="Choose a chat model.")
+            raise ModelFileError(f"{path} isn't a model that continues a text.", hint="Choose a chat model.")
         self.vocab = llama.llama_model_get_vocab(self.handle)
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
         self.on_gpu = gpu_layers != 0 and bool(llama.llama_supports_gpu_offload())

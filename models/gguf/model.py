@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -78,12 +79,16 @@ class GGUFModel:
         self.sampling = settings.sampling()
         self._path = path
         self._file = _fingerprint(path)
-        self._log = native_log.open_log(log_file) if log_file else None
         self._closed = False
         report = functools.partial(on_progress, f"Loading {path.name}") if on_progress else None
         gpu_layers = -1 if settings.gpu_layers is None else settings.gpu_layers
-        self._model = in_passing_thread(lambda: NativeModel(path, gpu_layers=gpu_layers, on_progress=report))
-        try:
+        with ExitStack() as stack:
+            if log_file:
+                stack.callback(native_log.close_log, native_log.open_log(log_file))
+            self._model = in_passing_thread(
+                lambda: NativeModel(path, gpu_layers=gpu_layers, on_progress=report)
+            )
+            stack.callback(self._model.close)
             self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
             self._tags = self._template.thought_tags
@@ -91,21 +96,20 @@ class GGUFModel:
             for token in self._quoting.specials_in(self._tags.open + self._tags.close):
                 self._model.show(token)
             self.context_length = self._context_length(settings)
-            self._scheduler = in_passing_thread(lambda: self._start_scheduler(settings))
-        except BaseException:
-            self._model.close()
-            raise
-        self._engine = self._make_engine(settings)
-        self._engine.scorer = self
-        self.lm = dspy.LM(
-            model=f"gguf/{path.stem}",
-            engine=self._engine,
-            async_engine=AsyncGGUFEngine(self._engine),
-            cache=False,
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            num_retries=0,
-        )
+            self._scheduler = in_passing_thread(lambda: self._start_scheduler(settings, stack))
+            stack.callback(self._scheduler.close)
+            self._engine = self._make_engine(settings)
+            self._engine.scorer = self
+            self.lm = dspy.LM(
+                model=f"gguf/{path.stem}",
+                engine=self._engine,
+                async_engine=AsyncGGUFEngine(self._engine),
+                cache=False,
+                temperature=settings.temperature,
+                max_tokens=settings.max_tokens,
+                num_retries=0,
+            )
+            self._opened = stack.pop_all()
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has."""
@@ -191,11 +195,8 @@ class GGUFModel:
             return
         self._closed = True
         self._scheduler.close()
-        self._engine.close()
-        self._context.close()
-        self._model.close()
-        if self._log:
-            native_log.close_log(self._log)
+        self._engine.close()  # only now: no request uses its grammars any more
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +222,7 @@ class GGUFModel:
             return min(settings.context_length, trained)
         return min(trained, _LONGEST_CONTEXT)
 
-    def _start_scheduler(self, settings: ModelSettings) -> Scheduler:
+    def _start_scheduler(self, settings: ModelSettings, stack: ExitStack) -> Scheduler:
         usual = tuned(self._model, self._path)
         sequences = settings.sequences or usual.sequences
         threads = settings.threads or usual.threads
@@ -241,6 +242,7 @@ class GGUFModel:
         self._context = NativeContext(
             self._model, cells=cells, sequences=held, batch_size=settings.batch_size, threads=threads
         )
+        stack.callback(self._context.close)
         quantum = None
         if self._context.fixed_kernels and not self._model.keeps_state:
             quantum = row_quantum(self._model, self._path, threads)
@@ -260,19 +262,15 @@ class GGUFModel:
         """Return what evaluated tokens take in memory, and what a sequence takes besides."""
         if not self._model.keeps_state:
             return self._model.kv_bytes_per_token(), 0
-        trial = NativeContext(self._model, cells=256, sequences=1, batch_size=16, threads=1)
-        one, two = trial.bytes_of(1), trial.bytes_of(2)
-        trial.close()
+        with closing(NativeContext(self._model, cells=256, sequences=1, batch_size=16, threads=1)) as trial:
+            one, two = trial.bytes_of(1), trial.bytes_of(2)
         return two - one, one - (two - one)
 
     def _make_cache(self) -> PromptCache | SnapshotCache:
         """Return the cache that fits what the model's memory can do, which is tried, not looked up."""
-        trial = NativeContext(self._model, cells=64, sequences=2, batch_size=16, threads=1)
-        try:
+        with closing(NativeContext(self._model, cells=64, sequences=2, batch_size=16, threads=1)) as trial:
             shares = trial.shares_beginnings()
             copies = not shares and trial.copies_states()
-        finally:
-            trial.close()
         if copies:
             return SnapshotCache(self._context)
         return PromptCache(self._context, shares=shares)

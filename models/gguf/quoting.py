@@ -55,7 +55,7 @@ class Quoting:
         return [{**message, "content": self.sealed(str(message["content"]))} for message in messages]
 
     def tokenize(self, text: str) -> Tokens:
-        """Return a text's tokens, as llama.cpp has them but for what is sealed: that is no special token."""
+        """Return a text's tokens as llama.cpp has them, but what is sealed isn't a special token."""
         if _SEAL not in text:
             return self._model.tokenize(text)
         pieces = text.split(_SEAL)

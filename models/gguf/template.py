@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from models.errors import ChatTemplateError
-from models.gguf.thought_tags import ThoughtTags, thought_tags
+from models.thought_tags import ThoughtTags, thought_tags
 
 TODAY = "2026-01-01"
 """The date that a template gets which prints today's; the template switch `today` sets another."""

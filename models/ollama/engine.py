@@ -14,6 +14,7 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages, Progress
+from models.chat import chat_messages
 from models.errors import ServerError
 from models.ollama.api import (
     ANSWER_SECONDS,
@@ -31,7 +32,6 @@ from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.engine import (
     ServerEngine,
     begun_answer,
-    chat_messages,
     is_context_overflow,
 )
 from models.server.schemas import answer_schema, fits
@@ -192,15 +192,15 @@ class OllamaEngine(ServerEngine):
             self._sent -= 1
 
     def _learn(self, told: dict[str, Any], behind: int) -> None:
-        """Note how many answers the server writes at a time, and whether it had to load the model anew."""
+        """Note how many answers the server writes at a time, and whether it had to load the model again."""
         if self._slots.ended(told, behind=behind) and self._settings.concurrency is None:
             self._turns.most = self._slots.known
         self._answers += 1
         seconds = load_seconds(told)
         if seconds > RELOAD_SECONDS and self._answers > 1:
             self._report(
-                f"{self.server} loaded {self._name} anew ({seconds:.1f} s): another program asks for it with "
-                "another context length, or for another model",
+                f"{self.server} loaded {self._name} again ({seconds:.1f} s): another program asks for it "
+                "with another context length, or for another model",
                 0.0,
             )
 

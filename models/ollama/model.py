@@ -63,7 +63,7 @@ class OllamaModel(ServerModel):
     """
 
     hint_when_moved = (
-        "The tag was pulled or made anew meanwhile: bring it back and resume the run, or run again to prove "
+        "The tag was pulled or made again meanwhile: bring it back and resume the run, or run again to prove "
         "rules on what it is now."
     )
 

@@ -19,7 +19,7 @@ _BLUR = 0.15
 """The share of a time that is cut off at both ends: what overlaps by less was one after the other."""
 
 RELOAD_SECONDS = 1.0
-"""The time to load a model from which on it was loaded anew: a loaded one takes milliseconds."""
+"""The time to load a model from which on it was loaded again: a loaded one takes milliseconds."""
 
 
 class Slots:

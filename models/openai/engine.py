@@ -12,9 +12,10 @@ from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
 from engine.ground.model import Messages
+from models.chat import chat_messages
 from models.openai.api import API_KEY
 from models.openai.endpoints import Endpoint, Endpoints
-from models.server.engine import ServerEngine, chat_messages, is_context_overflow
+from models.server.engine import ServerEngine, is_context_overflow
 from models.server.schemas import answer_schema
 from models.server.token_counts import EstimatedCounter, count_prompt
 from models.settings import ModelSettings
@@ -182,7 +183,7 @@ class OpenAIEngine(ServerEngine):
         """Return an object that the server sent.
 
         Raises:
-            lm15.LM15Error: it is no object, or tells of an error.
+            lm15.LM15Error: it isn't an object, or tells of an error.
         """
         try:
             data = json.loads(text)

@@ -102,7 +102,7 @@ class OpenAIModel(ServerModel):
         return [NextToken.of(token) for token in told[0].get("top_logprobs") or ()]
 
     async def look(self) -> Sighting:
-        """Return what the servers say of the name now; what was unloaded meanwhile is no other model."""
+        """Return what the servers say of the name now; what was unloaded meanwhile isn't another model."""
         answers = await asyncio.to_thread(self._servers.ask)
         return Sighting(identity_of(answers.revision if answers.describes_model else self.revision))
 

@@ -23,8 +23,6 @@ from models.server.turns import Turns
 from models.server.vouching import Vouching
 from models.settings import ModelSettings
 
-ChatMessage = dict[str, str]
-
 Result = TypeVar("Result")
 
 _PAUSES = (1.0, 2.0, 4.0)
@@ -219,34 +217,9 @@ def cancelled(server: str) -> RequestCancelledError:
     return RequestCancelledError(f"The request to {server} was cancelled.")
 
 
-def chat_messages(request: lm15.Request) -> list[ChatMessage]:
-    """Return a request's messages as every chat server takes them.
-
-    Raises:
-        lm15.UnsupportedFeatureError: it holds tools, images or other things that are no text.
-    """
-    if request.tools:
-        raise lm15.UnsupportedFeatureError("Tools can't be sent to this model.")
-    messages: list[ChatMessage] = []
-    if request.system:
-        text = request.system if isinstance(request.system, str) else _text(request.system)
-        messages.append({"role": "system", "content": text})
-    for message in request.messages:
-        role = "system" if message.role == "developer" else message.role
-        messages.append({"role": role, "content": _text(message.parts)})
-    return messages
-
-
 def begun_answer(messages: Messages, begun: str) -> list[dict[str, Any]]:
     """Return messages of which the last is an answer's beginning, if there is one: servers continue it."""
     return [*map(dict, messages), *([{"role": "assistant", "content": begun}] if begun else [])]
-
-
-def _text(parts: tuple[Any, ...]) -> str:
-    for part in parts:
-        if part.type not in ("text", "thinking"):
-            raise lm15.UnsupportedFeatureError(f"A part of type {part.type} can't be sent to this model.")
-    return "".join(part.text for part in parts if part.type == "text")
 
 
 def is_context_overflow(reason: str) -> bool:

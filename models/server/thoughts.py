@@ -9,9 +9,9 @@ from typing import Any
 from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
-from models.gguf.thinking import TextSplitter
-from models.gguf.thought_tags import KNOWN_TAGS
 from models.server.schemas import fits
+from models.thinking import TextSplitter
+from models.thought_tags import KNOWN_TAGS
 
 
 async def told_apart(

@@ -82,7 +82,7 @@ class Vouching:
         after = self._checked(await self._sighting())
         if after != before:
             raise lm15.TransportError(
-                f"{self._uri} was written anew during an answer, which therefore doesn't count."
+                f"{self._uri} was written again during an answer, which therefore doesn't count."
             )
         return result
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.commands.shared.options import json_option, set_option
 from promptgrad_tui.commands.shared.printing import end
 
 if TYPE_CHECKING:
@@ -29,14 +28,7 @@ if TYPE_CHECKING:
     ],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    callback=assignments("key=value"),
-    metavar="KEY=VALUE",
-    help="Set a key of promptgrad.toml for this check only; repeatable.",
-)
+@set_option("check")
 @click.option("--no-probe", is_flag=True, help="Don't call the model: skip the measured estimate.")
 @click.option("--no-model", is_flag=True, help="Don't open the model either: check only the files.")
 @json_option

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import budget_options
+from promptgrad_tui.commands.shared.options import budget_options, set_option
 from promptgrad_tui.commands.shared.paths import OUTPUT_FILE
 from promptgrad_tui.commands.shared.printing import end
 
@@ -21,14 +20,7 @@ from promptgrad_tui.commands.shared.printing import end
     examples=["promptgrad ci", "promptgrad ci prompts/desk --max-calls 3000 --max-minutes 30"],
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    callback=assignments("key=value"),
-    metavar="KEY=VALUE",
-    help="Set a key of promptgrad.toml for this run only; repeatable.",
-)
+@set_option("run")
 @budget_options
 @click.option(
     "--report", type=OUTPUT_FILE, default="report.md", show_default=True, metavar="FILE", help="The report."

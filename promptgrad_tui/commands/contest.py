@@ -8,24 +8,13 @@ from typing import get_args
 import click
 
 from engine.project.methods import Contestant, ContestPlan, MethodName
-from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import SEED, finite_minutes
+from promptgrad_tui.commands.shared.options import SEED, comma_separated, finite_minutes, set_option
 from promptgrad_tui.commands.shared.printing import end
 
 _KNOWN: tuple[Contestant, ...] = ("promptgrad", *get_args(MethodName))
 _CALLS = 500
-
-
-def _methods(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[Contestant, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))
-    unknown = [name for name in names if name not in _KNOWN]
-    if unknown:
-        raise click.BadParameter(
-            f"there is no method {unknown[0]!r}; there are {', '.join(_KNOWN)}.", ctx, parameter
-        )
-    return tuple(name for name in _KNOWN if name in names)
 
 
 @click.command(
@@ -42,7 +31,7 @@ def _methods(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--with",
     "methods",
-    callback=_methods,
+    callback=comma_separated("method", _KNOWN, may_be_empty=True),
     metavar="NAME,NAME,...",
     help=f"Who takes part, separated by commas: {', '.join(_KNOWN)}. By default a usual selection.",
 )
@@ -63,14 +52,7 @@ def _methods(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     "--seeds", type=click.IntRange(1, 20), default=3, show_default=True, metavar="N", help="Seeds per method."
 )
 @click.option("--seed", type=SEED, metavar="N", help="The first seed.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    callback=assignments("key=value"),
-    metavar="KEY=VALUE",
-    help="Set a key of promptgrad.toml for this contest only; repeatable.",
-)
+@set_option("contest")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress, only the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout at the end.")
 @click.pass_obj

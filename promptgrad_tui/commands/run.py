@@ -9,10 +9,9 @@ from typing import get_args
 import click
 
 from engine.project.methods import MethodName
-from promptgrad_tui.commands.shared.assignments import assignments
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import SEED, budget_options, output_options
+from promptgrad_tui.commands.shared.options import SEED, budget_options, output_options, set_option
 from promptgrad_tui.commands.shared.paths import INPUT_FILE
 from promptgrad_tui.commands.shared.running import start_run
 
@@ -32,14 +31,7 @@ METHODS: tuple[MethodName, ...] = get_args(MethodName)
 )
 @click.argument("project", required=False, type=click.Path(path_type=Path))
 @click.option("--seed", type=SEED, metavar="N", help="Seed of everything random in the run.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    callback=assignments("key=value"),
-    metavar="KEY=VALUE",
-    help="Set a key of promptgrad.toml for this run only; repeatable.",
-)
+@set_option("run")
 @click.option(
     "--from",
     "instructions",

@@ -86,7 +86,7 @@ def picked_text(nearest: int, tokens: int) -> str:
     """Return what it costs to show each input other demonstrations, `tokens` of them in a prompt."""
     return (
         f"each prompt shows the {count_text(nearest, 'demonstration')} most like its input, so prompts don't "
-        f"share them: every call reads {rough_text(tokens)} tokens of demonstrations anew (once for all "
+        f"share them: every call reads {rough_text(tokens)} tokens of demonstrations again (once for all "
         "prompts if every input met the same)"
     )
 

@@ -22,7 +22,7 @@ def json_fields_score(expected: Any, got: Any, threshold: float) -> Score:
     """Return the share of an expected object's fields that the answer's object has.
 
     Raises:
-        MetricError: the expected value is no object.
+        MetricError: the expected value isn't an object.
     """
     wanted, found = as_object(expected), as_object(got)
     if wanted is None:
@@ -70,7 +70,7 @@ def as_object(value: Any) -> dict[str, Any] | None:
 
 
 def read_json(value: Any, *, needs_object: bool = False) -> Any:
-    """Return the JSON value in a text, or what stands for no value; anything that is no text is data."""
+    """Return the JSON value in a text, or what stands for no value; anything that isn't text is data."""
     if hasattr(type(value), "model_dump"):
         return value.model_dump(mode="json")
     if not isinstance(value, str):

@@ -26,11 +26,10 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     Empty lines, a header that is repeated, columns without name and content, and pandas' unnamed index are
     no data. Excel's line `sep=;` names the separator; else it is the one that the header has most of.
     """
-    text, first_line, delimiter = read_text(path), 1, ""
-    if told := _SEPARATOR_LINE.match(text):
-        text, first_line, delimiter = text[told.end() :], 2, told[1]
-    header_line = _QUOTED.sub("", text.lstrip().partition("\n")[0])
-    delimiter = delimiter or max(_DELIMITERS, key=header_line.count)
+    text, first_line = read_text(path), 1
+    delimiter = delimiter_of(text)
+    if named := _SEPARATOR_LINE.match(text):
+        text, first_line = text[named.end() :], 2
     rows = list(_cells(text, path, first_line, delimiter))
     if not rows:
         return
@@ -48,6 +47,15 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
                 hint="Put text that holds the separator in double quotes.",
             )
         yield number, {names[index]: row[index] for index in kept}
+
+
+def delimiter_of(text: str) -> str:
+    """Return what separates the cells of a CSV file: what `sep=` names, or what its header has most of."""
+    text = text.removeprefix("\ufeff")
+    if named := _SEPARATOR_LINE.match(text):
+        return named[1]
+    header_line = _QUOTED.sub("", text.lstrip().partition("\n")[0])
+    return max(_DELIMITERS, key=header_line.count)
 
 
 def _cells(text: str, path: Path, first_line: int, delimiter: str) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.release.objectives.candidates import Candidate
 
 _SAME_LATENCY = 0.05
-"""Times that differ by less than this share are equal: a machine is no steadier."""
+"""Times that differ by less than this share are equal: a machine isn't steadier."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.ground.errors import ArtifactError
-from engine.ground.files import sync_folder, write_durably
+from engine.ground.files import write_durably
 from engine.ground.interval import Interval
 from engine.release.manifest import MANIFEST, content_digest, file_digest, load_manifest
+from engine.release.publishing import publish
 from engine.release.routing.thresholds import Threshold
 
+FORMAT = 1
 ROUTER = "router.json"
 SMALL, LARGE = "small", "large"
+
+_HINT = "Restore the router from its original, or make it again: promptgrad route"
 
 
 class RoutedModel(BaseModel):
@@ -39,7 +44,7 @@ class Router(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1
+    format: int = FORMAT
     small: RoutedModel
     large: RoutedModel
     predictor: str
@@ -80,44 +85,72 @@ def save_router(root: Path, router: Router, small: Path, large: Path) -> Path:
     parent = root / names[0].name / f"{names[0].model.short}-{names[1].model.short}"
     fields = router.model_dump(mode="json")
     text = json.dumps({**fields, "sha256": content_digest(fields)}, indent=2, ensure_ascii=False) + "\n"
+    temporary = parent / f".saving-{os.getpid()}"
     try:
         for known in sorted(parent.glob("v*")):
             if (known / ROUTER).is_file() and (known / ROUTER).read_text(encoding="utf-8") == text:
                 return known
-        version = 1 + max((int(path.name[1:]) for path in parent.glob("v*")), default=0)
-        temporary = parent / f".saving-v{version}"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, source in ((SMALL, small), (LARGE, large)):
             shutil.copytree(source, temporary / name)
         write_durably(temporary / ROUTER, text.encode())
-        temporary.rename(parent / f"v{version}")
-        sync_folder(parent)
+        return publish(temporary, parent)
     except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise ArtifactError(
             f"{parent}: the router can't be saved: {error.strerror}.",
             hint="Free some space or make the folder writable.",
         ) from error
-    return parent / f"v{version}"
 
 
 def load_router(folder: Path) -> Router:
     """Return the router in a folder, with both artifacts verified.
 
     Raises:
-        ArtifactError: a file is missing or was changed.
+        ArtifactError: a file is missing or was changed, or a later version wrote the router.
     """
+    return _verified(folder)[0]
+
+
+def router_digest(folder: Path) -> str:
+    """Return the hash of a verified router, as it was saved.
+
+    Raises:
+        ArtifactError: see `load_router`.
+    """
+    return _verified(folder)[1]
+
+
+def _verified(folder: Path) -> tuple[Router, str]:
     path = folder / ROUTER
-    hint = "Restore the router from its original, or make it again: promptgrad route"
+    fields = _fields(path)
+    written = fields.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise ArtifactError(
+            f"{path}: a later version of PromptGrad wrote this router (format {written}).",
+            hint="Upgrade: pip install --upgrade promptgrad-tui",
+        )
+    claimed = fields.pop("sha256", None)
     try:
-        fields = json.loads(path.read_bytes())
-        claimed = fields.pop("sha256", None)
         router = Router.model_validate(fields)
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
-        raise ArtifactError(f"{path} can't be read.", hint=hint) from error
-    if claimed != content_digest(router.model_dump(mode="json")):
-        raise ArtifactError(f"{path} was changed after it was saved.", hint=hint)
+    except ValidationError as error:
+        raise ArtifactError(f"{path} can't be read.", hint=_HINT) from error
+    # What was saved is hashed, not the model: that may have fields by now which the file lacks.
+    digest = content_digest(fields)
+    if claimed != digest:
+        raise ArtifactError(f"{path} was changed after it was saved.", hint=_HINT)
     for name, known in ((SMALL, router.small), (LARGE, router.large)):
         if routed_model(folder / name) != known:
-            raise ArtifactError(f"{folder / name} isn't the artifact that was routed to.", hint=hint)
-    return router
+            raise ArtifactError(f"{folder / name} isn't the artifact that was routed to.", hint=_HINT)
+    return router, digest
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} can't be read.", hint=_HINT) from error
+    if not isinstance(fields, dict):
+        raise ArtifactError(f"{path} can't be read.", hint=_HINT)
+    return fields

@@ -26,7 +26,7 @@ class PromptCache:
         """Requests that have a place."""
 
     def forget(self) -> None:
-        """Begin anew on a context that was emptied; no request may be under way."""
+        """Begin again on a context that was emptied; no request may be under way."""
         self._free = list(range(self._context.sequences))
         self._tree = PrefixTree()
 

@@ -46,7 +46,7 @@ class SnapshotCache:
         self._nowhere = PrefixTree().root
 
     def forget(self) -> None:
-        """Begin anew on a context that was emptied; no request may be under way."""
+        """Begin again on a context that was emptied; no request may be under way."""
         self._free = list(range(self._context.sequences))
         self._snapshots.clear()
 

@@ -15,7 +15,7 @@ _FRACTION = '("." [0-9]{1,16})?'
 def bounded(schema: Mapping[str, Any], kind: str) -> str:
     """Return the expression of an integer or a number that keeps the schema's bounds.
 
-    The bounds of a number that are no integers are widened to the next ones.
+    The bounds of a number that aren't integers are widened to the next ones.
 
     Raises:
         ValueError: no number keeps both.

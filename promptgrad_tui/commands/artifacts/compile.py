@@ -6,15 +6,8 @@ import click
 
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import budget_options
+from promptgrad_tui.commands.shared.options import budget_options, comma_separated
 from promptgrad_tui.commands.shared.printing import end
-
-
-def _uris(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    uris = tuple(dict.fromkeys(uri.strip() for uri in value.split(",") if uri.strip()))
-    if not uris:
-        raise click.BadParameter("name at least one model.", ctx, parameter)
-    return uris
 
 
 @click.command(
@@ -27,7 +20,7 @@ def _uris(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[s
     "--models",
     "uris",
     required=True,
-    callback=_uris,
+    callback=comma_separated("model"),
     metavar="URI,URI,...",
     help="Models, separated by commas.",
 )

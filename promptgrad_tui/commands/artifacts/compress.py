@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.options import json_option
+from promptgrad_tui.commands.shared.options import comma_separated, json_option
 from promptgrad_tui.commands.shared.paths import ARTIFACT
 from promptgrad_tui.commands.shared.printing import print_result
 from promptgrad_tui.views.terminal import Terminal
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
     from engine.release.compression.parts import Level
 
 _LEVELS = ("demonstration", "sentence", "token")
-
-
-def _levels(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[Level, ...]:
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    unknown = [name for name in names if name not in _LEVELS]
-    if unknown or not names:
-        raise click.BadParameter(
-            f"{unknown[0] if unknown else value!r} is no level; there are {', '.join(_LEVELS)}.",
-            ctx,
-            parameter,
-        )
-    return cast("tuple[Level, ...]", tuple(name for name in _LEVELS if name in names))
 
 
 @click.command(
@@ -52,7 +40,7 @@ def _levels(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
 @click.option(
     "--level",
     "levels",
-    callback=_levels,
+    callback=comma_separated("level", _LEVELS),
     default=",".join(_LEVELS),
     show_default=True,
     metavar="LEVEL,...",

@@ -12,14 +12,8 @@ import click
 from promptgrad_tui.commands.models.progress import program_options, progress
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.options import comma_separated
 from promptgrad_tui.views.terminal import Terminal
-
-
-def _splits(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    if not names:
-        raise click.BadParameter("name at least one split.", ctx, parameter)
-    return names
 
 
 @click.command(
@@ -33,7 +27,11 @@ def _splits(ctx: click.Context, parameter: click.Parameter, value: str) -> list[
 )
 @click.argument("source", metavar="hf://OWNER/NAME[@REVISION]")
 @click.option(
-    "--split", "splits", required=True, callback=_splits, help="Which splits, with commas between them."
+    "--split",
+    "splits",
+    required=True,
+    callback=comma_separated("split"),
+    help="Which splits, with commas between them.",
 )
 @click.option("--config", default="", help="Which configuration, where the dataset has several.")
 @click.option(
@@ -44,7 +42,7 @@ def _splits(ctx: click.Context, parameter: click.Parameter, value: str) -> list[
 def pull_command(
     context: CommandContext,
     source: str,
-    splits: list[str],
+    splits: tuple[str, ...],
     config: str,
     to: Path | None,
     as_json: bool,

@@ -46,7 +46,7 @@ def import_dspy_offline() -> None:
 
 
 def _keep_stdout() -> None:
-    """From here on a project's own Python may run: what it prints is no answer of a command."""
+    """From here on a project's own Python may run: what it prints isn't a command's answer."""
     context = click.get_current_context(silent=True)
     if context is None or _KEEPS in context.meta:
         return

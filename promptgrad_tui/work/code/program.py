@@ -222,7 +222,7 @@ def check_metric_field(project: Project, fields: ProgramFields) -> None:
     """Refuse a metric that compares what a signature's program never answers.
 
     Raises:
-        ProjectError: the `field` of a metric is no output of the signature.
+        ProjectError: the `field` of a metric isn't an output of the signature.
     """
     for number, section in enumerate(project.scoring):
         field = section.field
@@ -230,7 +230,8 @@ def check_metric_field(project: Project, fields: ProgramFields) -> None:
             continue
         where = f"[[metrics]] {section.title}:" if project.metrics else "[metric]"
         raise ProjectError(
-            f"{project.file.name}: {where} field = {field!r} is no output of {project.program.signature!r}.",
+            f"{project.file.name}: {where} field = {field!r} isn't an output of "
+            f"{project.program.signature!r}.",
             hint=f"{did_you_mean(field, fields.outputs)}The outputs are {', '.join(fields.outputs)}.",
             field=f"metrics.{number}.field" if project.metrics else "metric.field",
         )
@@ -284,7 +285,7 @@ def _built_in_python(project: Project, reference: str) -> dspy.Module:
             made = made()
     if not isinstance(made, dspy.Module):
         raise ProjectError(
-            f"{reference} gives {type(made).__name__}, which is no dspy.Module.",
+            f"{reference} gives {type(made).__name__}, which isn't a dspy.Module.",
             hint="Name a function that returns a dspy.Module, or a class that is one.",
         )
     if not (hasattr(type(made), "forward") or hasattr(type(made), "aforward")):
@@ -308,7 +309,7 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
     for name, description in section.fields.items():
         if name not in signature.fields:
             raise ProjectError(
-                f"[program.fields] describes {name!r}, which is no field of {text!r}.",
+                f"[program.fields] describes {name!r}, which isn't a field of {text!r}.",
                 hint=f"{did_you_mean(name, signature.fields)}Correct it or remove it.",
                 field="program.fields",
             )

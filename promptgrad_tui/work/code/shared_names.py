@@ -50,7 +50,7 @@ def spec_of(name: str, file: Path) -> ModuleSpec | None:
 
 
 def _has_own(root: Path, name: str) -> bool:
-    """Whether `root` holds Python called `name` that isn't ours; a folder of model files is none."""
+    """Whether `root` holds Python called `name` that isn't ours; a folder of model files isn't."""
     package = root / name
     if package == _HOME / name:
         return False

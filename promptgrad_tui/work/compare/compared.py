@@ -63,7 +63,7 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
     the test split alone are known.
 
     Raises:
-        ArtifactError: the artifact is damaged or is none.
+        ArtifactError: the folder isn't an artifact, or it is damaged.
     """
     manifest = load_manifest(folder)
     rules = [] if is_baseline else [KeptRule.of(rule) for rule in manifest.rules]

@@ -23,7 +23,7 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class GradingTask:
-    """The answers to be graded, what a good one does, and the grades; no `scale` is no and yes.
+    """The answers to be graded, what a good one does, and the grades; without a `scale` they are no and yes.
 
     With `is_compared`, the question is whether an answer is at least as good as its reference.
     """

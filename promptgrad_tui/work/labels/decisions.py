@@ -74,12 +74,15 @@ class LabelDecisions:
         Raises:
             PromptGradError: the example isn't there any more, or a file can't be written.
         """
-        made = self._made.pop() if self._made else None
+        made = self._made[-1] if self._made else None
         if made is not None and made[1].is_made:
+            number = made[0]
             made[1].take_back()
         else:
             number = made[0] if made is not None else number
             self.read()
             taking_back(self._project, at_number(self.rows, number)).make()
+        if made is not None:  # a decision that can't be taken back yet stays the last one
+            self._made.pop()
         self.read()
-        return made[0] if made is not None else number
+        return number

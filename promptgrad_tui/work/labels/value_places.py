@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from engine.project.formats.csv_files import delimiter_of
 from engine.project.formats.json_places import elements, member, skip_space, value_span
 from engine.project.formats.yaml_files import LISTS
 
@@ -37,7 +38,7 @@ def change_json_document(text: str, line: int, source: str, value: Any) -> str |
 
 def change_csv(text: str, line: int, source: str, value: Any) -> str | None:
     """Change a field of a row; its neighbours keep their quotes."""
-    delimiter = _delimiter(text)
+    delimiter = delimiter_of(text)
     records = list(_records(text, delimiter))
     rows = [(start, end) for start, end in records if text.count("\n", 0, start) == line - 1]
     header = next(iter(csv.reader(io.StringIO(text[slice(*_header(text, records))]), delimiter=delimiter)))
@@ -76,12 +77,6 @@ def _with_json(text: str, start: int, source: str, value: Any) -> str | None:
         return None
     is_ascii = text.isascii() and "\\u" in text
     return text[: span[0]] + json.dumps(value, ensure_ascii=is_ascii) + text[span[1] :]
-
-
-def _delimiter(text: str) -> str:
-    first = text.removeprefix("\ufeff").lstrip().partition("\n")[0]
-    told = first.strip()
-    return told[4] if told.startswith("sep=") and len(told) == 5 else max(",;\t|", key=first.count)
 
 
 def _header(text: str, records: list[tuple[int, int]]) -> tuple[int, int]:

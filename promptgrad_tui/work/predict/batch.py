@@ -12,8 +12,8 @@ from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
 from engine.project.data import LoadedExample, load_rows
 from engine.project.data_files import line_error
 from engine.project.splits import refuse_incomplete
-from engine.release.manifest import PROGRAM, content_digest, load_manifest
-from engine.release.routing.router import LARGE, is_router, load_router
+from engine.release.manifest import PROGRAM, load_manifest
+from engine.release.routing.router import LARGE, is_router, router_digest
 from promptgrad_tui.views.output_file import refuse_unwritable
 from promptgrad_tui.work.predict.prediction import field_types, serving, takes_null
 from promptgrad_tui.work.release.artifact_project import project_of
@@ -37,7 +37,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
 
     Raises:
         DataError: `source` can't be read, an input is missing or null, or `target` holds something else.
-        ProjectError: `target` can't be written.
+        ProjectError: `target` can't be written, or the program's code has a mistake that shows on any input.
         ArtifactError, ModelError: see `predict`.
     """
     program_hash = _hash_of(artifact)
@@ -62,7 +62,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
 
 def _hash_of(artifact: Path) -> str:
     if is_router(artifact):
-        return content_digest(load_router(artifact).model_dump(mode="json"))
+        return router_digest(artifact)
     return load_manifest(artifact).files[PROGRAM]
 
 
@@ -76,16 +76,19 @@ def _answers(module: dspy.Module, heads: Sequence[Mapping[str, Any]]) -> Iterato
 
 def _answer(module: dspy.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     from engine.journal.replay import cause_of
+    from engine.programs.faults import fault_of, program_error
 
     try:
         return {"answer": {name: _plain(value) for name, value in module(**inputs).items()}}
     except Exception as error:
-        cause = cause_of(error)
-        if cause is None:
-            return {"problem": f"The answer can't be read: {error}"}
+        cause, fault = cause_of(error), fault_of(error)
         if isinstance(cause, ContextOverflowError):
             return {"problem": cause.message}
-        raise cause from error
+        if cause is None and fault == "answer":
+            return {"problem": f"The answer can't be read: {error}"}
+        if cause is None and fault == "unknown":
+            return {"problem": program_error(error).message}
+        raise cause or program_error(error) from error
 
 
 def _rows(

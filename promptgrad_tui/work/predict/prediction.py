@@ -31,6 +31,7 @@ def predict(artifact: Path, inputs: Mapping[str, str], folder: Path) -> dict[str
         DataError: an input is missing or unknown.
         ModelError: the model can't be opened.
         ModelUnavailableError: the model gave no answer that could be read.
+        ProjectError: the program raised something else.
     """
     with serving(artifact, folder) as (module, program):
         return _answer(module, program, inputs)
@@ -61,15 +62,17 @@ def predict_with_base(
 
 def _answer(module: dspy.Module, program: dspy.Module, inputs: Mapping[str, str]) -> dict[str, Any]:
     from engine.journal.replay import cause_of
+    from engine.programs.faults import fault_of, program_error
     from promptgrad_tui.work.code.program import program_fields
 
     values = typed_inputs(inputs, program, program_fields(program).inputs)
     try:
         return dict(module(**values).items())
     except Exception as error:
-        raise cause_of(error) or ModelUnavailableError(
-            f"The answer can't be read: {error}", hint="Try another input."
-        ) from error
+        cause = cause_of(error)
+        if cause is None and fault_of(error) == "answer":
+            cause = ModelUnavailableError(f"The answer can't be read: {error}", hint="Try another input.")
+        raise cause or program_error(error) from error
 
 
 @contextmanager
@@ -144,7 +147,7 @@ def typed_value(name: str, text: str, annotation: Any) -> Any:
     """Return a text as a value of that type: other values than text are JSON; a choice needs no quotes.
 
     Raises:
-        DataError: it is none.
+        DataError: it isn't one.
     """
     if annotation is str:
         return text

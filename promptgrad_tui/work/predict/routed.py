@@ -7,6 +7,7 @@ from typing import Any
 import dspy
 
 from engine.journal.replay import cause_of
+from engine.programs.faults import fault_of
 from engine.release.routing.confidence import Confidence
 
 
@@ -24,8 +25,8 @@ class RoutedProgram(dspy.Module):
         try:
             answer = self.small(**inputs)
         except Exception as error:
-            if cause_of(error) is not None:
+            if cause_of(error) is not None or fault_of(error) == "code":
                 raise
-            return self.large(**inputs)  # the answer can't be read
+            return self.large(**inputs)  # as was measured: there is no answer that could stand
         margin = self._routing["confidence"].margin(inputs, dict(answer.items()))
         return answer if margin is not None and margin >= self._routing["margin"] else self.large(**inputs)

@@ -118,7 +118,7 @@ def adapter_of(folder: Path, manifest: ArtifactManifest) -> dspy.Adapter:
     """Return the adapter that rendered the prompts which were measured.
 
     Raises:
-        ArtifactError: it is none of DSPy's own.
+        ArtifactError: it isn't one of DSPy's own.
     """
     if manifest.adapter not in _ADAPTERS:
         raise ArtifactError(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from engine.ground.errors import JournalError
 from engine.journal.journal import Journal
 from engine.journal.live_status import read_scorings, scorings_file
 from promptgrad_tui.views.run.plain import PlainDisplay
 
 _POLL_SECONDS = 0.1
-_POLLS_BETWEEN_REQUESTS = 20
 
 
 class Follower:
-    """Shows a run's events while the context lasts, and passes a request to stop on to the run."""
+    """Shows a run's events while the context lasts, and that it is stopping once `stop_requested` is set."""
 
     def __init__(
         self, journal: Journal, run: str, display: PlainDisplay, stop_requested: threading.Event
@@ -45,12 +45,8 @@ class Follower:
 
     def _follow(self) -> None:
         try:
-            for poll in itertools.count():
-                if self._is_over.wait(_POLL_SECONDS):
-                    break
-                if self._stop_requested.is_set() and poll % _POLLS_BETWEEN_REQUESTS == 0:
-                    # Repeated, because a run reads only commands sent after it has started.
-                    self._journal.send_command(self._run, "stop")
+            while not self._is_over.wait(_POLL_SECONDS):
+                if self._stop_requested.is_set():
                     self._display.status("stopping (press Ctrl-C again to end immediately)")
                 self._catch_up()
                 self._display.tick()
@@ -61,9 +57,11 @@ class Follower:
             return
 
     def _catch_up(self) -> None:
-        for number, event in self._journal.events(self._run, after=self._last):
-            self._display.show(event)
-            self._last, self._last_time = number, event.time
+        # What can't be read at the moment is shown at the next attempt.
+        with suppress(JournalError):
+            for number, event in self._journal.events(self._run, after=self._last):
+                self._display.show(event)
+                self._last, self._last_time = number, event.time
         scored = read_scorings(self._scorings)
         if scored is not None and scored.time > self._last_time:
             self._display.scored(scored.count)

@@ -20,6 +20,7 @@ from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.follower import Follower
 from promptgrad_tui.work.run.interrupts import Interrupts
 from promptgrad_tui.work.run.job import create_run, exit_code_of, open_project, run_job
+from promptgrad_tui.work.run.stopping import forwarding_stops
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ def _carry_out(journal: Journal, record: RunRecord, budget: Budget | None, outpu
     def on_progress(text: str, done: float) -> None:
         display.status(str(LiveStatus(text=text, done=done)))
 
-    with Interrupts() as interrupts, Follower(journal, record.id, display, interrupts.requested):
+    with (
+        Interrupts() as interrupts,
+        forwarding_stops(interrupts.requested, journal, record.id),
+        Follower(journal, record.id, display, interrupts.requested),
+    ):
         summary = run_job(journal, record, budget, on_progress=on_progress)
     _print_summary(journal, summary, Path(record.project), output)
     return exit_code_of(summary)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,11 +126,9 @@ def run_job(
         PromptGradError: an error ended the run; its last event says so too.
     """
     heard = journal.last_command(record.id) if heard is None else heard
-    # A model may take minutes to load: a run is in progress from here on, for everyone who looks.
     with journal.lock_run(record.id), ExitStack() as stack:
         try:
-            plan = _prepare(journal, record, budget, on_progress, stack)
-            _refuse_if_stopped(journal, record, heard)
+            plan = stack.enter_context(_prepared(journal, record, budget, heard, on_progress))
         except PromptGradError as error:
             _report_unprepared(journal, record, error)
             raise
@@ -150,18 +148,22 @@ def exit_code_of(summary: RunSummary) -> int:
 
 
 def apply_review_job(
-    journal: Journal, record: RunRecord, *, on_progress: Progress | None = None
+    journal: Journal, record: RunRecord, *, heard: int | None = None, on_progress: Progress | None = None
 ) -> ReviewApplied:
     """Make a finished run's rules what a person decided, in this process.
 
+    It obeys the same commands as `run_job`.
+
     Raises:
+        RunLockedError: another process works on this run.
+        RunStoppedError: a person stopped it.
         PromptGradError: the review can't be applied, or something in the project can't be used.
     """
-    with ExitStack() as stack:
-        plan = _prepare(journal, record, None, on_progress, stack)
+    heard = journal.last_command(record.id) if heard is None else heard
+    with _prepared(journal, record, None, heard, on_progress) as plan:
         from engine.release.run import apply_review
 
-        return apply_review(plan, journal)
+        return apply_review(plan, journal, after_command=heard)
 
 
 def try_edit_job(
@@ -170,26 +172,44 @@ def try_edit_job(
     rule: str,
     decision: Decision,
     *,
+    heard: int | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Test a person's edit of a finished run's rule, in this process; the result goes into the journal.
 
+    It obeys the same commands as `run_job`.
+
     Raises:
+        RunLockedError: another process works on this run.
+        RunStoppedError: a person stopped it.
         PromptGradError: there is no such rule, or something in the project can't be used.
     """
-    with ExitStack() as stack:
-        plan = _prepare(journal, record, None, on_progress, stack)
+    heard = journal.last_command(record.id) if heard is None else heard
+    with _prepared(journal, record, None, heard, on_progress) as plan:
         from engine.release.run import try_edit
 
-        try_edit(plan, journal, rule, decision)
+        try_edit(plan, journal, rule, decision, after_command=heard)
 
 
-def _refuse_if_stopped(journal: Journal, record: RunRecord, heard: int) -> None:
-    """Obey a stop that arrived while models were loading, before starting anything else."""
-    if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
-        raise RunStoppedError(
-            "The run was stopped before it started.", hint=f"Resume it with: promptgrad resume {record.id}"
-        )
+@contextmanager
+def _prepared(
+    journal: Journal, record: RunRecord, budget: Budget | None, heard: int, on_progress: Progress | None
+) -> Iterator[RunPlan]:
+    """Lock a run and yield its plan with its models loaded, unless a stop arrived meanwhile."""
+    # A model may take minutes to load: a run is in progress from here on, for everyone who looks.
+    with journal.lock_run(record.id), ExitStack() as stack:
+        plan = _prepare(journal, record, budget, on_progress, stack)
+        if any(command.name == "stop" for command in journal.commands(record.id, after=heard)):
+            raise _stopped_early(record)
+        yield plan
+
+
+def _stopped_early(record: RunRecord) -> RunStoppedError:
+    if record.is_done:
+        return RunStoppedError("The work on the run was stopped before it started.", hint="Start it again.")
+    return RunStoppedError(
+        "The run was stopped before it started.", hint=f"Resume it with: promptgrad resume {record.id}"
+    )
 
 
 def _prepare(

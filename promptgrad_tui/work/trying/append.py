@@ -14,6 +14,7 @@ from typing import Any
 from engine.ground.errors import DataError
 from engine.ground.files import append_durably, replace_file
 from engine.project.data_files import read_rows, shown
+from engine.project.formats.csv_files import delimiter_of
 
 
 def append_example(path: Path, values: Mapping[str, Any]) -> None:
@@ -64,7 +65,7 @@ def _append_row(path: Path, text: str, values: dict[str, Any]) -> None:
             f"{shown(path)} has no column {unknown[0]!r}.", hint=f"Its columns are {', '.join(header)}."
         )
     row = {name: values.get(name, "") for name in header}
-    delimiter = max(",;\t", key=text.removeprefix("\ufeff").lstrip().partition("\n")[0].count)
+    delimiter = delimiter_of(text)
     line_break = "\r\n" if "\r\n" in text else "\n"
     written = io.StringIO(newline="")
     csv.writer(written, delimiter=delimiter, lineterminator=line_break).writerow(row.values())

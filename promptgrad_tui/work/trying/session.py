@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import ModelUnavailableError, PromptGradError
 from engine.journal.replay import cause_of
+from engine.programs.faults import fault_of
 from engine.programs.formatting import as_text
 from engine.programs.program import run_program
 from models import LocalModel, ModelSettings, open_model
@@ -181,7 +181,7 @@ class TrySession:
             return run_program(module, values)
         except Exception as error:
             cause = cause_of(error)
-            if cause is None and section.python is not None and not isinstance(error, AdapterParseError):
+            if cause is None and section.python is not None and fault_of(error) != "answer":
                 with user_errors(self._programs.project.root, section.python):
                     raise
             raise cause or ModelUnavailableError(

@@ -438,7 +438,7 @@ def test_no_journal_is_made_in_a_folder_that_cannot_be_written(open_folder: Path
 def test_a_file_where_the_journals_folder_belongs_is_named(tmp_path: Path) -> None:
     path = journal_path(tmp_path)
     path.parent.write_text("mine")
-    with pytest.raises(JournalError, match="is no folder") as caught:
+    with pytest.raises(JournalError, match="isn't a folder") as caught:
         Journal.open(path)
     assert "Move that file away" in caught.value.hint
     assert path.parent.read_text() == "mine"

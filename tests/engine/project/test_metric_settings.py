@@ -76,7 +76,7 @@ def test_another_metric_is_another_measurement_and_another_minimum_is_not(tmp_pa
         ('[metrics]\nkind = "contains"\n', "metrics"),
         (
             QUEUE + "[gates.metrics]\nexact = 0.5\n",
-            "names 'exact', which is no metric; there are exact_match",
+            "names 'exact', which isn't a metric; there are exact_match",
         ),
         (QUEUE + "[gates]\nmin_macro_f1 = 0.5\n", "min_macro_f1 needs a metric with by_class = true"),
         (

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dspy
 import pytest
 
 from engine.ground.errors import ArtifactError
+from engine.journal.events import SplitScores
 from engine.learning.screening.likelihood import AnswerScorer
+from engine.programs.program import FrozenProgram
+from engine.release.artifacts import ArtifactContent, save_artifact
+from engine.release.manifest import content_digest
 from engine.release.routing.confidence import Confidence
-from engine.release.routing.router import ROUTER, load_router
+from engine.release.routing.router import ROUTER, Router, load_router, routed_model, save_router
 from engine.release.routing.thresholds import Answered, chosen, thresholds
-from engine.testing import scripted_model
+from engine.testing import scripted_model, scripted_revision
 from promptgrad_tui.work.predict.routed import RoutedProgram
 
 SURE = [Answered(3.0, 1.0, 1.0, 0.1, 0.9)] * 60
@@ -94,7 +99,104 @@ def test_any_other_answer_is_the_large_models(scorer: AnswerScorer, says: str) -
     assert asked >= 1
 
 
+def test_a_slip_in_the_programs_code_is_not_a_question_for_the_large_model() -> None:
+    class Slip(dspy.Module):
+        def forward(self, ticket: str) -> dspy.Prediction:
+            return undefined_name  # type: ignore[name-defined]  # noqa: F821
+
+    large = scripted_model(['{"queue": "legal"}'])
+    program = dspy.Predict("ticket -> queue")
+    program.lm = large.lm
+    confidence = Confidence(
+        dspy.Predict("ticket -> queue"), "self", "queue", ("music",), _Prefers(), dspy.JSONAdapter()
+    )
+    with pytest.raises(NameError):
+        RoutedProgram(Slip(), program, confidence, 1.0)(ticket="my piano")
+    assert not large.requests
+
+
 def test_a_changed_router_is_refused(tmp_path: Path) -> None:
     (tmp_path / ROUTER).write_text('{"format": 1}')
     with pytest.raises(ArtifactError, match="can't be read"):
         load_router(tmp_path)
+
+
+def artifact(root: Path, name: str) -> Path:
+    program = dspy.Predict("text -> queue")
+    frozen = FrozenProgram(program)
+    return save_artifact(
+        root / name,
+        ArtifactContent(
+            name="desk",
+            module=program,
+            base=program,
+            base_instructions=frozen.base,
+            instructions=frozen.base,
+            rules=(),
+            config={},
+            seed=1,
+            metric="exact_match(queue)",
+            revision=scripted_revision(name),
+            model_uri=name,
+            data={},
+            baseline=SplitScores(),
+            optimized=SplitScores(),
+            run="made",
+            versions={},
+        ),
+    )
+
+
+def saved_router(root: Path, margin: float = 1.0) -> Path:
+    small, large = artifact(root, "small"), artifact(root, "large")
+    router = Router(
+        small=routed_model(small),
+        large=routed_model(large),
+        predictor="self",
+        field="queue",
+        answers=("music", "legal"),
+        margin=margin,
+        loss=0.1,
+        table=(),
+        validation={},
+    )
+    return save_router(root / "routers", router, small, large)
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Write a router's file as another version would have: with other fields, and their hash."""
+    path = folder / ROUTER
+    fields = {**json.loads(path.read_text()), **changes}
+    kept = {name: value for name, value in fields.items() if name != "sha256" and value is not None}
+    path.write_text(json.dumps({**kept, "sha256": content_digest(kept)}))
+
+
+def test_routers_are_versions_beside_whatever_else_lies_there(tmp_path: Path) -> None:
+    first = saved_router(tmp_path)
+    (first.parent / "v1.bak").mkdir()
+    assert saved_router(tmp_path) == first
+    second = saved_router(tmp_path, margin=2.0)
+    assert (first.name, second.name) == ("v1", "v2")
+    assert load_router(second).margin == 2.0
+    assert {path.name for path in first.parent.iterdir()} == {"v1", "v1.bak", "v2"}
+
+
+def test_a_router_that_was_saved_before_there_was_some_field_is_intact(tmp_path: Path) -> None:
+    folder = saved_router(tmp_path)
+    rewrite(folder, test_opening=None)
+    assert load_router(folder).test_opening == 0
+
+
+def test_a_changed_margin_is_refused(tmp_path: Path) -> None:
+    folder = saved_router(tmp_path)
+    path = folder / ROUTER
+    path.write_text(path.read_text().replace('"margin": 1.0', '"margin": 0.0'))
+    with pytest.raises(ArtifactError, match="was changed after it was saved"):
+        load_router(folder)
+
+
+def test_a_router_of_a_later_version_asks_for_an_upgrade(tmp_path: Path) -> None:
+    folder = saved_router(tmp_path)
+    rewrite(folder, format=2, mystery=1)
+    with pytest.raises(ArtifactError, match=r"later version .* \(format 2\)"):
+        load_router(folder)

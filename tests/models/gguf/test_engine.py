@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import dspy
 import numpy as np
@@ -182,6 +183,59 @@ def test_a_cancelled_task_frees_its_place(endless: GGUFModel) -> None:
     assert endless.statistics().tokens_decoded < LONG
 
 
+def test_a_cancelled_async_stream_frees_its_place(endless: GGUFModel) -> None:
+    async def main() -> None:
+        async def read() -> None:
+            async for _ in endless.lm._async_engine_spec.stream(request(endless, "Go on", max_tokens=LONG)):
+                pass
+
+        task = asyncio.create_task(read())
+        while not endless.statistics().tokens_decoded:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    while endless.statistics().active:  # Else the test's own time limit ends it
+        time.sleep(0.001)
+    assert endless.statistics().tokens_decoded < LONG
+
+
+@pytest.mark.parametrize("way", ["complete", "stream"])
+def test_a_task_that_is_cancelled_while_its_prompt_is_rendered_leaves_no_request(
+    endless: GGUFModel, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    begun, may_end, generations = threading.Event(), threading.Event(), []
+    engine = endless.lm.engine
+    start = engine.start
+
+    def slow_start(*arguments: Any) -> Any:
+        begun.set()
+        may_end.wait()
+        generations.append(start(*arguments))
+        return generations[-1]
+
+    monkeypatch.setattr(engine, "start", slow_start)
+
+    async def main() -> None:
+        async_engine = endless.lm._async_engine_spec
+        asked = request(endless, "Go on", max_tokens=LONG)
+        reading = anext(async_engine.stream(asked)) if way == "stream" else async_engine.complete(asked)
+        task = asyncio.ensure_future(reading)
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_end.set()
+
+    asyncio.run(main())  # it waits for its threads
+    ((generation, _),) = generations
+    with pytest.raises(RequestCancelledError):
+        generation.future.result(timeout=0)
+
+
 def test_an_async_stream(tiny: GGUFModel) -> None:
     async def main() -> list[lm15.StreamEvent]:
         return [event async for event in tiny.lm._async_engine_spec.stream(request(tiny, "Tell me"))]
@@ -244,7 +298,7 @@ def test_images_and_tools_are_refused(tiny: GGUFModel) -> None:
     image = lm15.ImagePart(data="eA==", media_type="image/png")
     message = lm15.Message.user([lm15.TextPart("What is this?"), image])
 
-    with pytest.raises(lm15.UnsupportedFeatureError, match="text only"):
+    with pytest.raises(lm15.UnsupportedFeatureError, match="part of type image"):
         tiny.lm.engine.complete(lm15.Request(model=tiny.lm.model, messages=(message,)))
 
 

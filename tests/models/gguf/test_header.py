@@ -68,7 +68,7 @@ def test_odd_values_do_no_harm(tmp_path: Path) -> None:
     ("data", "words"),
     [
         (b"", "is empty"),
-        (b"PK\x03\x04 not a model", "is no GGUF file"),
+        (b"PK\x03\x04 not a model", "isn't a GGUF file"),
         (header_bytes({}, version=1), "version 1"),
         (header_bytes(MODEL)[:-7], "at byte"),
         (

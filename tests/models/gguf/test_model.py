@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tiny_model import write_tiny_model
 
 from engine.ground.revision import ModelRevision
 from models.errors import ChatTemplateError, ModelFileError, ModelNotFoundError, RevisionMovedError
+from models.gguf import native_log
+from models.gguf.context import NativeContext
 from models.gguf.model import GGUFModel
 from models.settings import ModelSettings
 
@@ -140,6 +143,42 @@ def test_native_messages_go_to_the_log_and_nowhere_else(
 
     assert "llama_model_loader" in log.read_text()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_log_open(tmp_path: Path, open_tiny: Open) -> None:
+    bare = write_tiny_model(tmp_path / "bare.gguf", template=None)
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF" + b"\0" * 100)
+    before = list(native_log.LOGGER.handlers)
+
+    for path, problem in ((bare, ChatTemplateError), (damaged, ModelFileError)):
+        with pytest.raises(problem):
+            open_tiny(path, log_file=tmp_path / "run.log")
+
+    assert [one for one in native_log.LOGGER.handlers if one not in before] == []
+
+
+@pytest.mark.parametrize("step", ["numerics_of", "Scheduler"])
+def test_a_model_that_fails_late_frees_its_contexts(
+    open_tiny: Open, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    contexts: list[NativeContext] = []
+
+    class Recorded(NativeContext):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            contexts.append(self)
+
+    def fail(*_arguments: Any, **_named: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("models.gguf.model.NativeContext", Recorded)
+    monkeypatch.setattr(f"models.gguf.model.{step}", fail)
+    with pytest.raises(MemoryError):
+        open_tiny()
+
+    assert contexts
+    assert not any(context.handle for context in contexts)
 
 
 def test_progress_is_told_while_loading(tiny_path: Path) -> None:

@@ -8,7 +8,7 @@ from asking import ask, request
 from conftest import Open
 from dspy import lm15
 
-from models.gguf.thinking import TextSplitter, split_thinking
+from models.thinking import TextSplitter, split_thinking
 
 TEXTS = (
     "<think>\nHm.\n</think>\n\nBilling",

@@ -16,8 +16,8 @@ from models.gguf.grammar import schema_to_gbnf
 from models.gguf.library import NativeModel
 from models.gguf.sampling import Candidates, GrammarCache
 from models.gguf.template import ChatTemplate, thinking_switches
-from models.gguf.thinking import TextSplitter, split_thinking
-from models.gguf.thought_tags import USUAL, ThoughtTags
+from models.thinking import TextSplitter, split_thinking
+from models.thought_tags import USUAL, ThoughtTags
 
 HARMONY = ThoughtTags(
     "<|channel|>analysis<|message|>",

@@ -96,7 +96,7 @@ def test_a_tag_that_moves_at_every_request_leaves_no_evidence(desk: OllamaServer
 def test_an_answer_that_is_asked_again_is_the_right_models(desk: OllamaServer) -> None:
     desk.before_chat = lambda chat: desk.move_tag("qwen3:4b", weights=RIGHT) if chat == 1 else None
     with open_model("ollama:qwen3:4b") as model:
-        assert model.lm("hello") == [RIGHT]  # written anew, with the same digest: DSPy asks once more
+        assert model.lm("hello") == [RIGHT]  # written again, with the same digest: DSPy asks once more
     assert len(desk.chats) == 2
 
 
@@ -108,7 +108,7 @@ def test_a_tag_that_is_written_all_the_time_says_so(desk: OllamaServer) -> None:
             model.lm("hello")
     cause = cause_of(error.value)
     assert isinstance(cause, ModelUnavailableError)
-    assert "ollama:qwen3:4b was written anew during an answer" in cause.message
+    assert "ollama:qwen3:4b was written again during an answer" in cause.message
 
 
 def test_a_tag_that_moves_ends_long_answers_within_seconds(

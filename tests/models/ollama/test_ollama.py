@@ -290,9 +290,9 @@ def test_a_model_that_another_program_makes_the_server_load_anew_is_named(ollama
     ollama.faults.seconds_to_load = 2.5
     with opened(on_progress=lambda text, _done: said.append(text)) as model:
         model.lm("first")
-        assert not any("anew" in text for text in said)
+        assert not any("another program" in text for text in said)
         model.lm("second")
-    assert any("loaded qwen3:4b anew (2.5 s): another program" in text for text in said)
+    assert any("loaded qwen3:4b again (2.5 s): another program" in text for text in said)
 
 
 def test_any_json_is_sent_as_a_schema(ollama: OllamaServer) -> None:

@@ -67,6 +67,15 @@ def test_an_answer_comes_through_dspy_with_a_schema(server: OpenAIServer) -> Non
     assert wanted["json_schema"]["schema"]["required"] == ["queue"]
 
 
+def test_two_texts_of_a_message_are_the_lines_that_a_model_in_this_process_reads(
+    server: OpenAIServer,
+) -> None:
+    message = lm15.Message.user([lm15.TextPart("First."), lm15.TextPart("Second.")])
+    with opened(server) as model:
+        model.lm.engine.complete(lm15.Request(model="m", messages=(message,)))
+    assert server.chats[-1]["messages"] == [{"role": "user", "content": "First.\nSecond."}]
+
+
 def test_llama_cpp_server_gets_the_schema_in_its_own_form() -> None:
     with OpenAIServer(owned_by="me") as server, opened(server) as model:
         once(model, response_format={"type": "json_schema", "schema": {"type": "object"}})

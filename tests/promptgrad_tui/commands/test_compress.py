@@ -74,7 +74,7 @@ def test_what_cannot_be_is_said(made: tuple[Path, str, DeskServer]) -> None:
     assert [done.returncode for done in (words, narrow, unknown)] == [2, 2, 2]
     assert "log-probabilities" in words.stderr
     assert "can't be shown on 48 examples" in narrow.stderr
-    assert "demonstration, sentence, token" in unknown.stderr
+    assert "there is no level 'letters'; there are demonstration, sentence, token" in unknown.stderr
     assert server.calls == calls
 
 

@@ -1,10 +1,12 @@
 import itertools
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -209,6 +211,20 @@ def test_an_interrupt_stops_cleanly_and_resume_goes_on(finished, tmp_path, numbe
         assert outcome(result(resumed)) == outcome(result(whole))
 
 
+def test_an_interrupt_stops_a_run_whose_lines_nobody_reads_any_more(finished, tmp_path):
+    with busy_server(finished, "epoch") as server:
+        project = write_project(tmp_path, server.uri)
+        process = started("run", project)
+        process.stderr.close()
+        wait_for(project, "epoch", process)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(PATIENCE_SECONDS) == 130
+        finally:
+            process.kill()
+            process.stdout.close()
+
+
 def test_a_second_interrupt_ends_at_once_and_the_story_can_be_told(finished, tmp_path):
     _, whole, _ = finished
     with busy_server(finished, "validation") as server:
@@ -375,3 +391,35 @@ def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
         assert subprocess.run(command).returncode == 0
         summary = journal.run(run).summary.model_dump(mode="json")
     assert outcome(summary) == outcome(result(whole))
+
+
+@pytest.mark.parametrize("work", ["review", "edit"])
+def test_a_stop_is_obeyed_while_the_model_of_a_review_or_an_edit_loads(finished, tmp_path, work):
+    from engine.ground.errors import RunStoppedError
+    from engine.journal.decisions import Decision, decision_key
+    from promptgrad_tui.work.run.job import apply_review_job, try_edit_job
+
+    root, _, server = finished
+    project = shutil.copytree(root, tmp_path / "project")
+    statuses = []
+    with Journal.open(journal_path(project)) as journal:
+        record = journal.run("last")
+        rule = record.summary.rules[0].id
+        journal.decide(record.id, decision_key(rule, 1), Decision(choice="drop").model_dump())
+        edit = Decision(choice="edit", text="Send it to billing.", trigger="invoice")
+        job = partial(try_edit_job, rule=rule, decision=edit) if work == "edit" else apply_review_job
+
+        def stop(*_):
+            statuses.append(journal.run(record.id).status)
+            journal.send_command(record.id, "stop")
+
+        before = journal.last_command(record.id)
+        last, calls = journal.events(record.id)[-1], server.calls
+        with pytest.raises(RunStoppedError):
+            job(journal, record, on_progress=stop)
+        with pytest.raises(RunStoppedError):
+            job(journal, record, heard=before)  # as if the worker had been started before the stop
+        assert set(statuses) == {"running"}
+        assert server.calls == calls
+        assert journal.events(record.id)[-1] == last
+        assert journal.run(record.id).status == "improved"

@@ -49,6 +49,12 @@ CASES = {
         '\ufefftext;label\r\n"a; ""x""\r\nsecond";old\r\n"b";"old"\r\n',
         '\ufefftext;label\r\n"a; ""x""\r\nsecond";old\r\n"b";"new é"\r\n',
     ),
+    "csv whose header has commas in quotes": (
+        ".csv",
+        '[data.fields]\ntext = "a, b, or c"\n',
+        '"a, b, or c";label\na;old\nb;old\n',
+        '"a, b, or c";label\na;old\nb;new é\n',
+    ),
     "tsv": (".tsv", "", "label\ttext\nold\ta\nold\tb\n", "label\ttext\nold\ta\nnew é\tb\n"),
     "yaml with comments": (
         ".yaml",

@@ -89,7 +89,7 @@ def test_a_bad_signature_is_shown_with_what_is_wrong(tmp_path: Path, signature: 
 
 def test_a_description_of_no_field_is_refused(tmp_path: Path) -> None:
     message = refused(project(tmp_path, SIGNATURE + '\n[program.fields]\nqueu = "x"'))
-    assert "'queu', which is no field" in message
+    assert "'queu', which isn't a field" in message
     assert "Did you mean queue?" in message
 
 
@@ -147,8 +147,8 @@ def test_python_gives_a_module_a_class_or_a_function(tmp_path: Path, name: str) 
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("NOT_ONE", "desk.py:NOT_ONE gives int, which is no dspy.Module"),
-        ("wrong", "desk.py:wrong gives str, which is no dspy.Module"),
+        ("NOT_ONE", "desk.py:NOT_ONE gives int, which isn't a dspy.Module"),
+        ("wrong", "desk.py:wrong gives str, which isn't a dspy.Module"),
         ("greedy", "desk.py:greedy: TypeError: greedy() missing 1 required positional argument: 'what'"),
         ("Idle", "desk.py:Idle has no forward()"),
         ("Desc", "Did you mean Desk?"),
@@ -203,7 +203,9 @@ def test_a_metric_on_a_field_that_is_no_output_is_refused(tmp_path: Path) -> Non
     made = project(tmp_path, toml=TOML.replace('field = "queue"', 'field = "queu"'))
     with pytest.raises(ProjectError) as caught:
         check_metric_field(made, program_fields(build_program(made)))
-    assert "promptgrad.toml: [metric] field = 'queu' is no output of 'ticket -> queue'" in str(caught.value)
+    assert "promptgrad.toml: [metric] field = 'queu' isn't an output of 'ticket -> queue'" in str(
+        caught.value
+    )
     assert "Did you mean queue?" in str(caught.value)
 
 

@@ -11,8 +11,13 @@ import pytest
 
 import promptgrad_tui
 from engine.ground.errors import ArtifactError, RevisionMismatchError
+from engine.journal.events import SplitScores
+from engine.programs.program import FrozenProgram
+from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.testing import scripted_model, scripted_revision
 from models import open_model
+from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.run.job import open_project
 from tests.engine.desk import Desk, desk_program, tickets
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
@@ -174,3 +179,80 @@ def test_rows_without_an_input_and_odd_options_are_refused_before_any_call(serve
     assert promptgrad("-C", root, "predict", artifact).returncode == 2
     assert promptgrad("-C", root, "predict", artifact, "--file", tmp_path / "new.jsonl").returncode == 2
     assert server.calls == before
+
+
+RAISING = """import dspy
+
+
+class Route(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.step = dspy.Predict("ticket -> queue")
+
+    def forward(self, ticket):
+        answer = self.step(ticket=ticket)
+        if "number" in ticket:
+            int(answer.queue)
+        if "slip" in ticket:
+            undefined_name
+        return answer
+"""
+
+
+@pytest.fixture
+def raising(served, tmp_path):
+    """An artifact of a program in Python that raises on some inputs."""
+    _, _, server = served
+    root = write_project(tmp_path, server.uri)
+    (root / "program.py").write_text(RAISING)
+    file = root / "promptgrad.toml"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("instructions")]
+    file.write_text("\n".join(lines).replace('signature = "ticket -> queue"', 'python = "program.py:Route"'))
+    project = open_project(root, {})
+    program = build_program(project)
+    frozen = FrozenProgram(program)
+    with open_model(server.uri) as model:
+        revision = model.revision
+    content = ArtifactContent(
+        name="desk",
+        module=program,
+        base=program,
+        base_instructions=frozen.base,
+        instructions=frozen.base,
+        rules=(),
+        config={},
+        seed=1,
+        metric="exact_match(queue)",
+        revision=revision,
+        model_uri=server.uri,
+        data={},
+        baseline=SplitScores(),
+        optimized=SplitScores(),
+        run="made",
+        versions={},
+        details={"project": project.model_dump(mode="json", exclude_unset=True)},
+    )
+    return root, save_artifact(root / "artifacts", content)
+
+
+def test_a_program_that_raises_is_not_called_an_answer_that_cannot_be_read(raising):
+    root, artifact = raising
+    done = promptgrad("-C", root, "predict", artifact, "--input", "ticket=a slip")
+    assert done.returncode == 2
+    assert "The program raised NameError: name 'undefined_name' is not defined (program.py, line 14)" in said(
+        done
+    )
+    source, target = root / "new.jsonl", root / "out.jsonl"
+    rows = [{"ticket": "my parcel is late"}, {"ticket": "a number"}, {"ticket": "my parcel is here"}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert promptgrad(*asked).returncode == 0
+    first, second, third = map(json.loads, target.read_text().splitlines())
+    assert "answer" in first
+    assert "answer" in third
+    assert second["problem"].startswith("The program raised ValueError: invalid literal for int()")
+    source.write_text(source.read_text() + json.dumps({"ticket": "a slip"}) + "\n")
+    done = promptgrad(*asked)
+    assert done.returncode == 2
+    assert "The program raised NameError" in said(done)
+    assert target.read_text().count("\n") == 3

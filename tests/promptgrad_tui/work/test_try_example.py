@@ -121,6 +121,8 @@ def test_values_keep_their_types(project: Project) -> None:
         ("train.json", "[]"),
         ("train.csv", "a,b\r\n1,x\r\n2,y"),
         ("train.csv", 'a;b\n"1;1";x\n'),
+        ("train.csv", "a|b\n1|x\n"),
+        ("train.csv", "sep=|\r\na|b\r\n1|x\r\n"),
         ("train.tsv", "\ufeffb\ta\nx\t1\n"),
     ],
 )

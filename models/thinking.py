@@ -8,7 +8,7 @@ from typing import Literal
 
 import dspy.lm15 as lm15
 
-from models.gguf.thought_tags import USUAL, ThoughtTags
+from models.thought_tags import USUAL, ThoughtTags
 
 
 def split_thinking(text: str, open_already: bool, tags: ThoughtTags = USUAL) -> tuple[str, str]:
