@@ -110,8 +110,9 @@ class ReviewScreen(ReviewMoves):
         story = self._session.live
         self._n_judged = sum(row.finished is not None for row in story.tests.values())
         items = reviewed_items(story, during=self._number == 0)
-        are_shown = {item.demonstration is not None for item, _ in items}
-        self.query_one("#queue").border_title = "Demonstrations" if are_shown == {True} else "Rules"
+        kinds = {"Rules" if item.demonstration is None else "Demonstrations" for item, _ in items}
+        title = "Rules and demonstrations" if len(kinds) > 1 else "".join(kinds)
+        self.query_one("#queue").border_title = title or "Rules"
         self._tests |= {item.id: row for item, row in items}
         try:
             written = self._session.journal.decisions(self._session.run)

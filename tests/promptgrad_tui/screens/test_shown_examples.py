@@ -32,6 +32,7 @@ def test_a_run_that_waits_for_decisions_on_examples_gets_them(recorded: Recorded
         assert "waiting" not in screen, "it waits for a person, and for no answer"
         await pilot.press("v")
         screen = await until(pilot, "Review 1/4")
+        assert "\u2500 Demonstrations \u2500" in screen
         assert "\u00ab\u00bb" in screen
         assert "+0.125" in screen
         # Of a long input the beginning is shown; the answer is never cut.
