@@ -47,8 +47,8 @@ from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.work.run.interrupts import EXIT_CODE
 
-HELP = """Learn correction rules for a prompt on this machine, prove each rule before it is kept, and save
-the result for the exact model it was proved on.
+HELP = """Learn rules and demonstrations for a prompt on this machine, prove each addition before it is kept,
+and save the result for the exact model it was proved on.
 
 \b
 First steps:
@@ -56,7 +56,7 @@ First steps:
   promptgrad demo          watch a whole run on the embedded model
   promptgrad init mine     write a commented project to start from
   promptgrad check mine    check everything before the first model call
-  promptgrad run mine      learn rules
+  promptgrad run mine      learn rules and demonstrations
 
 \b
 Exit codes: 0 done, 1 the run failed, 2 usage, project or data,

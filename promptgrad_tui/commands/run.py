@@ -20,7 +20,7 @@ METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
 @click.command(
     "run",
-    short_help="Learn rules for a project's prompt.",
+    short_help="Learn rules and demonstrations for a prompt.",
     cls=Command,
     examples=[
         "promptgrad run",
