@@ -219,8 +219,7 @@ ChangeReason = Literal[
 class RulesChanged(BaseEvent):
     """The program has another learned state from here on: other rules, or other demonstrations.
 
-    `digest` is the whole state's. It is "demonstrated" where demonstrations came in, "thinned" where
-    elimination took something out.
+    `digest` is the whole state's; "demonstrated": demonstrations came in; "thinned": something was left out.
     """
 
     kind: Literal["rules"] = "rules"
