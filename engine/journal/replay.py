@@ -6,7 +6,6 @@ is new reaches the model.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -22,7 +21,7 @@ import dspy
 from dspy.clients.backend_selection import CLIENT_KEYS
 from dspy.clients.call_result import response_from_dict, response_to_dict
 from dspy.clients.execution import request_to_dict
-from dspy.lm15 import ContextLengthError, LM15Error, Request, Response, Usage, response_to_events
+from dspy.lm15 import ContextLengthError, LM15Error, Request, Response, Usage
 from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError, LMError
 
 from engine.ground.errors import (
@@ -36,6 +35,7 @@ from engine.ground.revision import ModelRevision
 from engine.journal.completions import Completion, CompletionStore, Pace, RunUsage
 from engine.journal.events import Tokens
 from engine.journal.listening import ask
+from engine.journal.wrapping import AsyncWrappingEngine, WrappingEngine
 from engine.programs.time_limit import uncounted
 
 
@@ -117,11 +117,10 @@ class Replay:
         lm, revision = model.lm, self.revision_of(model)
         inner = getattr(lm, "engine", "auto")
         if not isinstance(inner, str):
-            engine = RecordingEngine(self, inner, revision, model.sampling)
-            return lm.copy(engine=engine, async_engine=AsyncRecordingEngine(engine), cache=False)
+            return RecordingEngine(self, inner, revision, model.sampling).before(lm)
         engine = RecordingEngine(self, _WholeLM(lm), revision, model.sampling)
         options = {name: value for name, value in lm.kwargs.items() if name not in CLIENT_KEYS}
-        pair = {"engine": engine, "async_engine": AsyncRecordingEngine(engine)}
+        pair = {"engine": engine, "async_engine": AsyncWrappingEngine(engine)}
         return dspy.LM(lm.model, model_type=lm.model_type, cache=False, num_retries=0, **pair, **options)
 
     def revision_of(self, model: Model) -> ModelRevision:
@@ -241,20 +240,16 @@ class Replay:
                 self._usage = RunUsage(calls, remembered + 1, tokens)
 
 
-class RecordingEngine:
+class RecordingEngine(WrappingEngine):
     """A DSPy engine that puts a `Replay` before another engine."""
 
     def __init__(
         self, replay: Replay, inner: Any, revision: ModelRevision, sampling: Mapping[str, Any]
     ) -> None:
+        super().__init__(inner)
         self._replay = replay
-        self._inner = inner
         self._revision = revision
         self._sampling = dict(sampling)
-        self.supports_function_calling = getattr(inner, "supports_function_calling", False)
-        self.supports_reasoning = getattr(inner, "supports_reasoning", False)
-        self.supports_response_schema = getattr(inner, "supports_response_schema", False)
-        self.supported_params: frozenset[str] = frozenset(getattr(inner, "supported_params", ()))
 
     def complete(self, request: Request) -> Response:
         """Answer from the record or, once, from the inner engine."""
@@ -267,40 +262,13 @@ class RecordingEngine:
         completion = self._replay.completion(key, text, lambda: ask(self._inner, request))
         return response_from_dict(json.loads(completion.response))
 
-    def stream(self, request: Request) -> Iterator[Any]:
-        """Answer as a stream whose events all arrive at the end."""
-        yield from response_to_events(self.complete(request))
 
-    def close(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
-
-
-class AsyncRecordingEngine:
-    """A `RecordingEngine` for programs that await their predictors."""
-
-    def __init__(self, engine: RecordingEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Answer from the record or, once, from the inner engine."""
-        return await asyncio.to_thread(self._engine.complete, request)
-
-    async def aclose(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
-
-
-class _WholeLM:
+class _WholeLM(WrappingEngine):
     """The engine of an LM that DSPy connects itself: the whole LM, retries included."""
 
-    def __init__(self, lm: dspy.LM) -> None:
-        self._lm = lm
-        self.supports_function_calling = lm.supports_function_calling
-        self.supports_reasoning = lm.supports_reasoning
-        self.supports_response_schema = lm.supports_response_schema
-        self.supported_params = lm.supported_params
-
     def complete(self, request: Request) -> Response:
-        return self._lm(request, cache=False)
+        response: Response = self._inner(request, cache=False)
+        return response
 
 
 def completion_key(revision: ModelRevision, request: Mapping[str, Any], sampling: Mapping[str, Any]) -> str:

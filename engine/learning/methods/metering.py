@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dspy
-from dspy.lm15 import Request, Response, Usage, response_to_events
+from dspy.lm15 import Request, Response, Usage
 
 from engine.ground.answer_scoring import AnswerScorer
 from engine.ground.errors import BudgetExhaustedError, PromptGradError
 from engine.ground.seeds import derive_seed
 from engine.journal.event_base import Tokens
 from engine.journal.replay import tokens_of
+from engine.journal.wrapping import WrappingEngine
 
 
 class Meter:
@@ -68,16 +68,12 @@ class Meter:
             self.ended = self.ended or error
 
 
-class MeteredEngine:
+class MeteredEngine(WrappingEngine):
     """A DSPy engine that counts each request before it passes it on."""
 
     def __init__(self, meter: Meter, inner: Any) -> None:
+        super().__init__(inner)
         self._meter = meter
-        self._inner = inner
-        self.supports_function_calling = getattr(inner, "supports_function_calling", False)
-        self.supports_reasoning = getattr(inner, "supports_reasoning", False)
-        self.supports_response_schema = getattr(inner, "supports_response_schema", False)
-        self.supported_params: frozenset[str] = frozenset(getattr(inner, "supported_params", ()))
 
     def complete(self, request: Request) -> Response:
         """Count the request and answer it."""
@@ -89,27 +85,6 @@ class MeteredEngine:
             raise
         self._meter.count(response.usage)
         return response
-
-    def stream(self, request: Request) -> Iterator[Any]:
-        """Answer as a stream whose events all arrive at the end."""
-        yield from response_to_events(self.complete(request))
-
-    def close(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
-
-
-class AsyncMeteredEngine:
-    """A `MeteredEngine` for programs that await their predictors."""
-
-    def __init__(self, engine: MeteredEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Count the request and answer it."""
-        return await asyncio.to_thread(self._engine.complete, request)
-
-    async def aclose(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
 
 
 class MeteredLM(dspy.LM):
@@ -123,8 +98,7 @@ class MeteredLM(dspy.LM):
     @classmethod
     def of(cls, lm: dspy.LM, meter: Meter, seed: int) -> MeteredLM:
         """Return `lm` with every call counted."""
-        engine = MeteredEngine(meter, lm.engine)
-        made = lm.copy(engine=engine, async_engine=AsyncMeteredEngine(engine), cache=False)
+        made = MeteredEngine(meter, lm.engine).before(lm)
         made.__class__ = cls
         made.run_seed = seed
         assert isinstance(made, MeteredLM)

@@ -40,7 +40,7 @@ from promptgrad_tui.work.trying.messages import (
     TrySource,
 )
 from promptgrad_tui.work.trying.programs import TriedPrograms
-from promptgrad_tui.work.trying.streaming import AsyncStreamingEngine, StreamingEngine
+from promptgrad_tui.work.trying.streaming import StreamingEngine
 
 Send = Callable[[Reply], None]
 
@@ -149,7 +149,7 @@ class TrySession:
             lambda call, text: self._send(Streamed(id=request, side=side, call=call, text=text)),
             lambda: request in self._cancelled,
         )
-        lm = self._model.lm.copy(engine=engine, async_engine=AsyncStreamingEngine(engine), cache=False)
+        lm = engine.before(self._model.lm)
         started = time.perf_counter()
         try:
             with dspy.context(lm=lm, adapter=self._programs.adapter):

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from dspy.lm15 import Request, Response, materialize_response
 
 from engine.journal.events import Tokens
+from engine.journal.replay import tokens_of
+from engine.journal.wrapping import WrappingEngine
 from models.cancelled import RequestCancelledError
 
 OnText = Callable[[int, str], None]
 """Called with the number of the call, from 1, and a piece of its answer."""
 
 
-class StreamingEngine:
+class StreamingEngine(WrappingEngine):
     """Puts `on_text` before another engine; `is_cancelled` ends the current call and all later ones."""
 
     def __init__(self, inner: Any, on_text: OnText, is_cancelled: Callable[[], bool]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._on_text = on_text
         self._is_cancelled = is_cancelled
         self.calls = 0
         self.tokens = Tokens()
-        self.supports_function_calling = getattr(inner, "supports_function_calling", False)
-        self.supports_reasoning = getattr(inner, "supports_reasoning", False)
-        self.supports_response_schema = getattr(inner, "supports_response_schema", False)
-        self.supported_params: frozenset[str] = frozenset(getattr(inner, "supported_params", ()))
 
     def complete(self, request: Request) -> Response:
         """Return the inner engine's answer after all of it was passed on.
@@ -36,24 +33,16 @@ class StreamingEngine:
             RequestCancelledError: a person ended it.
         """
         self.calls += 1
-        response = materialize_response(self._told(request, self.calls), request)
-        usage = response.usage
-        self.tokens += Tokens(
-            prompt=usage.input_tokens or 0,
-            completion=usage.output_tokens or 0,
-            reused=usage.cache_read_tokens or 0,
-        )
+        response = materialize_response(self._passed_on(request, self.calls), request)
+        self.tokens += tokens_of(response.usage)
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream of events."""
         self.calls += 1
-        yield from self._told(request, self.calls)
+        yield from self._passed_on(request, self.calls)
 
-    def close(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
-
-    def _told(self, request: Request, call: int) -> Iterator[Any]:
+    def _passed_on(self, request: Request, call: int) -> Iterator[Any]:
         self._refuse_if_cancelled()
         for event in self._inner.stream(request):
             self._refuse_if_cancelled()
@@ -64,17 +53,3 @@ class StreamingEngine:
     def _refuse_if_cancelled(self) -> None:
         if self._is_cancelled():
             raise RequestCancelledError("A person ended the prediction.")
-
-
-class AsyncStreamingEngine:
-    """The same for programs that await their predictors."""
-
-    def __init__(self, engine: StreamingEngine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        """Return the inner engine's answer after all of it was passed on."""
-        return await asyncio.to_thread(self._engine.complete, request)
-
-    async def aclose(self) -> None:
-        """Do nothing: the inner engine belongs to its model."""
