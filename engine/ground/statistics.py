@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, fsum, log, sqrt
+from math import ceil, exp, fsum, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -79,6 +79,14 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     half = z / (1 + z * z / size) * sqrt(binary / size + z * z / (4 * size * size))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
     return Interval(score=mean, n=n, low=min(low, mean), high=max(high, mean))  # but for rounding, they hold
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the smallest value that a share of all values (0..1) doesn't exceed; None if there is none.
+
+    This is the nearest-rank method: the result is always one of the values.
+    """
+    return sorted(values)[ceil(share * len(values)) - 1] if values else None
 
 
 def gain_interval(baseline: Sequence[float], optimized: Sequence[float], *, comparisons: int = 1) -> Interval:

@@ -274,6 +274,12 @@ class Project(BaseModel):
         """The project file."""
         return self._root / PROJECT_FILE
 
+    def placed_in(self, folder: Path) -> Project:
+        """Return the project as one whose files are in `folder`."""
+        placed = self.model_copy()
+        placed._root = folder.resolve()
+        return placed
+
     def path(self, name: str) -> Path:
         """Return the path of a file that the project names."""
         return self._root / Path(name).expanduser()
@@ -302,10 +308,8 @@ def load_project(
     project, problems = _validated(raw, model_options)
     if project is None or problems:
         raise problems.as_error(file, TomlLines(text), given)
-    project._root = file.parent.resolve()
-    if not project.name:
-        return project.model_copy(update={"name": project.root.name})
-    return project
+    project = project.placed_in(file.parent)
+    return project if project.name else project.model_copy(update={"name": project.root.name})
 
 
 def project_problems(

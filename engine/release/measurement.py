@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from math import ceil
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.ground.interval import Interval
 from engine.ground.metric_scores import columns_of
 from engine.ground.score import MetricScore
-from engine.ground.statistics import gain_interval
+from engine.ground.statistics import gain_interval, percentile
 from engine.journal.events import MetricChange, SliceScores
 from engine.learning.slices import ScoredExamples
 
@@ -98,8 +97,7 @@ class Measurement(_Part):
     @property
     def p95_latency(self) -> float | None:
         """The time within which 95 % of the timed examples were answered (nearest rank)."""
-        latencies = self.latencies
-        return latencies[ceil(0.95 * len(latencies)) - 1] if latencies else None
+        return percentile(self.latencies, 0.95)
 
     @property
     def unparseable_share(self) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from engine.ground.errors import DataError
 from engine.ground.interval import Interval
-from engine.ground.statistics import mean_interval
+from engine.ground.statistics import mean_interval, percentile
 from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     DataUsed,
@@ -181,7 +180,7 @@ def _candidate(
     rollouts: Sequence[RolloutFinished],
     sizes: Mapping[str, tuple[int, int]],
 ) -> Candidate:
-    times = sorted(_seconds(journal, rollout) for rollout in rollouts if rollout.completions)
+    times = [_seconds(journal, rollout) for rollout in rollouts if rollout.completions]
     rules, demonstrations = sizes.get(digest, (0, 0))
     return Candidate(
         run=run,
@@ -192,7 +191,7 @@ def _candidate(
         reused_tokens=fmean(rollout.tokens.reused for rollout in rollouts),
         answer_tokens=fmean(rollout.tokens.completion for rollout in rollouts),
         latency=fmean(times) if times else None,
-        p95_latency=times[ceil(0.95 * len(times)) - 1] if times else None,
+        p95_latency=percentile(times, 0.95),
         rules=rules,
         demonstrations=demonstrations,
     )

@@ -18,8 +18,7 @@ def project_of(manifest: ArtifactManifest, artifact: Path, folder: Path) -> Proj
             hint="It was saved from Python: load it there, with load_artifact(path, model, program=...).",
         )
     project = Project.model_validate(manifest.details["project"])
-    project._root = folder_of(artifact, folder)
-    return project
+    return project.placed_in(folder_of(artifact, folder))
 
 
 def folder_of(artifact: Path, folder: Path) -> Path:
