@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from engine.ground.errors import BudgetExhaustedError
-from engine.ground.interval import Interval
 from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.seeds import generator
 from engine.journal.events import (
@@ -16,11 +15,9 @@ from engine.journal.events import (
     Emit,
     EpochFinished,
     EpochOutcome,
-    MetricChange,
     Phase,
     PhaseStarted,
     ProgressEstimated,
-    SliceScores,
 )
 from engine.journal.learning_events import LayersCompared
 from engine.learning.ablation import compare_layers
@@ -28,6 +25,7 @@ from engine.learning.analysis.batches import Batch
 from engine.learning.analysis.gradients import GradientWriter
 from engine.learning.elimination import Elimination
 from engine.learning.layers import LayerLearner
+from engine.learning.loop_states import LoopStates, Optimized
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
 from engine.learning.pruning import prune
@@ -42,29 +40,6 @@ from engine.programs.rules import ParsedRule, Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import draw_batch
-
-
-@dataclass(frozen=True)
-class Optimized:
-    """What the loop found: the best rules, and validation scores before and after, as a whole and by slice.
-
-    `reason` says in a sentence why the loop ended; `exhausted` that it ended for lack of budget. If that
-    was in the middle of an epoch, the rules may be a state that was never scored: `best` is None then.
-    """
-
-    state: LearnedState
-    baseline: Interval | None
-    best: Interval | None
-    reason: str
-    exhausted: bool = False
-    slices: Mapping[str, SliceScores] = field(default_factory=dict)
-    metrics: Mapping[str, MetricChange] = field(default_factory=dict)
-    layers: LayersCompared | None = None
-
-    @property
-    def rules(self) -> RuleSet:
-        """The state's rules."""
-        return self.state.rules
 
 
 @dataclass(frozen=True)
@@ -111,37 +86,36 @@ class OptimizationLoop:
         self._slices = [slice_name(item.values, slice_field) for item in validation]
         self._categories: list[str | None] = [None] * len(train)
         self._recent: list[int] = []
-        self._state = LearnedState()
-        self._best_state = LearnedState()
-        self._closed_state = LearnedState()
-        self._best_tested = RuleSet()
+        self._states = LoopStates()
         self._undecided: set[str] = set()
         self._epoch = 0
-        self._baseline: ScoredExamples | None = None
-        self._best: ScoredExamples | None = None
 
     def run(self) -> Optimized:
         """Return the best rules found; a budget that runs out ends the loop with what it has."""
         try:
             reason = self._run_epochs()
-            found = self._found(f"{reason}{self._nearly_accepted()}", exhausted=False)
+            found = self._states.result(f"{reason}{self._nearly_accepted()}", exhausted=False)
             return replace(found, layers=self._compared_layers())
         except BudgetExhaustedError as error:
-            return self._unscored(error.message) or self._found(error.message, exhausted=True)
+            return self._unscored(error.message) or self._states.result(error.message, exhausted=True)
+
+    @property
+    def _state(self) -> LearnedState:
+        return self._states.current
 
     def _compared_layers(self) -> LayersCompared | None:
         """Say what each layer brings, if both were learned and the budget allows it."""
-        if self._parts.layers is None or not self._best_state:
+        if self._parts.layers is None or not self._states.best:
             return None
         self._enter("layers", self._config.epochs)
         try:
-            return compare_layers(self._parts.prover, self._best_state, self._validation, self._emit)
+            return compare_layers(self._parts.prover, self._states.best, self._validation, self._emit)
         except BudgetExhaustedError:
             return None
 
     def _nearly_accepted(self) -> str:
         """Say it where rules gained something in their tests and none was accepted."""
-        if self._best_state or not self._undecided or self._parts.reviewer is not None:
+        if self._states.best or not self._undecided or self._parts.reviewer is not None:
             return ""
         count = len(self._undecided)
         return (
@@ -149,34 +123,22 @@ class OptimizationLoop:
             'rule_validation_mode = "auto" on so few examples: review them, or validate on more'
         )
 
-    def _found(self, reason: str, *, exhausted: bool) -> Optimized:
-        if self._baseline is None or self._best is None:
-            return Optimized(self._best_state, None, None, reason, exhausted)
-        return Optimized(
-            self._best_state,
-            self._baseline.interval,
-            self._best.interval,
-            reason,
-            exhausted,
-            self._best.gains_over(self._baseline),
-            self._best.changes_from(self._baseline),
-        )
-
     def _unscored(self, reason: str) -> Optimized | None:
         """Return the state of an epoch that the budget cut short, if the tests of its rules speak for it.
 
         They do if it was made of the best state, by changes that were tested or decided by a person.
         """
-        limit, strategy = self._config.max_local_rules, self._config.rule_pruning_strategy
-        rules = prune(self._state.rules, self._best_tested, limit, strategy)
-        state = self._state.with_rules(rules)
-        if self._baseline is None or state == self._best_state or not self._is_tested:
-            return None
-        if self._closed_state != self._best_state:
+        states, state = self._states, self._state.with_rules(self._pruned())
+        if (
+            states.baseline is None
+            or state == states.best
+            or not self._is_tested
+            or not states.builds_on_best
+        ):
             return None
         return Optimized(
             state,
-            self._baseline.interval,
+            states.baseline.interval,
             None,
             f"{reason.rstrip('.')}. That was in epoch {self._epoch}: its rules were accepted one by one, "
             "each by its own test, and were not scored together on validation.",
@@ -184,8 +146,9 @@ class OptimizationLoop:
         )
 
     def _run_epochs(self) -> str:
-        self._baseline = self._best = self._validate(epoch=0)
-        self._report_epoch(0, self._baseline, "baseline")
+        baseline = self._validate(epoch=0)
+        self._states = self._states.begun(baseline)
+        self._report_epoch(0, self._state, baseline, "baseline")
         if not self._validation:
             return "there are no validation examples"
         stopping = Stopping(self._config)
@@ -219,10 +182,17 @@ class OptimizationLoop:
         if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
             self._enter("merging", epoch, number)
             self._keep(parts.merger.merge(self._state, epoch, number))
-        pruned = prune(
-            self._state.rules, self._best_tested, config.max_local_rules, config.rule_pruning_strategy
+        pruned = self._state.with_rules(self._pruned())
+        if pruned != self._state:
+            self._states = self._states.moved_to(pruned)
+            self._report_change(epoch, number, "pruned")
+
+    def _pruned(self) -> RuleSet:
+        """Return as many of the current rules as the configuration allows."""
+        config = self._config
+        return prune(
+            self._state.rules, self._states.tested, config.max_local_rules, config.rule_pruning_strategy
         )
-        self._replace_state(self._state.with_rules(pruned), epoch, number, "pruned")
 
     def _learn_from_gradient(self, batch: Batch, gradients: GradientWriter) -> None:
         parts, epoch, number = self._parts, batch.epoch, batch.number
@@ -252,10 +222,8 @@ class OptimizationLoop:
         return reviewer.has_dropped(self._made(proposal, batch))
 
     def _keep(self, state: LearnedState) -> None:
-        self._state = state
-        is_built_on_best = self._closed_state == self._best_state
-        if self._is_tested and is_built_on_best and len(state.rules) <= self._config.max_local_rules:
-            self._best_tested = state.rules
+        is_proved = self._is_tested and len(state.rules) <= self._config.max_local_rules
+        self._states = self._states.tested_as(state) if is_proved else self._states.moved_to(state)
 
     @property
     def _is_tested(self) -> bool:
@@ -331,24 +299,16 @@ class OptimizationLoop:
 
     def _close_epoch(self, epoch: int) -> tuple[float, bool]:
         """Return the score of the epoch's state on the whole validation split, and whether it is the best."""
-        if self._parts.elimination is not None and self._state != self._best_state:
+        if self._parts.elimination is not None and self._state != self._states.best:
             self._enter("elimination", epoch)
             self._keep(self._parts.elimination.thin(self._state, epoch))
-        score = self._validate(epoch)
+        scored, score = self._state, self._validate(epoch)
         assert score is not None
-        assert self._best is not None
-        if score.interval.score > self._best.interval.score:
-            self._best, self._best_state = score, self._state
-            self._closed_state, self._best_tested = self._state, self._state.rules
-            self._report_epoch(epoch, score, "improved")
-            return score.interval.score, True
-        fell = score.interval.score < self._best.interval.score - self._config.rollback_threshold
-        self._report_epoch(epoch, score, "rolled_back" if fell else "no_better")
-        if fell:
-            self._replace_state(self._best_state, epoch, 0, "rolled_back")
-        self._closed_state = self._state
-        self._best_tested = self._best_state.rules
-        return score.interval.score, False
+        self._states, outcome = self._states.after_epoch(score, self._config.rollback_threshold)
+        self._report_epoch(epoch, scored, score, outcome)
+        if self._state != scored:
+            self._report_change(epoch, 0, "rolled_back")
+        return score.interval.score, outcome == "improved"
 
     def _validate(self, epoch: int) -> ScoredExamples | None:
         """Return the current rules' scores on the validation split, each the mean over its repeats."""
@@ -368,7 +328,9 @@ class OptimizationLoop:
             columns_of([mean_of([metrics_of(one.score, name) for one in repeat]) for repeat in answers]),
         )
 
-    def _report_epoch(self, epoch: int, score: ScoredExamples | None, outcome: EpochOutcome) -> None:
+    def _report_epoch(
+        self, epoch: int, state: LearnedState, score: ScoredExamples | None, outcome: EpochOutcome
+    ) -> None:
         if score is None:
             return
         self._emit(
@@ -376,22 +338,19 @@ class OptimizationLoop:
                 id=f"epoch{epoch}",
                 epoch=epoch,
                 validation=score.interval,
-                rules=self._state.digest,
-                n_rules=len(self._state.rules),
-                n_demonstrations=len(self._state.demonstrations),
-                best=(self._best or score).interval.score,
+                rules=state.digest,
+                n_rules=len(state.rules),
+                n_demonstrations=len(state.demonstrations),
+                best=(self._states.best_score or score).interval.score,
                 outcome=outcome,
                 slices=score.by_slice,
                 metrics=score.figures,
             )
         )
 
-    def _replace_state(self, state: LearnedState, epoch: int, batch: int, reason: ChangeReason) -> None:
-        if state == self._state:
-            return
-        self._state = state
-        place = f"epoch{epoch}/batch{batch}/{reason}/{state.digest}"
-        self._emit(state_changed(state, place, epoch, batch, reason))
+    def _report_change(self, epoch: int, batch: int, reason: ChangeReason) -> None:
+        place = f"epoch{epoch}/batch{batch}/{reason}/{self._state.digest}"
+        self._emit(state_changed(self._state, place, epoch, batch, reason))
 
     def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
         place = f"epoch{epoch}/batch{batch}/{phase}"

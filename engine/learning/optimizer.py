@@ -28,7 +28,8 @@ from engine.learning.findings.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
 from engine.learning.leakage import QuotationIndex
-from engine.learning.loop import LoopParts, OptimizationLoop, Optimized
+from engine.learning.loop import LoopParts, OptimizationLoop
+from engine.learning.loop_states import Optimized
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast, ReflectionCount
 from engine.learning.proposals.choice import FAILURE_ANALYSIS

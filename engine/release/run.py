@@ -32,7 +32,7 @@ from engine.journal.live_text import LiveText, live_file
 from engine.journal.method_events import BaseCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.journal.scoring import recorded_scorer
-from engine.learning.loop import Optimized
+from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, edit_change, reviewed_state
 from engine.learning.rule_tests import Tested

@@ -11,7 +11,7 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, PhaseStarted, ProgressEstimated
 from engine.journal.objective_events import ObjectivesMet, SetSize
 from engine.learning.ablation import compare_layers
-from engine.learning.loop import Optimized
+from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession
 from engine.learning.rollouts import Rollout
 from engine.learning.state_events import state_changed

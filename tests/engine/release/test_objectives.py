@@ -13,7 +13,7 @@ from engine.ground.statistics import mean_interval
 from engine.journal.events import Event, RunSummary
 from engine.journal.journal import Journal, journal_path
 from engine.journal.objective_events import ObjectivesMet
-from engine.learning.loop import Optimized
+from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
