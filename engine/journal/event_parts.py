@@ -21,6 +21,23 @@ Status = Literal["improved", "no_improvement", "budget", "stopped", "error"]
 ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
 """The statuses of a run that did everything it had to do."""
 
+Phase = Literal[
+    "baseline",
+    "lane",
+    "rollouts",
+    "proposals",
+    "screening",
+    "gradients",
+    "validation",
+    "merging",
+    "elimination",
+    "epoch",
+    "layers",
+    "test",
+    "artifact",
+    "labels",
+]
+
 
 class ModelUsed(Part):
     """A model of a run: the URI that opened it and the revision that answered.

@@ -25,6 +25,7 @@ from engine.journal.event_parts import KeptRule as KeptRule
 from engine.journal.event_parts import MetricChange as MetricChange
 from engine.journal.event_parts import MetricFigures as MetricFigures
 from engine.journal.event_parts import ModelUsed as ModelUsed
+from engine.journal.event_parts import Phase as Phase
 from engine.journal.event_parts import RunSummary as RunSummary
 from engine.journal.event_parts import SliceScore as SliceScore
 from engine.journal.event_parts import SliceScores as SliceScores
@@ -44,22 +45,6 @@ from engine.journal.method_events import BaseCompared, MethodFinished, MethodSta
 from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Evidence, ParsedRule, Rule
-
-Phase = Literal[
-    "baseline",
-    "lane",
-    "rollouts",
-    "proposals",
-    "screening",
-    "gradients",
-    "validation",
-    "merging",
-    "elimination",
-    "epoch",
-    "layers",
-    "test",
-    "artifact",
-]
 
 
 class RunStarted(BaseEvent):

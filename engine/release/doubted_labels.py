@@ -5,7 +5,7 @@ from __future__ import annotations
 from os.path import relpath
 
 from engine.ground.examples import input_key
-from engine.journal.events import Emit, Notice, RolloutFinished
+from engine.journal.events import Emit, Notice, PhaseStarted, RolloutFinished
 from engine.journal.journal import Journal
 from engine.journal.learning_events import DoubtedLabel, LabelsDoubted
 from engine.learning.optimizer import OptimizationSession
@@ -20,6 +20,7 @@ def report_doubted_labels(
     plan: RunPlan, journal: Journal, session: OptimizationSession, best: LearnedState, emit: Emit
 ) -> None:
     """Report the labels that the run's answers give reason to doubt, if there are any."""
+    emit(PhaseStarted(id="labels/phase", phase="labels"))
     rollouts = rollouts_of(journal, plan.run)
     doubts = session.doubted_labels(rollouts, [example.values for example in plan.test], best)
     places = {example.key: example for example in plan.examples}

@@ -130,6 +130,9 @@ def _likely(suspects: Sequence[Doubt], likelihood: Likelihood, state: LearnedSta
     ):
         return None
     likelihood.compete({doubt.item.key: doubt.answer for doubt in suspects})
+    # Doubted labels don't speak for each other. One prompt without them all is also read only once.
+    doubted = [doubt.item.key for doubt in suspects]
+    state = state.with_demonstrations(state.demonstrations.without_examples(doubted))
     try:
         views = likelihood.of(state, [doubt.item for doubt in suspects])
     except RunStoppedError:

@@ -19,6 +19,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "epochs": [_dumped(epoch) for epoch in story.epochs],
         "batches": [_batch(batch) for batch in story.batches.values() if not batch.is_empty],
         "early_stops": asdict(EarlyStops.of(story)),
+        "seconds": {work: round(seconds, 3) for work, seconds in story.times.seconds.items()},
         "test": _dumped(story.test),
         "base": _dumped(story.base),
         "lanes": [_dumped(lane) for lane in story.lanes],

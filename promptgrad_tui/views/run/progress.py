@@ -133,7 +133,7 @@ class Progress:
         return f"{text} left" if self.has_seen_a_batch else f"at least {text.removeprefix('about ')} left"
 
 
-_PHASES = {
+PHASE_WORDS = {
     "baseline": "scoring the baseline",
     "lane": "running a method",
     "rollouts": "rolling out",
@@ -147,6 +147,7 @@ _PHASES = {
     "layers": "measuring what each layer brings",
     "test": "scoring the test split",
     "artifact": "saving the artifact",
+    "labels": "looking for labels that may be wrong",
 }
 
 
@@ -156,7 +157,7 @@ def phase_text(event: PhaseStarted | ValidationStarted | LayerTestStarted) -> st
         return event.detail
     match event:
         case PhaseStarted():
-            doing = _PHASES[event.phase]
+            doing = PHASE_WORDS[event.phase]
         case LayerTestStarted():
             doing = f"testing {_tested(event)}"
         case _:

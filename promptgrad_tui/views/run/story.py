@@ -48,6 +48,7 @@ from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule
 from promptgrad_tui.views.run.gradients import Gradients
+from promptgrad_tui.views.run.phase_times import PhaseTimes
 from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.run.rollouts import Rollouts
 from promptgrad_tui.views.run.rows import BatchStory, GradientRow, LogRow, Place, RolloutRow, TestRow
@@ -76,6 +77,7 @@ class RunStory:
     finished: RunFinished | None = None
     review: ReviewApplied | None = None
     progress: Progress = field(default_factory=Progress)
+    times: PhaseTimes = field(default_factory=PhaseTimes)
     log: list[LogRow] = field(default_factory=list)
     calls: int = 0
     tokens: Tokens = field(default_factory=Tokens)
@@ -132,6 +134,7 @@ class RunStory:
         self.last_time = event.time
         self.first_time = self.first_time or event.time
         self.progress.apply(event)
+        self.times.apply(event)
         match event:
             case RolloutFinished():
                 self._take_rollout(seq, event)
@@ -308,15 +311,11 @@ class RunStory:
         return self._demonstrations.get(best.rules, ()) if best else ()
 
     @property
-    def result_rules(self) -> tuple[Rule, ...]:
-        """The rules of the best state so far, or those that its last review left."""
-        return self.review.rules if self.review is not None else self.best_rules
-
-    @property
     def rules_now(self) -> tuple[Rule, ...]:
-        """The current rules: those of the run so far, of its result, or of the last review of the result."""
-        is_over = self.finished is not None or self.review is not None
-        return self.result_rules if is_over else self._sets.current.rules
+        """The rules as they stand: so far, in the result, or after the last review of it."""
+        if self.review is not None:
+            return self.review.rules
+        return self.best_rules if self.finished is not None else self._sets.current.rules
 
     @property
     def demonstrations_now(self) -> tuple[Demonstration, ...]:

@@ -71,6 +71,7 @@ def summary_lines(summary: RunSummary, story: RunStory, terminal: Terminal) -> l
         lines += ["", *wrap(objectives_text(summary.objectives), terminal.columns, "  ")]
     lines += doubted_lines(story.doubted, terminal)
     lines += _plot(story)
+    lines += _times(story, terminal)
     seconds = duration_text(summary.seconds)
     if summary.calls == 0 and summary.baseline.validation is not None:
         return [*lines, "", f"0 calls, {seconds}: an earlier run has paid for every answer"]
@@ -282,6 +283,13 @@ def _plot(story: RunStory) -> list[str]:
     if len(story.epochs) < 2:
         return []
     return ["", "Validation score by epoch, with its 95 % interval (0 to 1)", *score_plot(story.epochs)]
+
+
+def _times(story: RunStory, terminal: Terminal) -> list[str]:
+    rows = [(work, duration_text(seconds), f"{share:.0%}") for work, seconds, share in story.times.rows()]
+    if len(rows) < 2:
+        return []
+    return ["", *table_lines(("Where the time went", "", ""), rows, terminal, right=(1, 2), indent=2)]
 
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:

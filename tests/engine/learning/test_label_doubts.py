@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.findings.label_doubts import doubted_labels
 from engine.learning.rollouts import Item
 from engine.learning.screening.likelihood import Likelihood
+from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from tests.engine.desk import desk_program
@@ -114,3 +116,28 @@ def test_without_a_budget_for_it_versions_decide() -> None:
     items = [*GOOD, item("a", "legal"), item("b", "legal")]
     told = {**ANSWERED, "a": ("aviation", "aviation"), "b": ("general", "aviation")}
     assert doubted(items, told, Scorer(budget=0)) == {"a": ("aviation", 2, 2, None)}
+
+
+def test_doubted_demonstrations_are_left_out_together_so_that_their_prompts_share_a_beginning() -> None:
+    a, b = item("a", "legal"), item("b", "legal")
+    shown = [
+        Demonstration(inputs=one.inputs, outputs={"queue": "legal"}, example=one.key) for one in (*GOOD, a, b)
+    ]
+    state = LearnedState(demonstrations=DemonstrationSet(shown))
+    prompts: list[str] = []
+
+    class Remembering(Scorer):
+        def score(self, messages: Sequence[Mapping[str, Any]], continuations: Sequence[str]) -> list[float]:
+            prompts.append(json.dumps(messages[:-1]))
+            return super().score(messages, continuations)
+
+    likelihood = Likelihood(PROGRAM, Remembering(), dspy.JSONAdapter(), SPACE)
+    rollouts = [
+        event
+        for one in (*GOOD, a, b)
+        for event in said(one.key, "legal", *ANSWERED.get(one.key, ["aviation"]))
+    ]
+    found = doubted_labels(rollouts, [*GOOD, a, b], SPACE, likelihood, state)
+    assert {doubt.item.key for doubt in found} == {"a", "b"}
+    assert len(prompts) == 2
+    assert len(set(prompts)) == 1
