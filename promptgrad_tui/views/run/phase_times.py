@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from engine.journal.events import (
     Event,
-    LabelsDoubted,
     PhaseStarted,
     ReviewApplied,
     ReviewAwaited,
@@ -18,7 +17,7 @@ from engine.journal.events import (
     RunResumed,
     RunStarted,
 )
-from engine.journal.learning_events import LayerTested, LayerTestStarted, ScreeningFinished
+from engine.journal.learning_events import LabelsDoubted, LayerTested, LayerTestStarted, ScreeningFinished
 from promptgrad_tui.views.run.progress import PHASE_WORDS
 
 _LEAST_SHARE = 0.005

@@ -8,14 +8,18 @@ import pytest
 
 from engine.journal.events import (
     Event,
-    LabelsDoubted,
     Phase,
     PhaseStarted,
     RunContinued,
     RunPaused,
     RunResumed,
 )
-from engine.journal.learning_events import LayerTestStarted, QuestionAnswered, ScreeningFinished
+from engine.journal.learning_events import (
+    LabelsDoubted,
+    LayerTestStarted,
+    QuestionAnswered,
+    ScreeningFinished,
+)
 from promptgrad_tui.views.run.data import story_data
 from promptgrad_tui.views.run.story import RunStory
 from tests.promptgrad_tui.views.test_learning_events import layer_test
