@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
+from engine.ground.figures import gain_text
+from engine.ground.interval import Interval
 from engine.ground.seeds import generator
+from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
-from engine.learning.paired_test import PairedTest, judged_gain
+from engine.learning.paired_test import Outcome, PairedTest, judged_gain
 from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.screening.likelihood import Likelihood
 from engine.learning.subsets import SampledStratum, ValidationDesign
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Evidence, Rule, RuleSet
@@ -18,6 +23,9 @@ from engine.project.config import PromptGradConfig
 
 _MOST_EXAMPLES = 120
 """Validation examples in the test of a set."""
+
+_ERRORS_IN_INTERVAL = 4
+"""Standard errors from one end of a 95 % interval to the other."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,8 @@ class LayerTester:
 
     A set affects all examples, so the sample has no strata; the answers of the state before are known from
     the last validation and cost nothing. An addition must pass the test of a rule (`rule_validation_mode`);
-    a removal must not cost anything.
+    a removal must not cost anything. With a `likelihood`, an addition also passes if the score can't tell but
+    the right answers become likelier.
     """
 
     def __init__(
@@ -102,14 +111,16 @@ class LayerTester:
         *,
         seed: int,
         emit: Emit,
+        likelihood: Likelihood | None = None,
     ) -> None:
         most = max(_MOST_EXAMPLES, config.rule_validation_examples)
         rng = generator(seed, "layer tests")
-        items = list(validation) if len(validation) <= most else rng.sample(list(validation), most)
-        self._design = ValidationDesign((SampledStratum(1.0, tuple(range(len(items)))),))
-        self._paired = PairedTest(runner, items, stops_early=config.futility_stopping, seed=seed)
+        self._items = list(validation) if len(validation) <= most else rng.sample(list(validation), most)
+        self._design = ValidationDesign((SampledStratum(1.0, tuple(range(len(self._items)))),))
+        self._paired = PairedTest(runner, self._items, stops_early=config.futility_stopping, seed=seed)
         self._config = config
         self._emit = emit
+        self._likelihood = likelihood
 
     def test(self, change: LayerChange) -> LayerResult:
         """Return the verdict on a change, with its evidence."""
@@ -136,6 +147,7 @@ class LayerTester:
             lambda evidence: self._judge(change, evidence),
             epoch=change.epoch,
         )
+        outcome = self._graded(change, outcome)
         verdict, reason, evidence = outcome.verdict, outcome.reason, outcome.evidence
         self._emit(
             LayerTested(
@@ -165,3 +177,25 @@ class LayerTester:
                 return "accepted", "the score doesn't fall without it"
             return "rejected", "the score falls without it"
         return judged_gain(evidence, self._config)
+
+    def _graded(self, change: LayerChange, outcome: Outcome) -> Outcome:
+        """Let the likelihood of the right answers decide on an addition that the score says little about."""
+        score = outcome.evidence
+        falls = score.delta < -(score.high - score.low) / _ERRORS_IN_INTERVAL
+        if self._likelihood is None or change.action != "add" or outcome.verdict == "accepted" or falls:
+            return outcome
+        gain = self._likelihood_gain(self._likelihood, change)
+        evidence = score.model_copy(update={"likelihood": gain})
+        if gain.low <= 0:
+            return Outcome(evidence, outcome.verdict, outcome.reason)
+        figures = gain_text(gain.score, gain.low, gain.high)
+        return Outcome(
+            evidence, "accepted", f"the score can't tell, but right answers become likelier: {figures}"
+        )
+
+    def _likelihood_gain(self, likelihood: Likelihood, change: LayerChange) -> Interval:
+        """Return by how much a change raises the mean probability of the right answers, -1..1."""
+        before, after = (likelihood.of(state, self._items) for state in (change.before, change.after))
+        deltas = [exp(new.of_right) - exp(old.of_right) for old, new in zip(before, after, strict=True)]
+        mean, low, high = paired_interval(self._design.stratify(dict(enumerate(deltas))))
+        return Interval(score=mean, n=len(deltas), low=low, high=high)

@@ -133,6 +133,17 @@ class LayerWiring:
             return None
         return Likelihood(self._program, self._scorer, self._adapter, space, self._config.selection)
 
+    def likelihood_in_tests(self) -> Likelihood | None:
+        """Return the likelihood that tests use where the score can't tell; None if only the score counts.
+
+        The mode "auto" proves gains of the score. Rivals must be the same on both sides of a test, so the
+        possible answers have to be known.
+        """
+        config = self._config
+        is_wanted = config.rule_validation_signal == "likelihood" and config.rule_validation_mode == "delta"
+        is_closed = self._space is not None and self._space.is_closed
+        return self.likelihood() if is_wanted and is_closed else None
+
     def _signal(self) -> Signal:
         likelihood = self.likelihood()
         return ScoreSignal(self._runner) if likelihood is None else LikelihoodSignal(likelihood)

@@ -306,9 +306,16 @@ class OptimizationSession:
     def _loop(self) -> OptimizationLoop:
         config, emit = self.config, self.emit
         reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
-        layer_tester = LayerTester(self.runner, self.validation, config, seed=self.seed, emit=emit)
-        is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
         wiring = self._wiring()
+        layer_tester = LayerTester(
+            self.runner,
+            self.validation,
+            config,
+            seed=self.seed,
+            emit=emit,
+            likelihood=wiring.likelihood_in_tests(),
+        )
+        is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
         formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
         tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.ground.interval import Interval
+
 RULES_HEADING = "Corrections (where one applies, it overrules the instructions above):"
 
 
@@ -37,7 +39,8 @@ class Evidence(BaseModel):
     `delta`, `low` and `high` are differences of mean scores (-1..1) between the program with the rule
     and without it; `n` examples were compared; `deltas` maps each example's key to its difference. A test
     that stopped early left out `left_out` examples and so saved `saved_calls`. In both counts of calls, a run
-    of the program is one call.
+    of the program is one call. `likelihood` is the change in the mean probability of the right answers among
+    those that are possible, where the score couldn't tell.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +53,7 @@ class Evidence(BaseModel):
     calls: int = 0
     left_out: int = 0
     saved_calls: int = 0
+    likelihood: Interval | None = None
 
 
 class Rule(BaseModel):

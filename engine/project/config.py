@@ -63,6 +63,11 @@ class _Fields:
     rule_validation_mode: Literal["delta", "auto"] = Field(
         default="delta", description='"delta": a fixed threshold. "auto": the 95 % interval must lie above 0.'
     )
+    rule_validation_signal: Literal["score", "likelihood"] = Field(
+        default="score",
+        description='"likelihood": where the score can\'t tell, a set passes if right answers become likelier; '
+        'only in the mode "delta".',
+    )
     futility_stopping: bool = Field(
         default=False,
         description="Stop a test of 30 examples or more as soon as its change can hardly pass any more.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from random import Random
 from types import SimpleNamespace
 
@@ -101,6 +102,67 @@ def test_a_race_drops_what_is_hopeless_early_and_lets_finalists_see_everything()
     assert (first.is_finalist, first.n, first.is_promising) == (False, 6, False)
     assert (second.is_finalist, second.n, second.is_promising) == (True, len(TRAIN), True)
     assert second.gain == standing(good, BASE, TRAIN, signal).gain > 0
+
+
+class Likely:
+    """A likelihood that gives the right answer one probability for each state, give or take a little."""
+
+    def __init__(self, chances: dict[str, float]) -> None:
+        self._chances = chances
+
+    def of(self, state, items):
+        return [
+            SimpleNamespace(of_right=log(self._chances[state.digest] + (number % 5 - 2) / 50))
+            for number, _ in enumerate(items)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("scored", "likelier", "verdict"),
+    [
+        (0.6, 0.55, "accepted"),  # the score can't tell, the right answers become likelier
+        (0.6, 0.5, "rejected"),  # nor does the likelihood
+        (0.6, 0.45, "rejected"),
+        (0.2, 0.9, "rejected"),  # the score falls by more than chance: likelier answers don't save it
+    ],
+)
+def test_where_the_score_cannot_tell_the_likelihood_decides(scored, likelier, verdict):
+    after = candidate("after")
+    seed = next(
+        seed
+        for seed in range(100)
+        if -0.02 <= put_to_test(Scores(seed, {after.digest: 0.6}), after)[0].evidence.delta < 0.01
+    )
+    events = []
+    likely = Likely({BASE.digest: 0.5, after.digest: likelier})
+    tester = LayerTester(
+        Scores(seed, {after.digest: scored}),
+        VALIDATION,
+        PromptGradConfig(),
+        seed=1,
+        emit=events.append,
+        likelihood=likely,
+    )
+    result = tester.test(LayerChange("rules", "add", "topics", "a set", BASE, after, 1, 1))
+    assert result.verdict == verdict
+    found = events[-1].evidence.likelihood
+    assert (found is None) == (scored == 0.2)
+    if found is not None:
+        assert found.score == pytest.approx(likelier - 0.5, abs=0.02)
+        assert (found.low > 0) == (verdict == "accepted")
+
+
+def test_what_the_score_accepts_or_a_removal_is_not_asked_again():
+    good, held = candidate("good"), candidate("held")
+    for action, after in (("add", good), ("remove", held)):
+        events = []
+        scores = Scores(1, {good.digest: 1.0, held.digest: 1.0})
+        before, after = (BASE, after) if action == "add" else (after, BASE)
+        tester = LayerTester(
+            scores, VALIDATION, PromptGradConfig(), seed=1, emit=events.append, likelihood=Likely({})
+        )
+        tester.test(LayerChange("rules", action, "topics", "a set", before, after, 1, 1))
+        assert events[-1].evidence.likelihood is None
 
 
 def test_where_examples_are_many_a_sample_of_all_of_them_is_asked():
