@@ -220,21 +220,24 @@ def accepted(samples: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _measured(rule: Rule, n: int, rng: np.random.Generator) -> Measured:
-    screened = _sample(rule, CANDIDATES * SCREENED_ON, rng).gains.reshape(CANDIDATES, SCREENED_ON)
-    return Measured(_sample(rule, n, rng), _sample(rule, MORE, rng), float(screened.mean(axis=1).max()))
+    screened = draw_sample(rule, CANDIDATES * SCREENED_ON, rng).gains.reshape(CANDIDATES, SCREENED_ON)
+    return Measured(
+        draw_sample(rule, n, rng), draw_sample(rule, MORE, rng), float(screened.mean(axis=1).max())
+    )
 
 
-def _sample(rule: Rule, n: int, rng: np.random.Generator) -> Sample:
+def draw_sample(rule: Rule, n: int, rng: np.random.Generator) -> Sample:
+    """Return `n` random examples, without a rule and with it."""
     examples = rng.normal(0.0, _EXAMPLES, n)
     before, worded = (examples + rng.normal(0.0, _WORDING, n) for _ in range(2))
     return Sample(before, rule(worded, rng))
 
 
 TEMPLATE = """\
-## Why the score is tested alone
+## Why the mode "auto" tests the score alone
 
 Log-probabilities say more about an example than right or wrong, so a test that uses both should need fewer
-examples. There is no such setting, because no design keeps the level and owes its power to log-probabilities.
+examples. In the mode `"auto"` none does: no design keeps the level and owes its power to log-probabilities.
 Here the model is right on half of the examples, and another wording alone changes one answer in six. The
 first three rules gain nothing on average: one has no effect, one only makes all answers less certain, and one
 fixes a fifth of the examples surely and breaks as many that were close. The last two rules do help. Each
@@ -259,7 +262,7 @@ design ends in the sign-flip test of a run. Accepted of {simulations:,} simulate
   such a rule would be accepted: in 6.3 % of all tests. The present test asks for all seven.
 
 A lot would keep the level. But two rules that fix and break the same numbers of examples could then get
-different verdicts, so ties count against a rule. Log-probabilities stay in screening, on training examples.
+different verdicts, so ties count against a rule.
 """
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from benchmarks.futility_power import stopping_early
 from benchmarks.graded_evidence import graded_evidence
+from benchmarks.likelihood_power import likelihood_power
 from benchmarks.markdown import percent, table
 from engine.ground.statistics import Stratum, mean_interval, paired_interval
 from engine.learning.rollouts import Item
@@ -244,7 +245,7 @@ its trigger fires. Accepted in mode `"auto"`, and in mode `"delta"`, where a gai
 {unsteady}
 
 {graded_evidence}
-## What the test can't see
+{likelihood}## What the test can't see
 
 A rule that has no effect overall, but whose damage is rare and where few examples are drawn. Accepted:
 
@@ -283,6 +284,7 @@ def page() -> str:
         powers=_powers(),
         unsteady=_unsteady(),
         graded_evidence=graded_evidence(),
+        likelihood=likelihood_power(),
         flips=percent(FLIPS),
         least_gain=LEAST_GAIN,
         blind=_blind_spot(),

@@ -178,6 +178,7 @@ class KeptRule(Part):
     low: float | None = None
     high: float | None = None
     n: int = 0
+    likelihood: Interval | None = None
     epoch: int
     batch: int
     source: str = ""
@@ -196,6 +197,7 @@ class KeptRule(Part):
             low=evidence.low if evidence else None,
             high=evidence.high if evidence else None,
             n=evidence.n if evidence else 0,
+            likelihood=evidence.likelihood if evidence else None,
             epoch=rule.epoch,
             batch=rule.batch,
             source=rule.source,

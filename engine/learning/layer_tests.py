@@ -99,8 +99,8 @@ class LayerTester:
 
     A set affects all examples, so the sample has no strata; the answers of the state before are known from
     the last validation and cost nothing. An addition must pass the test of a rule (`rule_validation_mode`);
-    a removal must not cost anything. With a `likelihood`, an addition also passes if the score can't tell but
-    the right answers become likelier.
+    a removal must not cost anything. With a `likelihood`, right answers must become likelier instead where
+    the score can't tell.
     """
 
     def __init__(
@@ -179,18 +179,20 @@ class LayerTester:
         return judged_gain(evidence, self._config)
 
     def _graded(self, change: LayerChange, outcome: Outcome) -> Outcome:
-        """Let the likelihood of the right answers decide on an addition that the score says little about."""
+        """Let the likelihood of the right answers decide on an addition about which the score can't tell."""
         score = outcome.evidence
         falls = score.delta < -(score.high - score.low) / _ERRORS_IN_INTERVAL
-        if self._likelihood is None or change.action != "add" or outcome.verdict == "accepted" or falls:
+        if self._likelihood is None or change.action != "add" or score.low > 0 or falls:
             return outcome
         gain = self._likelihood_gain(self._likelihood, change)
         evidence = score.model_copy(update={"likelihood": gain})
-        if gain.low <= 0:
-            return Outcome(evidence, outcome.verdict, outcome.reason)
         figures = gain_text(gain.score, gain.low, gain.high)
+        if gain.score >= self._config.rule_validation_min_delta:
+            return Outcome(
+                evidence, "accepted", f"the score can't tell, but right answers become likelier: {figures}"
+            )
         return Outcome(
-            evidence, "accepted", f"the score can't tell, but right answers become likelier: {figures}"
+            evidence, "rejected", f"the score can't tell, and right answers hardly become likelier: {figures}"
         )
 
     def _likelihood_gain(self, likelihood: Likelihood, change: LayerChange) -> Interval:

@@ -65,8 +65,8 @@ class _Fields:
     )
     rule_validation_signal: Literal["score", "likelihood"] = Field(
         default="score",
-        description='"likelihood": where the score can\'t tell, a set passes if right answers become '
-        'likelier; only in the mode "delta".',
+        description='"likelihood": where the score of a set can\'t tell, right answers must become likelier; '
+        'only in the mode "delta".',
     )
     futility_stopping: bool = Field(
         default=False,

@@ -267,16 +267,22 @@ def _rule(rule: KeptRule | Rule, first: str, terminal: Terminal) -> list[str]:
 def evidence_text(rule: KeptRule | Rule) -> str:
     """Return a rule's gain with its interval, and where it came from."""
     if isinstance(rule, KeptRule):
-        delta, low, high, n = rule.delta, rule.low, rule.high, rule.n
+        delta, low, high, n, likelier = rule.delta, rule.low, rule.high, rule.n, rule.likelihood
     else:
         tested = rule.evidence
-        delta, low, high, n = (
-            (tested.delta, tested.low, tested.high, tested.n) if tested else (None, None, None, 0)
+        delta, low, high, n, likelier = (
+            (tested.delta, tested.low, tested.high, tested.n, tested.likelihood)
+            if tested
+            else (None, None, None, 0, None)
         )
     place = f"epoch {rule.epoch}, batch {rule.batch}"
     if delta is None:
         return f"not tested; {place}"
-    return f"{gain_text(delta, low, high)} on {count_text(n, 'example')}; {place}"
+    text = f"{gain_text(delta, low, high)} on {count_text(n, 'example')}"
+    if likelier is not None:
+        gain = gain_text(likelier.score, likelier.low, likelier.high)
+        text += f", {gain} in the probability of the right answers"
+    return f"{text}; {place}"
 
 
 def _plot(story: RunStory) -> list[str]:
