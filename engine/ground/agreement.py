@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from engine.ground.interval import Interval
 
 _DRAWS = 2000
+_MOST_CUTS = 50
+"""Thresholds that are tried: among hundreds of scores, some are skipped."""
 
 
 def cohen_kappa(first: Sequence[int], second: Sequence[int], grades: int) -> float:
@@ -27,6 +30,31 @@ def cohen_kappa(first: Sequence[int], second: Sequence[int], grades: int) -> flo
     ours, theirs = Counter(first), Counter(second)
     chance = sum(ours[one] * theirs[other] * (one - other) ** 2 for one in ours for other in theirs) / (n * n)
     return 1.0 - (seen / spread**2) / (chance / spread**2) if chance else 0.0
+
+
+def best_threshold(right: Sequence[bool], scores: Sequence[float]) -> float:
+    """Return the score from which to call an answer right, so that kappa with `right` is highest.
+
+    It lies midway between two scores that occur, the lowest of equally good ones; 0.5 for no score at all.
+    """
+    values = sorted(set(scores))
+    cuts = [(low + high) / 2 for low, high in pairwise(values)] or values[:1] or [0.5]
+    cuts = cuts[:: -(-len(cuts) // _MOST_CUTS)]
+    people = list(map(int, right))
+
+    def agreement(cut: float) -> float:
+        return cohen_kappa(people, [int(score >= cut) for score in scores], 2)
+
+    return max(cuts, key=agreement)
+
+
+def fitted_calls(right: Sequence[bool], scores: Sequence[float]) -> list[bool]:
+    """Return whether each score is called right by the threshold that fits all the others best."""
+    calls = []
+    for place, score in enumerate(scores):
+        others = [*right[:place], *right[place + 1 :]], [*scores[:place], *scores[place + 1 :]]
+        calls.append(score >= best_threshold(*others))
+    return calls
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.ground.agreement import bootstrap_interval, cohen_kappa, spearman
+from engine.ground.agreement import best_threshold, bootstrap_interval, cohen_kappa, fitted_calls, spearman
 from engine.ground.errors import DataError
 from engine.ground.files import replace_file
 from engine.ground.interval import Interval
@@ -19,6 +19,9 @@ LABELS = "judge-labels.jsonl"
 AGREEMENT = "judge-agreement.json"
 FAIR = 0.4
 """The kappa from which agreement is called moderate (Landis and Koch 1977)."""
+
+_WORTH_SETTING = 0.1
+"""By how much another threshold has to raise kappa to be worth a word."""
 
 
 class Label(BaseModel):
@@ -42,7 +45,9 @@ class Agreement(BaseModel):
 
     It holds for one `judge`, a revision's digest, and one `rubric`, a hash of its criteria and scale.
     `length_bias` correlates an answer's length with how much more the judge gave it than the person did.
-    `position_bias` is how much more a judge that compares likes what comes first (-1..1).
+    `position_bias` is how much more a judge that compares likes what comes first (-1..1). For labels of yes
+    or no, `threshold` is the score from which calling an answer right agrees best with them, and
+    `fitted_kappa` what that would bring, each answer called by the threshold that fits the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +58,14 @@ class Agreement(BaseModel):
     spearman: Interval
     length_bias: Interval
     position_bias: Interval | None = None
+    threshold: float | None = None
+    fitted_kappa: Interval | None = None
+
+    @property
+    def needs_threshold(self) -> bool:
+        """Whether another threshold would make the agreement clearly better."""
+        fitted = self.fitted_kappa
+        return fitted is not None and fitted.score >= self.kappa.score + _WORTH_SETTING
 
     @property
     def text(self) -> str:
@@ -117,13 +130,20 @@ def measured_agreement(
             len(labels), lambda rows: spearman([first[row] for row in rows], [second[row] for row in rows])
         )
 
+    def kappa(calls: Sequence[int]) -> Interval:
+        return bootstrap_interval(
+            len(labels),
+            lambda rows: cohen_kappa([people[row] for row in rows], [calls[row] for row in rows], grades),
+        )
+
+    right = [grade == 1 for grade in people]
+    is_fitted = grades == 2 and len(labels) > 1
     return Agreement(
         judge=judge,
         rubric=rubric,
-        kappa=bootstrap_interval(
-            len(labels),
-            lambda rows: cohen_kappa([people[row] for row in rows], [judged[row] for row in rows], grades),
-        ),
+        kappa=kappa(judged),
+        threshold=round(best_threshold(right, scores), 3) if is_fitted else None,
+        fitted_kappa=kappa(list(map(int, fitted_calls(right, scores)))) if is_fitted else None,
         spearman=correlation(people, scores),
         length_bias=correlation(lengths, excess),
         position_bias=bootstrap_interval(len(positions), lambda rows: fmean(positions[row] for row in rows))
@@ -153,9 +173,17 @@ def caution_text(agreement: Agreement | None) -> str:
             "The judge isn't calibrated: nobody knows how well its scores agree with people's. "
             "Label some answers (promptgrad judge label), then: promptgrad judge check"
         )
-    if agreement.kappa.score < FAIR:
-        return (
-            f"The judge agrees badly with the labels: {agreement.text}. A rule that it prefers may be no "
-            "better for people. Take a larger judge, or write the criteria more plainly."
+    if agreement.kappa.score >= FAIR:
+        return ""
+    advice = "Take a larger judge, or write the criteria more plainly."
+    if agreement.needs_threshold and agreement.fitted_kappa is not None:
+        kappa = agreement.fitted_kappa
+        advice = (
+            f"It calls too many or too few answers right: with threshold = {agreement.threshold:g} in "
+            f"[metric], kappa would be {kappa.score:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]. Set it, and "
+            "check again."
         )
-    return ""
+    return (
+        f"The judge agrees badly with the labels: {agreement.text}. A rule that it prefers may be no "
+        f"better for people. {advice}"
+    )

@@ -42,6 +42,7 @@ class Rubric:
         self.criteria = tuple(criteria)
         self._field = field
         self._threshold = threshold
+        self._met_from = min(_MET_FROM, threshold)
         self._inputs = tuple(inputs)
         self._grades = _YES_NO if scale is None else tuple(map(str, range(scale[0], scale[1] + 1)))
 
@@ -55,12 +56,12 @@ class Rubric:
             failed = criterion.failed_check(answer) if answer.strip() else "the answer is empty"
             value = 0.0 if failed else self._asked(judge, criterion, example, answer)
             values[criterion.text] = round(value, 4)
-            if value < _MET_FROM:
+            if value < self._met_from:
                 failures.append(f"{criterion.text} ({failed or f'judged {value:.2f}'})")
         weights = sum(criterion.weight for criterion in self.criteria)
         total = sum(values[criterion.text] * criterion.weight for criterion in self.criteria) / weights
         feedback = f"Not met: {'; '.join(failures)}." if failures else ""
-        missed = next((text for text, value in values.items() if value < _MET_FROM), "")
+        missed = next((text for text, value in values.items() if value < self._met_from), "")
         kind = f"fails: {missed}" if len(missed) <= _LONGEST_NAME else f"fails: {missed[:_LONGEST_NAME]}..."
         return Score(total, total >= self._threshold, feedback, kind if missed else "", {"criteria": values})
 

@@ -57,6 +57,8 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
     agreement = found.agreement
     yield f"{agreement.kappa.n} graded answers, judged by {found.judge}"
     yield f"  kappa     {_interval(agreement.kappa)}   agreement beyond chance; 1 is full"
+    if agreement.needs_threshold and agreement.fitted_kappa is not None:
+        yield f"            {_interval(agreement.fitted_kappa)}   with threshold = {agreement.threshold:g}"
     yield f"  Spearman  {_interval(agreement.spearman)}   order of the answers"
     yield f"  length    {_interval(agreement.length_bias)}   {_bias_text(agreement.length_bias)}"
     if agreement.position_bias is not None:

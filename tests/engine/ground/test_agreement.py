@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ground.agreement import bootstrap_interval, cohen_kappa, spearman
+from engine.ground.agreement import best_threshold, bootstrap_interval, cohen_kappa, fitted_calls, spearman
 
 grades = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30)
 
@@ -22,6 +22,24 @@ def test_weighted_kappa_forgives_near_misses():
     near = cohen_kappa([0, 1, 2, 3, 4], [1, 1, 2, 3, 3], 5)
     far = cohen_kappa([0, 1, 2, 3, 4], [4, 1, 2, 3, 0], 5)
     assert far < 0 < near < 1
+
+
+def test_the_threshold_that_fits_lies_between_right_and_wrong():
+    right, scores = [False, False, True, True], [0.1, 0.2, 0.5, 0.4]
+    assert best_threshold(right, scores) == pytest.approx(0.3)
+    assert fitted_calls(right, scores) == right
+    assert best_threshold([True], [0.7]) == 0.7
+    assert best_threshold([], []) == 0.5
+
+
+def test_an_answer_is_called_by_a_threshold_that_the_others_fit():
+    # The wrong answer with the highest score can't lift the threshold by which it is itself called.
+    assert fitted_calls([False, False, True, True, False], [0.1, 0.2, 0.5, 0.6, 0.9])[-1]
+
+
+def test_a_threshold_fits_many_scores_without_trying_each():
+    scores = [place / 1000 for place in range(1000)]
+    assert best_threshold([score >= 0.5 for score in scores], scores) == pytest.approx(0.5, abs=0.02)
 
 
 def test_raters_who_never_vary_tell_nothing():
