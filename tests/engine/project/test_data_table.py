@@ -21,6 +21,8 @@ LONG = "x" * 200_000
 
 CSV_READ: dict[str, tuple[str | bytes, list[dict[str, Any]]]] = {
     "pandas' index": (",ticket,queue\n0,late,ship\n1,refund,money\n", TWO),
+    "pandas' index of a sample": (",ticket,queue\n57,late,ship\n3,refund,money\n", TWO),
+    "pandas' index of two exports": (",ticket,queue\n0,late,ship\n,ticket,queue\n0,refund,money\n", TWO),
     "trailing commas": ("ticket,queue,,\nlate,ship,,\nrefund,money,,\n", TWO),
     "empty cells after the last column": ("ticket,queue\nlate,ship,\nrefund,money,,\n", TWO),
     "Excel's separator line": ("sep=;\r\nticket;queue\r\nlate;ship\r\nrefund;money\r\n", TWO),
