@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from engine.project.data import LoadedExample, load_examples
 from engine.project.splits import Splits
 from promptgrad_tui.work.check.labels import label_findings
@@ -37,6 +39,22 @@ def test_near_duplicates_with_different_answers_are_named_with_both_lines(tmp_pa
     assert "train.jsonl, line 1 expects 'ship'" in found[0]
     assert "test.jsonl, line 2" in found[0]
     assert "'money'" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_told"),
+    [
+        ("My parcel is late!", "my parcel is late", True),
+        ("My parcel has not arrived at my house!", "my parcel has not arrived at my house", True),
+        ("My parcel is late", "My parcel is lame", False),
+        ("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}", False),
+    ],
+    ids=["short", "long", "short, and another word", "no words"],
+)
+def test_case_and_punctuation_make_no_other_text(tmp_path: Path, one: str, other: str, is_told: bool) -> None:
+    train = [(one, "ship"), (other, "money"), *MANY, *MONEY]
+    found = told(splits(tmp_path, train, [*MANY, *MONEY]))
+    assert any("line 1 expects 'ship'" in text and "line 2" in text for text in found) is is_told
 
 
 def test_numbers_make_a_difference_and_free_text_is_left_alone(tmp_path: Path) -> None:
