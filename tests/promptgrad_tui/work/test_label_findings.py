@@ -79,6 +79,17 @@ def test_spaces_around_a_label_make_no_other_answer(tmp_path: Path) -> None:
 
 def test_skewed_answers_say_what_saying_the_usual_would_score(tmp_path: Path) -> None:
     most = [(f"{a}{b} asks where the thing is", "ship") for a in "abcdefghij" for b in "klmno"]
-    found = told(splits(tmp_path, [*most, *MONEY[:3]], most))
-    assert found[0].startswith("97% of the examples have queue = 'ship'")
-    assert "scores 0.97" in found[0]
+    found = splits(tmp_path, [*most, *MONEY[:3]], most)
+    first = next(label_findings(found, ["ticket"], ["queue"]))
+    assert first.text.startswith("97% of the examples have queue = 'ship'")
+    assert "scores 0.97" in first.text
+    assert "[metric] by_class = true" in first.advice
+    assert "[gates] min_balanced_accuracy" in first.advice
+
+
+def test_skewed_answers_are_told_with_many_classes_too(tmp_path: Path) -> None:
+    most = [(f"ticket of {number}", "ship") for number in range(400)]
+    others = [(f"a question about {number}", f"class {number}") for number in range(29)]
+    found = told(splits(tmp_path, [*most, *others], [*most, *others]))
+    assert found[0].startswith("93% of the examples have queue = 'ship'")
+    assert found[1].endswith("; and 53 more.")
