@@ -256,6 +256,21 @@ NEIGHBOURS = {
         {"vars": {"ticket": "late"}, "assert": [{"type": "equals", "value": "ship"}]},
         'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "assert.0.value"',
     ),
+    "promptfoo, the first that is an answer": (
+        {
+            "vars": {"ticket": "late"},
+            "assert": [{"type": "javascript", "value": "x"}, {"type": "equals", "value": "ship"}],
+        },
+        'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "assert.1.value"',
+    ),
+    "promptfoo, the answer among the variables": (
+        {"vars": {"ticket": "late", "queue": "ship"}, "assert": [{"type": "contains", "value": "sh"}]},
+        'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "vars.queue"',
+    ),
+    "promptfoo's CSV, the second that is an answer": (
+        {"ticket": "late", "__expected1": "contains: sh", "__expected2": "ship"},
+        'promptfoo test: under [data.fields] write queue = "__expected2"',
+    ),
     "promptfoo's CSV": (
         {"ticket": "late", "__expected": "ship"},
         'promptfoo test: under [data.fields] write queue = "__expected"',
@@ -290,6 +305,26 @@ def test_datasets_of_other_tools_are_recognised_and_never_guessed(tmp_path: Path
     told = error.value.hint.partition("write ")[2].rstrip(".").replace(" and ", "\n")
     [example] = write_project(tmp_path, "train.jsonl", told).train  # what it says works
     assert (example.values["ticket"], example.values["queue"]) == ("late", "ship")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "contains", "value": "ship"}]}, "contains"),
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "javascript", "value": "1"}]}, "javascript"),
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "llm-rubric", "value": "kind"}]}, "llm-rubric"),
+        ({"ticket": "late", "__expected": "contains: ship"}, "contains:"),
+        ({"ticket": "late", "__expected": "not-contains: ship"}, "not-contains:"),
+        ({"ticket": "late", "__expected": "similar(0.8): ship"}, "similar:"),
+    ],
+)
+def test_an_assertion_of_promptfoo_is_not_taken_for_an_answer(
+    tmp_path: Path, values: dict[str, Any], kind: str
+) -> None:
+    (tmp_path / "train.jsonl").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is missing") as error:
+        write_project(tmp_path, "train.jsonl")
+    assert f"Its assertion is `{kind}`, not an answer: write each expected answer" in error.value.hint
 
 
 @pytest.mark.parametrize("train", ["a.jsonl, b.csv", "[ab].*", "sub/../a.jsonl,b.csv"])
