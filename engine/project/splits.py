@@ -123,12 +123,12 @@ def refuse_incomplete(
             continue
         first = lacking[0]
         more = f" (and in {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        unusable = first.unusable.get(sources.get(field, field))
+        unusable = first.unusable.get(field)
         if unusable:
             raise line_error(
                 first.at,
                 f"the field {field!r} holds {unusable}{more}; it is {need}.",
-                hint="Fields hold text, numbers, truth values, dates, lists or structures.",
+                hint="Write null, text, a finite number, a truth value, a date, a list or a structure.",
             )
         absent = [name for name in required if name not in first.values]
         known = mapping_hint(first.values, absent) or "Correct it, or the name in promptgrad.toml."

@@ -361,3 +361,32 @@ def test_a_column_of_bytes_is_refused_only_where_it_is_needed(tmp_path: Path) ->
     for field, kind in (("scan", "bytes"), ("score", "nan"), ("took", "timedelta")):
         with pytest.raises(DataError, match=f"the field 'queue' holds {kind}"):
             write_project(tmp_path, "a.parquet", f'queue = "{field}"')
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"ticket": "late", "queue": "ship", "score": NaN, "all": {"low": [-Infinity]}}'),
+        ("a.json", '[{"ticket": "late", "queue": "ship", "score": NaN, "all": {"low": [-Infinity]}}]'),
+        ("a.yaml", "- {ticket: late, queue: ship, score: .nan, all: {low: [-.inf]}}"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_only_where_it_is_needed(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    [example] = write_project(tmp_path, name).train
+    assert example.values == {"ticket": "late", "queue": "ship"}
+    for field, number in (("score", "nan"), ("all.low", "-inf"), ("all", "-inf")):
+        with pytest.raises(DataError, match=f"the field 'queue' holds {number}"):
+            write_project(tmp_path, name, f'queue = "{field}"')
+
+
+def test_a_structure_of_bytes_is_said_to_hold_them(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [{"ticket": "late", "outputs": {"label": "ship", "scan": b"\x00"}}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="the field 'queue' holds bytes"):
+        write_project(tmp_path, "a.parquet", 'queue = "outputs.label"')
