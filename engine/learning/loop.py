@@ -319,6 +319,7 @@ class OptimizationLoop:
             self._parts.prover.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
         ]
+        self._parts.prover.reading.refuse_unreadable()
         answers = list(zip(*repeats, strict=True))
         name = self._parts.runner.metric_name
         return ScoredExamples(

@@ -19,13 +19,12 @@ from engine.ground.errors import (
     MetricError,
     ProjectError,
     PromptGradError,
-    UnreadableAnswersError,
 )
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
-from engine.journal.replay import cause_of, recording
+from engine.journal.replay import Used, cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.faults import fault_of, program_error
 from engine.programs.judge import Judge
@@ -33,6 +32,7 @@ from engine.programs.program import FrozenProgram, run_program, trace_text
 from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 from engine.programs.steps import Step, trace_steps
+from engine.programs.unreadable import Reading, Unreadable
 from engine.programs.user_calls import raised_at
 
 Split = Literal["train", "validation", "test"]
@@ -41,8 +41,6 @@ UNPARSEABLE = "unparseable"
 
 _MODULES_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
-_ENOUGH_UNREADABLE = 8
-"""Answers none of which could be read, after which it isn't an accident."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,8 @@ class Rollout:
     """One run of a program on one example: what it answered, the score, its prompts' tokens, its calls.
 
     `steps` are what each predictor that was asked saw and answered, in order. `error` is what the program
-    raised after the model had answered. `tokens` are those of the answer, without a judge's, and `seconds` is
-    how long the model took for it when it was generated.
+    raised after the model had answered, `unreadable` an answer that couldn't be read. `tokens` are those of
+    the answer, without a judge's, and `seconds` is how long the model took for it when it was generated.
     """
 
     key: str
@@ -74,6 +72,7 @@ class Rollout:
     seconds: float = 0.0
     steps: tuple[Step, ...] = ()
     error: ProjectError | None = None
+    unreadable: Unreadable | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ class _Answer:
     problem: str = ""
     error_type: str = ""
     error: ProjectError | None = None
+    unreadable: Unreadable | None = None
     steps: tuple[Step, ...] = ()
 
 
@@ -94,7 +94,8 @@ class RolloutRunner:
     A rollout is known by the state that the example met, the example and the number of the repeat: with
     conditional rules or demonstrations, two states of which an example meets the same share its rollout. A
     training example never meets itself as a demonstration.
-    `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them.
+    `performed` counts the rollouts that were run and not remembered, `calls` those of the model in them;
+    `reading` knows whether any answer could be read.
 
     Rollouts that only search for candidates (`searches`) are on another model than those that prove them.
 
@@ -128,8 +129,8 @@ class RolloutRunner:
         self._modules: dict[str, dspy.Module] = {}
         self._lock = threading.Lock()
         self._has_worked = False
-        self._has_read = False
         self._told: set[str] = set()
+        self.reading = Reading()
         self.performed = 0
         self.calls = 0
         self._samples = lm.kwargs.get("temperature") != 0  # without one, the server's own counts
@@ -150,14 +151,14 @@ class RolloutRunner:
             ContextOverflowError: a prompt is too long; the message names the example.
             ModelUnavailableError: the model stopped answering.
             MetricError, ProjectError: the user's metric or program raised.
-            UnreadableAnswersError: not one of the first answers could be read.
+            UnreadableAnswersError: not one of the first answers could be read, and these are enough to tell.
         """
         futures = [
             self._pool.submit(copy_context().run, self._rollout, state, item, repeat) for item in items
         ]
         rollouts = _results(futures)
         self._tell_raised(rollouts)
-        self._refuse_unreadable(rollouts)
+        self.reading.note({rollout.key: rollout.unreadable for rollout in rollouts})
         return rollouts
 
     def latencies(self, state: LearnedState, items: Sequence[Item]) -> list[float]:
@@ -172,7 +173,7 @@ class RolloutRunner:
         found = []
         for item in items:
             with recording(apart="latency") as used:
-                self._answer(self._module(self._effective(state, item)), item, 0)
+                self._answer(self._module(self._effective(state, item)), item, 0, used)
             found.append(used.seconds)
             with self._lock:
                 self.performed += 1
@@ -234,7 +235,7 @@ class RolloutRunner:
     def _run_program(self, module: dspy.Module, digest: str, item: Item, repeat: int) -> Rollout:
         started = time.monotonic()
         with recording() as used:
-            answer = self._answer(module, item, repeat)
+            answer = self._answer(module, item, repeat, used)
         completions = list(used.completions)
         if answer.prediction is None:
             score = self._metric.unanswered(item.values, answer.problem, answer.error_type)
@@ -275,6 +276,7 @@ class RolloutRunner:
             seconds=used.seconds,
             steps=answer.steps,
             error=answer.error,
+            unreadable=answer.unreadable,
         )
 
     def _scored(self, item: Item, answer: _Answer) -> Score:
@@ -287,14 +289,16 @@ class RolloutRunner:
                 raise
             raise cause from error
 
-    def _answer(self, module: dspy.Module, item: Item, repeat: int) -> _Answer:
+    def _answer(self, module: dspy.Module, item: Item, repeat: int, used: Used) -> _Answer:
         trace: list[Any] = []
         try:
             with dspy.context(lm=self._lm_for(item, repeat), adapter=self._adapter, trace=trace):
                 prediction = run_program(module, item.inputs)
         except AdapterParseError as error:
-            problem = f"The answer could not be read: {_answer_of(error)}"
-            return _Answer(None, trace_text(module, trace), problem=problem, error_type=UNPARSEABLE)
+            unreadable = _unreadable(error, used)
+            problem = f"The answer could not be read: {unreadable.answer}"
+            text = trace_text(module, trace)
+            return _Answer(None, text, problem=problem, error_type=UNPARSEABLE, unreadable=unreadable)
         except Exception as error:
             explained = _explained(error, item)
             if not trace or not isinstance(explained, ProjectError) or fault_of(error) == "code":
@@ -312,22 +316,6 @@ class RolloutRunner:
                 example=item.key,
             )
         return _Answer(prediction, trace_text(module, trace), steps=trace_steps(module, trace))
-
-    def _refuse_unreadable(self, rollouts: Sequence[Rollout]) -> None:
-        """End a run in which nothing could be scored: rules mend no answer that can't be read.
-
-        Raises:
-            UnreadableAnswersError: it has read none so far, and these are enough to tell.
-        """
-        if self._has_read or any(rollout.score.error_type != UNPARSEABLE for rollout in rollouts):
-            self._has_read = True
-        elif len(rollouts) >= _ENOUGH_UNREADABLE:
-            raise UnreadableAnswersError(
-                f"Not one of {len(rollouts)} answers could be read. {rollouts[0].score.feedback}",
-                hint="If answers are cut short, raise [model] max_tokens. If the model thinks aloud, set "
-                "think to true or false. If the server ignores the schema of an answer, update it, or let "
-                "the program use another adapter.",
-            )
 
     def _tell_unfinished(self, score: Score, item: Item) -> None:
         """Say once that the metric ended without a score; such an answer counts as wrong."""
@@ -388,9 +376,13 @@ def _with_feedback(trace: str, score: Score) -> str:
     return "\n".join((trace, *(f"feedback on step {name}: {text}" for name, text in steps.items())))
 
 
-def _answer_of(error: AdapterParseError) -> str:
-    answer = str(getattr(error, "lm_response", "") or "nothing was answered")
-    return answer if len(answer) <= 400 else f"{answer[:400]} ..."
+def _unreadable(error: AdapterParseError, used: Used) -> Unreadable:
+    """Return what couldn't be read; of a model that isn't recorded only the adapter's error is known."""
+    if not used.completions:
+        return Unreadable.of(error)
+    last = used.completions[-1]
+    _, prompt = last.messages[-1]
+    return Unreadable.recorded(error, prompt, last.answer, last.thinking)
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.ground.errors import DataError, PromptGradError
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.project.data_files import FileLine, files_of, line_error, read_rows, shown, snippet
-from engine.project.field_paths import renamed
+from engine.project.field_paths import column_of, renamed
 from engine.project.settings import Project
 
 
@@ -27,7 +27,7 @@ class LoadedExample:
     line: int
     key: str
     unusable: Mapping[str, str] = field(default_factory=dict)
-    """Columns of a table that no example can hold, each with what is in it, such as bytes."""
+    """Fields that were left out because no example can hold them, each with what is in it, such as bytes."""
 
     @property
     def name(self) -> str:
@@ -111,27 +111,31 @@ def load_rows(path: Path, id_field: str | None, fields: Mapping[str, str]) -> li
 
 
 def _example(
-    path: Path, line: int, values: Any, id_field: str | None, fields: Mapping[str, str]
+    path: Path, line: int, row: Any, id_field: str | None, fields: Mapping[str, str]
 ) -> LoadedExample:
     at = (path, line)
-    if not isinstance(values, dict):
+    if not isinstance(row, dict):
         raise line_error(
             at,
-            f"{snippet(json.dumps(values))} isn't an object.",
+            f"{snippet(json.dumps(row))} isn't an object.",
             hint='An example is an object of fields, as in {"ticket": "...", "queue": "..."}.'
-            + (" A file with a list of them must end in .json." if isinstance(values, list) else ""),
+            + (" A file with a list of them must end in .json." if isinstance(row, list) else ""),
         )
-    if not values:
-        raise line_error(at, "the example has no fields.", hint="Remove it, or give it its fields.")
-    unusable = getattr(values, "unusable", {})
-    values = renamed(values, fields)
-    values = {name: value for name, value in values.items() if fields.get(name) not in unusable}
-    _refuse_unusable(at, "", values)
+    values, unusable = _usable(row, fields)
+    if not row or not values:
+        held = "; ".join(f"the field {name!r} holds {kind}" for name, kind in unusable.items())
+        raise line_error(
+            at,
+            f"{held or 'the example has no fields'}.",
+            hint="Remove it, or give it fields that can be used.",
+        )
+    _refuse_half_characters(at, "", values)
     if id_field is not None and id_field != "id":
         if id_field not in values:
+            problem = f"holds {unusable[id_field]}" if id_field in unusable else "is missing"
             raise line_error(
                 at,
-                f"the field {id_field!r} is missing.",
+                f"the field {id_field!r} {problem}.",
                 hint="[data] id names it: add it, or drop id.",
                 field="data.id",
             )
@@ -139,22 +143,44 @@ def _example(
     return LoadedExample(values, path, line, example_key(values, public_fields(values)), unusable)
 
 
-def _refuse_unusable(at: FileLine, field: str, value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise line_error(at, f"the field {field!r} is {value}.", hint="Write null, or a number.")
+def _usable(row: Mapping[str, Any], fields: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a row under the program's names, without what no example can hold, and what that holds."""
+    left_out: Mapping[str, str] = getattr(row, "unusable", {})
+    unusable = {name: kind for name, kind in left_out.items() if name not in fields}
+    for name, source in fields.items():
+        column = column_of(source, left_out)
+        if column in left_out:
+            unusable[name] = left_out[column]
+    values = renamed(row, fields)
+    unusable |= {name: number for name, value in values.items() if (number := _not_finite(value))}
+    return {name: value for name, value in values.items() if name not in unusable}, unusable
+
+
+def _not_finite(value: Any) -> str:
+    """Return the first number in a value that JSON can't hold, such as `nan`, or nothing."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else str(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        if number := _not_finite(item):
+            return number
+    return ""
+
+
+def _refuse_half_characters(at: FileLine, field: str, value: Any) -> None:
     if isinstance(value, str):
-        _refuse_half_characters(at, field, value)
+        _refuse_half_character(at, field, value)
     if isinstance(value, dict):
         for key, item in value.items():
             name = f"{field}.{key}" if field else key
-            _refuse_half_characters(at, name, key)
-            _refuse_unusable(at, name, item)
+            _refuse_half_character(at, name, key)
+            _refuse_half_characters(at, name, item)
     if isinstance(value, list):
         for number, item in enumerate(value):
-            _refuse_unusable(at, f"{field}[{number}]", item)
+            _refuse_half_characters(at, f"{field}[{number}]", item)
 
 
-def _refuse_half_characters(at: FileLine, field: str, text: str) -> None:
+def _refuse_half_character(at: FileLine, field: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:

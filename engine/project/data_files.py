@@ -12,7 +12,7 @@ from engine.ground.errors import DataError
 from engine.project.formats.csv_files import csv_rows
 from engine.project.formats.json_places import elements, member, skip_space
 from engine.project.formats.tables import excel_rows, parquet_rows
-from engine.project.formats.text import FileLine, line_error, read_text, shown, snippet
+from engine.project.formats.text import FileLine, line_break, line_error, read_text, shown, snippet
 from engine.project.formats.yaml_files import LISTS, yaml_rows
 
 __all__ = ["FileLine", "files_of", "line_error", "read_rows", "shown", "snippet"]
@@ -111,8 +111,7 @@ def _absence(path: Path) -> str:
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     text = read_text(path)
-    # Old Macs ended lines with CR alone. Within JSON it can't stand as it is.
-    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
+    for number, line in enumerate(text.split(line_break(text)), 1):
         if line.strip():
             yield number, _decoded(line.rstrip("\r"), path, number, _once)
 

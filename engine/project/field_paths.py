@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 CONSTANT = "="
@@ -26,8 +26,13 @@ def renamed(values: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, A
         value = _at(values, source)
         if value is not _MISSING:
             found[name] = value
-            taken.add(source if source in values else source.partition(".")[0])
+            taken.add(column_of(source, values))
     return found | {name: value for name, value in values.items() if name not in taken and name not in found}
+
+
+def column_of(source: str, columns: Container[str]) -> str:
+    """Return the column that a source is read from: the one of that name, or where its path begins."""
+    return source if source in columns else source.partition(".")[0]
 
 
 def _at(values: Any, source: str) -> Any:

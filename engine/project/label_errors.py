@@ -12,7 +12,7 @@ from engine.project.data import LoadedExample
 from engine.project.near_duplicates import alike, normalized
 
 _SHORTEST = 20
-"""Characters; shorter texts are alike without saying the same."""
+"""Characters; shorter texts that aren't equal are alike without saying the same."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -42,7 +42,8 @@ def contradictions(
     """Return the pairs of all splits of which one label is probably wrong, the most similar first.
 
     Only where answers repeat, as those of a classification do, and where both hold the same numbers: else
-    examples may be alike and rightly have different answers.
+    examples may be alike and rightly have different answers. Examples with exactly the same inputs aren't
+    among them.
     """
     labelled = [example for example in examples if all(name in example.values for name in outputs)]
     answers = ["; ".join(as_text(example.values[name]).strip() for name in outputs) for example in labelled]
@@ -55,9 +56,15 @@ def contradictions(
             Contradiction(labelled[one], labelled[other], (answers[one], answers[other]), similarity)
             for one, other, similarity in alike(texts, comparing=comparing)
             if answers[one] != answers[other]
-            and len(bare[one]) >= _SHORTEST
-            and bare[one] != bare[other]
-            and _NUMBER.findall(bare[one]) == _NUMBER.findall(bare[other])
+            and texts[one] != texts[other]  # the same inputs are reported as such, by split
+            and _says_the_same(bare[one], bare[other])
         ),
         key=lambda pair: -pair.similarity,
     )
+
+
+def _says_the_same(one: str, other: str) -> bool:
+    """Whether two texts that are alike, without case and punctuation, mean the same."""
+    if one == other:
+        return bool(one)
+    return len(one) >= _SHORTEST and _NUMBER.findall(one) == _NUMBER.findall(other)

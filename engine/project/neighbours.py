@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _KNOWN = (
-    ("a promptfoo test", ("vars", ""), ("assert.0.value", "__expected", "__expected1")),
     ("a LangSmith dataset", ("inputs",), ("outputs", "reference_outputs")),
     ("a Langfuse dataset", ("input",), ("expectedOutput",)),
     ("an Opik dataset", ("data.input", "input"), ("data.expected_output", "expected_output")),
 )
 """Each tool, where its datasets keep inputs (or beside the rest), and where they keep what is expected."""
+_EQUALS = "equals"
+_ASSERTION = re.compile(
+    r"((?:not-)?(?:equals|i?contains|i?contains-\w+|starts-with|regex|is-\w+|similar|levenshtein|javascript|fn|eval"
+    r"|python|llm-rubric|grade|g-eval|factuality|classifier|rouge-n|bleu|cost|latency))(?:\([^)]*\))?:"
+)
+"""How the text of an assertion in promptfoo's CSV begins, such as `not-contains:` and `similar(0.8):`."""
 
 
 def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
@@ -19,6 +25,8 @@ def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
 
     It is only ever advice: what a column means, a person decides.
     """
+    if asserted := list(_assertions(values)):
+        return _promptfoo_hint(values, needed, asserted)
     for tool, inputs, outputs in _KNOWN:
         given = next((place for place in inputs if _at(values, place) is not None), None)
         expected = next((place for place in outputs if _at(values, place) is not None), None)
@@ -29,6 +37,31 @@ def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
         name: other for name in needed for other in values if name != other and _bare(name) == _bare(other)
     }
     return f"Under [data.fields] write {_lines(alike)}." if alike else ""
+
+
+def _assertions(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where promptfoo's assertions have their values, each with its type."""
+    found = values.get("assert")
+    for number, one in enumerate(found if isinstance(found, list) else []):
+        if isinstance(one, Mapping) and one.get("value") is not None:
+            yield f"assert.{number}.value", str(one.get("type", _EQUALS))
+    for name, text in values.items():
+        if re.fullmatch(r"__expected\d*", name) and text is not None:
+            begun = _ASSERTION.match(str(text))
+            yield name, f"{begun[1]}:" if begun else _EQUALS
+
+
+def _promptfoo_hint(
+    values: Mapping[str, Any], needed: Sequence[str], asserted: Sequence[tuple[str, str]]
+) -> str:
+    place, kind = next((one for one in asserted if one[1] == _EQUALS), asserted[0])
+    found = _sources(values, needed, "vars" if "vars" in values else "", place)
+    if kind != _EQUALS and {place, "..."} & set(found.values()):
+        return (
+            f"It looks like a promptfoo test. Its assertion is `{kind}`, not an answer: write each expected "
+            "answer into a field of its own, and name that under [data.fields]."
+        )
+    return f"It looks like a promptfoo test: under [data.fields] write {_lines(found)}."
 
 
 def _sources(values: Mapping[str, Any], needed: Sequence[str], given: str, expected: str) -> dict[str, str]:

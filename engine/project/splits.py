@@ -123,12 +123,12 @@ def refuse_incomplete(
             continue
         first = lacking[0]
         more = f" (and in {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        unusable = first.unusable.get(sources.get(field, field))
+        unusable = first.unusable.get(field)
         if unusable:
             raise line_error(
                 first.at,
                 f"the field {field!r} holds {unusable}{more}; it is {need}.",
-                hint="Fields hold text, numbers, truth values, dates, lists or structures.",
+                hint="Write null, text, a finite number, a truth value, a date, a list or a structure.",
             )
         absent = [name for name in required if name not in first.values]
         known = mapping_hint(first.values, absent) or "Correct it, or the name in promptgrad.toml."
@@ -201,29 +201,31 @@ def _repeats(
     split: str, examples: Sequence[LoadedExample], inputs: Collection[str], outputs: Collection[str]
 ) -> list[Caution]:
     groups: dict[str, list[LoadedExample]] = defaultdict(list)
+    has_files = len({example.file for example in examples}) > 1
     for example in examples:
         groups[input_key(example.values, inputs)].append(example)
     same, contradicting = [], []
     for group in groups.values():
-        lines = " and ".join(str(example.line) for example in group)
+        places = " and ".join(example.where if has_files else str(example.line) for example in group)
         answers = {example_key(example.values, outputs) for example in group}
         if len(answers) > 1:
-            contradicting.append(lines)
+            contradicting.append(places)
         elif len(group) > 1:
-            same.append(lines)
+            same.append(places)
+    where = "in" if has_files else "on lines"
     return [
-        Caution(f"{split}: the examples on lines {_some(groups_of_lines)} {what}.", f"data.{split}")
-        for groups_of_lines, what in (
+        Caution(f"{split}: the examples {where} {_some(places_of_groups)} {what}.", f"data.{split}")
+        for places_of_groups, what in (
             (contradicting, "have the same inputs and expect different outputs; no rule can serve both"),
             (same, "are the same; each counts more than once"),
         )
-        if groups_of_lines
+        if places_of_groups
     ]
 
 
-def _some(lines: Sequence[str]) -> str:
-    more = len(lines) - _SHOWN_REPEATS
-    return "; ".join(lines[:_SHOWN_REPEATS]) + (f"; and {more} more" if more > 0 else "")
+def _some(places: Sequence[str]) -> str:
+    more = len(places) - _SHOWN_REPEATS
+    return "; ".join(places[:_SHOWN_REPEATS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _size_warnings(project: Project, splits: Mapping[str, Sequence[LoadedExample]]) -> list[Caution]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.ground.errors import ProjectError
+from engine.ground.figures import count_text
 from engine.learning.slices import by_slice
 from engine.project.cautions import Caution
 from engine.project.data import LoadedExample
@@ -54,14 +55,28 @@ def decision_notes(gates: Gates, test: Sequence[LoadedExample], slice_field: str
     margin = gates.non_inferiority_margin
     if margin is not None and margin < smallest_shown_loss(len(test)):
         yield _too_small("non_inferiority_margin", margin, len(test), "the test split")
-    margin = gates.slice_non_inferiority_margin
-    for name, n in sizes.items() if margin is not None else ():
-        if margin is not None and margin < smallest_shown_loss(n):
-            yield _too_small("slice_non_inferiority_margin", margin, n, f"slice {name}")
+    yield from _slices_too_small(gates.slice_non_inferiority_margin, sizes)
     for name in gates.slices:
         if 0 < sizes.get(name, 0) < _FEW:
             text = f"slices.{name} is decided by {sizes[name]} examples: each counts {1 / sizes[name]:.2f}."
             yield Caution(text, "gates.slices")
+
+
+def _slices_too_small(margin: float | None, sizes: Mapping[str, int]) -> Iterator[Caution]:
+    gate = "slice_non_inferiority_margin"
+    small = [name for name, n in sizes.items() if margin is not None and margin < smallest_shown_loss(n)]
+    if margin is None or not small:
+        return
+    name = min(small, key=lambda name: sizes[name])
+    if len(small) == 1:
+        yield _too_small(gate, margin, sizes[name], f"slice {name}")
+        return
+    yield Caution(
+        f"{gate} = {margin:g} can't be shown on {len(small)} of {len(sizes)} slices. The smallest is {name}: "
+        f"on its {count_text(sizes[name], 'example')}, {smallest_shown_loss(sizes[name]):.3f} is the "
+        "smallest that can.",
+        f"gates.{gate}",
+    )
 
 
 def _too_small(gate: str, margin: float, n: int, where: str) -> Caution:

@@ -234,12 +234,12 @@ def _optional_tail(names: Sequence[str], members: Mapping[str, str]) -> str:
 
 
 def _string(schema: Schema) -> str:
+    least, most = _bounds(schema, "Length")
     inside = FORMATS.get(str(schema.get("format")))
     if inside is None and "pattern" in schema:
-        inside = pattern_text(str(schema["pattern"]))
+        inside = pattern_text(str(schema["pattern"]), most)
     if inside is not None:
         return rf'"\"" ({inside}) "\""'
-    least, most = _bounds(schema, "Length")
     if not least and most is None:
         return "string"
     return rf'"\"" char{{{least},{"" if most is None else most}}} "\""'

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.programs.rules import Rule
-from engine.release.manifest import ArtifactManifest
+from engine.release.manifest import MANIFEST, ArtifactManifest
 from promptgrad_tui.ci.standing import Standing
 from promptgrad_tui.views.comparison.comparison import only_in
 from promptgrad_tui.views.figures import gain_text
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
+from promptgrad_tui.views.run.slices import MOST_SLICES
 from promptgrad_tui.views.sanitize import shown_path
 
 
@@ -43,9 +44,20 @@ def comparison_blocks(before: Standing, now: ArtifactManifest) -> Iterator[str]:
 
 def _slices(old: ArtifactManifest, now: ArtifactManifest, kind: str) -> Iterator[str]:
     names = sorted({*old.slices, *now.slices})
-    rows = [[escaped(name), *(_slice_cell(made, name) for made in (old, now))] for name in names]
+    fallen = sorted(names, key=lambda name: _change(old, now, name))[:MOST_SLICES]
+    rows = [
+        [escaped(name), *(_slice_cell(made, name) for made in (old, now))] for name in names if name in fallen
+    ]
     if rows:
         yield table(["slice of the test split", f"{kind} artifact", "this run"], rows)
+    if hidden := len(names) - len(rows):
+        yield f"and {hidden} more that have fallen less or not at all; each artifact's `{MANIFEST}` has all."
+
+
+def _change(old: ArtifactManifest, now: ArtifactManifest, name: str) -> float:
+    """Return how much a slice's score has risen; 0 if only one of the two has the slice."""
+    before, after = old.slices.get(name), now.slices.get(name)
+    return after.optimized.score - before.optimized.score if before and after else 0.0
 
 
 def _slice_cell(manifest: ArtifactManifest, name: str) -> str:

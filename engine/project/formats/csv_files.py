@@ -83,9 +83,9 @@ def _fitted(row: list[str], width: int) -> list[str]:
 
 
 def _is_no_data(index: int, body: Sequence[Row]) -> bool:
-    """Whether a column without a name is empty, or the numbers that pandas gives to rows."""
+    """Whether a column without a name is empty, or the numbers that pandas gives to rows, in any order."""
     cells = [row[index].strip() for _, row in body if index < len(row)]
-    return not any(cells) or (index == 0 and cells == [str(number) for number in range(len(cells))])
+    return not any(cells) or (index == 0 and all(cell.isdecimal() for cell in cells))
 
 
 def _refuse_names(names: Sequence[str], path: Path, line: int) -> None:

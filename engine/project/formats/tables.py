@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -96,7 +95,7 @@ def _row(row: dict[str, Any]) -> PartialRow:
 
 
 def plain(value: Any) -> Any:
-    """Return a table's value as JSON would hold it."""
+    """Return a table's value as JSON would hold it; a number may still be infinite or none."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -104,9 +103,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UnusableError(str(value))
+        return float(value)
     if value is None or isinstance(value, str | int | float):
         return value
     raise UnusableError(type(value).__name__)

@@ -48,6 +48,14 @@ def read_text(path: Path) -> str:
         ) from None
 
 
+def line_break(text: str) -> str:
+    """Return what ends the lines of a file with one object a line: CR alone if there is nothing else.
+
+    Old Macs wrote so. Within JSON a CR can't stand as it is.
+    """
+    return "\r" if "\r" in text and "\n" not in text else "\n"
+
+
 def _refuse_no_text(path: Path, content: bytes) -> None:
     kind, fix = next((known for start, known in _NO_TEXT.items() if content.startswith(start)), ("", ""))
     if content.startswith(_PARQUET) and content.endswith(_PARQUET):

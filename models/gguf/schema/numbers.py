@@ -4,73 +4,118 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-_MOST = 10**16 - 1
-"""The largest number that an answer may have, as without bounds."""
+_LIMIT = 10**16
+"""Numbers of an answer stay below it, and above its negative, as without bounds."""
+_DECIMALS = 16
+_EXACT = 4
+"""Bounds are kept exactly up to so many decimals; those with more are widened to the next such number."""
 
-_FRACTION = '("." [0-9]{1,16})?'
+
+class _End(NamedTuple):
+    value: Decimal
+    is_excluded: bool
 
 
 def bounded(schema: Mapping[str, Any], kind: str) -> str:
     """Return the expression of an integer or a number that keeps the schema's bounds.
 
-    The bounds of a number that aren't integers are widened to the next ones.
-
     Raises:
         ValueError: no number keeps both.
     """
-    low, high = _bounds(schema, kind == "integer")
-    if low is None and high is None:
+    lows = _ends(schema, "minimum", "exclusiveMinimum")
+    highs = _ends(schema, "maximum", "exclusiveMaximum")
+    if not lows and not highs:
         return kind
-    least, most = -_MOST if low is None else low, _MOST if high is None else high
-    if least > most:
-        raise ValueError(f"A JSON schema asks for a number from {least} to {most}: there is none.")
-    parts = _integers(least, most) if kind == "integer" else _numbers(least, most)
+    low = max(lows, default=_End(Decimal(-_LIMIT), True))
+    high = min(highs, key=lambda end: (end.value, not end.is_excluded), default=_End(Decimal(_LIMIT), True))
+    parts = list(_integers(low, high) if kind == "integer" else _numbers(low, high))
+    if not parts:
+        raise ValueError(f"A JSON schema asks for a number from {low.value} to {high.value}: there is none.")
     return f"({' | '.join(parts)})"
 
 
-def _bounds(schema: Mapping[str, Any], is_integer: bool) -> tuple[int | None, int | None]:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    least, most = None if low is None else math.floor(low), None if high is None else math.ceil(high)
-    if is_integer:
-        least, most = None if low is None else math.ceil(low), None if high is None else math.floor(high)
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if isinstance(above, int | float) and not isinstance(above, bool):
-        from_above = math.floor(above) + 1 if is_integer else math.floor(above)
-        least = from_above if least is None else max(least, from_above)
-    if isinstance(below, int | float) and not isinstance(below, bool):
-        to_below = math.ceil(below) - 1 if is_integer else math.ceil(below)
-        most = to_below if most is None else min(most, to_below)
-    return least, most
+def _ends(schema: Mapping[str, Any], included: str, excluded: str) -> list[_End]:
+    found = ((schema.get(included), False), (schema.get(excluded), True))
+    return [
+        _End(Decimal(str(value)), is_excluded)
+        for value, is_excluded in found
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ]
 
 
-def _integers(low: int, high: int) -> Iterator[str]:
-    if low < 0:
-        yield f'"-" ({" | ".join(_digits(max(1, -high), -low))})'
-    if high >= 0:
-        yield from _digits(max(0, low), high)
+def _integers(low: _End, high: _End) -> Iterator[str]:
+    least = math.floor(low.value) + 1 if low.is_excluded else math.ceil(low.value)
+    most = math.ceil(high.value) - 1 if high.is_excluded else math.floor(high.value)
+    if least < 0 and least <= most:
+        yield f'"-" ({" | ".join(_digits(max(1, -most), -least))})'
+    if most >= 0:
+        yield from _digits(max(0, least), most)
 
 
-def _numbers(low: int, high: int) -> Iterator[str]:
-    if low < 0:
-        yield f'"-" ({" | ".join(_decimals(max(0, -high), -low))})'
-    if high >= 0:
-        yield from _decimals(max(0, low), high)
+def _numbers(low: _End, high: _End) -> Iterator[str]:
+    places = max(1, min(_EXACT, max(_decimals_of(low.value), _decimals_of(high.value))))
+    exact_low, exact_high = low.value.scaleb(places), high.value.scaleb(places)
+    least, most = math.floor(exact_low), math.ceil(exact_high)
+    is_above, is_below = low.is_excluded and least == exact_low, high.is_excluded and most == exact_high
+    if least < 0:
+        ends = (max(0, -most), -least), (is_below and most <= 0, is_above)
+        if negative := list(_decimals(*ends, places)):
+            yield f'"-" ({" | ".join(negative)})'
+    if most >= 0:
+        yield from _decimals((max(0, least), most), (is_above and least >= 0, is_below), places)
 
 
-def _decimals(low: int, high: int) -> Iterator[str]:
-    """Yield decimals without a sign: below the upper bound with any fraction, at the bound without."""
-    if high > low:
-        yield f"({' | '.join(_digits(low, high - 1))}) {_FRACTION}"
-    yield f'"{high}" ("." "0"{{1,16}})?'
+def _decimals_of(value: Decimal) -> int:
+    return max(0, -int(value.normalize().as_tuple().exponent))
 
 
-def _digits(low: int, high: int) -> Iterator[str]:
-    """Yield patterns of digits that are the numbers from `low` to `high`, 0 or more, and no others."""
-    for length in range(len(str(low)), len(str(high)) + 1):
-        first = max(low, 10 ** (length - 1) if length > 1 else 0)
-        yield _same_length(str(first), str(min(high, 10**length - 1)))
+def _decimals(ends: tuple[int, int], are_excluded: tuple[bool, bool], places: int) -> Iterator[str]:
+    """Yield decimals without a sign between two ends, which are given in units of the last of the places."""
+    (low, high), (is_above, is_below) = ends, are_excluded
+    for fewer in range(1, places + 1):
+        unit = 10**fewer
+        first = -(-low // unit) + (is_above and low % unit == 0)
+        last = high // unit - (is_below and high % unit == 0)
+        yield from _digits(first, last, places - fewer)
+    more = _DECIMALS - places
+    within = list(_digits(low + is_above, high - 1, places))
+    if within:
+        yield f"({' | '.join(within)}) [0-9]{{0,{more}}}"
+    if is_above and low < high:
+        yield f'{_digits_of(low, places)} "0"{{0,{more - 1}}} [1-9] [0-9]{{0,{more - 1}}}'
+    if not is_below and low + is_above <= high:
+        yield f'{_digits_of(high, places)} "0"{{0,{more}}}'
+
+
+def _digits(low: int, high: int, places: int = 0) -> Iterator[str]:
+    """Yield patterns of digits that are the numbers from `low` to `high`, 0 or more, and no others.
+
+    The point stands before the last `places` digits.
+    """
+    shortest = places + 1
+    whole = []
+    for length in range(max(shortest, len(str(low))), max(shortest, len(str(high))) + 1):
+        least, most = 10 ** (length - 1) if length > shortest else 0, 10**length - 1
+        if low <= least and most <= high and length > shortest:
+            whole.append(length - shortest)
+        elif max(low, least) <= min(high, most):
+            ends = max(low, least), min(high, most)
+            yield _same_length(*(_written(end, length, places) for end in ends))
+    if whole:
+        point = f' "." [0-9]{{{places}}}' if places else ""
+        yield f"[1-9] [0-9]{{{whole[0]},{whole[-1]}}}{point}"
+
+
+def _digits_of(number: int, places: int) -> str:
+    return f'"{_written(number, places + 1, places)}"'
+
+
+def _written(number: int, length: int, places: int) -> str:
+    text = f"{number:0{length}}"
+    return f"{text[:-places]}.{text[-places:]}" if places else text
 
 
 def _same_length(low: str, high: str) -> str:
@@ -78,17 +123,25 @@ def _same_length(low: str, high: str) -> str:
         return f'"{low}"'
     if len(low) == 1:
         return f"[{low}-{high}]"
-    head, tail, rest = low[0], high[0], len(low) - 1
+    head, tail = low[0], high[0]
     if head == tail:
         return f'"{head}" ({_same_length(low[1:], high[1:])})'
     parts = []
     first, last = int(head), int(tail)
-    if low[1:].strip("0"):
-        parts.append(f'"{head}" ({_same_length(low[1:], "9" * rest)})')
+    if low[1:].strip("0."):
+        parts.append(f'"{head}" ({_same_length(low[1:], _filled(low[1:], "9"))})')
         first += 1
-    if high[1:].strip("9"):
-        parts.append(f'"{tail}" ({_same_length("0" * rest, high[1:])})')
+    if high[1:].strip("9."):
+        parts.append(f'"{tail}" ({_same_length(_filled(high[1:], "0"), high[1:])})')
         last -= 1
     if first <= last:
-        parts.append(f"[{first}-{last}] [0-9]{{{rest}}}")
+        parts.append(f"[{first}-{last}] {_any_digits(low[1:])}")
     return " | ".join(parts)
+
+
+def _filled(text: str, digit: str) -> str:
+    return "".join(letter if letter == "." else digit for letter in text)
+
+
+def _any_digits(text: str) -> str:
+    return ' "." '.join(f"[0-9]{{{len(digits)}}}" for digits in text.split(".")).replace("[0-9]{0} ", "")

@@ -9,6 +9,7 @@ from engine.release.power import opening_text
 from promptgrad_tui.views.figures import gain_text, score_text, value_text
 from promptgrad_tui.views.metrics import metric_sentences, tell_more
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -82,9 +83,11 @@ def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
     ]
     for name, text in metric_sentences(measured.metrics) if tell_more(measured.metrics) else ():
         lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
-    for name, scores in measured.slices.items():
+    for name, scores in shown_slices(measured.slices).items():
         text = f"slice {one_line(name)}: {score_text(scores.optimized)}, {scores.failures} wrong"
         lines += wrap(text, terminal.columns, "    ", "  ")
+    if hidden := hidden_text(measured.slices, "promptgrad transfer --json"):
+        lines += wrap(hidden, terminal.columns, "    ", "  ")
     if released is not None:
         lines += ["", f"On {one_line(found.manifest.model.uri)}, its own  {score_text(released)}"]
     verdict = "It would pass the gates" if found.report.passed else f"It would fail: {found.report.reason}"

@@ -17,6 +17,7 @@ from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
 from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, success_mark
+from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
@@ -136,8 +137,10 @@ def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
         lines += fact(name, text, columns)
     slices = found.slices.get(split, {})
     lines += heading(f"Slices of the {split} split") if slices else []
-    for name, scores in slices.items():
+    for name, scores in shown_slices(slices).items():
         lines += fact(one_line(name), slice_gain_text(scores), columns, tone_of(scores.gain))
+    hidden = hidden_text(slices, "promptgrad compare --json")
+    lines += fact("", hidden, columns, "dim") if hidden else []
     in_both = len(found.after.rules) - len(found.added)
     lines += heading(f"Rules in both: {in_both}")
     lines += _rule_lines(f"Rules added: {len(found.added)}", "+ ", "good", found.added, columns)

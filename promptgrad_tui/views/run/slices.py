@@ -22,8 +22,7 @@ def shown_slices(slices: Mapping[str, Scored]) -> dict[str, Scored]:
     return {name: scores for name, scores in slices.items() if name in worst}
 
 
-def hidden_text(slices: Mapping[str, _Counted]) -> str:
-    """Return what to say of the slices that aren't shown, or nothing."""
+def hidden_text(slices: Mapping[str, _Counted], all_by: str = "promptgrad report --html") -> str:
+    """Return what to say of the slices that aren't shown, or nothing; the command `all_by` shows all."""
     hidden = len(slices) - MOST_SLICES
-    more = f"and {hidden} more with fewer wrong answers; `promptgrad report --html` shows all"
-    return more if hidden > 0 else ""
+    return f"and {hidden} more with fewer wrong answers; `{all_by}` shows all" if hidden > 0 else ""

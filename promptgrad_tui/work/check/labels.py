@@ -15,7 +15,6 @@ from promptgrad_tui.views.findings import Finding
 
 _SHOWN = 5
 _RARE = 2
-_MOST_ANSWERS = 20
 _SKEWED = 0.9
 
 
@@ -46,7 +45,7 @@ def _skew(splits: Splits, name: str) -> Iterator[Finding]:
     """Yield what can't be learned or proved of a field whose answers repeat."""
     told = _answers(splits.examples, name)
     kinds = Counter(told)
-    if not told or len(kinds) > _MOST_ANSWERS or 2 * len(kinds) > len(told):
+    if not told or 2 * len(kinds) > len(told):
         return
     answer, most = kinds.most_common(1)[0]
     if len(kinds) > 1 and most >= _SKEWED * len(told):
@@ -55,7 +54,8 @@ def _skew(splits: Splits, name: str) -> Iterator[Finding]:
             "labels",
             f"{most / len(told):.0%} of the examples have {name} = {answer!r}: a program that always says so "
             f"scores {most / len(told):.2f}.",
-            "Take more examples of the others, and a metric or gates that count each answer alike.",
+            "Take more examples of the others. To count each answer alike, set [metric] by_class = true and "
+            "[gates] min_balanced_accuracy.",
             field="data.train",
         )
     rare = [*_rare(splits.train, name, kinds, "train"), *_rare(splits.test, name, kinds, "test")]

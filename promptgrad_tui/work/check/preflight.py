@@ -88,11 +88,17 @@ def inspect_project(
         yield Finding.of(subject, error, _field_of(subject, error, project))
 
 
+_SUBJECTS = {
+    "DataError": "data",
+    "MetricError": "metric",
+    "ContextOverflowError": "context",
+    "UnreadableAnswersError": "answers",
+}
+"""What an error is about, wherever it was raised."""
+
+
 def _subject_of(error: PromptGradError, subject: str) -> str:
-    name = type(error).__name__
-    return {"DataError": "data", "MetricError": "metric", "ContextOverflowError": "context"}.get(
-        name, subject
-    )
+    return _SUBJECTS.get(type(error).__name__, subject)
 
 
 _FILES: Mapping[str, Callable[[Project], str | None]] = {
@@ -114,6 +120,7 @@ _FIELDS = {
     "model": "model.task",
     "search": "model.search",
     "context": "model.context_length",
+    "answers": "model.max_tokens",
 }
 """The key that a finding is about where it names none."""
 

@@ -55,6 +55,7 @@ def probe(
     Raises:
         ModelUnavailableError: the model doesn't answer.
         ContextOverflowError: a prompt is too long.
+        UnreadableAnswersError: not one of the answers can be read.
     """
     events: list[RolloutFinished] = []
     asked = min(rollouts + 1, len(parts.splits.train)) or 1
@@ -80,6 +81,7 @@ def probe(
         started = time.perf_counter()
         runner.run(LearnedState(), items)
         seconds = time.perf_counter() - started
+        runner.reading.refuse_unreadable()
     finally:
         runner.close()
     usage = replay.usage()

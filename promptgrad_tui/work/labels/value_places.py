@@ -6,10 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 from engine.project.formats.csv_files import delimiter_of
 from engine.project.formats.json_places import elements, member, skip_space, value_span
+from engine.project.formats.text import line_break
 from engine.project.formats.yaml_files import LISTS
 
 Change = Callable[[str, int, str, Any], str | None]
@@ -21,7 +23,7 @@ def change_json_line(text: str, line: int, source: str, value: Any) -> str | Non
     """Change a value in a file with one object per line."""
     start = 0
     for _ in range(line - 1):
-        start = text.index("\n", start) + 1
+        start = text.index(line_break(text), start) + 1
     return _with_json(text, skip_space(text, start), source, value)
 
 
@@ -40,7 +42,7 @@ def change_csv(text: str, line: int, source: str, value: Any) -> str | None:
     """Change a field of a row; its neighbours keep their quotes."""
     delimiter = delimiter_of(text)
     records = list(_records(text, delimiter))
-    rows = [(start, end) for start, end in records if text.count("\n", 0, start) == line - 1]
+    rows = [(start, end) for first_line, start, end in records if first_line == line]
     header = next(iter(csv.reader(io.StringIO(text[slice(*_header(text, records))]), delimiter=delimiter)))
     names = [name.strip() for name in header]
     if len(rows) != 1 or source not in names:
@@ -79,31 +81,23 @@ def _with_json(text: str, start: int, source: str, value: Any) -> str | None:
     return text[: span[0]] + json.dumps(value, ensure_ascii=is_ascii) + text[span[1] :]
 
 
-def _header(text: str, records: list[tuple[int, int]]) -> tuple[int, int]:
+def _header(text: str, records: list[tuple[int, int, int]]) -> tuple[int, int]:
     """Return where the row of names stands: the first that isn't empty and isn't Excel's `sep=`."""
-    for start, end in records:
+    for _, start, end in records:
         row = text[start:end].removeprefix("\ufeff").strip()
         if row and not row.startswith("sep="):
             return start + text[start:end].startswith("\ufeff"), end
     return 0, 0
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, int]]:
-    """Yield where each row begins and ends; a quoted field may go over several lines."""
-    ends: list[int] = []
-
-    def lines() -> Iterator[str]:
-        start = 0
-        while start < len(text):
-            end = text.find("\n", start) + 1 or len(text)
-            ends.append(end)
-            yield text[start:end]
-            start = end
-
-    start = 0
-    for _ in csv.reader(lines(), delimiter=delimiter):
-        yield start, ends[-1]
-        start = ends[-1]
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, int, int]]:
+    """Yield the line of each row, and where it begins and ends; a quoted field may go over several lines."""
+    ends = [*accumulate(map(len, io.StringIO(text, newline="")), initial=0)]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = 0
+    for _ in reader:
+        yield lines + 1, ends[lines], ends[reader.line_num]
+        lines = reader.line_num
 
 
 def _fields(text: str, start: int, end: int, delimiter: str) -> Iterator[tuple[int, int]]:

@@ -219,7 +219,8 @@ def _prepare(
     folder = Path(record.project)
     project = open_project(folder, options.overrides)
     changed = _changed(options.contents, dict(_contents(project)))
-    has_grown = changed == [_relative(project, project.path(project.data.train))]
+    train = {_relative(project, path) for path in _files(project, project.data.train)}
+    has_grown = bool(changed) and train.issuperset(changed)
     if changed and not has_grown:
         raise _changes_refused(changed, record.id)
     if on_progress:

@@ -15,6 +15,7 @@ from engine.ground.errors import DataError
 from engine.ground.files import append_durably, replace_file
 from engine.project.data_files import read_rows, shown
 from engine.project.formats.csv_files import delimiter_of
+from engine.project.formats.text import line_break
 
 
 def append_example(path: Path, values: Mapping[str, Any]) -> None:
@@ -37,8 +38,9 @@ def append_example(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _append_line(path: Path, text: str, values: dict[str, Any]) -> None:
-    missing_break = "\n" if text and not text.endswith("\n") else ""
-    line = f"{missing_break}{json.dumps(values, ensure_ascii=False)}\n".encode()
+    end = line_break(text)
+    missing_break = end if text and not text.endswith(end) else ""
+    line = f"{missing_break}{json.dumps(values, ensure_ascii=False)}{end}".encode()
     append_durably(path, line)
 
 

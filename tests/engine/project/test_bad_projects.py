@@ -166,7 +166,7 @@ BAD = [
     Bad(
         "not a number",
         line(1, '{"ticket": "x", "queue": NaN}'),
-        ("train.jsonl, line 1: the field 'queue' is nan", "Write null"),
+        ("train.jsonl, line 1: the field 'queue' holds nan; it is compared by the metric", "Write null"),
     ),
     Bad(
         "wrong encoding",

@@ -21,6 +21,8 @@ LONG = "x" * 200_000
 
 CSV_READ: dict[str, tuple[str | bytes, list[dict[str, Any]]]] = {
     "pandas' index": (",ticket,queue\n0,late,ship\n1,refund,money\n", TWO),
+    "pandas' index of a sample": (",ticket,queue\n57,late,ship\n3,refund,money\n", TWO),
+    "pandas' index of two exports": (",ticket,queue\n0,late,ship\n,ticket,queue\n0,refund,money\n", TWO),
     "trailing commas": ("ticket,queue,,\nlate,ship,,\nrefund,money,,\n", TWO),
     "empty cells after the last column": ("ticket,queue\nlate,ship,\nrefund,money,,\n", TWO),
     "Excel's separator line": ("sep=;\r\nticket;queue\r\nlate;ship\r\nrefund;money\r\n", TWO),
@@ -254,6 +256,21 @@ NEIGHBOURS = {
         {"vars": {"ticket": "late"}, "assert": [{"type": "equals", "value": "ship"}]},
         'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "assert.0.value"',
     ),
+    "promptfoo, the first that is an answer": (
+        {
+            "vars": {"ticket": "late"},
+            "assert": [{"type": "javascript", "value": "x"}, {"type": "equals", "value": "ship"}],
+        },
+        'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "assert.1.value"',
+    ),
+    "promptfoo, the answer among the variables": (
+        {"vars": {"ticket": "late", "queue": "ship"}, "assert": [{"type": "contains", "value": "sh"}]},
+        'promptfoo test: under [data.fields] write ticket = "vars.ticket" and queue = "vars.queue"',
+    ),
+    "promptfoo's CSV, the second that is an answer": (
+        {"ticket": "late", "__expected1": "contains: sh", "__expected2": "ship"},
+        'promptfoo test: under [data.fields] write queue = "__expected2"',
+    ),
     "promptfoo's CSV": (
         {"ticket": "late", "__expected": "ship"},
         'promptfoo test: under [data.fields] write queue = "__expected"',
@@ -290,6 +307,26 @@ def test_datasets_of_other_tools_are_recognised_and_never_guessed(tmp_path: Path
     assert (example.values["ticket"], example.values["queue"]) == ("late", "ship")
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "contains", "value": "ship"}]}, "contains"),
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "javascript", "value": "1"}]}, "javascript"),
+        ({"vars": {"ticket": "late"}, "assert": [{"type": "llm-rubric", "value": "kind"}]}, "llm-rubric"),
+        ({"ticket": "late", "__expected": "contains: ship"}, "contains:"),
+        ({"ticket": "late", "__expected": "not-contains: ship"}, "not-contains:"),
+        ({"ticket": "late", "__expected": "similar(0.8): ship"}, "similar:"),
+    ],
+)
+def test_an_assertion_of_promptfoo_is_not_taken_for_an_answer(
+    tmp_path: Path, values: dict[str, Any], kind: str
+) -> None:
+    (tmp_path / "train.jsonl").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is missing") as error:
+        write_project(tmp_path, "train.jsonl")
+    assert f"Its assertion is `{kind}`, not an answer: write each expected answer" in error.value.hint
+
+
 @pytest.mark.parametrize("train", ["a.jsonl, b.csv", "[ab].*", "sub/../a.jsonl,b.csv"])
 def test_a_split_may_be_several_files(tmp_path: Path, train: str) -> None:
     (tmp_path / "sub").mkdir()
@@ -324,3 +361,32 @@ def test_a_column_of_bytes_is_refused_only_where_it_is_needed(tmp_path: Path) ->
     for field, kind in (("scan", "bytes"), ("score", "nan"), ("took", "timedelta")):
         with pytest.raises(DataError, match=f"the field 'queue' holds {kind}"):
             write_project(tmp_path, "a.parquet", f'queue = "{field}"')
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"ticket": "late", "queue": "ship", "score": NaN, "all": {"low": [-Infinity]}}'),
+        ("a.json", '[{"ticket": "late", "queue": "ship", "score": NaN, "all": {"low": [-Infinity]}}]'),
+        ("a.yaml", "- {ticket: late, queue: ship, score: .nan, all: {low: [-.inf]}}"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_only_where_it_is_needed(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    [example] = write_project(tmp_path, name).train
+    assert example.values == {"ticket": "late", "queue": "ship"}
+    for field, number in (("score", "nan"), ("all.low", "-inf"), ("all", "-inf")):
+        with pytest.raises(DataError, match=f"the field 'queue' holds {number}"):
+            write_project(tmp_path, name, f'queue = "{field}"')
+
+
+def test_a_structure_of_bytes_is_said_to_hold_them(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [{"ticket": "late", "outputs": {"label": "ship", "scan": b"\x00"}}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="the field 'queue' holds bytes"):
+        write_project(tmp_path, "a.parquet", 'queue = "outputs.label"')

@@ -119,6 +119,16 @@ def test_repeated_and_contradicting_examples_are_warned_of_with_their_lines(tmp_
     assert any("train: the examples on lines 4 and 14 have the same inputs" in text for text in warnings)
 
 
+def test_repeats_in_several_files_name_the_files(tmp_path: Path) -> None:
+    root = write_project(tmp_path)
+    train = tickets("train")
+    write_lines(root / "more.jsonl", [{"ticket": "another", "queue": "general"}, train[1]])
+    (root / "promptgrad.toml").write_text(TOML.replace('"train.jsonl"', '"train.jsonl, more.jsonl"'))
+    [told] = [text for text in texts(splits_of(root)) if "are the same" in text]
+    first, second = root / "train.jsonl", root / "more.jsonl"
+    assert told.startswith(f"train: the examples in {first}, line 2 and {second}, line 2 are the same")
+
+
 def test_a_field_that_the_program_does_not_see_makes_no_difference(tmp_path: Path) -> None:
     root = write_project(tmp_path)
     train = tickets("train")

@@ -265,9 +265,57 @@ def test_numbers_keep_their_bounds(accepts: Any) -> None:
     assert not any(accepts(schema, text) for text in ("-3", "2.5"))
 
 
+DECIMALS = [
+    (
+        {"minimum": 0.5, "maximum": 0.9},
+        ["0.5", "0.50", "0.51", "0.9", "0.900", "0.8999"],
+        ["0", "1", "0.4", "0.49999", "0.91", "0.9001", "1.5"],
+    ),
+    ({"exclusiveMinimum": 0}, ["0.1", "0.0001", "0.00000001", "1", "17.5"], ["0", "0.0", "-0", "-1", "-0.5"]),
+    (
+        {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        ["0.5", "0.01", "0.999"],
+        ["0", "0.00", "1", "1.0", "1.01"],
+    ),
+    (
+        {"minimum": -0.25, "exclusiveMaximum": 12.125},
+        ["-0.25", "-0.2", "0", "9.99", "12", "12.1", "12.12499"],
+        ["-0.26", "-0.2501", "-1", "12.125", "12.1250", "12.2", "13"],
+    ),
+    ({"exclusiveMinimum": -1, "exclusiveMaximum": 0}, ["-0.5", "-0.001"], ["-1", "-1.0", "0", "-0", "0.5"]),
+    (
+        {"minimum": 0.0001, "maximum": 99.9999},
+        ["0.0001", "1", "10.5", "99.9999"],
+        ["0", "0.00009", "100", "99.99991"],
+    ),
+    ({"minimum": 0.5, "exclusiveMinimum": 0.5, "maximum": 7}, ["0.6", "0.5001", "7"], ["0.5", "0.50", "7.1"]),
+    ({"minimum": 0.00002, "maximum": 1}, ["0.0001", "0.00002", "1"], ["1.1"]),
+]
+
+
+@pytest.mark.parametrize(("bounds", "fit", "unfit"), DECIMALS)
+def test_numbers_keep_bounds_with_decimals(
+    accepts: Any, bounds: dict[str, Any], fit: list[str], unfit: list[str]
+) -> None:
+    schema = {"type": "number", **bounds}
+    assert [text for text in fit if not accepts(schema, text)] == []
+    assert [text for text in unfit if accepts(schema, text)] == []
+
+
+def test_bounds_with_decimals_are_those_of_every_number(accepts: Any) -> None:
+    for low, high in ((0.07, 1.3), (-1.25, 0.8), (9.5, 10.05)):
+        schema = {"type": "number", "minimum": low, "maximum": high}
+        texts = [f"{number / 100:.{places}f}" for number in range(-150, 1100, 3) for places in (1, 2, 3)]
+        assert [text for text in texts if accepts(schema, text) != (low <= float(text) <= high)] == []
+
+
 def test_bounds_that_nothing_keeps_are_told() -> None:
     with pytest.raises(ValueError, match="from 3 to 2: there is none"):
         schema_to_gbnf({"type": "integer", "minimum": 3, "maximum": 2})
+    with pytest.raises(ValueError, match=r"from 0\.5 to 0\.5: there is none"):
+        schema_to_gbnf({"type": "number", "minimum": 0.5, "exclusiveMaximum": 0.5})
+    with pytest.raises(ValueError, match="maxLength 2 and the pattern"):
+        schema_to_gbnf({"type": "string", "pattern": "^[a-z]{3}", "maxLength": 2})
 
 
 STRINGS = [
@@ -284,6 +332,22 @@ STRINGS = [
         ["2026-02-28", "2026-02-28T25:00:00Z"],
     ),
     ({"format": "uuid"}, ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567"]),
+    (
+        {"format": "email"},
+        ["a@b.org", "Ada.L-1+x@mail.example.co.uk"],
+        ["a@b", "a.b.org", ".a@b.org", "a@-b.org", "a b@c.org"],
+    ),
+    ({"format": "ipv4"}, ["0.0.0.0", "192.168.1.255"], ["256.1.1.1", "1.2.3", "01.2.3.4", "1.2.3.4.5"]),
+    (
+        {"format": "uri"},
+        ["https://example.org/a?b=c#d", "urn:isbn:0451450523"],
+        ["example.org", "//example.org", "https:", "https://a b"],
+    ),
+    ({"pattern": "^[a-z]+$", "maxLength": 3}, ["a", "abc"], ["", "abcd"]),
+    ({"pattern": "^[A-Z]{2}[0-9]*$", "maxLength": 4}, ["AB", "AB12"], ["A", "AB123"]),
+    ({"pattern": "^(ab)+$", "maxLength": 5}, ["ab", "abab"], ["ababab"]),
+    ({"pattern": "^x", "maxLength": 3}, ["x", "xyz"], ["xyzz", "yx"]),
+    ({"pattern": "^[a-z]{2,9}$", "maxLength": 4}, ["ab", "abcd"], ["a", "abcde"]),
     ({"format": "of one's own"}, ["anything"], []),
 ]
 

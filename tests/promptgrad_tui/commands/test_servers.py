@@ -98,6 +98,34 @@ def test_a_server_none_of_whose_answers_can_be_read_ends_the_run_with_the_first_
     assert len(server.chats) <= 60  # the baseline, and nothing after it
 
 
+@pytest.mark.parametrize(
+    ("answer", "thought", "shown"),
+    [
+        ("I would rather write a poem.", "", "The first answer: I would rather write a poem."),
+        ("", "A poem?", "The first answer: nothing was answered after the thought: A poem?"),
+    ],
+    ids=["a poem", "a thought alone"],
+)
+def test_answers_none_of_which_can_be_read_fail_the_check_as_a_run(
+    tmp_path: Path, answer: str, thought: str, shown: str
+) -> None:
+    with OpenAIServer(name="desk", default_answer=answer, thought=thought) as server:
+        project = write_project(tmp_path, f"openai:{server.endpoint}#desk", n=4)
+        checked = promptgrad("check", project, "--json")
+        ran = promptgrad("run", project)
+
+    assert checked.returncode == ran.returncode == 3
+    last = json.loads(checked.stdout)["findings"][-1]
+    assert (last["level"], last["subject"], last["field"]) == ("fail", "answers", "model.max_tokens")
+    assert "Not one of 4 answers could be read." in last["text"]
+    assert "The model was asked for JSON with the field queue. The prompt ended with " in last["text"]
+    assert "Respond with a JSON object in the following order of fields: `queue`." in last["text"]
+    assert last["text"].endswith(shown)
+    told = " ".join(ran.stderr.split())
+    assert shown in told
+    assert last["advice"] in told
+
+
 def test_a_busy_server_costs_a_run_nothing_but_time(tmp_path: Path, ollama: OllamaServer) -> None:
     write_project(tmp_path, f"ollama:{NAME}")
     ollama.faults.busy = 3

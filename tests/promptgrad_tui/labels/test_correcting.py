@@ -31,6 +31,24 @@ CASES = {
         '{"text": "a",  "label" : "old"}\n\n{"label":"old", "text":"b \\u00e9"}\n',
         '{"text": "a",  "label" : "old"}\n\n{"label":"new \\u00e9", "text":"b \\u00e9"}\n',
     ),
+    "jsonl whose lines end in CR alone": (
+        ".jsonl",
+        "",
+        '{"text": "a", "label": "old"}\r\r{"text": "b", "label": "old"}\r',
+        '{"text": "a", "label": "old"}\r\r{"text": "b", "label": "new é"}\r',
+    ),
+    "jsonl with a number that is none": (
+        ".jsonl",
+        "",
+        '{"text": "a", "label": "old", "score": NaN}\n{"text": "b", "label": "old", "score": NaN}\n',
+        '{"text": "a", "label": "old", "score": NaN}\n{"text": "b", "label": "new é", "score": NaN}\n',
+    ),
+    "csv whose lines end in CR alone": (
+        ".csv",
+        "",
+        'text,label\r"a\ra",old\r"b",old\r',
+        'text,label\r"a\ra",old\r"b",new é\r',
+    ),
     "jsonl with a nested field": (
         ".jsonl",
         '[data.fields]\nlabel = "outputs.label"\ntext = "t"\n',

@@ -166,7 +166,8 @@ def test_rows_without_an_input_and_odd_options_are_refused_before_any_call(serve
     for row, problem in [
         ('{"ticket": null}', "line 2: the input 'ticket' is null."),
         ('{"ticket": "\\ud83d"}', "line 2: the field 'ticket' holds half a character"),
-        ('{"ticket": NaN}', "line 2: the field 'ticket' is nan."),
+        ('{"ticket": NaN}', "line 2: the field 'ticket' holds nan."),
+        ('{"ticket": NaN, "n": 1}', "line 2: the field 'ticket' holds nan; it is an input of the program."),
         ('["a"]', 'line 2: ["a"] isn\'t an object.'),
     ]:
         (tmp_path / "new.jsonl").write_text(f'{{"ticket": "a"}}\n{row}\n')

@@ -115,6 +115,7 @@ def test_values_keep_their_types(project: Project) -> None:
     ("name", "text"),
     [
         ("train.jsonl", '{"a": "1", "b": "x"}\n\n{"a": "2", "b": "y"}'),
+        ("train.jsonl", '{"a": "1", "b": "x"}\r{"a": "2", "b": "y"}'),
         ("train.json", '[\n  {"a": "1", "b": "x"},\n  {"a": "2", "b": "y"}\n]\n'),
         ("train.json", '[{"a": "1", "b": "]"}, {"a": "2", "b": "y"}]'),
         ("train.json", '{"version": [1], "data": [{"a": "1", "b": "x"}], "more": ["]"]}'),
