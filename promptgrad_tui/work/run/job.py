@@ -96,17 +96,19 @@ def unfinished_runs(
 def latest_unfinished(folder: Path) -> str:
     """Return the id of a project's latest run that a resume could go on with.
 
+    A run that another process works on, and one that never paid for an answer, are chosen last.
+
     Raises:
         NoRunError: there is none.
     """
     with Journal.open(journal_path(folder), read_only=True) as journal:
-        unfinished = [record.id for record in journal.runs() if not record.is_done]
-    if not unfinished:
-        raise NoRunError(
-            f"{folder}: every run is finished.",
-            hint="Start another: promptgrad run",
-        )
-    return unfinished[-1]
+        unfinished = [record for record in reversed(journal.runs()) if not record.is_done]
+        if not unfinished:
+            raise NoRunError(f"{folder}: every run is finished.", hint="Start another: promptgrad run")
+        return max(
+            unfinished,
+            key=lambda record: (record.status != "running", journal.completions_paid(record.id) > 0),
+        ).id
 
 
 def run_job(
