@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.ground.errors import DataError, NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
+from engine.ground.paths import relative_path
 from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinished, RunStarted, RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.data_files import files_of
@@ -221,7 +221,7 @@ def _prepare(
     folder = Path(record.project)
     project = open_project(folder, options.overrides)
     changed = _changed(options.contents, dict(_contents(project)))
-    has_grown = changed == [_relative(project, project.path(project.data.train))]
+    has_grown = changed == [relative_path(project.path(project.data.train), project.root)]
     if changed and not has_grown:
         raise _changes_refused(changed, record.id)
     if on_progress:
@@ -263,11 +263,7 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     data = (project.data.train, project.data.validation, project.data.test, rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
-            yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _relative(project: Project, path: Path) -> str:
-    return os.path.relpath(path, project.root)
+            yield relative_path(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _files(project: Project, named: str) -> list[Path]:
