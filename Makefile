@@ -2,10 +2,13 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LOG    := $(VENV)/install.log
+SHELL  := bash
 
 .PHONY: demo test check bench demo-model lock clean
 
 demo: $(VENV)/.installed
+	@echo "The demo: about half a minute until its result."
 	$(BIN)/promptgrad demo
 
 # What fails is tried once more, and named: real models, processes and terminals share the machine with others.
@@ -47,10 +50,16 @@ known = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo $(1
 LLAMA_FLAGS := $(foreach flag,-fno-tree-dse -fno-dse -mno-avx512fp16,$(call known,$(flag)))
 endif
 
+# Of what pip says with -v: each package, and each file that is compiled.
+PROGRESS := sed -nE -e 's|^(Collecting [^ ]+).*|\1|p' -e 's|^(Installing) collected.*|\1|p' \
+    -e 's|^ *(\[ *[0-9]+[/%][0-9]*\]) .*/([^/ ]+)$$|  \1 \2|p' -e 's|^ *(\*\*\* .*)|  \1|p'
+
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
-	@echo "Installing the packages. The first time, llama.cpp is compiled: some four minutes, shown below."
-	CFLAGS="$$CFLAGS $(LLAMA_FLAGS)" CXXFLAGS="$$CXXFLAGS $(LLAMA_FLAGS)" \
-	    $(BIN)/python -m pip install -r requirements.lock
+	@echo "The packages: about a minute, depending on the network."
+	@echo "llama.cpp, compiled the first time only: about four minutes on two cores, one line a file."
+	@set -o pipefail; CFLAGS="$$CFLAGS $(LLAMA_FLAGS)" CXXFLAGS="$$CXXFLAGS $(LLAMA_FLAGS)" \
+	    $(BIN)/python -m pip install -v -r requirements.lock 2>&1 | tee $(LOG) | $(PROGRESS) \
+	    || { tail -n 60 $(LOG); echo "The whole output is in $(LOG)."; exit 1; }
 	$(BIN)/python -m pip install -q --no-deps -e .
 	touch $@
 

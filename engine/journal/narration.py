@@ -85,6 +85,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             return objectives_text(event)
         case ContestStarted() | LaneFinished():
             return _contest(event)
+        case LabelsDoubted(examples=()):
+            return "No label is doubted any more"
         case LabelsDoubted():
             labels = count_text(len(event.examples), "label")
             return f"{labels} to look at, probably wrong: promptgrad labels"

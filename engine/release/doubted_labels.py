@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from os.path import relpath
-
 from engine.ground.examples import input_key
+from engine.ground.paths import relative_path
 from engine.journal.events import Emit, Notice, PhaseStarted, RolloutFinished
 from engine.journal.journal import Journal
 from engine.journal.learning_events import DoubtedLabel, LabelsDoubted
@@ -17,20 +16,26 @@ _LISTED = 3
 
 
 def report_doubted_labels(
-    plan: RunPlan, journal: Journal, session: OptimizationSession, best: LearnedState, emit: Emit
+    plan: RunPlan,
+    journal: Journal,
+    session: OptimizationSession,
+    best: LearnedState,
+    emit: Emit,
+    *,
+    place: str = "labels",
 ) -> None:
-    """Report the labels that the run's answers give reason to doubt, if there are any."""
-    emit(PhaseStarted(id="labels/phase", phase="labels"))
+    """Report the labels that the run's answers give reason to doubt, if it doubts or has doubted any."""
+    emit(PhaseStarted(id=f"{place}/phase", phase="labels"))
     rollouts = rollouts_of(journal, plan.run)
     doubts = session.doubted_labels(rollouts, [example.values for example in plan.test], best)
-    places = {example.key: example for example in plan.examples}
+    examples = {example.key: example for example in plan.examples}
     rows = tuple(
         DoubtedLabel(
             example=doubt.item.key,
             inputs=input_key(doubt.item.values, session.program.inputs or ()),
             split=doubt.item.split,
-            file=relpath(place.file, plan.project),
-            line=place.line,
+            file=relative_path(loaded.file, plan.project),
+            line=loaded.line,
             field=doubt.field,
             expected=doubt.expected,
             answer=doubt.answer,
@@ -39,10 +44,10 @@ def report_doubted_labels(
             probability=doubt.probability,
         )
         for doubt in doubts
-        if (place := places.get(doubt.item.key)) is not None
+        if (loaded := examples.get(doubt.item.key)) is not None
     )
-    if rows:
-        emit(LabelsDoubted(id="labels", examples=rows))
+    if rows or journal.events(plan.run, kinds=["labels_doubted"]):
+        emit(LabelsDoubted(id=place, examples=rows))
 
 
 def rollouts_of(journal: Journal, run: str) -> list[RolloutFinished]:
@@ -57,9 +62,9 @@ def report_changed_labels(plan: RunPlan, journal: Journal, session: Optimization
         if record.id == plan.run:
             continue
         events = journal.events(record.id, kinds=["labels_doubted"])
-        doubted = next((event for _, event in events if isinstance(event, LabelsDoubted)), None)
-        if doubted is not None:
-            if text := _changes(doubted, plan, session):
+        doubted = [event for _, event in events if isinstance(event, LabelsDoubted)]
+        if doubted:
+            if text := _changes(doubted[-1], plan, session):
                 splits = "Its scores on changed splits can't be compared with those of this run."
                 emit(Notice(id="labels changed", text=f"Since run {record.id}, {text}. {splits}"))
             return

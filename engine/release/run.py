@@ -182,7 +182,7 @@ def _learned(context: RunContext) -> RunSummary:
             result = slimmed(session, result, context.plan.objectives, context.events.emit)
         kept = reserve.release()
         if result.exhausted:
-            return _closed_early(context, prover, result, kept)
+            return _closed_early(context, prover, result, session, kept)
         return _closed(context, prover, result, session)
 
 
@@ -250,8 +250,10 @@ def _closed(
     return _summary(context, status, reason, result, proof, path)
 
 
-def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: str) -> RunSummary:
-    """Prove what was learned within the budget; if nothing was, the test split stays sealed.
+def _closed_early(
+    context: RunContext, prover: Prover, result: Optimized, session: OptimizationSession, kept: str
+) -> RunSummary:
+    """Prove what was learned within the budget, and doubt labels; without rules the test split stays sealed.
 
     The places differ from those of the run's own end, which a resume with a larger budget reaches.
     """
@@ -269,6 +271,9 @@ def _closed_early(context: RunContext, prover: Prover, result: Optimized, kept: 
         reason = f"{spent}. {kept} That was too little for it, so no artifact was saved."
         return _summary(context, "budget", reason, result, validated)
     path = _saved(prover, result, proof, place=f"{place}/artifact")
+    report_doubted_labels(
+        context.plan, context.journal, session, result.state, context.events.emit, place=f"{place}/labels"
+    )
     lost = "" if path else " The rules gained nothing on the test split, so no artifact was saved."
     return _summary(context, "budget", f"{spent}. {kept}{lost}", result, proof, path)
 

@@ -13,7 +13,7 @@ from promptgrad_tui.commands.shared.printing import end
 @click.command(
     "resume",
     short_help="Resume an interrupted run.",
-    epilog=f"{RUN_HELP} By default it is the latest run that isn't finished.",
+    epilog=f"{RUN_HELP} By default it is the latest run that was interrupted.",
     cls=Command,
     examples=["promptgrad resume", "promptgrad -C promptgrad-demo resume 20261121 --max-calls 2000"],
 )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 TOML = """\
 [program]
@@ -29,6 +33,18 @@ task = "demo"
 def write_lines(path: Path, examples: Iterable[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(example) + "\n" for example in examples), encoding="utf-8")
     return path
+
+
+@contextmanager
+def two_drives() -> Iterator[None]:
+    """Let no path lead from one folder to another, as between the drives of Windows."""
+
+    def refused(*_: object, **__: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os.path, "relpath", refused)
+        yield
 
 
 def tickets(prefix: str, count: int = 12) -> list[dict[str, Any]]:

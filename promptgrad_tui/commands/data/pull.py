@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,6 +52,7 @@ def pull_command(
     The exact revision is noted beside the files, in source.json: with it, the same command brings the same
     files. After that they are files like any others; nothing connects to the internet again.
     """
+    from engine.ground.paths import relative_path
     from models.catalog.hub import hub_host
     from models.catalog.hub_dataset import dataset_name, pull_dataset
 
@@ -69,5 +69,5 @@ def pull_command(
     terminal.line(f"# hf://{pulled.repository}@{pulled.revision}")
     terminal.line("[data]")
     for split, files in pulled.files.items():
-        named = ", ".join(Path(os.path.relpath(file, context.project)).as_posix() for file in files)
+        named = ", ".join(Path(relative_path(Path(file), context.project)).as_posix() for file in files)
         terminal.line(f"{split} = {json.dumps(named)}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from os.path import relpath
 from typing import Any
 
 import tomlkit
 
 from engine.ground.errors import DataError, ProjectError
+from engine.ground.paths import relative_path
 from engine.project.data import LoadedExample
 from engine.project.data_files import read_rows, shown
 from engine.project.field_paths import CONSTANT, renamed
@@ -102,7 +102,7 @@ def exclusion(project: Project, example: LoadedExample) -> FileChange:
         if "exclude" not in data:
             data["exclude"] = tomlkit.array().multiline(True)
         listed = data["exclude"]
-        place = f"{relpath(example.file, project.root)}, line {example.line}"
+        place = f"{relative_path(example.file, project.root)}, line {example.line}"
         if "\n" in listed.as_string() or not len(listed):
             listed.add_line(example.key, indent="    ", comment=place)
         else:

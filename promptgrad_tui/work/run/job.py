@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.ground.errors import DataError, NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
+from engine.ground.paths import relative_path
 from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinished, RunStarted, RunSummary
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.data_files import files_of
@@ -96,17 +96,19 @@ def unfinished_runs(
 def latest_unfinished(folder: Path) -> str:
     """Return the id of a project's latest run that a resume could go on with.
 
+    A run that another process works on, and one that never paid for an answer, are chosen last.
+
     Raises:
         NoRunError: there is none.
     """
     with Journal.open(journal_path(folder), read_only=True) as journal:
-        unfinished = [record.id for record in journal.runs() if not record.is_done]
-    if not unfinished:
-        raise NoRunError(
-            f"{folder}: every run is finished.",
-            hint="Start another: promptgrad run",
-        )
-    return unfinished[-1]
+        unfinished = [record for record in reversed(journal.runs()) if not record.is_done]
+        if not unfinished:
+            raise NoRunError(f"{folder}: every run is finished.", hint="Start another: promptgrad run")
+        return max(
+            unfinished,
+            key=lambda record: (record.status != "running", journal.completions_paid(record.id) > 0),
+        ).id
 
 
 def run_job(
@@ -219,7 +221,7 @@ def _prepare(
     folder = Path(record.project)
     project = open_project(folder, options.overrides)
     changed = _changed(options.contents, dict(_contents(project)))
-    train = {_relative(project, path) for path in _files(project, project.data.train)}
+    train = {relative_path(path, project.root) for path in _files(project, project.data.train)}
     has_grown = bool(changed) and train.issuperset(changed)
     if changed and not has_grown:
         raise _changes_refused(changed, record.id)
@@ -262,11 +264,7 @@ def _contents(project: Project) -> Iterator[tuple[str, str]]:
     data = (project.data.train, project.data.validation, project.data.test, rubric)
     for path in (*code, *(path for named in data if named for path in _files(project, named))):
         if path.is_file():
-            yield _relative(project, path), hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _relative(project: Project, path: Path) -> str:
-    return os.path.relpath(path, project.root)
+            yield relative_path(path, project.root), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _files(project: Project, named: str) -> list[Path]:

@@ -16,7 +16,7 @@ from engine.project.fingerprint import project_fingerprint
 from engine.testing import scripted_revision
 from promptgrad_tui.ci.standing import standing_artifact
 from promptgrad_tui.work.run.job import open_project
-from tests.engine.desk import BASE, tickets
+from tests.engine.desk import BASE, POLICY, Desk, tickets
 from tests.engine.project_folders import write_lines
 from tests.promptgrad_tui.desk_project import Done, promptgrad, promptgrad_process, write_project
 from tests.promptgrad_tui.model_server import DeskServer, desk_server
@@ -157,6 +157,31 @@ def test_another_model_revision_is_a_change(project: Path) -> None:
     assert standing is not None
     assert standing.changed == ("model",)
     assert project_fingerprint(loaded) == standing.manifest.details["fingerprint"]
+
+
+def test_a_model_set_for_one_check_is_a_change_and_the_project_file_stays(project: Path) -> None:
+    text = (project / "promptgrad.toml").read_text()
+    with desk_server(name="other") as other:
+        done = ci(project, "--set", f"model.task={other.uri}")
+        assert done.returncode == 0, done.stderr
+        assert other.calls > 0
+    assert f"Changed since {project}" in done.stdout.replace("\n", " ")
+    uris = {json.loads((path / "manifest.json").read_text())["model"]["uri"] for path in artifacts(project)}
+    assert other.uri in uris
+    assert (project / "promptgrad.toml").read_text() == text
+    assert "Nothing to do" in ci(project).stdout
+
+
+def test_a_run_without_a_gain_leaves_nothing_to_propose(tmp_path: Path) -> None:
+    class Perfect(Desk):
+        def _queue(self, system: str, user: str) -> str:
+            ticket = user.split("[[ ## ticket ## ]]")[1].split("Respond")[0]
+            return json.dumps({"queue": next((POLICY[word] for word in POLICY if word in ticket), "general")})
+
+    with desk_server(Perfect()) as server:
+        done = ci(write_project(tmp_path, server.uri, n=10))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_a_failed_gate_ends_with_1_and_is_in_every_report(project: Path) -> None:

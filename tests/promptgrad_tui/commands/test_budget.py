@@ -18,6 +18,7 @@ from engine.journal.events import (
     TestOpened,
     ValidationFinished,
 )
+from engine.journal.journal import Journal, journal_path
 from engine.release.manifest import load_manifest
 from tests.promptgrad_tui.desk_project import last_events, outcome, promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
@@ -135,6 +136,22 @@ def test_a_budget_that_found_no_rule_leaves_the_test_split_sealed(whole: Whole, 
         resumed = result(promptgrad("-C", project, "resume", "last", "--json", "--max-calls", "5000"))
         assert outcome(resumed) == outcome(whole.summary)
         assert server.calls == whole.calls, "nothing is paid for twice"
+
+
+def test_resume_without_a_name_passes_over_a_run_that_never_began_and_one_that_is_running(
+    whole: Whole, tmp_path: Path
+) -> None:
+    with desk_server() as server:
+        project = write_project(tmp_path, server.uri)
+        first = result(promptgrad("run", project, "--json", "--max-calls", TEST_CALLS + 40))
+        assert first["status"] == "budget"
+        assert promptgrad("run", project, "--max-calls", TEST_CALLS).returncode == 2
+        with Journal.open(journal_path(project)) as journal:
+            running = journal.create_run(project, journal.run("last").options)
+            with journal.lock_run(running.id):
+                resumed = result(promptgrad("-C", project, "resume", "--json", "--max-calls", "5000"))
+    assert resumed["run"] == first["run"]
+    assert outcome(resumed) == outcome(whole.summary)
 
 
 def test_minutes_are_kept_for_the_test_split_too(tmp_path: Path) -> None:

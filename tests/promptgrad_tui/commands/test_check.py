@@ -1,6 +1,7 @@
 import json
 import re
 import sqlite3
+import threading
 
 import pytest
 
@@ -9,6 +10,8 @@ from engine.project.settings import load_project
 from promptgrad_tui.views.estimate import calls_text
 from promptgrad_tui.work.check.estimate import Sizes, planned_calls
 from tests.engine.desk import Desk
+from tests.models.ollama.ollama_server import OllamaServer
+from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
@@ -53,6 +56,32 @@ def test_demonstrations_picked_for_each_input_are_said_to_share_no_prompt(
     assert (found["level"], found["subject"]) == (level, "estimate")
     assert text in found["text"]
     assert (report["rate"]["picked_tokens"] > 40) is (most > 0)
+
+
+def test_a_server_with_one_slot_is_told_what_would_bring_more(tmp_path, monkeypatch):
+    desk, all_asked = Desk(), threading.Event()
+
+    def answer(body):
+        # The first call is alone. Then the first of eight gets no answer before the others wait behind it.
+        assert len(server.chats) == 1 or all_asked.wait(PATIENCE_SECONDS)
+        return desk.answer(body["messages"])
+
+    def before_chat(number):
+        if number == 9:
+            all_asked.set()
+
+    with OllamaServer(slots=1, default_answer=answer, before_chat=before_chat) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address)
+        root = write_project(tmp_path, "ollama:qwen3:4b")
+        told = result(promptgrad("check", root, "--json"))
+        alone = result(promptgrad("check", root, "--json", "--set", "optimizer.max_workers=1"))
+    [queue] = [finding for finding in told["findings"] if finding["subject"] == "queue"]
+    assert (queue["level"], queue["field"]) == ("warn", "model.search")
+    assert "ollama:qwen3:4b has 1 slot" in queue["text"]
+    assert "up to 10 are asked for" in queue["text"]
+    assert "OLLAMA_NUM_PARALLEL=4" in queue["advice"]
+    assert 'search = "in_process"' in queue["advice"]
+    assert "queue" not in {finding["subject"] for finding in alone["findings"]}
 
 
 def test_answers_that_change_by_themselves_are_counted(tmp_path):

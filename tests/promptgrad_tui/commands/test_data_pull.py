@@ -10,6 +10,7 @@ import huggingface_hub.constants
 import pytest
 
 from engine.project.data import load_examples
+from tests.engine.project_folders import two_drives
 from tests.models.catalog.hub_server import COMMIT, Hub
 from tests.promptgrad_tui.desk_project import promptgrad, result
 
@@ -54,6 +55,13 @@ def test_splits_arrive_as_files_with_their_revision(hub: Hub, tmp_path: Path) ->
     assert (noted["repository"], noted["revision"]) == ("team/tickets", COMMIT)
     assert set(noted["sha256"]) == {*texts, "validation.jsonl"}
     assert not any("/resolve/v1/" in path or "/resolve/main/" in path for path in hub.paths)
+
+
+def test_files_on_another_drive_are_named_in_full(hub: Hub, tmp_path: Path) -> None:
+    with two_drives():
+        done = promptgrad("-C", tmp_path, "data", "pull", "hf://team/tickets@v1", "--split", "test")
+    assert done.returncode == 0, done.stderr
+    assert f'test = "{(tmp_path / "data" / "tickets" / "test.csv").as_posix()}"' in done.stdout
 
 
 def test_of_several_configurations_one_has_to_be_named(hub: Hub, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal.events import Notice
+from engine.journal.events import EpochFinished, Notice
 from engine.project.settings import load_project
+from tests.engine.project_folders import two_drives
 from tests.promptgrad_tui.desk_project import last_events, promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
@@ -132,6 +133,14 @@ def test_undo_takes_a_correction_and_an_exclusion_back(desk):
     assert "nothing was corrected or excluded" in again.stderr
 
 
+def test_an_example_on_another_drive_is_excluded_with_its_whole_path(desk):
+    root, _, _ = desk
+    with two_drives():
+        done = promptgrad("-C", root, "labels", "exclude", 1)
+    assert done.returncode == 0, done.stderr
+    assert f"# {root / 'data' / 'validation.jsonl'}, line" in (root / "promptgrad.toml").read_text()
+
+
 def test_open_hands_the_line_to_the_editor(desk, monkeypatch, tmp_path):
     root, _, _ = desk
     editor = tmp_path / "vi"
@@ -142,6 +151,30 @@ def test_open_hands_the_line_to_the_editor(desk, monkeypatch, tmp_path):
     assert promptgrad("-C", root, "labels", "open", 1).returncode == 0
     opened = (tmp_path / "opened").read_text().split()
     assert opened == [f"+{line}", str(root / "data" / "validation.jsonl")]
+
+
+def calls_of_the_first_epoch(root: Path) -> int:
+    """How many calls a run had paid for when its first epoch was scored."""
+    paid: set[str] = set()
+    for event in last_events(root):
+        paid.update(getattr(event, "completions", ()))
+        if isinstance(event, EpochFinished) and event.epoch == 1:
+            return len(paid)
+    raise AssertionError("the run has no such epoch")
+
+
+def test_a_run_that_its_budget_ends_lists_them_too(ran, tmp_path):
+    whole, right, server = ran
+    proof, next_epoch = 80, 5
+    budget = calls_of_the_first_epoch(whole) + proof + next_epoch
+    root = write_project(tmp_path / "desk", server.uri, n=40, epochs=2)
+    planted(root)
+    told = result(promptgrad("run", root, "--json", "--max-calls", budget))
+    assert (told["status"], told["calls"] <= budget) == ("budget", True)
+    assert {name: row["answer"] for name, row in rows_of(root).items()} == right
+    resumed = promptgrad("-C", root, "resume", "--json", "--max-calls", 5000)
+    assert resumed.returncode == 0, resumed.stderr
+    assert rows_of(root) == rows_of(whole)
 
 
 def test_a_number_that_is_not_in_the_list_is_refused(desk):
