@@ -106,17 +106,21 @@ class OllamaApi:
         """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
 
-    def render(self, name: str, messages: Sequence[Mapping[str, Any]], **more: Any) -> str | None:
-        """Return what the model would read of these messages, or None where the server doesn't say."""
+    def render(self, name: str, messages: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> str | None:
+        """Return what the model would read of these messages, or None where the server doesn't say.
+
+        `body` says how the model is loaded, as in `load`: Ollama loads a model before it shows a prompt.
+        """
         asked = {
+            **body,
             "model": name,
             "messages": list(messages),
             "stream": False,
+            "options": {**body["options"], "num_predict": 1},
             "_debug_render_only": True,
-            **more,
         }
-        told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
-        text = (told.get("_debug_info") or {}).get("rendered_template")
+        answer = self._post("/api/chat", asked)
+        text = (answer.get("_debug_info") or {}).get("rendered_template")
         return text if isinstance(text, str) else None
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:

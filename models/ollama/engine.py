@@ -144,15 +144,18 @@ class OllamaEngine(ServerEngine):
         wanted = self._settings.think
         return {"think": wanted if reasoning is None else (wanted or True) and not reasoning.is_off}
 
+    def how_to_render(self) -> dict[str, Any]:
+        """Return what to send for a look at a prompt, so that it is the one of an answer."""
+        return {**how_to_load(self._settings, self._context_length), **self.how_to_think()}
+
     def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
+        loading = how_to_load(self._settings, self._context_length)
         return {
+            **loading,
             "model": self._name,
             "messages": list(messages),
             "stream": True,
-            "options": options,
-            "keep_alive": keep_alive_value(self._settings.keep_alive),
-            "truncate": False,
-            "shift": False,
+            "options": {**loading["options"], **options},
         }
 
     def _options(self, config: lm15.Config) -> dict[str, Any]:
@@ -161,7 +164,6 @@ class OllamaEngine(ServerEngine):
 
         settings = self._settings
         options = {
-            "num_ctx": self._context_length,
             "num_predict": chosen(config.max_tokens, settings.max_tokens),
             "temperature": chosen(config.temperature, settings.temperature),
             "top_p": chosen(config.top_p, settings.top_p),
@@ -367,7 +369,17 @@ def _unquoted(value: str) -> str:
         return value.strip('"')
 
 
-def keep_alive_value(text: str) -> str | int:
+def how_to_load(settings: ModelSettings, context_length: int) -> dict[str, Any]:
+    """Return what every request says alike: Ollama loads a model again for one that says it otherwise."""
+    return {
+        "options": {"num_ctx": context_length},
+        "keep_alive": _keep_alive(settings.keep_alive),
+        "truncate": False,
+        "shift": False,
+    }
+
+
+def _keep_alive(text: str) -> str | int:
     """Return what Ollama reads as a duration: a plain number must not be a string."""
     return int(text) if text.lstrip("-").isdigit() else text
 
