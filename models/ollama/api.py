@@ -19,6 +19,7 @@ import httpx
 
 from models.errors import ModelNotFoundError, ServerError
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
+from models.server.error_texts import error_text
 
 DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
@@ -218,45 +219,6 @@ def unreachable(address: str) -> str:
 
 
 START_HINT = "Start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
-
-
-def error_text(body: str) -> str:
-    """Return the reason that Ollama gives in an error's body; one from below lies in JSON in that JSON."""
-    reason: Any = body
-    for _ in range(_DEEPEST):
-        inner = _inner(reason)
-        if inner is None:
-            break
-        reason = inner
-    return str(reason).strip().rstrip(".")[:500]
-
-
-def error_status(body: str, status: int) -> int:
-    """Return the status that fits an error: the one from below where there is one."""
-    reason: Any = body
-    for _ in range(_DEEPEST):
-        data = _parsed(reason)
-        code = data.get("code") if data else None
-        status = code if isinstance(code, int) else status
-        reason = _inner(reason)
-    return status
-
-
-_DEEPEST = 4
-
-
-def _inner(reason: Any) -> Any:
-    data = _parsed(reason) or {}
-    return next((data[key] for key in ("error", "message") if data.get(key)), None)
-
-
-def _parsed(reason: Any) -> dict[str, Any] | None:
-    if isinstance(reason, str):
-        try:
-            reason = json.loads(reason)
-        except ValueError:
-            return None
-    return reason if isinstance(reason, dict) else None
 
 
 def read_json(text: str, address: str) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from models.errors import ServerError
 from models.ollama.api import (
     ANSWER_SECONDS,
     START_HINT,
-    error_status,
-    error_text,
     listed,
     manifest_digest,
     raise_for_status,
@@ -29,12 +27,9 @@ from models.ollama.api import (
 )
 from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
-from models.server.engine import (
-    ServerEngine,
-    begun_answer,
-    is_context_overflow,
-)
-from models.server.schemas import answer_schema, fits
+from models.server.engine import ServerEngine, begun_answer, is_context_overflow
+from models.server.error_texts import error_status, error_text
+from models.server.schemas import answer_schema
 from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.server.vouching import Sighting
@@ -70,15 +65,13 @@ class OllamaEngine(ServerEngine):
         counter: TokenCounter,
         report: Progress,
     ) -> None:
-        super().__init__(f"Ollama at {address}", settings)
+        super().__init__(name, f"Ollama at {address}", settings, report)
         self._address = address
-        self._name = name
         self._settings = settings
         self._context_length = context_length
         self._thinks = "thinking" in (shown.get("capabilities") or ())
         self._stops = _stops(shown.get("parameters") or "")
         self._counter = counter
-        self._report = report
         self._slots = Slots()
         self._sent = 0
         self._answers = 0
@@ -94,19 +87,13 @@ class OllamaEngine(ServerEngine):
         body = self.body(request)
         yield lm15.StreamStartEvent(model=self._name)
         last: dict[str, Any] = {}
-        thoughts, has_answered = "", False
         async with aclosing(self._chunks(body)) as chunks:
             async for last in chunks:
                 message = last.get("message") or {}
                 if thought := message.get("thinking"):
-                    thoughts += thought
                     yield lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0))
                 if text := message.get("content"):
-                    has_answered = True
                     yield lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1))
-        if not has_answered and fits(thoughts, body.get("format")):
-            self._report(f"{self._name} answers where it should think; its thoughts fit, and are taken", 0.0)
-            yield lm15.StreamDeltaEvent(lm15.TextDelta(thoughts.strip(), part_index=1))
         if not last.get("done"):
             raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
         yield self._end(body, last)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from dspy import lm15
 
-from engine.ground.model import Messages
+from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
-from models.errors import ModelError, ServerError
+from models.errors import CHOOSE_ANOTHER, ModelError, ServerError
 from models.openai.api import OpenAIServers, ServerAnswers, client, read_object, root_of
 from models.openai.engine import OpenAIEngine
 from models.server.engine import begun_answer, is_context_overflow
@@ -21,16 +21,23 @@ from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.uri import OpenAIUri
 
 
-def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
-    """Open a model behind one or more servers; servers that are down are skipped.
+def open_openai(
+    target: OpenAIUri, settings: ModelSettings, *, on_progress: Progress | None = None
+) -> OpenAIModel:
+    """Open a model behind one or more servers once it is loaded; servers that are down are skipped.
 
     Raises:
-        ServerError: no server answers, or they serve different models.
+        ServerError: no server answers or loads the model, or they serve different models.
         ModelNotFoundError: the servers don't have the model.
+        ModelError: the model writes no text.
     """
-    servers = OpenAIServers(target)
+    report = on_progress or (lambda _sentence, _fraction: None)
+    servers = OpenAIServers(target, report=report)
     try:
-        return OpenAIModel(target, settings, servers, servers.ask(load_seconds=settings.timeout_seconds))
+        answers = servers.ask(load_seconds=settings.timeout_seconds)
+        if answers.unable:
+            raise ModelError(f"{target.text} can't be used here: {answers.unable}.", hint=CHOOSE_ANOTHER)
+        return OpenAIModel(target, settings, servers, answers, report)
     except BaseException:
         servers.close()
         raise
@@ -45,7 +52,12 @@ class OpenAIModel(ServerModel):
     )
 
     def __init__(
-        self, target: OpenAIUri, settings: ModelSettings, servers: OpenAIServers, answers: ServerAnswers
+        self,
+        target: OpenAIUri,
+        settings: ModelSettings,
+        servers: OpenAIServers,
+        answers: ServerAnswers,
+        report: Progress,
     ) -> None:
         self._servers = servers
         self._continues_answers = answers.continues_answers
@@ -54,7 +66,7 @@ class OpenAIModel(ServerModel):
         self._server_counter = _ServerCounter(answers)
         known_length = settings.context_length or answers.context_length
         super().__init__(
-            f"openai:{','.join(target.endpoints)}#{target.name}",
+            target.text,
             answers.revision,
             settings,
             context_length=known_length or DEFAULT_CONTEXT,
@@ -64,6 +76,7 @@ class OpenAIModel(ServerModel):
                 settings,
                 schema_in_json_object=answers.takes_schema_in_json_object,
                 context_length=known_length,
+                report=report,
             ),
             counter=self._server_counter,
             seen=Sighting(identity_of(answers.revision)),
@@ -102,7 +115,10 @@ class OpenAIModel(ServerModel):
         return [NextToken.of(token) for token in told[0].get("top_logprobs") or ()]
 
     async def look(self) -> Sighting:
-        """Return what the servers say of the name now; what was unloaded meanwhile isn't another model."""
+        """Return what the servers say of the name now.
+
+        A model that was unloaded, and a server that restarts, is no other model until it says so.
+        """
         answers = await asyncio.to_thread(self._servers.ask)
         return Sighting(identity_of(answers.revision if answers.describes_model else self.revision))
 
@@ -133,6 +149,6 @@ class _ServerCounter:
     def _ask(self, text: str) -> int | None:
         """Return what the server counts; llama-server reads `content`, vLLM `prompt`."""
         body = {"model": self._model, "content": text, "prompt": text, "add_special_tokens": False}
-        answer = read_object(self._http, "POST", self._url, json=body)
+        answer = read_object(self._http, "POST", self._url, json=body) or {}
         tokens = answer.get("tokens")
         return len(tokens) if isinstance(tokens, list) else None
