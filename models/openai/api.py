@@ -299,7 +299,7 @@ def _served(http: httpx.Client, endpoint: str) -> list[dict[str, Any]]:
     except httpx.HTTPError as error:
         raise ServerError(f"{endpoint} doesn't answer: {error}.") from error
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise ServerError(f"{endpoint} wants a key: set {API_KEY} in the environment.")
+        raise ServerError(f"{endpoint} wants a key.", hint=f"Set {API_KEY} in the environment to it.")
     if response.is_server_error:
         reason = error_text(response.text)
         raise ServerError(
