@@ -14,6 +14,7 @@ from models.gguf.header import read_header, shards
 from models.gguf.memory import check_fits
 from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
+from models.today import date_in_key
 from models.uri import DemoUri, GGUFUri, OllamaUri, file_of, parse_uri
 
 
@@ -73,9 +74,13 @@ def open_in_process(
             f"{served.uri} can't search in process: its file isn't on this machine.",
             hint='Take search = "in_process" out of [model], or run where Ollama runs.',
         )
+    settings = settings or ModelSettings()
+    switches = {**settings.template_switches, **date_in_key(served.printed_date)}
     model = open_model(
         f"gguf:{path}",
-        settings=(settings or ModelSettings()).model_copy(update={"context_length": served.context_length}),
+        settings=settings.model_copy(
+            update={"context_length": served.context_length, "template_switches": switches}
+        ),
         log_file=log_file,
         on_progress=on_progress,
     )

@@ -22,6 +22,7 @@ from models.server.scoring import NextToken
 from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
 from models.server.vouching import Sighting
 from models.settings import DEFAULT_CONTEXT, ModelSettings
+from models.today import printed_date
 
 
 def open_ollama(
@@ -90,6 +91,7 @@ class OllamaModel(ServerModel):
             engine=self._ollama,
             counter=counter,
             seen=Sighting(revision.digest, shown["modified_at"]),  # the manifest covers the template
+            date=printed_date(shown.get("template"), settings.template_switches, pins=False),
         )
 
     @functools.cached_property

@@ -11,6 +11,7 @@ from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
 from models.errors import CHOOSE_ANOTHER, ModelError, ServerError
 from models.openai.api import OpenAIServers, ServerAnswers, client, read_object, root_of
+from models.openai.dates import pinning_switches
 from models.openai.engine import OpenAIEngine
 from models.server.engine import begun_answer, is_context_overflow
 from models.server.model import ServerModel
@@ -18,6 +19,7 @@ from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import EstimatedCounter
 from models.server.vouching import Sighting, identity_of
 from models.settings import DEFAULT_CONTEXT, ModelSettings
+from models.today import printed_date
 from models.uri import OpenAIUri
 
 
@@ -61,7 +63,9 @@ class OpenAIModel(ServerModel):
     ) -> None:
         self._servers = servers
         self._continues_answers = answers.continues_answers
-        self._template_switches = settings.template_switches
+        switches = settings.template_switches
+        pinning = pinning_switches(answers, switches)
+        self._template_switches = pinning or switches
         self._load_seconds = settings.timeout_seconds
         self._server_counter = _ServerCounter(answers)
         known_length = settings.context_length or answers.context_length
@@ -73,13 +77,14 @@ class OpenAIModel(ServerModel):
             engine=OpenAIEngine(
                 target.endpoints,
                 target.name,
-                settings,
+                settings.model_copy(update={"template_switches": self._template_switches}),
                 schema_in_json_object=answers.takes_schema_in_json_object,
                 context_length=known_length,
                 report=report,
             ),
             counter=self._server_counter,
             seen=Sighting(identity_of(answers.revision)),
+            date=printed_date(answers.props.get("chat_template"), switches, pins=bool(pinning)),
         )
 
     def read_revision(self) -> ModelRevision:

@@ -41,6 +41,8 @@ class OpenAIServer:
     is_lm_studio: bool = False
     details: dict[str, Any] = field(default_factory=dict)
     """What LM Studio's own address says of the model besides."""
+    renders: Callable[[dict[str, Any]], str] | None = None
+    """What llama-server's `/apply-template` makes of the template's variables in a request."""
     counts_tokens: bool = False
     """Whether `/tokenize` answers; a word is a token."""
     key: str = ""
@@ -188,6 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/embeddings":
             rows = [{"index": n, "embedding": [1.0, float(n)]} for n in range(len(body["input"]))]
             self.reply({"data": rows})
+        elif self.path == "/apply-template" and self.openai.renders:
+            self.reply({"prompt": self.openai.renders(body["chat_template_kwargs"])})
         elif self.path == "/tokenize" and self.openai.counts_tokens:
             self.reply({"tokens": list(range(len(body["content"].split())))})
         elif self.path == "/v1/chat/completions":
