@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from engine.ground.model import LocalModel, Progress
 from engine.ground.revision import ModelRevision
-from models.demo import demo_model_path
 from models.errors import CHOOSE_ANOTHER, ChatTemplateError, ModelError, ModelUriError
 from models.gguf.hashing import gguf_revision
 from models.gguf.header import read_header, shards
 from models.gguf.memory import check_fits
 from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
-from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
+from models.today import date_in_key
+from models.uri import DemoUri, GGUFUri, OllamaUri, file_of, parse_uri
 
 
 def open_model(
@@ -37,14 +37,14 @@ def open_model(
     settings = settings or ModelSettings()
     target = parse_uri(uri, project_dir)
     if isinstance(target, DemoUri | GGUFUri):
-        return _open_gguf(uri, _file_of(target), settings, project_dir, log_file, on_progress)
+        return _open_gguf(uri, file_of(target), settings, project_dir, log_file, on_progress)
     if isinstance(target, OllamaUri):
         from models.ollama.model import open_ollama
 
         return open_ollama(target.name, settings, on_progress=on_progress)
     from models.openai.model import open_openai
 
-    return open_openai(target, settings)
+    return open_openai(target, settings, on_progress=on_progress)
 
 
 def open_in_process(
@@ -74,9 +74,13 @@ def open_in_process(
             f"{served.uri} can't search in process: its file isn't on this machine.",
             hint='Take search = "in_process" out of [model], or run where Ollama runs.',
         )
+    settings = settings or ModelSettings()
+    switches = {**settings.template_switches, **date_in_key(served.printed_date)}
     model = open_model(
         f"gguf:{path}",
-        settings=(settings or ModelSettings()).model_copy(update={"context_length": served.context_length}),
+        settings=settings.model_copy(
+            update={"context_length": served.context_length, "template_switches": switches}
+        ),
         log_file=log_file,
         on_progress=on_progress,
     )
@@ -99,7 +103,7 @@ def check_models_fit(uris: Sequence[str], settings: ModelSettings, project_dir: 
     for uri in uris:
         if isinstance(parse_uri(uri, project_dir), DemoUri | GGUFUri):
             require_llama_cpp(uri)
-    check_fits(settings, *(_file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
+    check_fits(settings, *(file_of(target) for target in targets if isinstance(target, DemoUri | GGUFUri)))
 
 
 def read_revision(
@@ -117,7 +121,7 @@ def read_revision(
     """
     target = parse_uri(uri, project_dir)
     if isinstance(target, DemoUri | GGUFUri):
-        path = _file_of(target)
+        path = file_of(target)
         template = _chat_template(settings or ModelSettings(), project_dir)
         return gguf_revision(path, chat_template=template, on_progress=on_progress)
     if isinstance(target, OllamaUri):
@@ -127,14 +131,6 @@ def read_revision(
     from models.openai.api import ask_all
 
     return ask_all(target, load_seconds=(settings or ModelSettings()).timeout_seconds).revision
-
-
-def _file_of(target: DemoUri | GGUFUri) -> Path:
-    path = demo_model_path() if isinstance(target, DemoUri) else target.path
-    if path.is_dir():
-        inside = ", ".join(sorted(file.name for file in path.glob("*.gguf"))) or "no GGUF file"
-        raise ModelUriError(f"{path} is a folder.", hint=f"Name a file in it; there is {inside}.")
-    return path
 
 
 def _open_gguf(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from models.demo import demo_model_path
 from models.errors import ModelUriError
 from models.hub_names import HubName, cached_file
 
@@ -45,6 +46,19 @@ class OpenAIUri:
 
 
 ModelUri = DemoUri | GGUFUri | OllamaUri | OpenAIUri
+
+
+def file_of(target: DemoUri | GGUFUri) -> Path:
+    """Return the file of a model that runs in process; for one in shards, the one that is named.
+
+    Raises:
+        ModelUriError: it names a folder; the hint says which files are in it.
+    """
+    path = demo_model_path() if isinstance(target, DemoUri) else target.path
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.glob("*.gguf"))) or "no GGUF file"
+        raise ModelUriError(f"{path} is a folder.", hint=f"Name a file in it; there is {inside}.")
+    return path
 
 
 def parse_uri(uri: str, project_dir: Path | None = None) -> ModelUri:

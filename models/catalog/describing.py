@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.demo import demo_model_path
 from models.gguf.header import read_header, shards
 from models.gguf.memory import available_bytes, kv_bytes_per_token, needed_bytes
 from models.ollama.api import OllamaApi
 from models.openai.api import ask_all
-from models.uri import DemoUri, GGUFUri, OllamaUri, OpenAIUri, parse_uri
+from models.uri import DemoUri, GGUFUri, OllamaUri, OpenAIUri, file_of, parse_uri
 
 _HELD = ("size", "size_vram", "context_length", "expires_at")
 """What Ollama reports about a model that is in its memory."""
@@ -41,7 +40,7 @@ def describe_model(uri: str, project_dir: Path | None = None) -> Description:
     """
     target = parse_uri(uri, project_dir)
     if isinstance(target, DemoUri | GGUFUri):
-        return _of_file(demo_model_path() if isinstance(target, DemoUri) else target.path)
+        return _of_file(file_of(target))
     return _of_ollama(target) if isinstance(target, OllamaUri) else _of_openai(target)
 
 

@@ -18,7 +18,7 @@ from models.gguf.header import SHARD, GGUFHeader, read_header, shards
 from models.gguf.memory import available_bytes, needed_bytes
 from models.hub_names import hub_cache, llama_caches, lm_studio_folders
 from models.speed.throughput import recall
-from models.uri import GGUFUri, ModelUri, OllamaUri, OpenAIUri, parse_uri
+from models.uri import GGUFUri, ModelUri, OllamaUri, OpenAIUri, file_of, parse_uri
 
 WEIGHTS_LAYER = "application/vnd.ollama.image.model"
 
@@ -60,9 +60,12 @@ def find_models(
 
 def _target(uri: str, project_dir: Path | None) -> ModelUri | ModelUriError:
     try:
-        return parse_uri(uri, project_dir)
+        target = parse_uri(uri, project_dir)
+        if isinstance(target, GGUFUri):
+            file_of(target)
     except ModelUriError as error:
         return error
+    return target
 
 
 _File = tuple[str, str, Path, str | None]
@@ -141,14 +144,14 @@ def _first_shards(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _describe(place: str, name: str, path: Path, digest: str | None) -> FoundModel | None:
-    """Return what is known about a file, or None if it isn't a language model."""
+    """Return what is known about a file, or None if it is only a part of a model."""
     uri = "demo" if place == "demo" else f"gguf:{path}"
     try:
         header = read_header(path)
         files = shards(path)
     except ModelError as error:
         return FoundModel(uri, name, place, problem=error.message)
-    if not header.is_language_model:
+    if not (header.is_language_model or header.makes_images):
         return None
     size = sum(file.stat().st_size for file in files)
     needed = needed_bytes(header, size)

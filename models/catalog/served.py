@@ -115,4 +115,5 @@ def _of_openai(uri: str, addresses: str, answers: ServerAnswers) -> FoundModel:
         revision=revision,
         is_loaded=answers.is_loaded,
         throughput=recall(revision, addresses),
+        problem=f"It can't be used: {answers.unable}." if answers.unable else "",
     )

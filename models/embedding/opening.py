@@ -10,7 +10,7 @@ from models.gguf.hashing import gguf_revision
 from models.gguf.header import read_header, shards
 from models.gguf.package import require_llama_cpp
 from models.settings import ModelSettings
-from models.uri import DemoUri, GGUFUri, OllamaUri, parse_uri
+from models.uri import DemoUri, GGUFUri, OllamaUri, file_of, parse_uri
 
 
 def open_embedder(
@@ -32,7 +32,7 @@ def open_embedder(
         raise no_embeddings(uri, "the demo model writes text")
     if isinstance(target, GGUFUri):
         require_llama_cpp(uri)
-        path = shards(target.path)[0]
+        path = shards(file_of(target))[0]
         if not read_header(path).embeds:
             raise no_embeddings(uri, "its file says nothing of how to pool vectors, so it writes text")
         from models.embedding.gguf import GGUFEmbedder
@@ -44,4 +44,4 @@ def open_embedder(
         return OllamaEmbedder(target.name, settings.timeout_seconds)
     from models.embedding.served import OpenAIEmbedder
 
-    return OpenAIEmbedder(target, settings.timeout_seconds)
+    return OpenAIEmbedder(target, settings.timeout_seconds, on_progress)

@@ -12,12 +12,18 @@ from typing import Any, Self
 
 import httpx
 
+from engine.ground.model import Progress
 from engine.ground.revision import ModelRevision
 from models.embedding.refusal import no_embeddings
 from models.errors import RevisionMovedError, ServerError
-from models.ollama.api import OllamaApi, error_text, manifest_digest
-from models.openai.api import ask_all, client
+from models.ollama.api import OllamaApi, manifest_digest
+from models.openai.api import OpenAIServers, client
+from models.server.error_texts import error_text
+from models.server.vouching import Sighting, identity_of
 from models.uri import OpenAIUri
+
+_TRIES = 3
+"""How often vectors are asked for while the model's name is written again and again."""
 
 
 class ServedEmbedder(ABC):
@@ -25,20 +31,28 @@ class ServedEmbedder(ABC):
 
     uri: str
     revision: ModelRevision
+    _identity: str
+    _seen: Sighting
+    """The latest look at the model's name."""
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector for each text.
 
         Raises:
-            ServerError: the server doesn't answer.
+            ServerError: the server doesn't answer, or the name is written all the time.
             ModelError: the model has no embeddings.
             RevisionMovedError: the name means other weights by now.
         """
-        vectors = self._ask(texts)
-        if len(vectors) != len(texts) or not all(vectors):
-            raise no_embeddings(self.uri, "the server answered without vectors")
-        self.verify_revision()
-        return [[float(value) for value in vector] for vector in vectors]
+        for _ in range(_TRIES):
+            before, vectors = self._seen, self._ask(texts)
+            if len(vectors) != len(texts) or not all(vectors):
+                raise no_embeddings(self.uri, "the server answered without vectors")
+            if self._verified() == before:
+                return [[float(value) for value in vector] for vector in vectors]
+        raise ServerError(
+            f"{self.uri} is written again during every answer, so that none of them counts.",
+            hint="Wait until it stays as it is, and resume.",
+        )
 
     def verify_revision(self) -> None:
         """Read the model's identity again.
@@ -46,11 +60,16 @@ class ServedEmbedder(ABC):
         Raises:
             RevisionMovedError: the same name now means other weights.
         """
-        if self._digest() != self.revision.digest:
+        self._verified()
+
+    def _verified(self) -> Sighting:
+        seen = self._seen = self._look()
+        if seen.identity != self._identity:
             raise RevisionMovedError(
                 f"{self.uri} was changed while it was in use.",
                 hint="Bring the model back as it was and resume, or run again.",
             )
+        return seen
 
     @abstractmethod
     def close(self) -> None:
@@ -60,7 +79,7 @@ class ServedEmbedder(ABC):
     def _ask(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     @abstractmethod
-    def _digest(self) -> str: ...
+    def _look(self) -> Sighting: ...
 
     def __enter__(self) -> Self:
         return self
@@ -80,9 +99,10 @@ class OllamaEmbedder(ServedEmbedder):
         self._name = name
         self._seconds = seconds
         try:
-            version = self._api.version()
+            version, self._seen = self._api.version(), self._look()
+            self._identity = self._seen.identity
             self.revision = ModelRevision(
-                kind="ollama", digest=self._digest(), name=name, engine=f"ollama {version}"
+                kind="ollama", digest=self._identity, name=name, engine=f"ollama {version}"
             )
         except BaseException:
             self._api.close()
@@ -98,22 +118,31 @@ class OllamaEmbedder(ServedEmbedder):
             raise no_embeddings(self.uri, error_text(response.text))
         return _vectors(response, lambda answer: answer["embeddings"])
 
-    def _digest(self) -> str:
-        return manifest_digest(self._api.model(self._name))
+    def _look(self) -> Sighting:
+        listed = self._api.model(self._name)
+        return Sighting(manifest_digest(listed), str(listed.get("modified_at")))
 
 
 class OpenAIEmbedder(ServedEmbedder):
     """An embedding model behind an OpenAI-compatible server."""
 
-    def __init__(self, target: OpenAIUri, seconds: float) -> None:
+    def __init__(self, target: OpenAIUri, seconds: float, on_progress: Progress | None = None) -> None:
         self.uri = target.text
         self._target = target
         self._seconds = seconds
-        self.revision = ask_all(target, load_seconds=seconds).revision
+        self._servers = OpenAIServers(target, report=on_progress)
+        try:
+            self.revision = self._servers.ask(load_seconds=seconds).revision
+        except BaseException:
+            self._servers.close()
+            raise
+        self._identity = identity_of(self.revision)
+        self._seen = Sighting(self._identity)
         self._http = client(target.endpoints[0], seconds)
 
     def close(self) -> None:
-        """Close the connection; calling it twice is fine."""
+        """Close the connections; calling it twice is fine."""
+        self._servers.close()
         self._http.close()
 
     def _ask(self, texts: Sequence[str]) -> list[list[float]]:
@@ -124,11 +153,14 @@ class OpenAIEmbedder(ServedEmbedder):
         except httpx.HTTPError as error:
             raise ServerError(f"{address} gives no vectors: {error}.", hint="Is it running?") from error
         if response.is_client_error or response.status_code == httpx.codes.NOT_IMPLEMENTED:
-            raise no_embeddings(self.uri, f"the server answers {response.status_code}: {response.text[:200]}")
+            reason = error_text(response.text)
+            raise no_embeddings(self.uri, f"the server answers {response.status_code}: {reason}")
         return _vectors(response, lambda answer: [row["embedding"] for row in answer["data"]])
 
-    def _digest(self) -> str:
-        return ask_all(self._target).revision.digest
+    def _look(self) -> Sighting:
+        """Return what the servers say; a model that was unloaded for another one is none other."""
+        answers = self._servers.ask()
+        return Sighting(identity_of(answers.revision) if answers.describes_model else self._identity)
 
 
 def _vectors(response: httpx.Response, read: Any) -> list[list[float]]:

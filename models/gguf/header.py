@@ -91,6 +91,11 @@ class GGUFHeader:
         return kind == "model" and self.parameter_count > 0 and "tokenizer.ggml.model" in self.metadata
 
     @property
+    def makes_images(self) -> bool:
+        """Whether it is a model that makes images, which has no vocabulary."""
+        return self.architecture in _IMAGE_MAKERS
+
+    @property
     def embeds(self) -> bool:
         """Whether it turns texts into vectors that can be compared."""
         pooling = self.of_architecture("pooling_type")
@@ -104,7 +109,7 @@ class GGUFHeader:
             return "it ranks documents (a reranker) and writes no text"
         if pooling is not None or self.architecture in _EMBEDDERS:
             return "it turns texts into vectors (an embedding model) and writes none"
-        if self.architecture in _IMAGE_MAKERS:
+        if self.makes_images:
             return "it makes images and writes no text"
         if not self.is_language_model:
             return "it is a projector, an adapter or a vocabulary, and no model by itself"

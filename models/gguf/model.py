@@ -34,6 +34,7 @@ from models.gguf.template import ChatTemplate, thinking_switches
 from models.gguf.thread_choice import ThreadChoice
 from models.gguf.tuning import tuned
 from models.settings import ModelSettings
+from models.today import date_in_key, printed_date
 
 if TYPE_CHECKING:
     from engine.ground.revision import ModelRevision
@@ -76,7 +77,6 @@ class GGUFModel:
             raise ModelNotFoundError(f"There is no file {path}.", hint="Correct the path of the model.")
         self.uri = uri or f"gguf:{path}"
         self.revision = revision
-        self.sampling = settings.sampling()
         self._path = path
         self._file = _fingerprint(path)
         self._closed = False
@@ -91,6 +91,8 @@ class GGUFModel:
             stack.callback(self._model.close)
             self._quoting = Quoting(self._model)
             self._template = self._load_template(settings)
+            self.printed_date = printed_date(self._template.text, settings.template_switches, pins=True)
+            self.sampling = {**settings.sampling(), **date_in_key(self.printed_date)}
             self._tags = self._template.thought_tags
             self._skip = "" if settings.think else self._tags.skip
             for token in self._quoting.specials_in(self._tags.open + self._tags.close):

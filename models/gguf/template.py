@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,9 +12,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from models.errors import ChatTemplateError
 from models.thought_tags import ThoughtTags, thought_tags
-
-TODAY = "2026-01-01"
-"""The date that a template gets which prints today's; the template switch `today` sets another."""
+from models.today import chosen_date, formatter
 
 _REFUSALS = (TemplateError, ValueError, TypeError)
 _HOW_TO_GIVE_ONE = "Name a jinja file as `chat_template` under [model]; the model's page on its hub has one."
@@ -32,14 +29,6 @@ def thinking_switches(think: bool | str) -> dict[str, Any]:
     return switches if think else switches | {"thinking_mode": "disabled", "thinking_budget": 0}
 
 
-def _pinned(today: str) -> Callable[[str], str]:
-    """Return what templates print as today's date: always the same, or one revision's prompt would change."""
-    try:
-        return datetime.fromisoformat(today).strftime
-    except ValueError:
-        return lambda _form: today
-
-
 class ChatTemplate:
     """A model's jinja template with its switches set."""
 
@@ -48,7 +37,8 @@ class ChatTemplate:
         self._switches = dict(switches)
         try:
             self._formatter = Jinja2ChatFormatter(template=text, bos_token=bos, eos_token=eos)
-            self._formatter.strftime_now = _pinned(str(switches.get("today", TODAY)))  # type: ignore[assignment, method-assign]
+            # Always the same date, or one revision's prompt would change from day to day.
+            self._formatter.strftime_now = formatter(chosen_date(switches))  # type: ignore[assignment, method-assign]
         except TemplateError as error:
             raise ChatTemplateError(
                 f"The chat template can't be read: {error}.", hint=_HOW_TO_GIVE_ONE

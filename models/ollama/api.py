@@ -19,6 +19,7 @@ import httpx
 
 from models.errors import ModelNotFoundError, ServerError
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
+from models.server.error_texts import error_text
 
 DEFAULT_PORT = 11434
 OLDEST_VERSION = (0, 12, 6)
@@ -106,17 +107,21 @@ class OllamaApi:
         """Unload a model after it has answered its requests; its files stay."""
         self._post("/api/chat", {"model": name, "messages": [], "stream": False, "keep_alive": 0})
 
-    def render(self, name: str, messages: Sequence[Mapping[str, Any]], **more: Any) -> str | None:
-        """Return what the model would read of these messages, or None where the server doesn't say."""
+    def render(self, name: str, messages: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> str | None:
+        """Return what the model would read of these messages, or None where the server doesn't say.
+
+        `body` says how the model is loaded, as in `load`: Ollama loads a model before it shows a prompt.
+        """
         asked = {
+            **body,
             "model": name,
             "messages": list(messages),
             "stream": False,
+            "options": {**body["options"], "num_predict": 1},
             "_debug_render_only": True,
-            **more,
         }
-        told = self._post("/api/chat", {**asked, "options": {"num_predict": 1}})
-        text = (told.get("_debug_info") or {}).get("rendered_template")
+        answer = self._post("/api/chat", asked)
+        text = (answer.get("_debug_info") or {}).get("rendered_template")
         return text if isinstance(text, str) else None
 
     def pull(self, name: str) -> Iterator[dict[str, Any]]:
@@ -214,45 +219,6 @@ def unreachable(address: str) -> str:
 
 
 START_HINT = "Start it with `ollama serve`, or set OLLAMA_HOST to where it runs."
-
-
-def error_text(body: str) -> str:
-    """Return the reason that Ollama gives in an error's body; one from below lies in JSON in that JSON."""
-    reason: Any = body
-    for _ in range(_DEEPEST):
-        inner = _inner(reason)
-        if inner is None:
-            break
-        reason = inner
-    return str(reason).strip().rstrip(".")[:500]
-
-
-def error_status(body: str, status: int) -> int:
-    """Return the status that fits an error: the one from below where there is one."""
-    reason: Any = body
-    for _ in range(_DEEPEST):
-        data = _parsed(reason)
-        code = data.get("code") if data else None
-        status = code if isinstance(code, int) else status
-        reason = _inner(reason)
-    return status
-
-
-_DEEPEST = 4
-
-
-def _inner(reason: Any) -> Any:
-    data = _parsed(reason) or {}
-    return next((data[key] for key in ("error", "message") if data.get(key)), None)
-
-
-def _parsed(reason: Any) -> dict[str, Any] | None:
-    if isinstance(reason, str):
-        try:
-            reason = json.loads(reason)
-        except ValueError:
-            return None
-    return reason if isinstance(reason, dict) else None
 
 
 def read_json(text: str, address: str) -> dict[str, Any]:

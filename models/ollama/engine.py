@@ -19,8 +19,6 @@ from models.errors import ServerError
 from models.ollama.api import (
     ANSWER_SECONDS,
     START_HINT,
-    error_status,
-    error_text,
     listed,
     manifest_digest,
     raise_for_status,
@@ -29,12 +27,9 @@ from models.ollama.api import (
 )
 from models.ollama.slots import RELOAD_SECONDS, Slots, load_seconds
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
-from models.server.engine import (
-    ServerEngine,
-    begun_answer,
-    is_context_overflow,
-)
-from models.server.schemas import answer_schema, fits
+from models.server.engine import ServerEngine, begun_answer, is_context_overflow
+from models.server.error_texts import error_status, error_text
+from models.server.schemas import answer_schema
 from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import TokenCounter, count_prompt, fewest_tokens
 from models.server.vouching import Sighting
@@ -70,15 +65,13 @@ class OllamaEngine(ServerEngine):
         counter: TokenCounter,
         report: Progress,
     ) -> None:
-        super().__init__(f"Ollama at {address}", settings)
+        super().__init__(name, f"Ollama at {address}", settings, report)
         self._address = address
-        self._name = name
         self._settings = settings
         self._context_length = context_length
         self._thinks = "thinking" in (shown.get("capabilities") or ())
         self._stops = _stops(shown.get("parameters") or "")
         self._counter = counter
-        self._report = report
         self._slots = Slots()
         self._sent = 0
         self._answers = 0
@@ -94,19 +87,13 @@ class OllamaEngine(ServerEngine):
         body = self.body(request)
         yield lm15.StreamStartEvent(model=self._name)
         last: dict[str, Any] = {}
-        thoughts, has_answered = "", False
         async with aclosing(self._chunks(body)) as chunks:
             async for last in chunks:
                 message = last.get("message") or {}
                 if thought := message.get("thinking"):
-                    thoughts += thought
                     yield lm15.StreamDeltaEvent(lm15.ThinkingDelta(thought, part_index=0))
                 if text := message.get("content"):
-                    has_answered = True
                     yield lm15.StreamDeltaEvent(lm15.TextDelta(text, part_index=1))
-        if not has_answered and fits(thoughts, body.get("format")):
-            self._report(f"{self._name} answers where it should think; its thoughts fit, and are taken", 0.0)
-            yield lm15.StreamDeltaEvent(lm15.TextDelta(thoughts.strip(), part_index=1))
         if not last.get("done"):
             raise lm15.TransportError(f"{self.server} stopped in the middle of an answer.")
         yield self._end(body, last)
@@ -144,15 +131,18 @@ class OllamaEngine(ServerEngine):
         wanted = self._settings.think
         return {"think": wanted if reasoning is None else (wanted or True) and not reasoning.is_off}
 
+    def how_to_render(self) -> dict[str, Any]:
+        """Return what to send for a look at a prompt, so that it is the one of an answer."""
+        return {**how_to_load(self._settings, self._context_length), **self.how_to_think()}
+
     def _body(self, messages: Messages, options: dict[str, Any]) -> dict[str, Any]:
+        loading = how_to_load(self._settings, self._context_length)
         return {
+            **loading,
             "model": self._name,
             "messages": list(messages),
             "stream": True,
-            "options": options,
-            "keep_alive": keep_alive_value(self._settings.keep_alive),
-            "truncate": False,
-            "shift": False,
+            "options": {**loading["options"], **options},
         }
 
     def _options(self, config: lm15.Config) -> dict[str, Any]:
@@ -161,7 +151,6 @@ class OllamaEngine(ServerEngine):
 
         settings = self._settings
         options = {
-            "num_ctx": self._context_length,
             "num_predict": chosen(config.max_tokens, settings.max_tokens),
             "temperature": chosen(config.temperature, settings.temperature),
             "top_p": chosen(config.top_p, settings.top_p),
@@ -367,7 +356,17 @@ def _unquoted(value: str) -> str:
         return value.strip('"')
 
 
-def keep_alive_value(text: str) -> str | int:
+def how_to_load(settings: ModelSettings, context_length: int) -> dict[str, Any]:
+    """Return what every request says alike: Ollama loads a model again for one that says it otherwise."""
+    return {
+        "options": {"num_ctx": context_length},
+        "keep_alive": _keep_alive(settings.keep_alive),
+        "truncate": False,
+        "shift": False,
+    }
+
+
+def _keep_alive(text: str) -> str | int:
     """Return what Ollama reads as a duration: a plain number must not be a string."""
     return int(text) if text.lstrip("-").isdigit() else text
 

@@ -14,7 +14,7 @@ from engine.ground.revision import ModelRevision
 from models.errors import ModelError, ModelFileError, ModelMemoryError, ServerError
 from models.gguf.package import is_installed
 from models.ollama.api import LOGPROBS_VERSION, OllamaApi, is_new_enough
-from models.ollama.engine import OllamaEngine, keep_alive_value
+from models.ollama.engine import OllamaEngine, how_to_load
 from models.ollama.revision import BLOB, read_revision
 from models.server.engine import begun_answer
 from models.server.model import ServerModel
@@ -22,6 +22,7 @@ from models.server.scoring import NextToken
 from models.server.token_counts import EstimatedCounter, TokenCounter, VocabularyCounter
 from models.server.vouching import Sighting
 from models.settings import DEFAULT_CONTEXT, ModelSettings
+from models.today import printed_date
 
 
 def open_ollama(
@@ -90,6 +91,7 @@ class OllamaModel(ServerModel):
             engine=self._ollama,
             counter=counter,
             seen=Sighting(revision.digest, shown["modified_at"]),  # the manifest covers the template
+            date=printed_date(shown.get("template"), settings.template_switches, pins=False),
         )
 
     @functools.cached_property
@@ -112,12 +114,14 @@ class OllamaModel(ServerModel):
         Raises:
             ServerError: the server doesn't answer.
         """
-        how = self._ollama.how_to_think()
         for seconds in _BUSY_SECONDS:
             with suppress(ServerError):
-                return self._api.render(self._name, messages, **how)
+                return self._render_once(messages)
             time.sleep(seconds)
-        return self._api.render(self._name, messages, **how)
+        return self._render_once(messages)
+
+    def _render_once(self, messages: Messages) -> str | None:
+        return self._api.render(self._name, messages, self._ollama.how_to_render())
 
     @property
     def slots(self) -> int | None:
@@ -128,7 +132,7 @@ class OllamaModel(ServerModel):
         """Return how many tokens the messages have: exactly, where vocabulary and prompt can be had."""
         if isinstance(self._counter, VocabularyCounter):
             with suppress(ServerError):
-                rendered = self._api.render(self._name, messages, **self._ollama.how_to_think())
+                rendered = self._render_once(messages)
                 if rendered is not None:
                     return self._counter.count_prompt(rendered)
         return super().count_prompt_tokens(messages)
@@ -155,13 +159,8 @@ def _load(api: OllamaApi, name: str, settings: ModelSettings, shown: dict[str, A
     trained = _trained_context(shown)
     wanted = settings.context_length or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     report(f"Waiting for Ollama to load {name}", 0.0)
-    body = {
-        "options": {"num_ctx": wanted},
-        "keep_alive": keep_alive_value(settings.keep_alive),
-        "shift": False,
-    }
     try:
-        api.load(name, body, settings.timeout_seconds)
+        api.load(name, how_to_load(settings, wanted), settings.timeout_seconds)
     except ServerError as error:
         if "memory" in error.message:
             hint = "Lower `context_length` under [model], or choose a smaller model."

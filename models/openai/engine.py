@@ -11,19 +11,18 @@ import httpx
 from dspy import lm15
 from dspy.clients.engines.base import StreamEvent
 
-from engine.ground.model import Messages
+from engine.ground.model import Messages, Progress
 from models.chat import chat_messages
 from models.openai.api import API_KEY
 from models.openai.endpoints import Endpoint, Endpoints
 from models.server.engine import ServerEngine, is_context_overflow
+from models.server.error_texts import error_text
 from models.server.schemas import answer_schema
 from models.server.token_counts import EstimatedCounter, count_prompt
 from models.settings import ModelSettings
 
 _LEAST_ROOM = 8
 """The share of the context, one in so many, that an answer may ask for however long its prompt seems."""
-
-_REASON_LENGTH = 300
 
 
 class OpenAIEngine(ServerEngine):
@@ -37,9 +36,9 @@ class OpenAIEngine(ServerEngine):
         *,
         schema_in_json_object: bool,
         context_length: int | None,
+        report: Progress,
     ) -> None:
-        super().__init__(f"{name} at {', '.join(endpoints)}", settings)
-        self._name = name
+        super().__init__(name, f"{name} at {', '.join(endpoints)}", settings, report)
         self._settings = settings
         self._schema_in_json_object = schema_in_json_object
         self._context_length = context_length
@@ -147,7 +146,8 @@ class OpenAIEngine(ServerEngine):
                 async with endpoint.http.stream("POST", endpoint.chat_url, json=body) as response:
                     has_answered = True
                     if response.is_error:
-                        raise self._error(response.status_code, _reason(await response.aread()))
+                        await response.aread()
+                        raise self._error(response.status_code, error_text(response.text))
                     async with aclosing(read(response)) as events:
                         async for event in events:
                             yield event
@@ -192,7 +192,7 @@ class OpenAIEngine(ServerEngine):
         if not isinstance(data, dict):
             raise lm15.TransportError(f"{self.server} sent a damaged answer.")
         if data.get("error"):
-            reason = _reason(text)
+            reason = error_text(text.decode("utf-8", "replace"))
             if is_context_overflow(reason):
                 raise self._error(httpx.codes.BAD_REQUEST, reason)
             # What fails in the middle of an answer is the server's fault, and worth another try.
@@ -213,6 +213,7 @@ class OpenAIEngine(ServerEngine):
             404: lm15.UnsupportedModelError,
             408: lm15.TimeoutError,
             429: lm15.RateLimitError,
+            501: lm15.UnsupportedModelError,  # llama-server, of a model that it runs for embeddings
             504: lm15.TimeoutError,
         }
         fallback = lm15.InvalidRequestError if status < 500 else lm15.ServerError
@@ -265,16 +266,3 @@ def _end(finish_reason: str | None, counted: dict[str, Any] | None) -> StreamEve
             cache_read_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
         ),
     )
-
-
-def _reason(body: bytes) -> str:
-    """Return what the server says is wrong; each has its own place for it."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = body.decode("utf-8", "replace")
-    if isinstance(data, dict):
-        data = data.get("error") or data.get("message") or data.get("detail") or data
-    if isinstance(data, dict):
-        data = data.get("message") or data
-    return str(data).strip().partition("\n")[0].rstrip(".")[:_REASON_LENGTH]

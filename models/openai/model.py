@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from dspy import lm15
 
-from engine.ground.model import Messages
+from engine.ground.model import Messages, Progress
 from engine.ground.revision import ModelRevision
-from models.errors import ModelError, ServerError
+from models.errors import CHOOSE_ANOTHER, ModelError, ServerError
 from models.openai.api import OpenAIServers, ServerAnswers, client, read_object, root_of
+from models.openai.dates import pinning_switches
 from models.openai.engine import OpenAIEngine
 from models.server.engine import begun_answer, is_context_overflow
 from models.server.model import ServerModel
@@ -18,19 +19,27 @@ from models.server.scoring import NEXT_TOKENS, NextToken
 from models.server.token_counts import EstimatedCounter
 from models.server.vouching import Sighting, identity_of
 from models.settings import DEFAULT_CONTEXT, ModelSettings
+from models.today import printed_date
 from models.uri import OpenAIUri
 
 
-def open_openai(target: OpenAIUri, settings: ModelSettings) -> OpenAIModel:
-    """Open a model behind one or more servers; servers that are down are skipped.
+def open_openai(
+    target: OpenAIUri, settings: ModelSettings, *, on_progress: Progress | None = None
+) -> OpenAIModel:
+    """Open a model behind one or more servers once it is loaded; servers that are down are skipped.
 
     Raises:
-        ServerError: no server answers, or they serve different models.
+        ServerError: no server answers or loads the model, or they serve different models.
         ModelNotFoundError: the servers don't have the model.
+        ModelError: the model writes no text.
     """
-    servers = OpenAIServers(target)
+    report = on_progress or (lambda _sentence, _fraction: None)
+    servers = OpenAIServers(target, report=report)
     try:
-        return OpenAIModel(target, settings, servers, servers.ask(load_seconds=settings.timeout_seconds))
+        answers = servers.ask(load_seconds=settings.timeout_seconds)
+        if answers.unable:
+            raise ModelError(f"{target.text} can't be used here: {answers.unable}.", hint=CHOOSE_ANOTHER)
+        return OpenAIModel(target, settings, servers, answers, report)
     except BaseException:
         servers.close()
         raise
@@ -45,28 +54,37 @@ class OpenAIModel(ServerModel):
     )
 
     def __init__(
-        self, target: OpenAIUri, settings: ModelSettings, servers: OpenAIServers, answers: ServerAnswers
+        self,
+        target: OpenAIUri,
+        settings: ModelSettings,
+        servers: OpenAIServers,
+        answers: ServerAnswers,
+        report: Progress,
     ) -> None:
         self._servers = servers
         self._continues_answers = answers.continues_answers
-        self._template_switches = settings.template_switches
+        switches = settings.template_switches
+        pinning = pinning_switches(answers, switches)
+        self._template_switches = pinning or switches
         self._load_seconds = settings.timeout_seconds
         self._server_counter = _ServerCounter(answers)
         known_length = settings.context_length or answers.context_length
         super().__init__(
-            f"openai:{','.join(target.endpoints)}#{target.name}",
+            target.text,
             answers.revision,
             settings,
             context_length=known_length or DEFAULT_CONTEXT,
             engine=OpenAIEngine(
                 target.endpoints,
                 target.name,
-                settings,
+                settings.model_copy(update={"template_switches": self._template_switches}),
                 schema_in_json_object=answers.takes_schema_in_json_object,
                 context_length=known_length,
+                report=report,
             ),
             counter=self._server_counter,
             seen=Sighting(identity_of(answers.revision)),
+            date=printed_date(answers.props.get("chat_template"), switches, pins=bool(pinning)),
         )
 
     def read_revision(self) -> ModelRevision:
@@ -102,7 +120,10 @@ class OpenAIModel(ServerModel):
         return [NextToken.of(token) for token in told[0].get("top_logprobs") or ()]
 
     async def look(self) -> Sighting:
-        """Return what the servers say of the name now; what was unloaded meanwhile isn't another model."""
+        """Return what the servers say of the name now.
+
+        A model that was unloaded, and a server that restarts, is no other model until it says so.
+        """
         answers = await asyncio.to_thread(self._servers.ask)
         return Sighting(identity_of(answers.revision if answers.describes_model else self.revision))
 
@@ -133,6 +154,6 @@ class _ServerCounter:
     def _ask(self, text: str) -> int | None:
         """Return what the server counts; llama-server reads `content`, vLLM `prompt`."""
         body = {"model": self._model, "content": text, "prompt": text, "add_special_tokens": False}
-        answer = read_object(self._http, "POST", self._url, json=body)
+        answer = read_object(self._http, "POST", self._url, json=body) or {}
         tokens = answer.get("tokens")
         return len(tokens) if isinstance(tokens, list) else None

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dspy import lm15
 from dspy.clients.engines.base import StreamEvent, validate_request
 
-from engine.ground.model import Messages
+from engine.ground.model import Messages, Progress
 from models.cancelled import RequestCancelledError
 from models.server.background_loop import BackgroundLoop
 from models.server.schemas import answer_schema
@@ -40,8 +40,11 @@ class ServerEngine(ABC):
     supports_response_schema = True
     supported_params = frozenset({"response_format", "temperature", "top_p", "max_tokens", "stop", "seed"})
 
-    def __init__(self, server: str, settings: ModelSettings) -> None:
+    def __init__(self, name: str, server: str, settings: ModelSettings, report: Progress) -> None:
+        """Prepare requests for the model `name` at a `server`; `report` gets what a person should know."""
         self.server = server
+        self._name = name
+        self._report = report
         self.timeout_seconds = settings.timeout_seconds
         self._turns = Turns(settings.concurrency)
         self._loop = BackgroundLoop(server)
@@ -117,7 +120,7 @@ class ServerEngine(ABC):
         return await self._in_turn(self._read(request))
 
     async def _read(self, request: lm15.Request) -> lm15.Response:
-        events = told_apart(self.unwatched_events(request), answer_schema(request))
+        events = self._told_apart(self.unwatched_events(request), request)
         return await lm15.amaterialize_response(events, request)
 
     async def _pump(self, request: lm15.Request, put: Callable[[StreamEvent | None], None]) -> None:
@@ -129,7 +132,7 @@ class ServerEngine(ABC):
     ) -> StreamEvent | None:
         """Pass an answer's events on, and return the last one: an answer ends once it is vouched for."""
         end: StreamEvent | None = None
-        told = told_apart(self.events(request), answer_schema(request))
+        told = self._told_apart(self.events(request), request)
         async with contextlib.aclosing(told) as events:
             async for event in events:
                 if event.type == "end":
@@ -137,6 +140,14 @@ class ServerEngine(ABC):
                 else:
                     put(event)
         return end
+
+    def _told_apart(
+        self, events: AsyncGenerator[StreamEvent], request: lm15.Request
+    ) -> AsyncGenerator[StreamEvent]:
+        return told_apart(events, answer_schema(request), self._tell_taken)
+
+    def _tell_taken(self) -> None:
+        self._report(f"{self._name} answers where it should think; its thoughts fit, and are taken", 0.0)
 
     async def _tried(self, make: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Return what `make` makes; a fault that may pass is tried again, as DSPy does with answers."""

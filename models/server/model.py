@@ -18,6 +18,7 @@ from models.server.scoring import NextToken, score_continuations
 from models.server.token_counts import TokenCounter, count_prompt
 from models.server.vouching import Sighting, Vouching, identity_of, moved_sentence
 from models.settings import ModelSettings
+from models.today import PrintedDate, date_in_key
 
 
 class ServerModel(ABC):
@@ -35,10 +36,12 @@ class ServerModel(ABC):
         engine: ServerEngine,
         counter: TokenCounter,
         seen: Sighting,
+        date: PrintedDate | None,
     ) -> None:
         self.uri = uri
         self.revision = revision
-        self.sampling = settings.sampling()
+        self.printed_date = date
+        self.sampling = {**settings.sampling(), **date_in_key(date)}
         self.context_length = context_length
         self._engine = engine
         self._counter = counter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -15,13 +15,16 @@ from models.thought_tags import KNOWN_TAGS
 
 
 async def told_apart(
-    events: AsyncGenerator[StreamEvent], schema: dict[str, Any] | None
+    events: AsyncGenerator[StreamEvent],
+    schema: dict[str, Any] | None,
+    on_taken: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[StreamEvent]:
     """Yield an answer's events with its thoughts as thoughts, whatever their tags.
 
-    An answer that came as a thought, and nothing after it, is taken if it fits the schema.
+    An answer that came as a thought, and nothing after it, is taken if it fits the schema; `on_taken` is
+    called then.
     """
-    text, thoughts, has_answered = _Text(), "", False
+    text, thoughts, has_answered = _Text(schema), "", False
     async with aclosing(events) as told:
         async for event in told:
             found: Iterator[StreamEvent] = iter((event,))
@@ -34,6 +37,7 @@ async def told_apart(
                     has_answered = has_answered or _is_text(last)
                     yield last
                 if not has_answered and fits(thoughts, schema):
+                    on_taken()
                     yield lm15.StreamDeltaEvent(lm15.TextDelta(thoughts.strip(), part_index=1))
             for piece in found:
                 has_answered = has_answered or _is_text(piece)
@@ -41,9 +45,14 @@ async def told_apart(
 
 
 class _Text:
-    """The text of an answer, from which a thought at its beginning is split off."""
+    """The text of an answer, from which a thought at its beginning is split off.
 
-    def __init__(self) -> None:
+    The prompt may have opened the thought, so that the text has only the tag that closes it. With a schema,
+    a text that doesn't begin as JSON is therefore held back to its end.
+    """
+
+    def __init__(self, schema: dict[str, Any] | None) -> None:
+        self._schema = schema
         self._held = ""
         self._splitter: TextSplitter | None = None
         self._is_plain = False
@@ -61,12 +70,21 @@ class _Text:
             yield lm15.StreamDeltaEvent(lm15.TextDelta(held_text, part_index=1))
 
     def _decide(self, final: bool) -> None:
+        """Find out whether the text begins with a thought, opened in it or before it."""
         body = self._held.lstrip()
         tags = next((tags for tags in KNOWN_TAGS if body.startswith(tags.open)), None)
         if tags is not None:
             self._splitter = TextSplitter(False, tags)
-        elif final or not any(tags.open.startswith(body) for tags in KNOWN_TAGS):
-            self._is_plain = True
+        elif final:
+            closed = next((tags for tags in KNOWN_TAGS if self._fits_after(tags.close)), None)
+            self._splitter = TextSplitter(True, closed) if closed else None
+            self._is_plain = closed is None
+        elif not any(tags.open.startswith(body) for tags in KNOWN_TAGS):
+            self._is_plain = self._schema is None or body.startswith("{")
+
+    def _fits_after(self, tag: str) -> bool:
+        _, found, rest = self._held.partition(tag)
+        return bool(found) and fits(rest, self._schema)
 
 
 def _is_text(event: StreamEvent) -> bool:

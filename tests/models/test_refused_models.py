@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dspy.utils.exceptions import LMUnsupportedModelError
 
 from models import open_model
+from models.catalog.describing import describe_model
 from models.catalog.discovery import find_models
-from models.errors import ModelError
+from models.embedding.opening import open_embedder
+from models.errors import ModelError, ModelUriError
 from tests.models.gguf_files import MODEL, write_model
 from tests.models.ollama.ollama_server import FakeModel, OllamaServer
+from tests.models.openai.openai_server import OpenAIServer
 
 FILES = {
     "an embedding model": ({"general.architecture": "bert", "bert.pooling_type": 1}, "an embedding model"),
@@ -33,10 +37,23 @@ def test_a_file_that_writes_no_text_is_refused_with_the_reason(tmp_path: Path, n
 
 def test_a_list_of_models_says_which_write_no_text(tmp_path: Path) -> None:
     write_model(tmp_path / "embed.gguf", {**MODEL, "qwen3.pooling_type": 3})
+    write_model(tmp_path / "paint.gguf", {"general.architecture": "flux", "general.file_type": 15})
     write_model(tmp_path / "write.gguf")
     found = {model.name: model.problem for model in find_models(tmp_path, environ={}, home=tmp_path / "home")}
     assert "an embedding model" in found["embed"]
+    assert found["paint"] == "It can't be used: it makes images and writes no text."
     assert found["write"] == ""
+
+
+def test_a_folder_that_is_named_as_a_model_is_called_one_wherever_it_is_asked_about(tmp_path: Path) -> None:
+    write_model(tmp_path / "folder" / "one.gguf")
+    with pytest.raises(ModelUriError, match="is a folder") as refused:
+        describe_model("gguf:folder", tmp_path)
+    assert "there is one.gguf" in refused.value.hint
+    [listed] = [model for model in find_models(tmp_path, ["gguf:folder"], environ={}) if model.problem]
+    assert (listed.name, listed.problem) == ("gguf:folder", f"{tmp_path / 'folder'} is a folder.")
+    with pytest.raises(ModelUriError, match="is a folder"):
+        open_embedder("gguf:folder", project_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +83,29 @@ def test_a_model_of_ollama_that_writes_no_text_is_refused(ollama: OllamaServer) 
     assert not ollama.loads
     [found] = [model for model in find_models(None) if model.uri == "ollama:embed:latest"]
     assert "only embedding" in found.problem
+
+
+def test_an_embedding_model_of_lm_studio_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    details = {"type": "embeddings", "arch": "nomic-bert"}
+    with OpenAIServer(is_lm_studio=True, details=details) as server:
+        uri = f"openai:{server.endpoint}#qwen3"
+        with pytest.raises(ModelError, match="turns texts into vectors") as refused:
+            open_model(uri)
+        assert "`promptgrad models`" in refused.value.hint
+        assert not server.chats
+        [found] = [model for model in find_models(tmp_path, [uri], environ={}) if model.uri == uri]
+        assert "an embedding model" in found.problem
+        with open_embedder(uri) as embedder:
+            assert embedder.embed(["a"]) == [[1.0, 0.0]]
+
+
+def test_a_llama_server_that_runs_an_embedding_model_says_so_at_once() -> None:
+    reason = "This server does not support completions. Start it without `--embeddings`"
+    refusal = {"error": {"code": 501, "message": reason, "type": "not_supported_error"}}
+    with (
+        OpenAIServer(refusal=refusal, refusal_status=501) as server,
+        open_model(f"openai:{server.endpoint}#qwen3") as model,
+        pytest.raises(LMUnsupportedModelError, match="does not support completions"),
+    ):
+        model.lm("hello")
+    assert server.paths.count("/v1/chat/completions") == 1

@@ -23,6 +23,7 @@ from models import Progress
 from promptgrad_tui.views.estimate import PlannedCalls, calls_text, cost_text, picked_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
+from promptgrad_tui.work.check.dates import changing_dates
 from promptgrad_tui.work.check.estimate import Sizes, costs, project_calls
 from promptgrad_tui.work.check.fields import blank_fields, mixed_fields
 from promptgrad_tui.work.check.golds import impossible_golds
@@ -196,6 +197,7 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
 def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:
     yield _opened("task", models.task)
     yield _model("model", models.task)
+    yield from changing_dates("model", models.task)
     if models.reflection is not models.task:
         yield _opened("reflection", models.reflection)
         yield _model("reflection", models.reflection)

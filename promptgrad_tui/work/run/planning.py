@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import dspy
 
@@ -173,7 +174,7 @@ def make_plan(
         judge_agreement=agreement,
         judge_caution=caution_text(agreement) if project.rubric is not None else "",
         details={
-            "project": project.model_dump(mode="json", exclude_unset=True),
+            "project": _recorded(project, models.task),
             "fingerprint": _fingerprint(project, train if train_before and not carving else None),
             **({"search": ModelUsed.of(models.search).model_dump()} if models.search else {}),
             **({JUDGE: ModelUsed.of(models.judging).model_dump()} if asks_judge(project) else {}),
@@ -182,6 +183,15 @@ def make_plan(
             **({CARVED: carving.recorded_by(run).model_dump()} if carving else {}),
         },
     )
+
+
+def _recorded(project: Project, task: Model) -> dict[str, Any]:
+    """Return the project's file as an artifact keeps it, with the date that the prompts show every day."""
+    content = project.model_dump(mode="json", exclude_unset=True)
+    date = getattr(task, "printed_date", None)
+    if date is not None and date.is_pinned:
+        content["model"].setdefault("template_switches", {})["today"] = date.text
+    return content
 
 
 def known_agreement(project: Project, judge: Model) -> Agreement | None:

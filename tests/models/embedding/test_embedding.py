@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +61,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.digest = "a" * 64
+        self.writings = 0
+        self.before_answer: Callable[[], None] = lambda: None
         self.refuses = False
         self.is_down = False
 
@@ -75,6 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = {"name": "embed:latest", "model": "embed:latest", "digest": self.server.digest}
+        name["modified_at"] = str(self.server.writings)
         known = {
             "/api/version": {"version": "0.12.6"},
             "/api/tags": {"models": [name]},
@@ -84,6 +87,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.before_answer()
         if self.server.is_down:
             self.reply({"error": "busy"}, 503)
         elif self.server.refuses:
@@ -155,3 +159,26 @@ def test_a_tag_that_moves_ends_it(server: Server) -> None:
         server.digest = "b" * 64
         with pytest.raises(RevisionMovedError):
             embedder.embed(["a"])
+
+
+def test_a_tag_that_moves_there_and_back_during_an_answer_is_asked_again(server: Server) -> None:
+    asked: list[int] = []
+
+    def move_at_first() -> None:
+        asked.append(1)
+        server.writings += 2 * (len(asked) == 1)  # to other weights, and back before anybody looks
+
+    server.before_answer = move_at_first
+    with open_embedder("ollama:embed") as embedder:
+        assert embedder.embed(["a"]) == [[1.0, 1.0, 0.0]]
+        assert embedder.embed(["b"]) == [[1.0, 0.0, 1.0]]
+    assert len(asked) == 3
+
+
+def test_a_tag_that_is_written_during_every_answer_gives_no_vectors(server: Server) -> None:
+    def write() -> None:
+        server.writings += 1
+
+    server.before_answer = write
+    with open_embedder("ollama:embed") as embedder, pytest.raises(ServerError, match="written again"):
+        embedder.embed(["a"])

@@ -28,6 +28,11 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def count_tokens(messages: list[dict[str, Any]]) -> int:
+    """A word is a token, and a template puts four around each message."""
+    return sum(len(message["content"].split()) + 4 for message in messages)
+
+
 def below(code: int, message: str, kind: str, **more: Any) -> str:
     """An error of the llama-server under Ollama, as it arrives: JSON in the JSON's text."""
     return json.dumps({"error": {"code": code, "message": message, "type": kind, **more}})
@@ -150,6 +155,10 @@ class OllamaServer:
         self.most_at_once = 0
         """The most chat requests that were under way at the same time."""
         self.contexts: dict[str, int] = {}
+        self.shifts: dict[str, bool] = {}
+        """Whether a model was loaded to forget the beginning of what is too long."""
+        self.reloads = 0
+        """How often a request let it load a model again that was in memory with other options."""
         self.free = threading.Semaphore(self.slots)
         handler = type("Handler", (_Handler,), {"ollama": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -282,8 +291,19 @@ class _Handler(BaseHTTPRequestHandler):
     def set_context(self, model: FakeModel, body: dict[str, Any]) -> int:
         asked = max(body.get("options", {}).get("num_ctx", 4096), 256)
         context = min(asked, model.context_length, self.ollama.faults.largest_context or asked)
-        self.ollama.contexts[model.name] = context
+        shift = bool(body.get("shift", True))
+        with self.ollama.lock:
+            before = self.ollama.contexts.get(model.name), self.ollama.shifts.get(model.name)
+            self.ollama.reloads += before[0] is not None and before != (context, shift)
+            self.ollama.contexts[model.name], self.ollama.shifts[model.name] = context, shift
         return context
+
+    def read(self, body: dict[str, Any], context: int) -> list[dict[str, Any]]:
+        """Return the messages that fit into the context; all of them if nothing may be cut."""
+        messages = list(body["messages"])
+        while body.get("truncate", True) and len(messages) > 1 and count_tokens(messages) >= context:
+            del messages[0]
+        return messages
 
     def chat(self, model: FakeModel, body: dict[str, Any]) -> None:
         if self.ollama.use_up("busy"):
@@ -316,19 +336,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, model: FakeModel, body: dict[str, Any]) -> None:
         context = self.set_context(model, body)
-        prompt = sum(len(message["content"].split()) + 4 for message in body["messages"])
+        messages = self.read(body, context)
+        if body.get("_debug_render_only"):
+            self.reply({"message": {"content": ""}, "done": False, "_debug_info": self.rendered(messages)})
+            return
+        prompt = count_tokens(messages)
         if prompt >= context:
-            cuts = body.get("truncate", True) and len(body["messages"]) > 1
-            if not (cuts or self.ollama.faults.truncates):
+            if not self.ollama.faults.truncates:
                 said = f"request ({prompt} tokens) exceeds the available context size ({context} tokens), "
                 numbers = {"n_prompt_tokens": prompt, "n_ctx": context}
                 kind = "exceed_context_size_error"
                 self.reply({"error": below(400, f"{said}try increasing it", kind, **numbers)}, 400)
                 return
             prompt = context // 2
-        if body.get("_debug_render_only"):
-            self.reply({"message": {"content": ""}, "done": False, "_debug_info": self.rendered(body)})
-            return
         if body.get("logprobs"):
             self.reply(self.tokens(model, body, prompt))
             return
@@ -350,11 +370,11 @@ class _Handler(BaseHTTPRequestHandler):
             except (BrokenPipeError, ConnectionResetError):
                 self.ollama.hung_up.set()
 
-    def rendered(self, body: dict[str, Any]) -> dict[str, str]:
+    def rendered(self, messages: list[dict[str, Any]]) -> dict[str, str]:
         if self.ollama.renders is not None:
-            return {"rendered_template": self.ollama.renders(body["messages"])}
-        text = "".join(f"<{message['role']}>{message['content']}" for message in body["messages"])
-        begun = body["messages"][-1]["role"] == "assistant" and self.ollama.continues_answers
+            return {"rendered_template": self.ollama.renders(messages)}
+        text = "".join(f"<{message['role']}>{message['content']}" for message in messages)
+        begun = messages[-1]["role"] == "assistant" and self.ollama.continues_answers
         return {"rendered_template": text if begun else f"{text}<end>"}
 
     def tokens(self, model: FakeModel, body: dict[str, Any], prompt: int) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from models.ollama.api import error_status, error_text, ollama_address
+from models.ollama.api import ollama_address
+from models.server.error_texts import error_status, error_text
 from tests.models.ollama.ollama_server import OllamaServer
 
 REAL = ollama_address(dict(os.environ))  # before a test sets OLLAMA_HOST

@@ -30,7 +30,19 @@ class OpenAIServer:
     """Whether it is a llama-server that starts a process for each model, which has `entry` and `props`."""
     is_loaded: bool = False
     """Whether a router, or LM Studio, has the model in memory."""
+    loads: bool = True
+    """Whether a router can load the model."""
+    loading: int = 0
+    """As many looks at its models find a llama-server that still loads: no metadata, and else 503."""
+    failing_props: int = 0
+    """As many requests for `/props` are answered 500."""
+    down: bool = False
+    """Whether everything is answered 503, as a proxy does whose server is away."""
     is_lm_studio: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    """What LM Studio's own address says of the model besides."""
+    renders: Callable[[dict[str, Any]], str] | None = None
+    """What llama-server's `/apply-template` makes of the template's variables in a request."""
     counts_tokens: bool = False
     """Whether `/tokenize` answers; a word is a token."""
     key: str = ""
@@ -54,6 +66,9 @@ class OpenAIServer:
     """As many chat requests are answered 500."""
     context_length: int | None = None
     """Longer prompts are answered 400."""
+    refusal: dict[str, Any] | None = None
+    """The body of the error with which it refuses everything that it is asked for."""
+    refusal_status: int = 400
     seconds: float = 0.0
     """Waits before each answer."""
     chats: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +78,7 @@ class OpenAIServer:
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
         self.stopped = False
+        self.is_loading = self.loading > 0
         self.running = 0
         self.most_at_once = 0
         """The most chat requests that were under way at the same time."""
@@ -114,27 +130,39 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.allowed():
             return
         path = urlsplit(self.path)
-        if path.path == "/v1/models":
+        if path.path == "/v1/models" and not self.openai.down:
+            self.look()
             self.reply({"object": "list", "data": [self.entry()]})
+        elif self.openai.is_loading or self.openai.down:
+            self.reply({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
+        elif path.path == "/props" and self.openai.failing_props:
+            self.openai.failing_props -= 1
+            self.reply({"error": {"code": 500, "message": "out of luck", "type": "server_error"}}, 500)
         elif path.path == "/props" and self.openai.is_router:
             self.router_props(parse_qs(path.query))
         elif path.path == "/props" and self.openai.props is not None:
             self.reply(self.openai.props)
         elif path.path == f"/api/v0/models/{self.openai.name}" and self.openai.is_lm_studio:
             loaded = {"state": "loaded", "loaded_context_length": 4096}
-            self.reply(loaded if self.openai.is_loaded else {"state": "not-loaded"})
+            state = loaded if self.openai.is_loaded else {"state": "not-loaded"}
+            self.reply({**self.openai.details, **state})
         else:
             self.reply({"error": {"message": "not found"}}, 404)
+
+    def look(self) -> None:
+        self.openai.is_loading = self.openai.loading > 0
+        self.openai.loading -= self.openai.is_loading
 
     def entry(self) -> dict[str, Any]:
         server = self.openai
         entry = {"id": server.name, "object": "model", "owned_by": server.owned_by}
         entry["created"] = int(time.time() * 1000)
         if not server.is_router:
-            return entry | server.entry
+            return entry | server.entry | ({"meta": None} if server.is_loading else {})
         status = {
             "value": "loaded" if server.is_loaded else "unloaded",
             "args": ["llama-server", "-c", "2048"],
+            **({} if server.loads else {"failed": True, "exit_code": 1}),
         }
         return {**entry, "status": status, "aliases": ["alias"], **(server.entry if server.is_loaded else {})}
 
@@ -143,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "model" not in query:
             self.reply({"role": "router", "model_path": "none", "default_generation_settings": {"n_ctx": 0}})
             return
-        self.openai.is_loaded = self.openai.is_loaded or query.get("autoload") != ["false"]
+        wanted = query.get("autoload") != ["false"] and self.openai.loads
+        self.openai.is_loaded = self.openai.is_loaded or wanted
         if self.openai.is_loaded:
             self.reply(self.openai.props or {})
         else:
@@ -154,7 +183,16 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.allowed():
             return
-        if self.path == "/tokenize" and self.openai.counts_tokens:
+        if self.openai.is_loading or self.openai.down:
+            self.reply({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, 503)
+        elif self.openai.refusal:
+            self.reply(self.openai.refusal, self.openai.refusal_status)
+        elif self.path == "/v1/embeddings":
+            rows = [{"index": n, "embedding": [1.0, float(n)]} for n in range(len(body["input"]))]
+            self.reply({"data": rows})
+        elif self.path == "/apply-template" and self.openai.renders:
+            self.reply({"prompt": self.openai.renders(body["chat_template_kwargs"])})
+        elif self.path == "/tokenize" and self.openai.counts_tokens:
             self.reply({"tokens": list(range(len(body["content"].split())))})
         elif self.path == "/v1/chat/completions":
             self.chat(body)

@@ -21,7 +21,7 @@ from dspy.utils.exceptions import (
 
 from models import ModelSettings, open_model
 from models.cancelled import RequestCancelledError
-from models.errors import ModelNotFoundError, ModelUriError, RevisionMovedError, ServerError
+from models.errors import ModelUriError, RevisionMovedError, ServerError
 from models.openai.model import OpenAIModel
 from tests.models.openai.openai_server import OpenAIServer
 from tests.patience import PATIENCE_SECONDS
@@ -210,19 +210,15 @@ def test_the_revision_is_never_called_verified(server: OpenAIServer) -> None:
         assert model.revision == again.revision  # though `created` differs each time
 
 
-def test_what_llama_server_tells_is_used() -> None:
+def test_llama_server_counts_tokens() -> None:
     with OpenAIServer(props=PROPS, counts_tokens=True) as server, opened(server) as model:
-        assert model.context_length == 4096
-        assert model.revision.template_digest is not None
-        assert model.revision.engine == "b6000"
         assert model.exact_token_counts
         assert model.count_tokens("one two three") == 3
         assert model.count_prompt_tokens([{"role": "user", "content": "one two"}]) > 2
 
 
-def test_what_vllm_tells_is_used() -> None:
-    with OpenAIServer(owned_by="vllm", entry={"max_model_len": 2048}) as server, opened(server) as model:
-        assert model.context_length == 2048
+def test_tokens_that_no_server_counts_are_estimated() -> None:
+    with OpenAIServer(owned_by="vllm") as server, opened(server) as model:
         assert not model.exact_token_counts
         assert model.count_tokens("one two three") >= 3
 
@@ -298,24 +294,19 @@ def test_a_router_loads_the_model_before_it_is_asked_what_it_is() -> None:
 
 
 def test_a_routers_model_goes_by_its_other_names_too() -> None:
-    with OpenAIServer(is_router=True, entry=META, props=dict(PROPS)) as router:
-        with open_model(f"openai:{router.endpoint}#alias") as model:
-            assert model.revision.name == "qwen3"
-        router.props = {}
-        router.entry = {"meta": {"n_params": 600_000_000}}
-        with opened(router) as model:
-            assert model.context_length == 2048  # of the command line that the router shows
+    with (
+        OpenAIServer(is_router=True, entry=META, props=dict(PROPS)) as router,
+        open_model(f"openai:{router.endpoint}#alias") as model,
+    ):
+        assert model.revision.name == "qwen3"
 
 
-def test_a_model_that_lm_studio_loads_when_it_is_wanted_has_its_context_then() -> None:
-    with OpenAIServer(is_lm_studio=True, owned_by="organization_owner") as server:
-        assert not server.is_loaded
-        with opened(server) as model:
-            assert model.context_length == 4096
-            before = len(server.chats)
-            server.is_loaded = False
-            once(model)
-        assert len(server.chats) == before + 1  # to look doesn't load it
+def test_a_look_at_lm_studio_loads_nothing() -> None:
+    with OpenAIServer(is_lm_studio=True, owned_by="organization_owner") as server, opened(server) as model:
+        before = len(server.chats)
+        server.is_loaded = False
+        once(model)
+    assert len(server.chats) == before + 1
 
 
 def test_two_servers_share_the_load_and_survive_the_loss_of_one() -> None:
@@ -430,11 +421,7 @@ def test_the_key_comes_from_the_environment_and_only_ours_is_sent(monkeypatch: p
     assert "belongs to someone else" not in server.keys
 
 
-def test_what_is_missing_is_said(server: OpenAIServer) -> None:
-    with pytest.raises(ModelNotFoundError, match="It serves: qwen3"):
-        open_model(f"openai:{server.endpoint}#llama")
-    with pytest.raises(ServerError, match="doesn't speak OpenAI's protocol"):
-        open_model(f"openai:{server.endpoint}/wrong#qwen3")
+def test_what_is_missing_is_said() -> None:
     with pytest.raises(ServerError, match="Start the server"):
         open_model("openai:http://127.0.0.1:9/v1#qwen3")
     with pytest.raises(ModelUriError, match="isn't an http address"):

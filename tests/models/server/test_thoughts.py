@@ -62,6 +62,34 @@ def test_a_thought_in_the_text_is_told_apart(text: str, expected: tuple[str, str
     assert told([text[start : start + cuts] for start in range(0, len(text), cuts)]) == expected
 
 
+@pytest.mark.parametrize("cuts", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("text", "schema", "expected"),
+    [
+        (f"Hm, {{x}}.\n</think>\n\n{ANSWER}", SCHEMA, ("Hm, {x}.", ANSWER)),
+        (f"Hm.[/THINK]{ANSWER}", SCHEMA, ("Hm.", ANSWER)),
+        (f"<thin ice.</think>{ANSWER}", SCHEMA, ("<thin ice.", ANSWER)),
+        ("Hm.</think>It is billing.", SCHEMA, ("", "Hm.</think>It is billing.")),
+        ("Hm.</think>", SCHEMA, ("", "Hm.</think>")),
+        ('{"queue": "</think>"}', SCHEMA, ("", '{"queue": "</think>"}')),
+        ("It is billing.", SCHEMA, ("", "It is billing.")),
+        (f"Hm.</think>{ANSWER}", None, ("", f"Hm.</think>{ANSWER}")),
+    ],
+)
+def test_a_thought_that_the_prompt_has_opened_is_told_apart_by_its_end(
+    text: str, schema: dict[str, Any] | None, expected: tuple[str, str], cuts: int
+) -> None:
+    assert told([text[at : at + cuts] for at in range(0, len(text), cuts)], schema=schema) == expected
+
+
+def test_an_answer_that_begins_as_json_is_read_while_it_is_written() -> None:
+    async def first_pieces() -> list[str]:
+        told = told_apart(events(['{"queue":', ' "billing"}'], ""), SCHEMA)
+        return [event.delta.text async for event in told if event.type == "delta"]
+
+    assert asyncio.run(first_pieces()) == ['{"queue":', ' "billing"}']
+
+
 def test_an_answer_that_came_as_a_thought_is_taken_if_it_fits_the_schema() -> None:
     assert told([], ANSWER, SCHEMA) == (ANSWER, ANSWER)
     assert told([], "I think it is billing.", SCHEMA) == ("I think it is billing.", "")
