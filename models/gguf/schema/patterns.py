@@ -87,7 +87,8 @@ def _item(kind: str, value: Any, spare: int | None) -> str:
     if kind == "SUBPATTERN" and not value[1] and not value[2]:
         return f"({_sequence(list(value[3]), spare)})"
     if kind in ("MAX_REPEAT", "MIN_REPEAT"):
-        return _repeated(*value, spare)
+        least, most, items = value
+        return _repeated(least, most, items, spare)
     raise _BeyondGrammarError
 
 
