@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.journal.journal import Journal, RunRecord, journal_path
 from promptgrad_tui.views.figures import timer_text
-from promptgrad_tui.views.run.progress import Progress
+from promptgrad_tui.views.run.timing.progress import Progress
 
 SCREEN_WAITS_SECONDS = 0.2
 """How long a screen waits for a locked journal before it says so and tries again."""

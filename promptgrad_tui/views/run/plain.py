@@ -8,7 +8,7 @@ from collections.abc import Callable
 from engine.journal.events import Event
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.run.event_lines import EventLines
-from promptgrad_tui.views.run.progress import Progress
+from promptgrad_tui.views.run.timing.progress import Progress
 from promptgrad_tui.views.sanitize import fit
 from promptgrad_tui.views.terminal import ERASE_LINE, Terminal
 

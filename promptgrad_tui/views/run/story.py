@@ -48,12 +48,12 @@ from engine.journal.narration import narrate
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule
 from promptgrad_tui.views.run.gradients import Gradients
-from promptgrad_tui.views.run.phase_times import PhaseTimes
-from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.run.rollouts import Rollouts
 from promptgrad_tui.views.run.rows import BatchStory, GradientRow, LogRow, Place, RolloutRow, TestRow
 from promptgrad_tui.views.run.rule_tests import RuleSets, RuleTests, TestKey
 from promptgrad_tui.views.run.shared_start import shared_start
+from promptgrad_tui.views.run.timing.phase_times import PhaseTimes
+from promptgrad_tui.views.run.timing.progress import Progress
 from promptgrad_tui.views.sanitize import one_line
 
 RunState: TypeAlias = Literal["waiting", "running", "paused", "lost", "finished"]

@@ -29,8 +29,8 @@ from engine.journal.learning_events import LayerTestStarted, QuestionAnswered
 from engine.programs.rules import Evidence, ParsedRule, Rule
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.plain import PlainDisplay
-from promptgrad_tui.views.run.progress import Progress
 from promptgrad_tui.views.run.score_plot import score_plot
+from promptgrad_tui.views.run.timing.progress import Progress
 from promptgrad_tui.views.terminal import Terminal
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 \u202eevil " + "wide 漢字 " * 30 + "x" * 300

@@ -21,7 +21,7 @@ from engine.journal.events import (
 )
 from engine.journal.learning_events import LayerTestStarted, QuestionAnswered
 from promptgrad_tui.views.figures import count_text, rough_duration_text
-from promptgrad_tui.views.run.search_time import SearchTime
+from promptgrad_tui.views.run.timing.search_time import SearchTime
 
 _FEWEST_CALLS = 8
 _SHORTEST_SECONDS = 2.0

@@ -18,7 +18,7 @@ from engine.journal.events import (
     RunStarted,
 )
 from engine.journal.learning_events import LabelsDoubted, LayerTested, LayerTestStarted, ScreeningFinished
-from promptgrad_tui.views.run.progress import PHASE_WORDS
+from promptgrad_tui.views.run.timing.progress import PHASE_WORDS
 
 _LEAST_SHARE = 0.005
 """Of the whole time: what took less has no row."""
