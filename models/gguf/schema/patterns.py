@@ -87,12 +87,12 @@ def _item(kind: str, value: Any, spare: int | None) -> str:
     if kind == "SUBPATTERN" and not value[1] and not value[2]:
         return f"({_sequence(list(value[3]), spare)})"
     if kind in ("MAX_REPEAT", "MIN_REPEAT"):
-        least, most, items = value
-        return _repeated(least, most, items, spare)
+        return _repeated(value, spare)
     raise _BeyondGrammarError
 
 
-def _repeated(least: int, most: Any, items: Any, spare: int | None) -> str:
+def _repeated(value: tuple[int, Any, Any], spare: int | None) -> str:
+    least, most, items = value
     at_most = None if str(most) == "MAXREPEAT" else int(most)
     spare_times = None if spare is None else spare // max(1, items.getwidth()[0])
     return f"({_sequence(list(items), spare) or _empty()}){_times(least, at_most, spare_times)}"
