@@ -130,7 +130,8 @@ def read_revision(
         return ollama_revision(target.name)
     from models.openai.api import ask_all
 
-    return ask_all(target, load_seconds=(settings or ModelSettings()).timeout_seconds).revision
+    load_seconds = (settings or ModelSettings()).timeout_seconds
+    return ask_all(target, load_seconds=load_seconds, report=on_progress).revision
 
 
 def _open_gguf(

@@ -229,10 +229,14 @@ class OpenAIServers:
 
 
 def ask_all(
-    target: OpenAIUri, *, seconds: float = QUESTION_SECONDS, load_seconds: float | None = None
+    target: OpenAIUri,
+    *,
+    seconds: float = QUESTION_SECONDS,
+    load_seconds: float | None = None,
+    report: Progress | None = None,
 ) -> ServerAnswers:
     """Return what the servers tell about the model, as `OpenAIServers.ask` does."""
-    with OpenAIServers(target, seconds) as servers:
+    with OpenAIServers(target, seconds, report=report) as servers:
         return servers.ask(load_seconds=load_seconds)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dspy import lm15
 
-from models import ModelSettings, open_model
+from models import ModelSettings, open_model, read_revision
 from models.embedding.opening import open_embedder
 from models.errors import RevisionMovedError, ServerError
 from models.openai.model import OpenAIModel
@@ -60,6 +60,16 @@ def test_opening_waits_until_the_server_says_what_it_has_loaded(fault: dict[str,
         assert model.context_length == 4096
         assert once(model) == ANSWER
     assert said == [f"Waiting for {server.endpoint} to load qwen3", f"{server.endpoint} has loaded qwen3"]
+
+
+def test_a_revision_that_is_read_of_a_loading_server_is_waited_for_with_a_message() -> None:
+    said: list[str] = []
+    with llama_server() as server, opened(server) as model:
+        server.loading = 2
+        uri = f"openai:{server.endpoint}#qwen3"
+        revision = read_revision(uri, on_progress=lambda sentence, _fraction: said.append(sentence))
+        assert revision == model.revision
+    assert said[0] == f"Waiting for {server.endpoint} to load qwen3"
 
 
 def test_a_server_that_loads_for_ever_is_an_error_that_says_so() -> None:
