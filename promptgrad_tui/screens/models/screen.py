@@ -21,7 +21,7 @@ from promptgrad_tui.screens.models.details import ModelDetails
 from promptgrad_tui.screens.models.lines import COLUMNS, fact_lines, inventory_line, job_lines, paint
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow, Work
 from promptgrad_tui.screens.models.work import Outcome, Task, WorkQueue
-from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, error_panel
+from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, show_error
 from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -217,7 +217,7 @@ class ModelsScreen(FittedScreen):
         try:
             host = reaches(source)
         except PromptGradError as error:
-            self.app.push_screen(error_panel(error))
+            show_error(self.app, error)
             return
 
         def answered(value: str | None) -> None:
@@ -266,7 +266,7 @@ class ModelsScreen(FittedScreen):
         tone: Tone = "bad" if outcome.error else "good" if outcome.is_done else "warn"
         self._told = (outcome.text, tone)
         if outcome.error is not None:
-            self.app.push_screen(error_panel(outcome.error))
+            show_error(self.app, outcome.error)
         elif self._queue.waiting:
             self.notify(outcome.text, markup=False)
         self.refresh_bindings()

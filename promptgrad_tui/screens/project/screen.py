@@ -27,7 +27,7 @@ from promptgrad_tui.screens.project.fields import FormField
 from promptgrad_tui.screens.project.form import ProjectForm
 from promptgrad_tui.screens.project.lines import broken_lines, standing_line
 from promptgrad_tui.screens.project.models import ModelPicker
-from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen, show_error
 from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_outside
@@ -197,7 +197,7 @@ class ProjectScreen(FittedScreen):
         try:
             draft.save()
         except ProjectError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            show_error(self.app, error)
             return False
         self._show()
         self.notify("Saved.", timeout=2)
@@ -225,7 +225,7 @@ class ProjectScreen(FittedScreen):
             try:
                 draft.read_again()
             except ProjectError as error:
-                self.app.show_error(error)  # type: ignore[attr-defined]
+                show_error(self.app, error)
                 return
         self._read()
 
@@ -241,7 +241,7 @@ class ProjectScreen(FittedScreen):
         try:
             edit_outside(self.app, self._file, number)
         except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            show_error(self.app, error)
         self._read()
 
     def action_undo_all(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
-from textual import work
 from textual.app import ComposeResult
 from textual.geometry import Size
 from textual.message import Message
+from textual.worker import Worker
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
@@ -21,6 +22,7 @@ from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
 from promptgrad_tui.screens.run.related import Row, links_of, review_of
+from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
@@ -55,18 +57,12 @@ class RunScreen(FittedScreen):
             super().__init__()
             self.news = news
 
-    class MatrixRead(Message):
-        """The project's artifacts and transfers were read."""
-
-        def __init__(self, rows: Sequence[artifacts.MatrixRow]) -> None:
-            super().__init__()
-            self.rows = rows
-
     def __init__(self, session: RunSession) -> None:
         super().__init__()
         self.session = session
         self._feed = RunFeed(session.journal, session.run, lambda news: self.post_message(self.Arrived(news)))
-        self._has_told_end = self._is_resuming = self._is_review_lost = self._has_told_review = False
+        self._has_told_end = self._is_review_lost = self._has_told_review = False
+        self._resuming: Worker[None] | None = None
         self._possible: tuple[bool, bool] | None = None
         self._drawn_at = 0.0
         self._is_drawn = True
@@ -158,18 +154,18 @@ class RunScreen(FittedScreen):
             self._matrix_of = state
             self._read_matrix()
 
-    @work(thread=True, group="matrix", exclusive=True, exit_on_error=False)
     def _read_matrix(self) -> None:
-        # In a thread: it reads all data of the project, to tell what has changed.
-        try:
-            rows = artifacts.read_rows(self.session.project)
-        except PromptGradError as error:
-            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
-        else:
-            self.post_message(self.MatrixRead(rows))
+        """Read the artifacts, in a thread: all data of the project is read, to tell what has changed."""
 
-    def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
-        self._panes.show_matrix(message.rows)
+        def failed(error: PromptGradError) -> None:
+            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
+
+        in_thread(
+            self,
+            partial(artifacts.read_rows, self.session.project),
+            lambda rows: self._panes.show_matrix(rows),
+            failed,
+        )
 
     def _tell_end(self) -> None:
         """Tell a person who watches why the run ended, if it ended badly."""
@@ -310,22 +306,12 @@ class RunScreen(FittedScreen):
         self._ask("Resume the run?", text, [Choice("R", "Resume the run", "resume")])
 
     def _begin_again(self) -> None:
-        if not self._is_resuming:
-            self._is_resuming = True
-            self._resume()
+        if self._resuming is None or self._resuming.is_finished:
+            self._resuming = in_thread(self, self.session.resume, lambda _: self._resumed())
 
-    @work(thread=True, group="journal", exit_on_error=False)
-    def _resume(self) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self.session.resume()
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
-        else:
-            self._has_told_end = False
-            self.notify("The run continues; what was paid for is replayed first.")
-        finally:
-            self._is_resuming = False
+    def _resumed(self) -> None:
+        self._has_told_end = False
+        self.notify("The run continues; what was paid for is replayed first.")
 
     def _tell_lost_review(self) -> None:
         if not self._has_told_review:
@@ -344,13 +330,8 @@ class RunScreen(FittedScreen):
 
         self.app.push_screen(QuestionScreen(title, text, choices), answered)
 
-    @work(thread=True, group="journal", exit_on_error=False)
     def _command(self, name: str) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self.session.send_command(name)
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+        in_thread(self, partial(self.session.send_command, name))
 
 
 def _artifact(row: artifacts.MatrixRow) -> Detail:

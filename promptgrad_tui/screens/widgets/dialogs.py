@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Size
@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import wrap
+from promptgrad_tui.views.text_blocks import error_lines
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
 _TINY_BELOW_ROWS = 16
@@ -128,12 +129,12 @@ class PanelScreen(BoxScreen[None]):
 
 def error_panel(error: PromptGradError) -> PanelScreen:
     """Return the panel that shows an error and what to do about it."""
+    return PanelScreen("That didn't work", lambda columns: error_lines(error, columns), tone="bad")
 
-    def lines(columns: int) -> list[Line]:
-        hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
-        return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
-    return PanelScreen("That didn't work", lines, tone="bad")
+def show_error(app: App[Any], error: PromptGradError) -> None:
+    """Show an error with what to do about it."""
+    app.push_screen(error_panel(error))
 
 
 class InputScreen(BoxScreen[str]):
