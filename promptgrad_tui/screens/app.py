@@ -37,6 +37,7 @@ from promptgrad_tui.screens.widgets.dialogs import (
     Choice,
     InputScreen,
     QuestionScreen,
+    TypedScreen,
     show_error,
 )
 from promptgrad_tui.views.sanitize import one_line
@@ -293,11 +294,16 @@ class PromptGradApp(Searching):
         self.push_screen(LeaveQuestion(runs, work), answered)
 
     def action_quit_anywhere(self) -> None:
-        """Copy what is selected; else leave as q does, also from a box or while something is typed."""
+        """Copy what is selected; else leave as q does, but not from a box with a typed text."""
         focused, screen = self.screen.focused, self.screen
         selected = getattr(focused, "selected_text", "") or screen.get_selected_text()
+        typed = [one for one in self.screen_stack if isinstance(one, TypedScreen) and one.is_changed]
         if selected:
             self._copy(selected)
+        elif typed:
+            typed[-1].warn()
+            if isinstance(screen, ModalScreen) and screen is not typed[-1]:
+                screen.dismiss(None)
         elif not isinstance(screen, LeaveQuestion):
             if isinstance(screen, ModalScreen):
                 screen.dismiss(None)
