@@ -58,7 +58,13 @@ class LabelsScreen(Screen[None]):
         """Make the head, the list, the example under the cursor, and the keys."""
         yield LinesView(lambda width, _height: self._head(width), id="status")
         table: RowTable[Doubted] = RowTable(
-            COLUMNS, label_cells, empty=self._told, follow=False, sortable=False, classes="pane"
+            COLUMNS,
+            label_cells,
+            empty=self._told,
+            follow=False,
+            sortable=False,
+            same=lambda row: row.number,
+            classes="pane",
         )
         table.border_title = "Labels"
         yield table
