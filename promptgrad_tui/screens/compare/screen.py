@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,7 @@ class CompareScreen(FittedScreen):
                     _paint,
                     empty="No example was answered by both.",
                     follow=False,
+                    same=lambda change: change.key,
                     id="examples",
                     classes="pane",
                 )
@@ -231,18 +233,19 @@ class CompareScreen(FittedScreen):
         read = partial(read_comparison, self._project, *names)
         in_thread(self, read, partial(self._take, names), partial(self._give_up, names))
 
-    def action_another(self) -> None:
+    async def action_another(self) -> None:
         name = next(name for name in reversed(self._names) if name != BASELINE)
-        compare_with_another(self.app, self._project, name)
+        await compare_with_another(self.app, self._project, name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self._state is not None and self._state.has_other_split if action == "split" else True
 
 
-def compare_with_another(app: App[Any], project: Path, name: str) -> None:
+async def compare_with_another(app: App[Any], project: Path, name: str) -> None:
     """Ask what to compare the run or artifact called `name` with, and show it; the older comes before."""
     try:
-        known = candidates(project)
+        # Awaited, so that keys that are typed meanwhile reach the list that this opens.
+        known = await asyncio.to_thread(candidates, project)
     except PromptGradError as error:
         show_error(app, error)
         return
