@@ -270,9 +270,11 @@ class ReviewScreen(ReviewMoves):
             return
 
         def merged(text: str | None) -> None:
-            if text:
-                self._state.merge(*rule_from_text(text))
-                self._draw()
+            if text and not self._state.merge(parts, *rule_from_text(text)):
+                self.notify(
+                    "Nothing was merged: one of the rules was decided on meanwhile.", severity="warning"
+                )
+            self._draw()
 
         text = rule_as_text(*merged_text(part.rule for part in parts))
         self.app.push_screen(EditScreen(f"Merge {len(parts)} rules into one", text, _EDITING), merged)
