@@ -1,6 +1,6 @@
 """`python -P -m promptgrad_tui.try_worker LOG`: the process that owns the model while a person tries inputs.
 
-It reads requests from its standard input and writes replies to its standard output (see `try_messages`);
+It reads requests from its standard input and writes replies to its output (see `work/trying/messages.py`);
 it ends when its input does, so it never outlives the screen. What a project's code prints goes to the log.
 """
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import subprocess
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from platformdirs import user_state_path
 from rich.text import Text
-from textual import work
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
+from textual.worker import Worker
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.colourless import Colourless
@@ -27,15 +28,17 @@ from promptgrad_tui.screens.keys import paste
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.keys.keymap import read_keymap
 from promptgrad_tui.screens.keys.palette import ActionsProvider, valid_actions
-from promptgrad_tui.screens.leaving import LeaveQuestion, UnderWay, parting_words, runs_under_way, stop_runs
+from promptgrad_tui.screens.leaving import LeaveQuestion, parting_words, runs_under_way, stop_runs
 from promptgrad_tui.screens.searching import Searching
 from promptgrad_tui.screens.start.screen import StartScreen
 from promptgrad_tui.screens.theme import THEME, remember_theme, remembered_theme
+from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.dialogs import (
     Choice,
     InputScreen,
     QuestionScreen,
-    error_panel,
+    TypedScreen,
+    show_error,
 )
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.terminal import Terminal
@@ -77,7 +80,7 @@ class PromptGradApp(Searching):
         self._keys = dict(keymap or {})
         self._journal: Journal | None = None
         self._models: ModelsScreen | None = None
-        self._is_beginning = False
+        self._beginning: Worker[None] | None = None
         self._answers_to_grade = answers_to_grade
 
     def on_mount(self) -> None:
@@ -101,7 +104,7 @@ class PromptGradApp(Searching):
             journal = self._open_journal()
             self.push_screen(RunScreen(RunSession(journal, journal.run(run), worker)))
         except PromptGradError as error:
-            self.show_error(error)
+            show_error(self, error)
         else:
             self._recent.remember(self.folder)
 
@@ -159,26 +162,17 @@ class PromptGradApp(Searching):
         self.push_screen(RunQuestion(self.folder), answered)
 
     def _begin_run(self) -> None:
-        if not self._is_beginning:
-            self._is_beginning = True
-            self._start_run(self.folder)
-
-    @work(thread=True, group="journal")
-    def _start_run(self, folder: Path) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
         from promptgrad_tui.screens.start.projects import begin_run
 
-        try:
-            started = begin_run(folder)
-        except PromptGradError as error:
-            self.call_from_thread(self.show_error, error)
-        else:
-            self.call_from_thread(self.open_run, started.run, started.worker)
-        finally:
-            self._is_beginning = False
+        if self._beginning is None or self._beginning.is_finished:
+            self._beginning = in_thread(
+                self,
+                partial(begin_run, self.folder),
+                lambda started: self.open_run(started.run, started.worker),
+            )
 
     def _ask_for_demo(self) -> None:
-        from promptgrad_tui.screens.start.projects import free_folder
+        from promptgrad_tui.work.run.demo_folder import free_folder
 
         folder = free_folder(self.folder / "promptgrad-demo")
 
@@ -198,13 +192,14 @@ class PromptGradApp(Searching):
         try:
             folder = write_demo(wanted, 0).resolve()
         except PromptGradError as error:
-            self.show_error(error)
+            show_error(self, error)
         else:
             self.open_project(folder)
             self._begin_run()
 
     def _begin_project(self) -> None:
-        from promptgrad_tui.screens.start.projects import free_folder, write_project
+        from promptgrad_tui.screens.start.projects import write_project
+        from promptgrad_tui.work.run.demo_folder import free_folder
 
         def write(name: str | None) -> None:
             if not name:
@@ -212,19 +207,15 @@ class PromptGradApp(Searching):
             try:
                 self.open_project(write_project(Path(name).expanduser().resolve()))
             except PromptGradError as error:
-                self.show_error(error)
+                show_error(self, error)
 
         self.push_screen(
             InputScreen("Folder of the new project", str(free_folder(self.folder / "project"))), write
         )
 
-    def show_error(self, error: PromptGradError) -> None:
-        """Show an error with what to do about it."""
-        self.push_screen(error_panel(error))
-
     def _handle_exception(self, error: Exception) -> None:
         if isinstance(error, PromptGradError):
-            self.show_error(error)
+            show_error(self, error)
         elif self.is_headless or self._debug:
             super()._handle_exception(error)
         else:
@@ -296,18 +287,23 @@ class PromptGradApp(Searching):
         def answered(value: str | None) -> None:
             if value == "stop":
                 self.notify("Stopping \u2026")
-                self._stop_and_leave(runs)
+                in_thread(self, partial(stop_runs, runs), lambda _: self.exit(0))
             elif value:
                 self.exit(0)
 
         self.push_screen(LeaveQuestion(runs, work), answered)
 
     def action_quit_anywhere(self) -> None:
-        """Copy what is selected; else leave as q does, also from a box or while something is typed."""
+        """Copy what is selected; else leave as q does, but not from a box with a typed text."""
         focused, screen = self.screen.focused, self.screen
         selected = getattr(focused, "selected_text", "") or screen.get_selected_text()
+        typed = [one for one in self.screen_stack if isinstance(one, TypedScreen) and one.is_changed]
         if selected:
             self._copy(selected)
+        elif typed:
+            typed[-1].warn()
+            if isinstance(screen, ModalScreen) and screen is not typed[-1]:
+                screen.dismiss(None)
         elif not isinstance(screen, LeaveQuestion):
             if isinstance(screen, ModalScreen):
                 screen.dismiss(None)
@@ -318,16 +314,6 @@ class PromptGradApp(Searching):
     async def action_quit(self) -> None:
         """Leave as q does: the palette and a terminal that closes know no other name."""
         self.action_quit_anywhere()
-
-    @work(thread=True, group="journal", exit_on_error=False)
-    def _stop_and_leave(self, runs: Sequence[UnderWay]) -> None:
-        # In a thread: where another program holds a journal, this waits for it.
-        try:
-            stop_runs(runs)
-        except PromptGradError as error:
-            self.call_from_thread(self.show_error, error)
-        else:
-            self.call_from_thread(self.exit, 0)
 
     def _folders(self) -> Iterator[Path]:
         """Yield the projects that are looked at on one of the screens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, chop_cells
 
+from engine.ground.errors import PromptGradError
 from promptgrad_tui.views.sanitize import visible, wrap
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
@@ -18,6 +19,12 @@ def heading(text: str) -> list[Line]:
 def paragraph(text: str, columns: int, tone: Tone = "") -> list[Line]:
     """Return a text for people, wrapped at words and indented by two."""
     return [line(part, tone) for part in wrap(text, columns, "  ")]
+
+
+def error_lines(error: PromptGradError, columns: int) -> list[Line]:
+    """Return what an error says, and what to do about it."""
+    hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
+    return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
 
 def verbatim(text: str, columns: int, tone: Tone = "") -> list[Line]:

@@ -8,16 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.journal.events import SplitScores
 from engine.release.matrix import read_matrix
 from promptgrad_tui.screens.live.project_runs import read_runs
+from promptgrad_tui.screens.widgets.dialogs import BoxScreen
 from promptgrad_tui.screens.widgets.table import Column, RowTable
 from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.sanitize import one_line
@@ -29,8 +28,6 @@ _COLUMNS = (
     Column("Validation", width=10, right=True, from_width=50),
     Column("Test", width=6, right=True),
 )
-
-_TINY_BELOW_ROWS = 14
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def candidates(project: Path) -> list[Candidate]:
     return [*reversed(runs), *reversed(artifacts)]
 
 
-class ChoiceScreen(ModalScreen[Candidate]):
+class ChoiceScreen(BoxScreen[Candidate]):
     """Asks what to compare with; escape compares nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
@@ -103,10 +100,6 @@ class ChoiceScreen(ModalScreen[Candidate]):
         table.show(self._choices)
         table.focus()
         self.query_one(".box").styles.height = len(self._choices) + 10
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Leave the rows what room there is in a tiny terminal."""
-        self.set_class(event.size.height < _TINY_BELOW_ROWS, "tiny")
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         event.stop()

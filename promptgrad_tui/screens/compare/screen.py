@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.geometry import Size
-from textual.message import Message
 from textual.widget import Widget
 
 from engine.ground.errors import PromptGradError
@@ -21,7 +20,9 @@ from promptgrad_tui.screens.compare.choice import Candidate, ChoiceScreen, candi
 from promptgrad_tui.screens.compare.lines import filter_line, title_lines
 from promptgrad_tui.screens.compare.state import CompareState
 from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.details import Detail, show_row
+from promptgrad_tui.screens.widgets.dialogs import show_error
 from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
@@ -55,13 +56,6 @@ class CompareScreen(FittedScreen):
 
     BINDINGS = bindings("compare")
 
-    @dataclass
-    class Read(Message):
-        """The comparison was read, or it can't be."""
-
-        names: tuple[str, str]
-        found: Comparison | PromptGradError
-
     def __init__(self, project: Path, before: str, after: str) -> None:
         super().__init__()
         self._project = project
@@ -81,6 +75,7 @@ class CompareScreen(FittedScreen):
                     _paint,
                     empty="No example was answered by both.",
                     follow=False,
+                    same=lambda change: change.key,
                     id="examples",
                     classes="pane",
                 )
@@ -97,28 +92,22 @@ class CompareScreen(FittedScreen):
         self.query_one(RowTable).focus()
         self.action_reload()
 
-    def _read(self, names: tuple[str, str]) -> None:
-        """Read a comparison, in a thread of its own; intervals of many examples take a while."""
-        try:
-            found: Comparison | PromptGradError = read_comparison(self._project, *names)
-        except PromptGradError as error:
-            found = error
-        self.post_message(self.Read(names, found))
-
-    def on_compare_screen_read(self, message: Read) -> None:
-        found = message.found
-        if message.names != self._names:
-            return
-        if isinstance(found, PromptGradError):
-            if self.is_current:
-                self.dismiss()
-            self.app.show_error(found)  # type: ignore[attr-defined]
+    def _take(self, names: tuple[str, str], found: Comparison) -> None:
+        """Show what was read, unless something else is wanted by now."""
+        if names != self._names:
             return
         if self._state is None:
             self._state = CompareState(found)
         else:
             self._state.renew(found)
         self._draw()
+
+    def _give_up(self, names: tuple[str, str], error: PromptGradError) -> None:
+        if names != self._names:
+            return
+        if self.is_current:
+            self.dismiss()
+        show_error(self.app, error)
 
     def _draw(self) -> None:
         state = self._state
@@ -180,9 +169,8 @@ class CompareScreen(FittedScreen):
         return lines
 
     def fit(self, size: Size) -> None:
-        self._arrange(size.width, size.height)
-
-    def _arrange(self, width: int, height: int) -> None:
+        """Show all panes, or only some of them where there is little room."""
+        width, height = size
         is_alone = self._zoomed or width < _ALL_PANES_FROM[0] or height < _ALL_PANES_FROM[1]
         shown = self._shown(height) if is_alone else set(_PANES)
         for name in _PANES:
@@ -202,11 +190,11 @@ class CompareScreen(FittedScreen):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if event.widget.id in _PANES and event.widget.id != self._front:
             self._front = event.widget.id
-            self._arrange(*self.size)
+            self.fit(self.size)
 
     def action_pane(self, number: int) -> None:
         self._front = _PANES[number - 1]
-        self._arrange(*self.size)
+        self.fit(self.size)
         pane: Widget = self.query_one(f"#{self._front}")
         # At once, so that the next key meets this pane; later, if it has to be laid out first.
         self.set_focus(pane)
@@ -221,7 +209,7 @@ class CompareScreen(FittedScreen):
 
     def action_zoom(self) -> None:
         self._zoomed = not self._zoomed
-        self._arrange(*self.size)
+        self.fit(self.size)
 
     def action_filter(self, step: int) -> None:
         """Show other examples: all, fixed, broken, failing or the same."""
@@ -240,22 +228,26 @@ class CompareScreen(FittedScreen):
         self.action_reload()
 
     def action_reload(self) -> None:
-        self.run_worker(partial(self._read, self._names), thread=True, exclusive=True)
+        """Read the comparison, in a thread: intervals of many examples take a while."""
+        names = self._names
+        read = partial(read_comparison, self._project, *names)
+        in_thread(self, read, partial(self._take, names), partial(self._give_up, names))
 
-    def action_another(self) -> None:
+    async def action_another(self) -> None:
         name = next(name for name in reversed(self._names) if name != BASELINE)
-        compare_with_another(self.app, self._project, name)
+        await compare_with_another(self.app, self._project, name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self._state is not None and self._state.has_other_split if action == "split" else True
 
 
-def compare_with_another(app: App[Any], project: Path, name: str) -> None:
+async def compare_with_another(app: App[Any], project: Path, name: str) -> None:
     """Ask what to compare the run or artifact called `name` with, and show it; the older comes before."""
     try:
-        known = candidates(project)
+        # Awaited, so that keys that are typed meanwhile reach the list that this opens.
+        known = await asyncio.to_thread(candidates, project)
     except PromptGradError as error:
-        app.show_error(error)  # type: ignore[attr-defined]
+        show_error(app, error)
         return
     own = next((candidate for candidate in known if candidate.name == name), None)
     if own is None:

@@ -281,7 +281,7 @@ ACTIONS: tuple[Action, ...] = (
         "project", "check", "b", "Benchmark", "Check everything and measure the model with a few calls.", True
     ),
     Action("project", "edit_outside", "E", "Editor", "Open the project file in $EDITOR.", True),
-    Action("project", "undo_all", "U", "Undo all", "Undo all changes."),
+    Action("project", "undo_all", "Z", "Undo all", "Undo all changes; asks first if there are several."),
     Action("project", "leave_screen", "escape", "Back", "Go back; asks about unsaved changes."),
     Action("project", "leave", "q", "Quit", "Quit; asks about unsaved changes.", True),
     Action(

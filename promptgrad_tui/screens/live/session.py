@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from engine.ground.errors import JournalError
+from engine.ground.errors import JournalError, RunStoppedError
 from engine.journal.completions import Completion
 from engine.journal.decisions import Decision, decision_key
-from engine.journal.events import Event, RolloutFinished
+from engine.journal.events import Event, RolloutFinished, RunPaused
 from engine.journal.journal import Journal, RunRecord
 from promptgrad_tui.screens.live.worker_process import start_worker
 from promptgrad_tui.views.run.rows import RolloutRow
@@ -22,6 +22,9 @@ from promptgrad_tui.views.run.story import RunStory
 
 if TYPE_CHECKING:
     from promptgrad_tui.work.measure.project_examples import ProjectExamples
+
+Failed: TypeAlias = Literal["", "start", "review", "edit"]
+_STOPPED = RunStoppedError.exit_code
 
 
 class RunSession:
@@ -77,15 +80,22 @@ class RunSession:
         return is_busy and (self._is_testing_edit or self.live.is_testing_edit)
 
     @property
-    def has_failed_to_apply(self) -> bool:
-        """Whether the worker that was to apply a review has ended, and isn't known to have done so."""
-        is_over = self.worker is not None and self.worker.poll() is not None and not self.is_running
-        return is_over and self._reviewing > self.live.reviews_applied
+    def failed(self) -> Failed:
+        """What the worker that was started from here was to do, and has ended without; empty if nothing."""
+        code = self.worker.poll() if self.worker is not None else None
+        if code is None or self.is_running:
+            return ""
+        if self._is_testing_edit:
+            return "edit" if code not in (0, _STOPPED) else ""
+        if self._reviewing > self.live.reviews_applied:
+            return "review"
+        return "start" if self.live.last_seq == self._last_before else ""
 
-    @property
-    def has_failed_to_start(self) -> bool:
-        """Whether the worker that was started from here died before it did anything."""
-        return self.worker is not None and not self.live.last_seq and self.worker.poll() is not None
+    def take(self, events: Sequence[tuple[int, Event]]) -> None:
+        """Take in events of the run."""
+        self.live.apply_all(events)
+        if any(isinstance(event, RunPaused) for _, event in events):
+            self.is_pausing = False
 
     @property
     def awaited(self) -> int:
@@ -126,7 +136,6 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing, self._is_testing_edit = 0, False
         self.is_pausing = False
         self._start()
 
@@ -160,8 +169,7 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._reviewing, self._is_testing_edit = self.live.reviews_applied + 1, False
-        self._start("--apply-review")
+        self._start("--apply-review", reviewing=self.live.reviews_applied + 1)
 
     def try_edit(self, rule: str, decision: Decision) -> None:
         """Start a worker that tests an edit of a finished run's rule, and decides nothing.
@@ -169,13 +177,14 @@ class RunSession:
         Raises:
             PromptGradError: it can't be started.
         """
-        self._is_testing_edit = True
-        self._start("--try-edit", rule, decision.model_dump_json())
+        self._start("--try-edit", rule, decision.model_dump_json(), is_testing_edit=True)
 
-    def _start(self, *options: str) -> None:
-        self._started_at, self._has_let_go = time.time(), False
-        self._last_before = self.live.last_seq
-        self.worker = start_worker(self.project, self.run, *options)
+    def _start(self, *options: str, reviewing: int = 0, is_testing_edit: bool = False) -> None:
+        last_before, started_at = self.live.last_seq, time.time()
+        worker = start_worker(self.project, self.run, *options)
+        # Only now: until then it would be said of the worker before.
+        self._last_before, self._started_at, self._has_let_go = last_before, started_at, False
+        self._reviewing, self._is_testing_edit, self.worker = reviewing, is_testing_edit, worker
 
     def rollout(self, row: RolloutRow) -> RolloutFinished | None:
         """Return everything about a rollout.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.ground.errors import PromptGradError
 from engine.journal.journal import Journal, journal_path
 
 _LAST_LINES = 12
+_STARTED = "----- started "
+"""What the log's line begins with that stands before all that a worker prints."""
+
 _TRACEBACK = "Traceback (most recent call last)"
 _BETWEEN_TRACEBACKS = ("During handling of the above", "The above exception was")
 
@@ -29,6 +33,8 @@ def start_worker(project: Path, run: str, *options: str) -> subprocess.Popen[byt
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
+            output.write(f"{_STARTED}{time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+            output.flush()
             return subprocess.Popen(  # noqa: S603 - our own interpreter and module, arguments as a list
                 [sys.executable, "-P", "-m", "promptgrad_tui.worker", str(project), run, *options],
                 stdin=subprocess.DEVNULL,
@@ -48,16 +54,22 @@ def worker_log(project: Path, run: str) -> Path:
 
 
 def last_words(project: Path, run: str) -> str:
-    """Return the last lines that a run's worker printed, if any; of a traceback only what it ends with."""
+    """Return the last lines that a run's latest worker printed; of a traceback only what it ends with."""
     log = worker_log(project, run)
     try:
         rows = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         return ""
-    words = _without_tracebacks(rows)
-    if len(words) < len(rows):
+    latest = _of_latest(rows)
+    words = _without_tracebacks(latest)
+    if len(words) < len(latest):
         words.append(f"See {log} for all of it.")
     return "\n".join(words[-_LAST_LINES:])
+
+
+def _of_latest(rows: Sequence[str]) -> Sequence[str]:
+    starts = [number for number, row in enumerate(rows, 1) if row.startswith(_STARTED)]
+    return rows[starts[-1] :] if starts else rows
 
 
 def _without_tracebacks(rows: Iterable[str]) -> list[str]:

@@ -21,8 +21,14 @@ from promptgrad_tui.screens.models.details import ModelDetails
 from promptgrad_tui.screens.models.lines import COLUMNS, fact_lines, inventory_line, job_lines, paint
 from promptgrad_tui.screens.models.state import Inventory, Job, ModelRow, Work
 from promptgrad_tui.screens.models.work import Outcome, Task, WorkQueue
-from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, error_panel
-from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
+from promptgrad_tui.screens.widgets.dialogs import (
+    Choice,
+    InputScreen,
+    QuestionScreen,
+    error_panel,
+    show_error,
+)
+from promptgrad_tui.screens.widgets.front_screen import FrontScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
@@ -38,7 +44,7 @@ _WORKING = ("hash", "measure", "free", "pull")
 _WORK: Mapping[Work, str] = {"hash": "Hashing", "measure": "Measuring", "free": "Freeing"}
 
 
-class ModelsScreen(FittedScreen):
+class ModelsScreen(FrontScreen):
     """The models of this machine."""
 
     BINDINGS = bindings("models")
@@ -73,7 +79,12 @@ class ModelsScreen(FittedScreen):
         yield LinesView(lambda width, _height: self._status(width), id="status")
         with Horizontal(id="models"):
             table: RowTable[ModelRow] = RowTable(
-                COLUMNS, paint, empty="Looking for models \u2026", follow=False, classes="pane"
+                COLUMNS,
+                paint,
+                empty="Looking for models \u2026",
+                follow=False,
+                same=lambda row: row.model.uri,
+                classes="pane",
             )
             table.border_title = "Models"
             yield table
@@ -84,7 +95,7 @@ class ModelsScreen(FittedScreen):
         self.query_one(RowTable).focus()
         self.set_interval(1.0, self._repaint)
 
-    def on_screen_resume(self) -> None:
+    def returned(self) -> None:
         """Look for models again: anything may have changed."""
         self.action_reload()
 
@@ -125,12 +136,7 @@ class ModelsScreen(FittedScreen):
         self._show()
 
     def _show(self) -> None:
-        """Draw the rows; the cursor stays on its model."""
-        table = self.query_one(RowTable)
-        current = table.current.model.uri if table.current else None
-        rows = self._inventory.rows
-        cursor = next((i for i, row in enumerate(rows) if row.model.uri == current), None)
-        table.show(rows, cursor=cursor)
+        self.query_one(RowTable).show(self._inventory.rows)
         self._show_facts()
 
     def on_row_table_moved(self) -> None:
@@ -217,7 +223,7 @@ class ModelsScreen(FittedScreen):
         try:
             host = reaches(source)
         except PromptGradError as error:
-            self.app.push_screen(error_panel(error))
+            show_error(self.app, error)
             return
 
         def answered(value: str | None) -> None:
@@ -266,7 +272,7 @@ class ModelsScreen(FittedScreen):
         tone: Tone = "bad" if outcome.error else "good" if outcome.is_done else "warn"
         self._told = (outcome.text, tone)
         if outcome.error is not None:
-            self.app.push_screen(error_panel(outcome.error))
+            self.interrupt(error_panel(outcome.error), outcome.text)
         elif self._queue.waiting:
             self.notify(outcome.text, markup=False)
         self.refresh_bindings()

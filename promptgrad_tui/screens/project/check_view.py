@@ -33,6 +33,7 @@ class CheckView(Container):
             lambda finding, _widths: paint_finding(finding),
             empty="Nothing to show yet.",
             follow=False,
+            same=lambda finding: finding,
             classes="pane findings",
         )
         table.border_title = "Findings"

@@ -25,7 +25,10 @@ _CHECKED = ("program", "data", "metric")
 
 
 class ProjectChecks:
-    """The last check of a project, and the current one; `on_news` is called when something has changed."""
+    """The last check of a project, and the current one; `on_news` is called when something has changed.
+
+    `doing` says what is in progress, `is_measuring` that this is the measurement of the model.
+    """
 
     def __init__(self, folder: Path, on_news: Callable[[], None]) -> None:
         self._folder = folder
@@ -33,9 +36,11 @@ class ProjectChecks:
         self._report = CheckReport()
         self._rate: RateMeasured | None = None
         self.doing = ""
+        self.is_measuring = False
 
     async def run(self, upto: Upto) -> None:
         """Look at the data, or at everything, and measure the model."""
+        self.is_measuring = upto == "rate"
         self._take(ProgressLine("Looking at the data …" if upto == "data" else "Measuring …"))
         arguments = ["check", "--json", "--json-progress", *(["--no-model"] if upto == "data" else [])]
         try:
@@ -44,7 +49,7 @@ class ProjectChecks:
         except PromptGradError as error:
             self._report = CheckReport(findings=(Finding.of("project", error),))
         self._rate = self._report.rate or self._rate
-        self.doing = ""
+        self.doing, self.is_measuring = "", False
         self._on_news()
 
     def _take(self, step: ProgressLine) -> None:

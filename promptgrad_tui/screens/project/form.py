@@ -50,6 +50,7 @@ class ProjectForm(Container):
             empty="",
             follow=False,
             sortable=False,
+            same=lambda row: row.place,
             named_by=FORM_NAMES,
             id="settings-table",
             classes="pane",

@@ -59,6 +59,7 @@ class ModelPicker(Container):
             self._paint,
             empty="Looking for models \u2026",
             follow=False,
+            same=lambda row: row.model.uri,
             classes="pane findings",
         )
         table.border_title = "Models of this machine"
@@ -73,7 +74,7 @@ class ModelPicker(Container):
         rows = inventory.rows
         table = self.query_one(RowTable)
         used = next((number for number, row in enumerate(rows) if self._role_of(row.model.uri)), None)
-        table.show(rows, cursor=table.cursor if table.rows else used)
+        table.show(rows, cursor=None if table.rows else used)
         self._show_facts()
 
     def repaint(self) -> None:

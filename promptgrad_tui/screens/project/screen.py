@@ -27,8 +27,8 @@ from promptgrad_tui.screens.project.fields import FormField
 from promptgrad_tui.screens.project.form import ProjectForm
 from promptgrad_tui.screens.project.lines import broken_lines, standing_line
 from promptgrad_tui.screens.project.models import ModelPicker
-from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
-from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen, show_error
+from promptgrad_tui.screens.widgets.front_screen import FrontScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_outside
 from promptgrad_tui.screens.widgets.pane_tabs import tabs_line
@@ -43,7 +43,7 @@ _PANES = ("settings", "data", "model", "estimate")
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class ProjectScreen(FittedScreen):
+class ProjectScreen(FrontScreen):
     """A project before it is run."""
 
     BINDINGS = bindings("project")
@@ -59,6 +59,7 @@ class ProjectScreen(FittedScreen):
         self._has_moved = False
         self._pane = "settings"
         self._checks = ProjectChecks(folder, self._show_checked)
+        self._is_check_due = False
         self._has_looked_for_models = False
 
     def compose(self) -> ComposeResult:
@@ -83,7 +84,7 @@ class ProjectScreen(FittedScreen):
     def fit(self, size: Size) -> None:
         self.set_class(size.height < 16, "tiny")
 
-    def on_screen_resume(self) -> None:
+    def returned(self) -> None:
         """Look for models again: the screen in front may have measured one."""
         if self._has_looked_for_models:
             self._look_for_models()
@@ -197,7 +198,7 @@ class ProjectScreen(FittedScreen):
         try:
             draft.save()
         except ProjectError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            show_error(self.app, error)
             return False
         self._show()
         self.notify("Saved.", timeout=2)
@@ -225,7 +226,7 @@ class ProjectScreen(FittedScreen):
             try:
                 draft.read_again()
             except ProjectError as error:
-                self.app.show_error(error)  # type: ignore[attr-defined]
+                show_error(self.app, error)
                 return
         self._read()
 
@@ -233,7 +234,7 @@ class ProjectScreen(FittedScreen):
         """Open the file in the person's own editor, at the field under the cursor."""
         draft, row = self._draft, self.query_one(ProjectForm).current
         if draft is not None and draft.is_changed:
-            self.notify("Save your changes first, or undo them with U.", severity="warning")
+            self.notify("Save your changes first, or undo them with Z.", severity="warning")
             return
         number = self._broken[0].line if self._broken else 0
         if draft is not None and row is not None:
@@ -241,13 +242,26 @@ class ProjectScreen(FittedScreen):
         try:
             edit_outside(self.app, self._file, number)
         except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            show_error(self.app, error)
         self._read()
 
     def action_undo_all(self) -> None:
-        if self._draft is not None:
-            self._draft.undo_all()
-            self._show()
+        """Undo all changes, after a question where that is more than one."""
+        draft = self._draft
+        if draft is None:
+            return
+
+        def answered(value: str | None) -> None:
+            if value:
+                draft.undo_all()
+                self._show()
+
+        if len(draft.edits) < 2:
+            answered("undo")
+            return
+        text = "Every field becomes what the file says."
+        choices = [Choice("Z", "Undo all changes", "undo")]
+        self.app.push_screen(QuestionScreen(f"Undo {len(draft.edits)} changes?", text, choices), answered)
 
     # Moving about
 
@@ -299,6 +313,8 @@ class ProjectScreen(FittedScreen):
             return False
         if self._draft is None:
             return action == "edit_outside"
+        if action == "check":
+            return not self._checks.is_measuring
         return self._draft.is_changed if action in ("save", "undo_all") else True
 
     def action_leave_screen(self) -> None:
@@ -333,7 +349,17 @@ class ProjectScreen(FittedScreen):
         self._check("rate")
 
     def _check(self, upto: Upto) -> None:
-        self.run_worker(self._checks.run(upto), group="check", exclusive=True, exit_on_error=False)
+        """Check the project; a measurement in progress, which takes minutes, is brought to its end first."""
+        if self._checks.is_measuring:
+            self._is_check_due = True
+        else:
+            self.run_worker(self._run_check(upto), group="check", exclusive=True, exit_on_error=False)
+
+    async def _run_check(self, upto: Upto) -> None:
+        await self._checks.run(upto)
+        if self._is_check_due:
+            self._is_check_due = False
+            await self._checks.run("data")
 
     def _look_for_models(self) -> None:
         self._has_looked_for_models = True

@@ -7,8 +7,15 @@ from itertools import zip_longest
 
 from engine.journal.events import RolloutFinished
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.review.evidence import MOST_EXAMPLES, example_lines, sides_of
-from promptgrad_tui.views.run.details import answered_lines, asked_lines, judged_text, success_mark
+from promptgrad_tui.screens.review.evidence import example_lines
+from promptgrad_tui.views.run.details import (
+    MOST_EXAMPLES,
+    answered_lines,
+    asked_lines,
+    judged_text,
+    sides_of,
+    success_mark,
+)
 from promptgrad_tui.views.run.rows import TestRow
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, fitted, line, plain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from engine.journal.decisions import Decision
@@ -16,22 +15,22 @@ from promptgrad_tui.screens.review.lines import decided_rule, edit_test_text, wo
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState
 from promptgrad_tui.views.figures import count_text, gain_text
 from promptgrad_tui.views.run.details import (
+    MOST_EXAMPLES,
     demonstration_lines,
     diff_lines,
+    judged_lines,
     judged_text,
+    sides_of,
     success_mark,
 )
 from promptgrad_tui.views.run.rows import TestRow
-from promptgrad_tui.views.run.verdicts import VERDICTS
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
 from promptgrad_tui.views.toned_lines import ELLIPSIS, Line, interval_bar, joined, line
 
-MOST_EXAMPLES = 20
 _ROWS_OF_INPUT = 2
 _SHORT = 12
 _WIDEST_BAR = 24
-_SAME_GAIN = 1e-9
 
 
 def evidence_title(row: TestRow, number: int) -> str:
@@ -106,15 +105,6 @@ def changed_lines(
     return lines
 
 
-def sides_of(session: RunSession, row: TestRow, key: str) -> tuple[RolloutFinished | None, ...]:
-    """Return an example's rollout without a rule and with it, where the journal holds them."""
-    found = (
-        session.live.rollout(key, row.before, row.started_seq),
-        session.live.rollout(key, row.after, row.finished_seq),
-    )
-    return tuple(session.rollout(one) if one else None for one in found)
-
-
 def example_lines(session: RunSession, row: TestRow, key: str, columns: int) -> list[Line]:
     """Return an example that a rule changed: its name, both answers, and the telling part of its input."""
     values = session.example(key) or {}
@@ -158,27 +148,11 @@ def _telling_rows(text: str, trigger: str, columns: int) -> list[str]:
 
 
 def _reason_lines(session: RunSession, row: TestRow, columns: int) -> list[Line]:
-    finished, rule = row.finished, row.rule
+    rule = row.rule
     lines: list[Line] = heading("Why")
     if rule.rationale:
         lines += paragraph(rule.rationale, columns, "dim")
-    if rule.trigger:
-        lines += fact("trigger", rule.trigger, columns)
-    if rule.note:
-        lines += fact("note", rule.note, columns)
-    verdict, tone = VERDICTS[row.state]
-    lines += fact("verdict", verdict, columns, tone)
-    if finished is not None:
-        lines += fact("because", finished.reason, columns)
-        if (evidence := finished.evidence) is not None:
-            gain = gain_text(evidence.delta, evidence.low, evidence.high)
-            lines += fact(
-                "gain",
-                f"{gain} on {count_text(evidence.n, 'example')}, {count_text(evidence.calls, 'call')}",
-                columns,
-            )
-            if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
-                lines += fact("", "weighted: examples on which its trigger fires were drawn first", columns)
+    lines += judged_lines(row, columns)
     if rule.suggested_by:
         lines += heading(f"Suggested by the failures on {count_text(len(rule.suggested_by), 'example')}")
         for key in rule.suggested_by:

@@ -70,13 +70,15 @@ class ReviewMoves(TellsWhy, FittedScreen):
 
     def action_filter(self) -> None:
         """Ask for a text and show only the rules that hold it."""
-        before = self._state.filter
+        before, rule = self._state.filter, self._state.current_id
 
         def show(text: str) -> None:
             self._state.set_filter(text.strip())
             self._draw()
 
         def filtered(text: str | None) -> None:
+            if text is None:
+                self._state.go_to(rule)
             show(before if text is None else text)
 
         title = "Show rules that contain (empty: all)"

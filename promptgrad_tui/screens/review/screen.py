@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
 
-from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.geometry import Size
@@ -37,6 +36,7 @@ from promptgrad_tui.screens.review.state import (
     rule_as_text,
     rule_from_text,
 )
+from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.details import DetailScreen
 from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen
 from promptgrad_tui.screens.widgets.edit_screen import EditScreen
@@ -261,15 +261,7 @@ class ReviewScreen(ReviewMoves):
         """Test the edit of the current rule now; it stays a draft."""
         decision = self._state.decision(self._state.current_id)
         if decision is not None:
-            self._begin_test(self._state.current_id, decision)
-
-    @work(thread=True, group="journal", exit_on_error=False)
-    def _begin_test(self, rule: str, decision: Decision) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self._session.try_edit(rule, decision)
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+            in_thread(self, partial(self._session.try_edit, self._state.current_id, decision))
 
     def action_merge(self) -> None:
         """Merge the marked rules, or the rule with the next one."""
@@ -278,9 +270,11 @@ class ReviewScreen(ReviewMoves):
             return
 
         def merged(text: str | None) -> None:
-            if text:
-                self._state.merge(*rule_from_text(text))
-                self._draw()
+            if text and not self._state.merge(parts, *rule_from_text(text)):
+                self.notify(
+                    "Nothing was merged: one of the rules was decided on meanwhile.", severity="warning"
+                )
+            self._draw()
 
         text = rule_as_text(*merged_text(part.rule for part in parts))
         self.app.push_screen(EditScreen(f"Merge {len(parts)} rules into one", text, _EDITING), merged)
@@ -329,25 +323,18 @@ class ReviewScreen(ReviewMoves):
         self.app.push_screen(QuestionScreen("Apply the review?", text, choices), answered)
 
     def _write(self, decisions: Mapping[str, Decision]) -> None:
-        number = self._number
-        self._save(
-            {decision_key(rule, number): decision.model_dump() for rule, decision in decisions.items()},
-            is_to_be_applied=number > 0,
-        )
+        number, session = self._number, self._session
+        written = {decision_key(rule, number): decision.model_dump() for rule, decision in decisions.items()}
 
-    @work(thread=True, group="journal", exit_on_error=False)
-    def _save(self, decisions: Mapping[str, Mapping[str, Any]], *, is_to_be_applied: bool) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self._session.decide(decisions)
-            if is_to_be_applied:
-                self._session.apply_review()
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
-        else:
-            self.app.call_from_thread(self._saved, len(decisions), is_to_be_applied)
+        def save() -> None:
+            session.decide(written)
+            if number:
+                session.apply_review()
 
-    def _saved(self, count: int, is_over: bool) -> None:
+        # By the app: it is told also to a person who has left the review meanwhile.
+        in_thread(self.app, save, lambda _: self._saved(len(decisions), is_over=number > 0))
+
+    def _saved(self, count: int, *, is_over: bool) -> None:
         if self.is_attached:
             self._look()
         written = count_text(count, "decision")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
@@ -199,16 +199,19 @@ class ReviewState:
                 return [mine, item]
         return []
 
-    def merge(self, text: str, trigger: str) -> None:
-        """Replace the rules of `merge_parts` by a single rule."""
-        merged = tuple(item.id for item in self.merge_parts())
-        if not merged or not text.strip():
-            return
+    def merge(self, parts: Sequence[ReviewItem], text: str, trigger: str) -> bool:
+        """Replace rules that `merge_parts` returned by a single rule; False if one was applied meanwhile."""
+        merged = tuple(item.id for item in parts)
+        if not all(self._is_open(item) for item in parts):
+            return False
+        if not text.strip():
+            return True
         decisions = dict(self.decisions)
         for rule in merged:
             decisions = _without_merge(decisions, rule)
         self._change(decisions | Decision.merging(text, trigger, merged))
         self.next(only_undecided=True)
+        return True
 
     def set_note(self, note: str) -> None:
         """Write a note on the current rule; an empty one takes it away."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from engine.ground.errors import JournalError
 from engine.programs.formatting import as_text
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.session import RunSession
@@ -128,7 +129,10 @@ class BatchScreen(Screen[None]):
     def _texts(self, row: RolloutRow) -> tuple[str, str]:
         """Return an example's inputs and the program's answer, each on one line."""
         if row.seq not in self._known:
-            event = self._session.rollout(row)
+            try:
+                event = self._session.rollout(row)
+            except JournalError:
+                return row.example, "can't be read at the moment"
             prediction = (event.prediction or {}) if event else {}
             values = self._session.example(row.example)
             inputs = [

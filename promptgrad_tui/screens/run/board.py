@@ -65,6 +65,7 @@ class RunPanes(Container):
             empty=pane.EMPTY,
             # The passes of a batch stand below it.
             sortable=name != "gradients",
+            same=getattr(pane, "key", id),
             id=name,
             classes="pane",
         )
@@ -125,7 +126,7 @@ class RunPanes(Container):
             if row.entry and row.entry.manifest and row.entry.manifest.run == self._run
         ]
         is_new = len(rows) != len(table.rows)
-        table.show(rows, cursor=own[-1] if own and is_new else table.cursor)
+        table.show(rows, cursor=own[-1] if own and is_new else None)
         self.query_one("#tabs", LinesView).repaint()
 
     @property

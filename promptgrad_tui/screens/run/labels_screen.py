@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from textual import work
 from textual.app import ComposeResult
-from textual.message import Message
 from textual.screen import Screen
 
 from engine.ground.errors import DataError, PromptGradError
@@ -24,7 +22,8 @@ from promptgrad_tui.screens.run.labels_lines import (
     head_lines,
     label_cells,
 )
-from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, error_panel
+from promptgrad_tui.screens.threads import in_thread
+from promptgrad_tui.screens.widgets.dialogs import Choice, InputScreen, QuestionScreen, show_error
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.outside_editor import edit_outside
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -48,13 +47,6 @@ class LabelsScreen(Screen[None]):
 
     BINDINGS = bindings("labels")
 
-    class Finished(Message):
-        """What was done in a thread is done, or has failed; `go_on` takes it from there."""
-
-        def __init__(self, go_on: Callable[[], None]) -> None:
-            super().__init__()
-            self.go_on = go_on
-
     def __init__(self, folder: Path, run: str) -> None:
         super().__init__()
         self._run = run
@@ -66,7 +58,13 @@ class LabelsScreen(Screen[None]):
         """Make the head, the list, the example under the cursor, and the keys."""
         yield LinesView(lambda width, _height: self._head(width), id="status")
         table: RowTable[Doubted] = RowTable(
-            COLUMNS, label_cells, empty=self._told, follow=False, sortable=False, classes="pane"
+            COLUMNS,
+            label_cells,
+            empty=self._told,
+            follow=False,
+            sortable=False,
+            same=lambda row: row.number,
+            classes="pane",
         )
         table.border_title = "Labels"
         yield table
@@ -131,7 +129,7 @@ class LabelsScreen(Screen[None]):
         try:
             edit_outside(self.app, file, number)
         except PromptGradError as error:
-            self.app.push_screen(error_panel(error))
+            show_error(self.app, error)
         else:
             self._read()
 
@@ -201,34 +199,36 @@ class LabelsScreen(Screen[None]):
 
     def _do(self, do: Callable[[], T], then: Callable[[T], None]) -> None:
         """Do something in a thread, unless something is being done."""
-        if not self._is_busy:
-            self._is_busy = True
-            self._in_thread(do, then)
-
-    @work(thread=True, group="labels", exit_on_error=False)
-    def _in_thread(self, do: Callable[[], T], then: Callable[[T], None]) -> None:
-        try:
-            result = do()
-        except PromptGradError as error:
-            problem = error
-        except OSError as error:
-            problem = DataError(f"{error.filename}: {error.strerror}.", hint="Make it readable and writable.")
-        else:
-            self.post_message(self.Finished(lambda: then(result)))
+        if self._is_busy:
             return
-        self.post_message(self.Finished(lambda: self._tell(problem)))
+        self._is_busy = True
+
+        def done(result: T) -> None:
+            self._is_busy = False
+            then(result)
+
+        in_thread(self, lambda: _with_files(do), done, self._tell)
 
     def _tell(self, problem: PromptGradError) -> None:
         """Show an error; the list stays as far as it was read."""
+        self._is_busy = False
         if self._told:
             self._told = f"! {problem.message}"
             table = self.query_one(RowTable)
             table.empty = _UNREAD
             table.refresh()
             self.query_one("#status", LinesView).repaint()
-        self.app.push_screen(error_panel(problem))
+        show_error(self.app, problem)
 
-    def on_labels_screen_finished(self, message: Finished) -> None:
-        """Go on with what was done."""
-        self._is_busy = False
-        message.go_on()
+
+def _with_files(do: Callable[[], T]) -> T:
+    """Do something with the project's files.
+
+    Raises:
+        PromptGradError: it can't be done, or a file can't be read or written.
+    """
+    try:
+        return do()
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror}."
+        raise DataError(problem, hint="Make it readable and writable.") from error

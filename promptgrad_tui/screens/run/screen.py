@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
-from textual import work
 from textual.app import ComposeResult
 from textual.geometry import Size
 from textual.message import Message
+from textual.worker import Worker
 
 from engine.ground.errors import PromptGradError
+from engine.journal.events import RunFinished
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.feed import News, RunFeed
-from promptgrad_tui.screens.live.session import RunSession
+from promptgrad_tui.screens.live.session import Failed, RunSession
 from promptgrad_tui.screens.live.worker_process import last_words
 from promptgrad_tui.screens.run.batch_screen import BatchScreen
 from promptgrad_tui.screens.run.board import RunPanes
@@ -21,10 +23,11 @@ from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
 from promptgrad_tui.screens.run.panes import artifacts, gradients
 from promptgrad_tui.screens.run.related import Row, links_of, review_of
+from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.attention import call_for_attention
 from promptgrad_tui.screens.widgets.details import Detail, DetailScreen, show_row
 from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
-from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
+from promptgrad_tui.screens.widgets.front_screen import FrontScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.links import Link, ask_where
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -43,7 +46,7 @@ _SECONDS_BETWEEN_DRAWINGS = 0.25
 """While a long run is read in: reading it is what a person waits for."""
 
 
-class RunScreen(FittedScreen):
+class RunScreen(FrontScreen):
     """One run, followed live from its journal."""
 
     BINDINGS = bindings("run")
@@ -55,18 +58,13 @@ class RunScreen(FittedScreen):
             super().__init__()
             self.news = news
 
-    class MatrixRead(Message):
-        """The project's artifacts and transfers were read."""
-
-        def __init__(self, rows: Sequence[artifacts.MatrixRow]) -> None:
-            super().__init__()
-            self.rows = rows
-
     def __init__(self, session: RunSession) -> None:
         super().__init__()
         self.session = session
         self._feed = RunFeed(session.journal, session.run, lambda news: self.post_message(self.Arrived(news)))
-        self._has_told_end = self._is_resuming = self._is_review_lost = self._has_told_review = False
+        self._failed: Failed = ""
+        self._told_of: object = ""
+        self._resuming: Worker[None] | None = None
         self._possible: tuple[bool, bool] | None = None
         self._drawn_at = 0.0
         self._is_drawn = True
@@ -102,31 +100,32 @@ class RunScreen(FittedScreen):
         """Take in what the feed has brought, and draw it."""
         news, session = message.news, self.session
         session.problem = news.problem.message if news.problem else ""
-        session.live.apply_all(news.events)
+        session.take(news.events)
         has_news = bool(news.events) or news.passes != session.live.passes
         session.live.passes, session.live.waits_for = news.passes, news.waits_for
         session.live.scored = news.scored
         before, session.is_running = session.is_running, news.is_running
-        self._call_for_attention(was_running=before)
-        session.is_read = session.is_read or news.problem is None
+        self._call_for_attention(news)
+        session.is_read = session.is_read or (news.is_all and news.problem is None)
         if news.is_all or time.monotonic() - self._drawn_at > _SECONDS_BETWEEN_DRAWINGS:
             self._draw(has_events=has_news or not self._is_drawn)
         self._is_drawn = news.is_all
         self._feed.taken()
-        self._has_told_review = self._has_told_review and not session.is_applying
-        # What the worker wrote last may come with the next delivery only.
-        was_lost, self._is_review_lost = self._is_review_lost, session.has_failed_to_apply
-        if was_lost and self._is_review_lost:
-            self._tell_lost_review()
-        elif (before and not session.is_running) or session.has_failed_to_start:
+        failed_before, self._failed = self._failed, session.failed if session.is_read else ""
+        if self._failed:
+            # What the worker wrote last may come with the next delivery only.
+            if self._failed == failed_before and self._told_of is not session.worker:
+                self._tell_failure(self._failed)
+        elif before and not session.is_running:
             self._tell_end()
 
-    def _call_for_attention(self, *, was_running: bool) -> None:
+    def _call_for_attention(self, news: News) -> None:
         """Ring once when a run that was watched has ended, or waits for a person."""
         session = self.session
         summary = session.live.summary
+        has_ended = session.is_read and any(isinstance(event, RunFinished) for _, event in news.events)
         state = ""
-        if was_running and not session.is_running and summary is not None:
+        if has_ended and summary is not None:
             state = f"{summary.status.replace('_', ' ')}: {summary.reason}"
         elif session.is_running and session.live.progress.is_awaiting_review:
             state = "The run waits for your review."
@@ -146,7 +145,7 @@ class RunScreen(FittedScreen):
         self._panes.show()
         self._keep_matrix_up()
 
-    def on_screen_resume(self) -> None:
+    def returned(self) -> None:
         """Read the matrix again: changes in the project make artifacts stale."""
         if self._matrix_of is not None:
             self._read_matrix()
@@ -158,33 +157,47 @@ class RunScreen(FittedScreen):
             self._matrix_of = state
             self._read_matrix()
 
-    @work(thread=True, group="matrix", exclusive=True, exit_on_error=False)
     def _read_matrix(self) -> None:
-        # In a thread: it reads all data of the project, to tell what has changed.
-        try:
-            rows = artifacts.read_rows(self.session.project)
-        except PromptGradError as error:
-            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
-        else:
-            self.post_message(self.MatrixRead(rows))
+        """Read the artifacts, in a thread: all data of the project is read, to tell what has changed."""
 
-    def on_run_screen_matrix_read(self, message: MatrixRead) -> None:
-        self._panes.show_matrix(message.rows)
+        def failed(error: PromptGradError) -> None:
+            self.notify(one_line(f"{error.message} {error.hint}"), severity="warning", markup=False)
+
+        in_thread(
+            self,
+            partial(artifacts.read_rows, self.session.project),
+            lambda rows: self._panes.show_matrix(rows),
+            failed,
+        )
 
     def _tell_end(self) -> None:
         """Tell a person who watches why the run ended, if it ended badly."""
         finished = self.session.live.finished
-        if self._has_told_end or (finished is not None and finished.summary.status != "error"):
-            return
-        self._has_told_end = True
-        if finished is not None:
-            title, text = "The run ended by an error", finished.summary.reason
+        if finished is None:
+            self._tell_failure("start")
+        elif finished.summary.status == "error":
+            self._tell_and_ask("The run ended by an error", finished.summary.reason)
+
+    def _tell_failure(self, failed: Failed) -> None:
+        """Tell a person what the run's process was to do, and how it ended instead."""
+        self._told_of = self.session.worker
+        words = last_words(self.session.project, self.session.run)
+        text = f"Its last output:\n{words}" if words else "Its process ended without a message."
+        if failed == "review":
+            text += "\n\nYour decisions are in the journal: press v, then A to try again."
+            self._tell("The review could not be applied", text, [])
+        elif failed == "edit":
+            text += "\n\nThe edit is kept: press v, then B to try again."
+            self._tell("The edit could not be tested", text, [])
         else:
-            words = last_words(self.session.project, self.session.run)
-            title = "The worker has died"
-            text = f"Its last output:\n{words}" if words else "Its process ended without a message."
+            self._tell_and_ask("The worker has died", text)
+
+    def _tell_and_ask(self, title: str, text: str) -> None:
         text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
-        self._ask(title, text, [Choice("R", "Resume the run", "resume")])
+        self._tell(title, text, [Choice("R", "Resume the run", "resume")])
+
+    def _tell(self, title: str, text: str, choices: list[Choice]) -> None:
+        self.interrupt(QuestionScreen(title, text, choices), title, self._answered)
 
     def fit(self, size: Size) -> None:
         self.set_class(size.height < 14, "tiny")
@@ -259,12 +272,12 @@ class RunScreen(FittedScreen):
             source = source_of_session(self.session)
         self.app.push_screen(TryScreen(source))
 
-    def action_compare(self) -> None:
+    async def action_compare(self) -> None:
         """Compare the run, or the artifact under the cursor, with another."""
         from promptgrad_tui.screens.compare.screen import compare_with_another
 
         artifact = self._panes.chosen_artifact
-        compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
+        await compare_with_another(self.app, self.session.project, str(artifact or self.session.run))
 
     def action_labels(self) -> None:
         """Show the labels that the run doubts."""
@@ -310,47 +323,21 @@ class RunScreen(FittedScreen):
         self._ask("Resume the run?", text, [Choice("R", "Resume the run", "resume")])
 
     def _begin_again(self) -> None:
-        if not self._is_resuming:
-            self._is_resuming = True
-            self._resume()
-
-    @work(thread=True, group="journal", exit_on_error=False)
-    def _resume(self) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self.session.resume()
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
-        else:
-            self._has_told_end = False
-            self.notify("The run continues; what was paid for is replayed first.")
-        finally:
-            self._is_resuming = False
-
-    def _tell_lost_review(self) -> None:
-        if not self._has_told_review:
-            self._has_told_review = True
-            words = last_words(self.session.project, self.session.run)
-            text = f"{words}\n\n" if words else "Its process ended without a message.\n\n"
-            text += "Your decisions are in the journal: press v, then A to try again."
-            self._ask("The review could not be applied", text, [])
+        if self._resuming is None or self._resuming.is_finished:
+            text = "The run continues; what was paid for is replayed first."
+            self._resuming = in_thread(self, self.session.resume, lambda _: self.notify(text))
 
     def _ask(self, title: str, text: str, choices: list[Choice]) -> None:
-        def answered(value: str | None) -> None:
-            if value == "stop":
-                self._command("stop")
-            elif value == "resume":
-                self._begin_again()
+        self.app.push_screen(QuestionScreen(title, text, choices), self._answered)
 
-        self.app.push_screen(QuestionScreen(title, text, choices), answered)
+    def _answered(self, value: str | None) -> None:
+        if value == "stop":
+            self._command("stop")
+        elif value == "resume":
+            self._begin_again()
 
-    @work(thread=True, group="journal", exit_on_error=False)
     def _command(self, name: str) -> None:
-        # In a thread: where another program holds the journal, this waits for it.
-        try:
-            self.session.send_command(name)
-        except PromptGradError as error:
-            self.app.call_from_thread(self.app.show_error, error)  # type: ignore[attr-defined]
+        in_thread(self, partial(self.session.send_command, name))
 
 
 def _artifact(row: artifacts.MatrixRow) -> Detail:

@@ -72,12 +72,3 @@ def write_project(folder: Path) -> Path:
 
     init_project(folder)
     return folder
-
-
-def free_folder(wanted: Path) -> Path:
-    """Return `wanted`, or the first of `wanted-2`, `wanted-3` ... that doesn't exist."""
-    number, folder = 2, wanted
-    while folder.exists():
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-        number += 1
-    return folder

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,8 @@ from textual.message import Message
 from engine.ground.errors import PromptGradError
 from engine.project import PROJECT_FILE
 from promptgrad_tui.screens.keys.actions import bindings
-from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen
+from promptgrad_tui.screens.threads import in_thread
+from promptgrad_tui.screens.widgets.dialogs import Choice, QuestionScreen, show_error
 from promptgrad_tui.screens.widgets.fitted_screen import FittedScreen
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.table import Column, RowTable
@@ -57,10 +59,21 @@ _PROJECT_COLUMNS = (
 
 @dataclass(frozen=True)
 class ProjectRow:
-    """A recent project."""
+    """A recent project; `problem` says why its runs can't be counted."""
 
     folder: Path
-    runs: int
+    runs: int = 0
+    problem: str = ""
+
+    @classmethod
+    def of(cls, folder: Path) -> ProjectRow:
+        """Read how many runs a project has."""
+        from promptgrad_tui.screens.live.project_runs import read_runs
+
+        try:
+            return cls(folder, len(read_runs(folder)))
+        except PromptGradError as error:
+            return cls(folder, problem=error.message)
 
 
 class StartScreen(FittedScreen):
@@ -93,15 +106,21 @@ class StartScreen(FittedScreen):
         self._problem = ""
         self._told: tuple[RunRecord, str] | None = None
         self._watches: dict[str, RunWatch] = {}
+        self.has_project = self._finds_project
 
     @property
-    def has_project(self) -> bool:
-        """Whether the folder holds a project."""
+    def _finds_project(self) -> bool:
         return (self.folder / PROJECT_FILE).is_file()
+
+    @property
+    def _table(self) -> RowTable[Any]:
+        """The table that is shown: of the runs, or of recent projects."""
+        return self.query_one("#runs" if self.has_project else "#recent", RowTable)
 
     def compose(self) -> ComposeResult:
         yield LinesView(lambda width, _: self._title(width), id="status")
-        yield self._runs_table() if self.has_project else self._projects_table()
+        yield self._runs_table()
+        yield self._projects_table()
         facts = TextView(id="run-facts", classes="pane")
         facts.can_focus = False
         yield facts
@@ -109,19 +128,40 @@ class StartScreen(FittedScreen):
 
     def _runs_table(self) -> RowTable[RunRecord]:
         table: RowTable[RunRecord] = RowTable(
-            _RUN_COLUMNS, self._paint_run, empty=_NO_RUN, follow=False, classes="pane"
+            _RUN_COLUMNS,
+            self._paint_run,
+            empty=_NO_RUN,
+            follow=False,
+            same=lambda row: row.id,
+            id="runs",
+            classes="pane",
         )
         table.border_title = "Runs"
         return table
 
     def _projects_table(self) -> RowTable[ProjectRow]:
-        table = RowTable(_PROJECT_COLUMNS, _paint_project, empty=_NO_PROJECT, follow=False, classes="pane")
+        table = RowTable(
+            _PROJECT_COLUMNS,
+            _paint_project,
+            empty=_NO_PROJECT,
+            follow=False,
+            same=lambda row: row.folder,
+            id="recent",
+            classes="pane",
+        )
         table.border_title = "Recent projects"
         return table
 
     def on_mount(self) -> None:
-        self.query_one(RowTable).focus()
+        self._show_table()
         self.set_interval(_REFRESH_SECONDS, self._keep_up)
+
+    def _show_table(self) -> None:
+        """Show the runs of the project, or recent projects where there is none."""
+        for table in self.query(RowTable):
+            table.display = table is self._table
+        self.set_focus(self._table)
+        self.refresh_bindings()
 
     def fit(self, size: Size) -> None:
         self.set_class(size.height < _FACTS_FROM_ROWS, "low")
@@ -131,14 +171,18 @@ class StartScreen(FittedScreen):
         self.call_after_refresh(self._keep_up)
 
     def _keep_up(self) -> None:
-        if self.is_current:
-            self.reload()
+        if not self.is_current:
+            return
+        if self._finds_project != self.has_project:
+            self.has_project = not self.has_project
+            self._show_table()
+        self.reload()
 
     def reload(self) -> None:
         """Read the runs again."""
         from promptgrad_tui.screens.live.project_runs import read_runs
 
-        table: RowTable[Any] = self.query_one(RowTable)
+        table = self._table
         rows: Sequence[RunRecord | ProjectRow]
         try:
             if self.has_project:
@@ -146,7 +190,7 @@ class StartScreen(FittedScreen):
                 self._watch(runs)
                 rows = runs
             else:
-                rows = [ProjectRow(folder, len(read_runs(folder))) for folder in self._recent.folders()]
+                rows = [ProjectRow.of(folder) for folder in self._recent.folders()]
             self._problem = ""
         except PromptGradError as error:
             # What was read before may still be true.
@@ -178,7 +222,7 @@ class StartScreen(FittedScreen):
     def _show_facts(self) -> None:
         from promptgrad_tui.views.run.in_list import fact_lines
 
-        row, view = self.query_one(RowTable).current, self.query_one(TextView)
+        row, view = self._table.current, self.query_one(TextView)
         self.set_class(self.has_project and row is not None, "has-run")
         if not self.has_project or row is None:
             return
@@ -206,7 +250,7 @@ class StartScreen(FittedScreen):
                 line("Learns rules for a prompt, and proves each before it is kept."),
                 line(f"There is no {PROJECT_FILE} in this folder.", "dim"),
             ]
-        rows = self.query_one(RowTable).rows
+        rows = self._table.rows
         running = sum(row.status == "running" for row in rows)
         return [
             joined([line("PromptGrad", "strong"), line(one_line(self.folder.name), "accent"), place]),
@@ -243,15 +287,15 @@ class StartScreen(FittedScreen):
         from promptgrad_tui.screens.trying.source import source_of_project
 
         try:
-            source = source_of_project(self.folder, self.query_one(RowTable).current)
+            source = source_of_project(self.folder, self._table.current)
         except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
+            show_error(self.app, error)
         else:
             self.app.push_screen(TryScreen(source))
 
     def action_label(self) -> None:
         """Ask for the name of the run under the cursor, and for a note."""
-        row = self.query_one(RowTable).current
+        row = self._table.current
         if row is None:
             return
 
@@ -269,7 +313,7 @@ class StartScreen(FittedScreen):
 
     def action_delete(self) -> None:
         """Ask whether to delete the run under the cursor."""
-        row = self.query_one(RowTable).current
+        row = self._table.current
         if row is None:
             return
 
@@ -290,30 +334,26 @@ class StartScreen(FittedScreen):
     def _change(self, change: Callable[[Path], None]) -> None:
         from engine.journal.journal import journal_path
 
-        try:
-            change(journal_path(self.folder))
-        except PromptGradError as error:
-            self.app.show_error(error)  # type: ignore[attr-defined]
-        self.reload()
+        in_thread(self, partial(change, journal_path(self.folder)), lambda _: self.reload())
 
-    def action_compare(self) -> None:
+    async def action_compare(self) -> None:
         from promptgrad_tui.screens.compare.screen import compare_with_another
 
-        row = self.query_one(RowTable).current
+        row = self._table.current
         if row is not None:
-            compare_with_another(self.app, self.folder, row.id)
+            await compare_with_another(self.app, self.folder, row.id)
 
     def action_labels(self) -> None:
         """Show the labels that the run under the cursor doubts."""
         from promptgrad_tui.screens.run.labels_screen import LabelsScreen
 
-        row = self.query_one(RowTable).current
+        row = self._table.current
         if row is not None:
             self.app.push_screen(LabelsScreen(self.folder, row.id))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action in ("label", "delete", "labels"):
-            row = self.query_one(RowTable).current if self.has_project and self.is_mounted else None
+            row = self._table.current if self.has_project and self.is_mounted else None
             return row is not None and (action == "label" or row.status != "running")
         return self.has_project if action in ("new_run", "project", "try", "compare") else True
 
@@ -325,8 +365,9 @@ def _paint_run(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:
 
 
 def _paint_project(row: ProjectRow, _widths: Sequence[int]) -> Sequence[Line]:
+    problem = line(f"! {one_line(row.problem)}" if row.problem else "", "bad")
     return (
         line(one_line(row.folder.name), "strong"),
-        line(str(row.runs)),
-        line(one_line(str(row.folder)), "dim"),
+        line("?" if row.problem else str(row.runs)),
+        joined([problem, line(one_line(str(row.folder)), "dim")]),
     )

@@ -9,15 +9,16 @@ from promptgrad_tui.views.text_blocks import heading, paragraph
 from promptgrad_tui.views.toned_lines import Line, joined, line
 from promptgrad_tui.work.trying.messages import Answered, Described, Side, TriedRule
 
-_WAITING: Line = line("  Type an input and press enter.", "dim")
+_WAITING = "Type an input and press enter."
+_WANTED = "It is answered as soon as the model is open."
 
 
 def answer_lines(state: TryState, side: Side, columns: int) -> list[Line]:
     """Return one side's answer: its fields, then figures, then the rules."""
     answer = state.answers.get(side)
+    lines = paragraph(_WANTED, columns, "accent") if state.is_wanted else []
     if answer is None:
-        return [_WAITING]
-    lines: list[Line] = []
+        return lines or paragraph(_WAITING, columns, "dim")
     differing = state.differing()
     # The requested fields first: where there is little room, the reasoning may be out of sight.
     for name, text in sorted(answer.fields().items(), key=lambda field: field[0] == "reasoning"):
@@ -40,14 +41,15 @@ def title_lines(state: TryState, name: str, source: str) -> list[Line]:
     """Return the two lines above: what is tried, and the state of the model."""
     described, ready = state.described, state.ready
     learned = learned_text(described) if described else ""
-    origin = f"of {one_line(source)}" if source and learned else ""
+    is_base = described is not None and "optimized" not in described.sides
+    origin = f"of {one_line(source)}" if source and not is_base else ""
     parts = [line(" Try", "strong"), line(one_line(name), "accent")]
     if described:
-        parts += [line(learned or "no rules yet: only the base instructions")]
+        parts += [line("no rules yet: only the base instructions" if is_base else learned)]
         parts += [line(origin, "dim")]
     if ready:
         second = [line(f" {one_line(ready.model)}"), line(one_line(ready.revision), "dim")]
-        second += [line("answering", "accent") if state.is_running else line("ready", "good")]
+        second += [_activity(state)]
     else:
         second = [_loading(state)]
     notes = [line(f"! {note}", "warn") for note in described.notes] if described else []
@@ -55,10 +57,16 @@ def title_lines(state: TryState, name: str, source: str) -> list[Line]:
 
 
 def learned_text(described: Described) -> str:
-    """Return what is tried besides the base: 3 rules, 12 demonstrations; empty where there is nothing."""
+    """Return what is tried besides the base: 3 rules, 12 demonstrations."""
     counts = (("rule", described.rules), ("demonstration", described.demonstrations))
-    learned = ", ".join(count_text(count, noun) for noun, count in counts if count)
+    learned = ", ".join(count_text(count, noun) for noun, count in counts if count) or "no rules"
     return f"{learned} (the nearest {described.nearest} shown)" if described.nearest else learned
+
+
+def _activity(state: TryState) -> Line:
+    if not state.is_running:
+        return line("ready", "good")
+    return line("cancelling \u2026", "warn") if state.is_cancelling else line("answering", "accent")
 
 
 def _loading(state: TryState) -> Line:

@@ -9,26 +9,27 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from promptgrad_tui.screens.trying.inputs import boxes_in, field_box, text_of
 from promptgrad_tui.screens.trying.lines import problem_lines
 from promptgrad_tui.screens.trying.state import Problem
+from promptgrad_tui.screens.widgets.dialogs import TypedScreen
 from promptgrad_tui.screens.widgets.toned import LinesView
 from promptgrad_tui.views.sanitize import fit, one_line
+from promptgrad_tui.views.text_blocks import paragraph
 from promptgrad_tui.views.toned_lines import Line
 from promptgrad_tui.work.trying.messages import TryField
 
 _ROWS_OF_THE_REST, _MOST_ROWS_OF_FIELDS = 9, 12
-_FOOT = "ctrl+s  Save     tab  Next field     esc  Cancel"
 
 
-class TrySaveScreen(ModalScreen[None]):
+class TrySaveScreen(TypedScreen[None]):
     """Asks for what is right; it stays open until the example is kept, or a person gives up."""
 
+    FOOT = "ctrl+s  Save     tab  Next field     esc  Cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel"),
+        Binding("escape", "cancel", "Cancel"),
         Binding("ctrl+s,enter", "save", "Save"),
     ]
 
@@ -47,7 +48,9 @@ class TrySaveScreen(ModalScreen[None]):
         self._warning = warning
         self._save = save
         self._problem: Problem | None = None
-        self._warned = ""
+        self._warned = self._saving = ""
+        self._is_saved = False
+        self._texts_before: list[str] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box box-large try-save"):
@@ -61,14 +64,26 @@ class TrySaveScreen(ModalScreen[None]):
                     said = self._answer.get(field.name, "")
                     yield field_box(field, field.suggestion, hint=f"the model said: {said}" if said else "")
             yield LinesView(lambda width, _: self._notes(width), id="try-notes")
-            yield Static(_FOOT, markup=False, classes="box-foot")
+            yield Static(self.FOOT, markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
         """Begin with the first field, and make room for what is said."""
         self.query_one("#try-given").styles.height = len(self._inputs)
         self._show_told()
-        for box in boxes_in(self)[:1]:
+        boxes = boxes_in(self)
+        self._texts_before = [text_of(box) for box in boxes]
+        for box in boxes[:1]:
             box.focus()
+
+    @property
+    def is_saving(self) -> bool:
+        """Whether the example is on its way to the file."""
+        return bool(self._saving)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was typed that isn't on its way to the file."""
+        return not self.is_saving and [text_of(box) for box in boxes_in(self)] != self._texts_before
 
     def on_resize(self, event: events.Resize) -> None:
         """Leave all but the fields away where there is little room."""
@@ -77,8 +92,23 @@ class TrySaveScreen(ModalScreen[None]):
 
     def show_problem(self, message: str, hint: str) -> None:
         """Say why the example can't be kept; what was typed stays."""
-        self._problem = (message, hint)
+        self._problem, self._saving = (message, hint), ""
         self._show_told()
+
+    def show_saving(self, text: str) -> None:
+        """Say that the example is being saved, and what that waits for."""
+        self._problem, self._saving = None, text
+        self._show_told()
+
+    def finish(self) -> None:
+        """Close, at once or as soon as nothing else lies over it: the example is saved."""
+        self._is_saved = True
+        if self.is_current:
+            self.dismiss()
+
+    def on_screen_resume(self) -> None:
+        if self._is_saved:
+            self.dismiss()
 
     def _show_told(self) -> None:
         view = self.query_one("#try-notes", LinesView)
@@ -95,7 +125,8 @@ class TrySaveScreen(ModalScreen[None]):
     def _notes(self, columns: int) -> list[Line]:
         if self._problem is not None:
             return problem_lines(self._problem, columns)
-        return problem_lines(("", self._warning), columns)[1:] if self._warning else []
+        told = self._saving or self._warning
+        return paragraph(told, columns, "accent") if told else []
 
     def _given(self, columns: int) -> list[Line]:
         return [
@@ -112,7 +143,9 @@ class TrySaveScreen(ModalScreen[None]):
         self.action_save()
 
     def action_save(self) -> None:
-        """Ask for the example to be kept; a value that no example has is asked about once."""
+        """Ask for the example to be kept, once; a value that no example has is asked about first."""
+        if self.is_saving:
+            return
         expected = {box.name or "": text_of(box) for box in boxes_in(self)}
         unknown = _unknown(self._fields, expected)
         if unknown and unknown != self._warned:

@@ -25,6 +25,7 @@ from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line
 from promptgrad_tui.work.trying.messages import (
     Cancel,
+    Cancelled,
     Described,
     Failed,
     Predict,
@@ -40,6 +41,7 @@ _SIDE_BY_SIDE_FROM = 70
 _DRAWINGS_PER_SECOND = 20
 _BASE = "Base instructions"
 _FIRST = "Input"
+_SECONDS_ESCAPE_IS_HELD = 1.0
 _UNDER_WAY = "The run in progress doesn't use this example; the next run will."
 
 
@@ -64,7 +66,7 @@ class TryScreen(FittedScreen):
         self._process: TryProcess | None = None
         self._workers = 0
         self._asked: dict[str, str] = {}
-        self._is_wanted = False
+        self._is_escape_held = False
         self._has_news = False
         self._possible: object = None
         self._form: TrySaveScreen | None = None
@@ -124,14 +126,16 @@ class TryScreen(FittedScreen):
         match reply:
             case Described():
                 await self._show_fields(reply)
-            case Ready() if self._is_wanted:
+            case Ready() if self._state.is_wanted:
                 self._ask()
             case Saved():
-                self._close_form(reply)
-            case Failed(place="save") if self._form is not None:
-                self._form.show_problem(reply.message, reply.hint)
-            case Gone() if self._form is not None and self._state.problem is not None:
-                self._form.show_problem(*self._state.problem)
+                self._tell_saved(reply)
+            case Failed(place="save"):
+                self._tell_unsaved(reply)
+            case Gone() if (form := self._open_form) is not None and self._state.problem is not None:
+                form.show_problem(*self._state.problem)
+            case Cancelled() if reply.id == self._state.request:
+                self._hold_escape()
             case _:
                 pass
 
@@ -206,12 +210,13 @@ class TryScreen(FittedScreen):
 
     def action_run(self) -> None:
         """Answer the input; a worker that is gone is started again for it."""
-        if self._state.phase == "ready":
+        if self._state.phase == "ready" or not self._has_input:
             self._ask()
-        else:
-            self._is_wanted = bool(self._boxes)
-            if self._state.phase in ("failed", "gone"):
-                self._restart()
+            return
+        self._state.is_wanted = True
+        if self._state.phase in ("failed", "gone"):
+            self._restart()
+        self._draw()
 
     def _restart(self) -> None:
         if self._process is not None:
@@ -219,9 +224,9 @@ class TryScreen(FittedScreen):
         self._start()
 
     def _ask(self) -> None:
-        self._is_wanted = False
+        self._state.is_wanted = False
         self._asked = self._inputs
-        if self._process is None or not any(text.strip() for text in self._asked.values()):
+        if self._process is None or not self._has_input:
             self.notify("Type an input first.", severity="warning", timeout=2)
             return
         if self._state.is_running:
@@ -232,9 +237,24 @@ class TryScreen(FittedScreen):
             view.action_first()
         self._draw()
 
+    @property
+    def _has_input(self) -> bool:
+        return any(text.strip() for text in self._inputs.values())
+
     def action_cancel(self) -> None:
-        if self._process is not None:
+        if self._process is not None and self._state.is_running:
             self._process.send(Cancel(id=self._state.request))
+            self._state.is_cancelling = True
+            self._draw()
+
+    def _hold_escape(self) -> None:
+        """Keep escape from leaving for a moment: who presses it twice wants the answers cancelled."""
+        self._is_escape_held = True
+        self.set_timer(_SECONDS_ESCAPE_IS_HELD, self._let_escape_go)
+
+    def _let_escape_go(self) -> None:
+        self._is_escape_held = False
+        self.refresh_bindings()
 
     def action_older(self) -> None:
         self._show_inputs(self._history.older(self._inputs))
@@ -268,12 +288,34 @@ class TryScreen(FittedScreen):
             return False
 
     def _save(self, inputs: dict[str, str], expected: dict[str, str]) -> None:
-        if self._process is not None:
-            self._process.send(Save(inputs=inputs, expected=expected))
+        state, form = self._state, self._open_form
+        if self._process is None or form is None:
+            return
+        if state.phase == "gone" and state.problem is not None:
+            form.show_problem(*state.problem)
+            return
+        self._process.send(Save(inputs=inputs, expected=expected))
+        if state.is_running:
+            form.show_saving("Saving, after the answer in progress \u2026")
+        elif state.phase == "starting":
+            form.show_saving("Saving, as soon as the model is open \u2026")
+        else:
+            form.show_saving("Saving \u2026")
 
-    def _close_form(self, saved: Saved) -> None:
-        if self._form is not None and self._form.is_current:
-            self._form.dismiss()
+    @property
+    def _open_form(self) -> TrySaveScreen | None:
+        """The form in which an example is saved, while it is open."""
+        return self._form if self._form in self.app.screen_stack else None
+
+    def _tell_unsaved(self, failed: Failed) -> None:
+        if (form := self._open_form) is not None and form.is_saving:
+            form.show_problem(failed.message, failed.hint)
+        else:
+            self.notify(f"Not saved: {failed.message} {failed.hint}", severity="error", markup=False)
+
+    def _tell_saved(self, saved: Saved) -> None:
+        if (form := self._open_form) is not None and form.is_saving:
+            form.finish()
         text = f"Saved as {saved.where}; {count_text(saved.n, 'training example')} now."
         self.notify(text, markup=False)
 
@@ -281,7 +323,7 @@ class TryScreen(FittedScreen):
         state = self._state
         match action:
             case "cancel":
-                return state.is_running
+                return state.is_running or self._is_escape_held
             case "save":
                 return state.described is not None and state.phase != "gone"
             case _:

@@ -57,12 +57,10 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
         return TrySource(project=folder)
     with Journal.open(journal_path(folder), read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
         # Only what names rules: to read a long run whole would take seconds.
-        found = {
-            kind: [event for name, event in journal.events_of_kind(kind) if name == run.id]
-            for kind in ("run_started", "rules", "epoch", "review_applied")
-        }
-    reviews = [event for event in found["review_applied"] if isinstance(event, ReviewApplied)]
-    story = RunStory.of([*found["run_started"], *found["rules"], *found["epoch"]])
+        kinds = ("run_started", "rules", "epoch", "review_applied")
+        found = [event for _, event in journal.events(run.id, kinds=kinds)]
+    reviews = [event for event in found if isinstance(event, ReviewApplied)]
+    story = RunStory.of(event for event in found if not isinstance(event, ReviewApplied))
     title = f"run {run.id}{' as reviewed' if reviews else ''}"
     if reviews:
         rules, shown = reviews[-1].rules, reviews[-1].demonstrations

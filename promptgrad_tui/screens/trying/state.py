@@ -53,7 +53,11 @@ class Answer:
 
 @dataclass
 class TryState:
-    """Replies of the worker folded into what is shown; `request` is the prediction that counts."""
+    """Replies of the worker folded into what is shown; `request` is the prediction that counts.
+
+    `is_wanted` says that an input waits for the model to be open, `is_cancelling` that a person has cancelled
+    the answers.
+    """
 
     phase: Phase = "starting"
     loading: Loading | None = None
@@ -62,12 +66,13 @@ class TryState:
     problem: Problem | None = None
     request: int = 0
     answers: dict[Side, Answer] = field(default_factory=dict)
+    is_wanted: bool = False
+    is_cancelling: bool = False
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """What answers: the base alone where nothing was learned."""
-        has_learned = self.described is None or self.described.rules or self.described.demonstrations
-        return ("base", "optimized") if has_learned else ("base",)
+        """What answers: both sides until the worker says otherwise."""
+        return self.described.sides if self.described is not None else ("base", "optimized")
 
     @property
     def is_running(self) -> bool:
@@ -77,6 +82,7 @@ class TryState:
     def begin(self) -> int:
         """Begin another prediction and return its number."""
         self.request += 1
+        self.is_wanted = self.is_cancelling = False
         self.answers = {side: Answer() for side in self.sides}
         return self.request
 
@@ -98,7 +104,7 @@ class TryState:
             case Gone():
                 self._lose(reply)
             case Failed(place="open"):
-                self.phase, self.problem = "failed", (reply.message, reply.hint)
+                self.phase, self.problem, self.is_wanted = "failed", (reply.message, reply.hint), False
             case Streamed() | Answered() | Cancelled() | Failed(place="predict"):
                 if reply.id == self.request:
                     self._apply_answer(reply)
@@ -121,7 +127,7 @@ class TryState:
 
     def _lose(self, gone: Gone) -> None:
         words = f" Its last words:\n{gone.words}" if gone.words else ""
-        self.phase = "gone"
+        self.phase, self.is_wanted = "gone", False
         self.problem = (f"The model's process has died. {gone.how}{words}", _GONE_HINT)
         for answer in self.answers.values():
             if answer.state == "running":

@@ -37,15 +37,21 @@ def show_row(
     One that `grows` and `follows` is opened at its end, and stays there. `related` returns what belongs to
     a row.
     """
+    # Remembered here: the table's own cursor goes on to new rows meanwhile.
+    place, row = table.cursor, table.current
 
     def step(rows: int) -> Detail | None:
-        before = table.cursor
-        table.move_to(before + rows)
-        return describe(table.current) if table.cursor != before else None
+        nonlocal place, row
+        here = table.place_of(row)
+        wanted = (place if here is None else here) + rows
+        if not 0 <= wanted < len(table.rows):
+            return None
+        place, row = wanted, table.rows[wanted]
+        table.move_to(place)
+        return describe(row)
 
-    links = (lambda: related(table.current)) if related is not None else None
-    shown = DetailScreen(*describe(table.current), grows=grows, step=step, follows=follows, links=links)
-    app.push_screen(shown)
+    links = (lambda: related(row)) if related is not None else None
+    app.push_screen(DetailScreen(*describe(row), grows=grows, step=step, follows=follows, links=links))
 
 
 class DetailScreen(Screen[None]):

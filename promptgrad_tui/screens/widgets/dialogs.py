@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Size
@@ -17,8 +17,10 @@ from textual.widgets import Input, Static
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import wrap
+from promptgrad_tui.views.text_blocks import error_lines
 from promptgrad_tui.views.toned_lines import Line, Tone, line
 
+_DISCARDS = "esc again discards it     ctrl+s  Save"
 _TINY_BELOW_ROWS = 16
 _WIDEST, _WIDE, _BESIDE_LINES = 84, 76, 7
 """A large box and a usual one in cells, and what of them is border, padding and scrollbar."""
@@ -41,6 +43,46 @@ class BoxScreen(ModalScreen[ScreenResultType]):
     def on_resize(self, event: events.Resize) -> None:
         """Leave out what only gives air where there are few rows."""
         self.set_class(event.size.height < _TINY_BELOW_ROWS, "tiny")
+
+
+class TypedScreen(ModalScreen[ScreenResultType]):
+    """A box in which a text is typed: escape discards it only when it is pressed again."""
+
+    FOOT: ClassVar[str] = "ctrl+s  Save     esc  Cancel"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_warned = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was typed that would be lost."""
+        raise NotImplementedError
+
+    def discard(self) -> None:
+        """Close without a result."""
+        self.dismiss(None)
+
+    def warn(self) -> None:
+        """Say how what was typed is discarded."""
+        self._show_foot(has_warned=True)
+
+    def action_cancel(self) -> None:
+        if self.is_changed and not self._has_warned:
+            self.warn()
+        else:
+            self.discard()
+
+    def on_input_changed(self) -> None:
+        self._show_foot(has_warned=False)
+
+    def on_text_area_changed(self) -> None:
+        self._show_foot(has_warned=False)
+
+    def _show_foot(self, *, has_warned: bool) -> None:
+        if has_warned != self._has_warned:
+            self._has_warned = has_warned
+            self.query_one(".box-foot", Static).update(_DISCARDS if has_warned else self.FOOT)
 
 
 class QuestionScreen(BoxScreen[str]):
@@ -128,12 +170,12 @@ class PanelScreen(BoxScreen[None]):
 
 def error_panel(error: PromptGradError) -> PanelScreen:
     """Return the panel that shows an error and what to do about it."""
+    return PanelScreen("That didn't work", lambda columns: error_lines(error, columns), tone="bad")
 
-    def lines(columns: int) -> list[Line]:
-        hint = [(), *(line(text, "accent") for text in wrap(error.hint, columns))] if error.hint else []
-        return [*(line(text) for text in wrap(error.message, columns)), *hint]
 
-    return PanelScreen("That didn't work", lines, tone="bad")
+def show_error(app: App[Any], error: PromptGradError) -> None:
+    """Show an error with what to do about it."""
+    app.push_screen(error_panel(error))
 
 
 class InputScreen(BoxScreen[str]):

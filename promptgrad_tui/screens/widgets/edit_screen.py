@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
-from promptgrad_tui.screens.widgets.dialogs import BoxScreen
+from promptgrad_tui.screens.widgets.dialogs import BoxScreen, TypedScreen
 
 
-class EditScreen(BoxScreen[str]):
-    """Asks for a text of several lines; escape gives nothing, or None if it `keeps_empty` texts."""
+class EditScreen(TypedScreen[str], BoxScreen[str]):
+    """Asks for a text of several lines; to discard it gives nothing, or None if it `keeps_empty` texts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel"),
@@ -33,7 +33,7 @@ class EditScreen(BoxScreen[str]):
             if self._explanation:
                 yield Static(self._explanation, markup=False, classes="box-text")
             yield TextArea(self._text, soft_wrap=True)
-            yield Static("ctrl+s  Save     esc  Cancel", markup=False, classes="box-foot")
+            yield Static(self.FOOT, markup=False, classes="box-foot")
 
     def on_mount(self) -> None:
         """Put the cursor at the end of the first line."""
@@ -41,7 +41,12 @@ class EditScreen(BoxScreen[str]):
         area.focus()
         area.move_cursor((0, len(area.document.get_line(0))))
 
-    def action_cancel(self) -> None:
+    @property
+    def is_changed(self) -> bool:
+        """Whether the text differs from the one given."""
+        return any(area.text != self._text for area in self.query(TextArea))
+
+    def discard(self) -> None:
         self.dismiss(None if self._keeps_empty else "")
 
     def action_save(self) -> None:

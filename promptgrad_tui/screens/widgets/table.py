@@ -46,8 +46,9 @@ class RowTable(TonedView, Generic[T], can_focus=True):
     """Rows of records under a fixed heading, with a cursor that follows new rows while it is on the last.
 
     `paint` turns a record into one line for each column; it is asked only for rows on screen, so a
-    table of 100,000 records costs no more than one of twenty. `named_by` is the column with the names of the
-    rows: a search looks in the other columns only where no name holds the text.
+    table of 100,000 records costs no more than one of twenty. `same` returns what tells a record from the
+    others, also when it is read again; without it, it is the object. `named_by` is the column with the names
+    of the rows: a search looks in the other columns only where no name holds the text.
     """
 
     BINDINGS = bindings("table")
@@ -76,6 +77,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         empty: str,
         follow: bool = True,
         sortable: bool = True,
+        same: Callable[[T], object] = id,
         named_by: int | None = None,
         id: str | None = None,  # noqa: A002 - Textual's name
         classes: str | None = None,
@@ -86,6 +88,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self.empty = empty
         self._follow = follow
         self._sortable = sortable
+        self._same = same
         self._named_by = named_by
         self._rows: Sequence[T] = ()
         self._given: Sequence[T] = ()
@@ -96,24 +99,45 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         self._drawn: dict[int, _Drawn] = {}
 
     def show(self, rows: Sequence[T], *, cursor: int | None = None) -> None:
-        """Draw `rows`, which may be the same list as before with other content or more of it."""
+        """Draw `rows`, which may be the same list as before with other content or more of it.
+
+        The cursor stays on its record, unless it goes to the row with the number `cursor`.
+        """
         # It may be the same list as before, grown in place, so its earlier length was kept.
         before, self._count = self._count, len(rows)
         if bool(before) != bool(rows):
             self.refresh_bindings()
         was_last = self._cursor >= before - 1
+        current = self.current if cursor is None else next(iter(rows[cursor : cursor + 1]), None)
+        if cursor is None and self._sort is None and self._follow and was_last and len(rows) != before:
+            current = rows[-1] if rows else None
         self._given = rows
-        if cursor is None and self._sort is not None:
-            self._show_sorted()
-            return
-        self._rows = rows
-        size = Size(self.size.width, len(rows) + 1)
+        self._put(current)
+
+    def place_of(self, row: T | None) -> int | None:
+        """Return the number of the row with a record, from 0; None where it isn't in the table."""
+        if row is None:
+            return None
+        wanted, here = self._same(row), self.current
+        if here is not None and self._same(here) == wanted:
+            return self._cursor
+        return next((number for number, other in enumerate(self._rows) if self._same(other) == wanted), None)
+
+    def _put(self, current: T | None) -> None:
+        """Put the rows into the chosen order, and the cursor on a record, where that is still there."""
+        self._rows = self._sorted(self._given)
+        size = Size(self.size.width, len(self._rows) + 1)
         if self.virtual_size != size:
             self.virtual_size = size
-        if cursor is None:
-            cursor = len(rows) - 1 if self._follow and was_last and len(rows) != before else self._cursor
-        self._move(cursor)
+        place = self.place_of(current)
+        self._move(self._cursor if place is None else place)
         self._draw_changed()
+
+    def _sorted(self, rows: Sequence[T]) -> Sequence[T]:
+        if self._sort is None:
+            return rows
+        column, is_backwards = self._sort
+        return sorted(rows, key=lambda row: self._key(row, column), reverse=is_backwards)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide the keys that don't apply to rows whose order says something."""
@@ -133,20 +157,7 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         else:
             place = shown.index(self._sort[0]) + 1 if self._sort and self._sort[0] in shown else 0
             self._sort = (shown[place], False) if place < len(shown) else None
-        self._show_sorted()
-
-    def _show_sorted(self) -> None:
-        """Put the rows into the chosen order; the cursor stays on its record."""
-        current = self.current
-        if self._sort is None:
-            self._rows = self._given
-        else:
-            column, is_backwards = self._sort
-            self._rows = sorted(self._given, key=lambda row: self._key(row, column), reverse=is_backwards)
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
-        place = next((number for number, row in enumerate(self._rows) if row is current), self._cursor)
-        self._move(place)
-        self._draw_changed()
+        self._put(self.current)
 
     def _key(self, row: T, column: int) -> tuple[int, float, str]:
         """Return what a row is sorted by: a number, else a text; of a change its end; what is empty last."""

@@ -13,7 +13,9 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
+from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
+from promptgrad_tui.views.text_blocks import error_lines
 from promptgrad_tui.views.toned_lines import BLANK, Line, fitted, plain
 
 Painter: TypeAlias = Callable[[int, int], Sequence[Line]]
@@ -49,7 +51,7 @@ class TonedView(ScrollView):
     def _mixed(self, tone: str, kind: str) -> Style:
         """Return a tone on a kind of line; colours that let others shine through are blended here."""
         background = self.background_colors[1]
-        colour, bold = self.styles.color, False
+        colour, bold, underline = self.styles.color, False, False
         for name in (f"line--{kind}" if kind else "", f"tone--{tone}" if tone else ""):
             if not name:
                 continue
@@ -59,8 +61,11 @@ class TonedView(ScrollView):
             if part.has_rule("color"):
                 colour = part.color
             bold = bold or bool(part.text_style.bold)
+            underline = underline or bool(part.text_style.underline)
         foreground = background + (self.colors[3] if colour.a == 0 else colour)
-        return Style(color=foreground.rich_color, bgcolor=background.rich_color, bold=bold)
+        return Style(
+            color=foreground.rich_color, bgcolor=background.rich_color, bold=bold, underline=underline
+        )
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
         """Put a new scrollbar where the view is: Textual only informs it of later moves."""
@@ -163,7 +168,11 @@ class TextView(TonedView, can_focus=True):
     def _wrap(self) -> None:
         width = self.inner_size.width
         if width > 0:
-            self._lines = self._make(width)
+            try:
+                self._lines = self._make(width)
+            except PromptGradError as error:
+                # Textual ends a widget after any exception; what can't be read now may be later.
+                self._lines = error_lines(error, width)
             self.virtual_size = Size(width, len(self._lines))
             self.refresh()
 

@@ -25,7 +25,9 @@ from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
 from promptgrad_tui.views.toned_lines import WRITING, Line, Tone, fitted, interval_bar, line
 
-_CHANGED_EXAMPLES = 20
+MOST_EXAMPLES = 20
+"""How many of the examples that a rule changed are shown."""
+
 _SAME_GAIN = 1e-9
 
 
@@ -215,29 +217,12 @@ def proposal_lines(proposal: ParsedRule, columns: int) -> list[Line]:
 
 def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Line]:
     """Return a rule's test: verdict, evidence, and the examples that it fixed and broke."""
-    word, tone = VERDICTS[row.state]
-    lines = fact(row.action, row.title, columns, "strong")
-    if row.rule.trigger:
-        lines += fact("trigger", row.rule.trigger, columns)
-    if row.rule.note:
-        lines += fact("note", row.rule.note, columns)
-    lines += fact("verdict", word, columns, tone)
+    lines = [*fact(row.action, row.title, columns, "strong"), *judged_lines(row, columns)]
     finished = row.finished
-    lines += fact("because", finished.reason, columns) if finished else []
     evidence = finished.evidence if finished else None
     if evidence is not None:
-        gain = gain_text(evidence.delta, evidence.low, evidence.high)
-        lines += fact(
-            "gain",
-            f"{gain} on {count_text(evidence.n, 'example')}, {count_text(evidence.calls, 'call')}",
-            columns,
-        )
         bar = interval_bar(evidence.delta, evidence.low, evidence.high, max(min(columns - 18, 60), 10))
         lines.append((("                ", ""), *bar))
-        if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
-            lines += fact(
-                "", "weighted: examples on which its trigger fires were drawn first", columns, "dim"
-            )
     if row.rule.rationale:
         lines += fact("why", row.rule.rationale, columns, "dim")
     if row.is_set:
@@ -249,11 +234,30 @@ def rule_test_lines(archive: RunArchive, row: TestRow, columns: int) -> list[Lin
     return lines + _suggesting(archive, row, columns)
 
 
+def judged_lines(row: TestRow, columns: int) -> list[Line]:
+    """Return what is known of a tested rule: trigger, note, verdict, reason, and the gain."""
+    lines = fact("trigger", row.rule.trigger, columns) if row.rule.trigger else []
+    lines += fact("note", row.rule.note, columns) if row.rule.note else []
+    word, tone = VERDICTS[row.state]
+    lines += fact("verdict", word, columns, tone)
+    finished = row.finished
+    lines += fact("because", finished.reason, columns) if finished else []
+    evidence = finished.evidence if finished else None
+    if evidence is None:
+        return lines
+    gain = gain_text(evidence.delta, evidence.low, evidence.high)
+    on = f"{count_text(evidence.n, 'example')}, {count_text(evidence.calls, 'call')}"
+    lines += fact("gain", f"{gain} on {on}", columns)
+    if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
+        lines += fact("", "weighted: examples on which its trigger fires were drawn first", columns, "dim")
+    return lines
+
+
 def _changed_examples(
     archive: RunArchive, row: TestRow, title: str, keys: tuple[str, ...], columns: int
 ) -> list[Line]:
     lines = heading(f"{title}: {len(keys)}" if keys else f"{title}: none")
-    for key in keys[:_CHANGED_EXAMPLES]:
+    for key in keys[:MOST_EXAMPLES]:
         lines += [*example_lines(archive, key, columns), *before_and_after(archive, row, key, columns), ()]
     return lines
 
@@ -268,17 +272,19 @@ def example_lines(archive: RunArchive, key: str, columns: int) -> list[Line]:
 
 def before_and_after(archive: RunArchive, row: TestRow, key: str, columns: int) -> list[Line]:
     """Return what the program answered without a rule and with it, side by side."""
-    sides = [
-        archive.rollout(found) if found else None
-        for found in (
-            archive.live.rollout(key, row.before, row.started_seq),
-            archive.live.rollout(key, row.after, row.finished_seq),
-        )
-    ]
     expected = archive.example(key) or {}
     half = (columns - 5) // 2
-    before, after = (fitted(_answer(side, expected), half) for side in sides)
+    before, after = (fitted(_answer(side, expected), half) for side in sides_of(archive, row, key))
     return [(("  ", ""), *before, (" \u2192 ", "dim"), *after)]
+
+
+def sides_of(archive: RunArchive, row: TestRow, key: str) -> tuple[RolloutFinished | None, ...]:
+    """Return an example's rollout without a rule and with it, where the journal holds them."""
+    found = (
+        archive.live.rollout(key, row.before, row.started_seq),
+        archive.live.rollout(key, row.after, row.finished_seq),
+    )
+    return tuple(archive.rollout(one) if one else None for one in found)
 
 
 def _answer(event: RolloutFinished | None, expected: Mapping[str, Any]) -> Line:

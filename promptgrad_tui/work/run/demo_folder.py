@@ -15,7 +15,7 @@ def write_demo(folder: Path | None, seed: int) -> Path:
     """
     from models.demo.project import write_demo_project
 
-    target = folder or _free_folder(Path("promptgrad-demo"))
+    target = folder or free_folder(Path("promptgrad-demo"))
     try:
         write_demo_project(target, seed)
     except FileExistsError as error:
@@ -27,9 +27,9 @@ def write_demo(folder: Path | None, seed: int) -> Path:
     return target
 
 
-def _free_folder(wanted: Path) -> Path:
-    number = 2
-    folder = wanted
+def free_folder(wanted: Path) -> Path:
+    """Return `wanted`, or the first of `wanted-2`, `wanted-3` ... that doesn't exist."""
+    number, folder = 2, wanted
     while folder.exists():
         folder = wanted.with_name(f"{wanted.name}-{number}")
         number += 1

@@ -92,13 +92,14 @@ class TryField(_Part):
 
 
 class Described(_Message):
-    """The programs are built. `expected` are the fields that a saved example needs besides its inputs.
+    """The programs are built, and answer on `sides`: what has learned nothing is the base alone.
 
-    With `is_conditional` an input meets only the rules that fit it, with `nearest` only so many of the
-    demonstrations.
+    `expected` are the fields that a saved example needs besides its inputs. With `is_conditional` an input
+    meets only the rules that fit it, with `nearest` only so many of the demonstrations.
     """
 
     kind: Literal["described"] = "described"
+    sides: tuple[Side, ...]
     inputs: tuple[TryField, ...]
     expected: tuple[TryField, ...]
     rules: int

@@ -90,8 +90,14 @@ class TriedPrograms:
             notes=(_OTHER_PROGRAM,) if is_another else (),
         )
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What answers: the base, and beside it an artifact as it was saved, or what was learned."""
+        has_another = self.artifact is not None or self.rules or len(self.demonstrations)
+        return ("base", "optimized") if has_another else ("base",)
+
     def modules(self, revision: ModelRevision) -> dict[Side, dspy.Module]:
-        """Return what is run on each side on the model with `revision`; nothing learned, the base alone.
+        """Return what is run on each of the `sides` on the model with `revision`.
 
         Raises:
             RevisionMismatchError: the artifact was proved on another revision.
@@ -100,7 +106,7 @@ class TriedPrograms:
         made: dict[Side, dspy.Module] = {"base": self.frozen.with_rules(RuleSet())}
         if self.artifact is not None:
             made["optimized"] = load_artifact(self.artifact, self.program, revision)
-        elif self.rules or len(self.demonstrations):
+        elif "optimized" in self.sides:
             learned = LearnedState(self.rules, self.demonstrations)
             made["optimized"] = program_with(self.frozen, learned, self.selection)
         return made

@@ -70,6 +70,7 @@ class TrySession:
         training, programs = self._training(), self._programs
         descriptions = _descriptions(programs.program)
         return Described(
+            sides=programs.sides,
             inputs=tuple(training.describe(name, descriptions.get(name, "")) for name in training.inputs),
             expected=self._expected(training),
             rules=len(programs.rules),

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from engine.journal.journal import Journal, journal_path
 from promptgrad_tui.screens.widgets.dialogs import QuestionScreen
+from promptgrad_tui.screens.widgets.table import RowTable
 from tests.models.catalog.hub_server import Hub
 from tests.models.gguf_files import MODEL, write_model
 from tests.models.ollama.ollama_server import FakeModel, OllamaServer
@@ -97,6 +98,24 @@ def test_it_looks_as_it_should(stills: Stills, size: tuple[int, int]) -> None:
         await stills.check(pilot, "models", varying=r"[\d.]+ [kMG]B (of .* memory )?free")
 
     drive(stills.folder, None, script, size)
+
+
+def test_the_order_and_the_cursor_stay_when_the_list_is_read_again(folder: Path) -> None:
+    for name in ("bear", "ape"):
+        write_model(folder / f"{name}.gguf")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await models(pilot, "bear")
+        table = pilot.app.screen.query_one(RowTable)
+        await pilot.press("o", "slash", *"bear", "enter")
+        write_model(folder / "ant.gguf")
+        await pilot.press("f5")
+        screen = await until(pilot, "4 models")
+        assert "Model\u25b4" in screen
+        assert [row.model.name for row in table.rows] == ["ant", "ape", "bear", "demo"]
+        assert table.current.model.name == "bear"
+
+    drive(folder, None, script)
 
 
 def test_a_hash_is_computed_and_stays(folder: Path) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -12,6 +14,8 @@ from promptgrad_tui.screens.project.screen import ProjectScreen
 from promptgrad_tui.screens.run.screen import RunScreen
 from tests.engine.desk import tickets
 from tests.engine.project_folders import TOML
+from tests.patience import PATIENCE_SECONDS
+from tests.promptgrad_tui.model_server import desk_server
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, Script, drive, seen, until, until_true
 
 TINY = (40, 10)
@@ -136,7 +140,11 @@ def test_choices_switches_defaults_and_undo(project: Path) -> None:
         await pilot.press("d")
         screen = await until(pilot, "2 changes not saved")
         assert "in the file" in screen
-        await pilot.press("U")
+        await pilot.press("Z")
+        await until(pilot, "Undo 2 changes?")
+        await pilot.press("escape")
+        await until(pilot, "2 changes not saved")
+        await pilot.press("Z", "Z")
         await until_true(pilot, lambda screen: "not saved" not in screen)
 
     drive(project, None, at_the_form(script))
@@ -207,7 +215,7 @@ def test_a_broken_file_shows_the_line_and_is_read_again_once_it_is_mended(tmp_pa
         assert "epochs =" in screen
         assert f"line {TOML.count(chr(10)) + 2}" in screen
         assert "can't be read" in screen
-        await pilot.press("s", "2", "U")
+        await pilot.press("s", "2", "Z")
         (project / "promptgrad.toml").write_text(TOML)
         await until(pilot, "[program]")
 
@@ -276,6 +284,34 @@ def test_a_run_is_started_with_what_was_saved(project: Path) -> None:
 
     drive(project, None, at_the_form(script))
     assert "epochs = 1   # few" in text_of(project)
+
+
+def test_a_measurement_is_not_lost_by_a_save(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await pilot.press("b")
+        await until(pilot, "Measuring")
+        await until_true(pilot, lambda screen: "b Benchmark" not in screen, "the end of the key")
+        await go_to(pilot, "epochs")
+        await pilot.press("enter", "backspace", "7", "enter", "s")
+        await until(pilot, "Saved.")
+        goes_on.set()
+        await pilot.press("4")
+        await until(pilot, "answer tokens/s in")
+        await until(pilot, "b Benchmark")
+
+    with desk_server() as server:
+        answer = server.desk.answer
+
+        def later(messages: Any) -> str:
+            assert goes_on.wait(PATIENCE_SECONDS)
+            return answer(messages)
+
+        server.desk.answer = later  # type: ignore[method-assign]
+        project = write_project(tmp_path / "desk", TOML.replace('"demo"', f'"{server.uri}"'))
+        drive(project, None, at_the_form(script), LARGE)
+    assert "epochs = 7" in text_of(project)
 
 
 def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:

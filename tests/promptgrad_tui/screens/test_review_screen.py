@@ -564,3 +564,48 @@ def test_two_screens_on_one_run_keep_each_others_drafts(recorded: RecordedRun) -
         assert file.read().decisions.keys() == {first, second}
 
     drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_an_edit_that_cannot_be_tested_is_told(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("e")
+        await until(pilot, "Edit the rule")
+        await pilot.press("home", *"Now ", "ctrl+s", "K", "B")
+        box = await until_told(pilot, "The edit could not be tested")
+        assert "gone.gguf" in box.replace(" ", "")
+        await pilot.press("escape")
+        await until(pilot, "1 edit")
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_a_typed_text_is_discarded_by_the_second_escape_alone(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await to_review(pilot)
+        await pilot.press("e", "escape")
+        await until_true(pilot, lambda screen: "Edit the rule" not in screen, "the end of the box")
+        await pilot.press("e", *"Now", "escape")
+        await until(pilot, "esc again discards it")
+        await pilot.press("!")
+        await until(pilot, "esc  Cancel")
+        await pilot.press("ctrl+c")
+        assert "Now!" in await until(pilot, "esc again discards it")
+        await pilot.press("escape")
+        await until_true(pilot, lambda screen: "Edit the rule" not in screen, "the end of the box")
+        assert "1 edit" not in seen(pilot)
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
+def test_an_escaped_filter_leaves_the_rule_that_was_looked_at(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await to_review(pilot)
+        rule = screen._state.current_id
+        await pilot.press("slash", *"password")
+        assert screen._state.current_id != rule
+        await pilot.press("escape")
+        await until(pilot, "Review 1/")
+        assert screen._state.current_id == rule
+
+    drive(recorded.folder, recorded.run, script, LARGE)

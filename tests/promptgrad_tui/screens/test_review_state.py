@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_an_empty_edit_decides_nothing(state: ReviewState) -> None:
 
 
 def test_a_merge_edits_the_first_rule_and_drops_the_second(state: ReviewState) -> None:
-    state.merge("Both.", "words")
+    state.merge(state.merge_parts(), "Both.", "words")
     assert choices(state) == ["merge", "merge", None]
     said = list(state.ready().values())
     assert [decision.choice for decision in said] == ["edit", "drop"]
@@ -103,7 +104,7 @@ def test_a_merge_edits_the_first_rule_and_drops_the_second(state: ReviewState) -
 
 
 def test_deciding_anew_about_one_half_of_a_merge_frees_the_other(state: ReviewState) -> None:
-    state.merge("Both.", "")
+    state.merge(state.merge_parts(), "Both.", "")
     state.current_id = A
     state.keep()
     assert choices(state) == ["keep", None, None]
@@ -226,3 +227,20 @@ def test_a_draft_takes_in_what_another_screen_decided_and_keeps_its_own() -> Non
     assert merged.decisions == {A: drop, C: drop}
     assert merged.notes == {C: "Theirs."}
     assert with_theirs(mine, known, known) == mine
+
+
+def test_the_rules_that_were_shown_are_merged_also_when_another_comes_between(state: ReviewState) -> None:
+    state.order, state.current_id = "gain", B
+    parts = state.merge_parts()
+    first, second = (part.id for part in parts)
+    gain = (parts[0].gain + parts[1].gain) / 2
+    state.add([replace(parts[0], rule=Rule(text="Rule between."), gain=gain)])
+    assert state.merge(parts, "Both.", "words")
+    assert {rule for rule, decision in state.ready().items() if decision.kind == "merge"} == {first, second}
+
+
+def test_nothing_is_merged_once_another_screen_has_decided_on_a_part(state: ReviewState) -> None:
+    parts = state.merge_parts()
+    state.take_applied({parts[1].id: Decision(choice="keep")})
+    assert not state.merge(parts, "Both.", "words")
+    assert not state.is_changed

@@ -21,7 +21,7 @@ from tests.promptgrad_tui.screens.test_project_screen import go_to
 COSTLY = {
     *("start.new_run", "start.demo", "project.run", "run.resume", "run.stop"),
     *("review.drop", "review.apply", "models.hash", "models.measure", "models.pull", "models.free"),
-    *("models.cancel", "project.check", "app.judge", "labels.correct", "labels.drop"),
+    *("models.cancel", "project.check", "project.undo_all", "app.judge", "labels.correct", "labels.drop"),
 }
 """Actions that start, stop, take away or change something."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from engine.journal.events import RunFinished
+from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.work.machine.recent import RecentProjects
 from tests.promptgrad_tui.screens.driving import drive, until, until_told, until_true
 from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
@@ -103,6 +104,86 @@ def test_elsewhere_it_shows_recent_projects(tmp_path: Path) -> None:
     drive(elsewhere, None, script)
 
 
+def test_a_recent_project_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    whole, damaged = RecordedRun(tmp_path / "whole"), RecordedRun(tmp_path / "damaged")
+    whole.write()
+    damaged.journal.close()
+    damaged.journal.path.write_bytes(b"nonsense" * 1000)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for recorded in (whole, damaged):
+        RecentProjects(elsewhere / "recent.json").remember(recorded.folder)
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "whole")
+        rows = screen.splitlines()
+        damaged_row = next(row for row in rows if " ? " in row)
+        assert "damaged" in damaged_row
+        assert "the file isn't a journal" in damaged_row
+        assert any("whole " in row and " 1 " in row for row in rows)
+        assert "can't be read at the moment" not in screen
+
+    drive(elsewhere, None, script, (200, 24))
+
+
+def test_a_project_that_comes_and_goes_while_the_page_is_open(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    file = recorded.folder / "promptgrad.toml"
+    text = file.read_text()
+    file.unlink()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "There is no promptgrad.toml in this folder.")
+        file.write_text(text)
+        await until(pilot, recorded.run)
+        await pilot.press("o")
+        await until(pilot, "Run (UTC)\u25b4")
+        file.unlink()
+        await until(pilot, "There is no promptgrad.toml in this folder.")
+        await pilot.press("down", "o")
+        await until(pilot, "Project\u25b4")
+        file.write_text(text)
+        await until(pilot, recorded.run)
+        await pilot.press("enter")
+        await until(pilot, "1 Batches")
+
+    drive(recorded.folder, None, script)
+
+
+def test_a_name_waits_for_the_journal_without_keeping_the_screen(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 run")
+        with closing(sqlite3.connect(recorded.journal.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await pilot.press("e", *"mine", "ctrl+s", "question_mark")
+            await until(pilot, "Keys that are valid here")
+            assert recorded.journal.run(recorded.run).name == ""
+            other.execute("ROLLBACK")
+        await pilot.press("escape")
+        await until(pilot, "mine")
+
+    drive(recorded.folder, None, script)
+
+
+def test_trying_a_run_reads_nothing_of_other_runs(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    other = recorded.journal.create_run(recorded.folder).id
+    recorded.write()
+    with closing(sqlite3.connect(recorded.journal.path, isolation_level=None)) as journal:
+        journal.execute("INSERT INTO events VALUES(100000, ?, 'x', 'epoch', 0, '{}')", (other,))
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "2 runs")
+        await pilot.press("slash", *recorded.run, "enter", "t")
+        await until(pilot, f"of run {recorded.run}")
+
+    drive(recorded.folder, None, script)
+
+
 def test_a_new_project_is_written_and_opened(tmp_path: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "Recent projects")
@@ -169,6 +250,24 @@ def test_a_review_that_was_applied_is_told_with_what_it_came_to(tmp_path: Path) 
         assert RULES[0][0] in screen
 
     drive(recorded.folder, None, script, (110, 30))
+
+
+def test_the_cursor_stays_on_its_run_when_another_one_begins(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    recorded.journal.create_run(recorded.folder)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "2 runs")
+        await pilot.press("end")
+        table = pilot.app.screen.query_one(RowTable)
+        assert table.current.id == recorded.run
+        recorded.journal.create_run(recorded.folder)
+        await until(pilot, "3 runs")
+        assert table.current.id == recorded.run
+        assert table.cursor == 2
+
+    drive(recorded.folder, None, script)
 
 
 def test_escape_once_too_often_does_not_leave(tmp_path: Path) -> None:

@@ -119,6 +119,22 @@ def test_an_input_asked_before_the_model_is_there_is_answered_once_it_is(demo: P
     drive(demo, None, script)
 
 
+def test_an_input_that_waits_for_the_model_says_so(demo: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = TryScreen(source(demo))
+        await pilot.app.push_screen(screen)
+        assert screen.process is not None
+        process = psutil.Process(screen.process.pid)
+        process.suspend()
+        await typed(pilot, "a wedding list")
+        await pilot.press("ctrl+r")
+        await until_told(pilot, "It is answered as soon as the model is open.")
+        process.resume()
+        assert "as soon as" not in await until(pilot, "1 of 2 rules fit")
+
+    drive(demo, None, script)
+
+
 def test_what_is_typed_before_the_fields_are_known_is_kept_and_enter_answers(demo: Path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         screen = TryScreen(source(demo))
@@ -199,6 +215,9 @@ def test_an_input_is_saved_with_the_right_answer_and_refused_the_second_time(
         await until_told(pilot, "has the same inputs already")
         # To its end, however long the path in it is, once the note of what was saved is gone.
         await until_told(pilot, "there is nothing to save.")
+        # What was typed isn't lost by one key.
+        await pilot.press("escape")
+        await until(pilot, "esc again discards it")
         await pilot.press("escape")
         await until(pilot, "With 2 rules")
 
@@ -225,6 +244,45 @@ def test_a_killed_worker_is_told_and_started_again_with_the_input_kept(demo: Pat
         await until(pilot, "1 of 2 rules fit")
 
     drive(demo, None, script)
+
+
+def test_a_process_that_dies_is_told_also_after_the_form_was_open(demo: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await opened(pilot, source(demo))
+        await typed(pilot, "a wedding list")
+        await pilot.press("ctrl+s")
+        await until(pilot, "Save as a training example")
+        await pilot.press("escape")
+        await until_true(pilot, lambda shown: "Save as a training" not in shown, "the form's end")
+        assert screen.process is not None
+        os.kill(screen.process.pid, signal.SIGKILL)
+        assert "a wedding list" in await until(pilot, "SIGKILL")
+
+    drive(demo, None, script)
+
+
+def test_a_save_behind_an_answer_says_so_and_is_made_once(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await opened(pilot, TrySource(project=tmp_path, rules=(WEDDING,)))
+        await typed(pilot, "a drone")
+        await pilot.press("ctrl+r")
+        await until(pilot, "answering")
+        await pilot.press("ctrl+s")
+        await until(pilot, "Save as a training example")
+        await typed(pilot, "general")
+        await pilot.press("ctrl+s")
+        await until_told(pilot, "Saving, after the answer in progress")
+        await pilot.press("ctrl+s", "escape")
+        await until_true(pilot, lambda screen: "Save as a training" not in screen, "the form's end")
+        await pilot.press("escape")
+        await until_told(pilot, "Saved as")
+        await until(pilot, "cancelled")
+
+    with desk_server(seconds=3600) as server:
+        write_project(tmp_path, server.uri)
+        before = len(load_examples(tmp_path / "data" / "train.jsonl"))
+        drive(tmp_path, None, script, LARGE)
+    assert len(load_examples(tmp_path / "data" / "train.jsonl")) == before + 1
 
 
 def test_a_model_that_is_gone_is_a_clear_state_and_back_again_after_it_is_there(demo: Path) -> None:
@@ -254,8 +312,11 @@ def test_answers_are_cancelled_and_the_worker_ends_with_the_screen(tmp_path: Pat
         await typed(pilot, "a drone")
         await pilot.press("ctrl+r")
         await until(pilot, "answering")
-        await pilot.press("escape")
+        # Pressed twice, it still only cancels; after a moment it leaves.
+        await pilot.press("escape", "escape")
         await until(pilot, "cancelled")
+        await until(pilot, "esc Back")
+        assert pilot.app.screen is screen
         await pilot.press("escape")
         await until(pilot, "No runs yet")
         process.wait(PATIENCE_SECONDS)

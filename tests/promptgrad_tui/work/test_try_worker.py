@@ -10,10 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.journal.journal import Journal, journal_path
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 from models.demo.project import write_demo_project
 from promptgrad_tui.screens.trying.process import Gone
+from promptgrad_tui.screens.trying.state import TryState
+from promptgrad_tui.work.run.job import apply_review_job
 from promptgrad_tui.work.trying.messages import (
     Answered,
     Cancel,
@@ -161,6 +164,31 @@ def test_an_artifact_is_tried_as_it_was_proved_and_refused_once_it_was_changed(t
                 pass
             assert failed.place == "open"
             assert "was changed after it was saved" in failed.message
+
+
+def test_an_artifact_whose_rules_were_all_dropped_answers_on_both_sides(tmp_path: Path) -> None:
+    with desk_server() as server:
+        write_project(tmp_path, server.uri, n=40)
+        assert result(promptgrad("run", tmp_path, "--json", "--quiet"))["rules"]
+        with Journal.open(journal_path(tmp_path)) as journal:
+            (run,) = journal.runs()
+            assert run.summary is not None
+            learned = (*run.summary.rules, *run.summary.demonstrations)
+            for one in learned:
+                journal.decide(run.id, f"review/1/{one.id}", {"choice": "drop"})
+            saved = apply_review_job(journal, run)
+        assert (saved.rules, saved.demonstrations) == ((), ())
+        assert saved.artifact is not None
+        with talk(TrySource(project=tmp_path, artifact=Path(saved.artifact))) as worker:
+            state = TryState()
+            for reply in worker.heard:
+                state.apply(reply)
+            worker.predict(state.begin(), ticket="Case 9: my drone is late.")
+            for reply in worker.heard:
+                state.apply(reply)
+            shown = {side: answer.answered for side, answer in state.answers.items()}
+            assert set(shown) == {"base", "optimized"}
+            assert all(shown.values())
 
 
 def test_what_a_project_prints_is_no_reply_and_what_it_raises_is_told_with_its_line(tmp_path: Path) -> None:

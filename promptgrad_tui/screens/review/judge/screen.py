@@ -17,7 +17,7 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.command_process import CommandProcess
 from promptgrad_tui.screens.review.judge.lines import answer_lines, status_lines
-from promptgrad_tui.screens.widgets.dialogs import error_panel
+from promptgrad_tui.screens.widgets.dialogs import show_error
 from promptgrad_tui.screens.widgets.key_bar import KeyBar
 from promptgrad_tui.screens.widgets.toned import LinesView, TextView
 from promptgrad_tui.views.progress_lines import ProgressLine
@@ -72,7 +72,7 @@ class JudgeScreen(Screen[None]):
             self._grading = Grading(self._folder, GradingTask.from_json(reply))
         except PromptGradError as error:
             self._told = f"! {error.message}"
-            self.app.push_screen(error_panel(error))
+            show_error(self.app, error)
         finally:
             self._process = None
         self._show()
@@ -115,5 +115,5 @@ class JudgeScreen(Screen[None]):
             change(self._grading)
         except OSError as error:
             problem = f"The grade can't be written: {error.strerror}."
-            self.app.push_screen(error_panel(PromptGradError(problem, hint="Make the folder writable.")))
+            show_error(self.app, PromptGradError(problem, hint="Make the folder writable."))
         self._show()

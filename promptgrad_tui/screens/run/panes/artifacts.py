@@ -56,6 +56,11 @@ class MatrixRow:
         return f"Measured on {revision_of(self)}"
 
 
+def key(row: MatrixRow) -> object:
+    """Return what tells a row from the others, also when it is read again."""
+    return row.entry.path if row.entry is not None else row.transfer and row.transfer.test
+
+
 def read_rows(folder: Path) -> list[MatrixRow]:
     """Return the matrix of the project in `folder`, cell by cell; this takes its time.
 
