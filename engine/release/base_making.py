@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import dspy
 
 from engine.ground.errors import ConfigError
+from engine.ground.model import Messages, Model
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, RolloutFinished
 from engine.journal.method_events import BaseCompared, MethodFinished
@@ -67,7 +69,12 @@ def method_task(plan: RunPlan, replay: Replay, calls: int, emit: Emit) -> Method
         seed=plan.config.seed or 0,
         threads=plan.config.max_workers,
         emit=emit,
+        fits=partial(_leaves_half, plan.models.reflection),
     )
+
+
+def _leaves_half(model: Model, messages: Messages) -> bool:
+    return model.count_prompt_tokens(messages) <= model.context_length // 2
 
 
 def _compare(plan: RunPlan, replay: Replay, made: dspy.Module, finished: MethodFinished, emit: Emit) -> None:

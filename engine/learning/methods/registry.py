@@ -38,8 +38,8 @@ _HOMES = {
 
 _PRINTING = ("dspy.teleprompt", "dspy.utils.inspect_history", "dspy.propose", "dspy.evaluate")
 
-_KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
-"""Methods that have a result when their budget ends them early."""
+_ANY_ERRORS = sys.maxsize
+"""How many errors DSPy may see in an evaluation: the meter says which of them end a method."""
 
 
 def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -> dspy.Module:
@@ -57,13 +57,14 @@ def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -
     lm = MeteredLM.of(task.lm, meter, task.seed)
     reflection = lm if task.reflection_lm is task.lm else MeteredLM.of(task.reflection_lm, meter, task.seed)
     task.emit(MethodStarted(id=f"method/{name}/started", method=name, calls=task.calls))
-    with _quiet(), dspy.context(lm=lm, adapter=task.adapter):
+    with _quiet(), dspy.context(lm=lm, adapter=task.adapter, max_errors=_ANY_ERRORS):
         try:
             program = method(replace(task, lm=lm, reflection_lm=reflection))
         except Exception as error:
             raise meter.ended or cause_of(error) or error from error
-    if meter.ended is not None and name not in _KEEPS_ITS_BEST:
-        # DSPy's classes count an error as a wrong answer, so what they chose after one is meaningless.
+    if meter.ended is not None and not meter.is_used_up:
+        # DSPy's classes count an error as a wrong answer, so what they chose after one is meaningless. Once
+        # the calls are used up, it is not: a candidate that was cut short is only underrated.
         raise meter.ended
     found = program.deepcopy()
     for step in found.predictors():
