@@ -67,7 +67,7 @@ class Meter:
         with self._lock:
             self.tokens += tokens_of(usage)
 
-    def end(self, error: Exception) -> None:
+    def end(self, error: BaseException) -> None:
         """End the method if neither its program nor a long prompt was at fault, but the model or a person."""
         known = cause_of(error)
         if known is None or isinstance(known, ContextOverflowError):

@@ -10,7 +10,7 @@ import dspy
 import pytest
 from dspy.lm15 import LM15Error, RateLimitError
 
-from engine.ground.errors import BudgetExhaustedError, ConfigError, ModelUnavailableError
+from engine.ground.errors import BudgetExhaustedError, ConfigError, MetricError, ModelUnavailableError
 from engine.journal.completions import MemoryCompletions
 from engine.journal.replay import Replay
 from engine.learning.methods.candidates import InstructionSearch
@@ -126,6 +126,14 @@ def test_a_model_that_fails_is_no_wrong_answer(name: MethodName) -> None:
     with pytest.raises(ModelUnavailableError, match="connection refused"):
         run_method(name, task_for(model, 220))
     assert len(model.requests) <= 30 + 4, "each thread fails once"
+
+
+def test_a_judge_that_fails_is_no_wrong_answer() -> None:
+    def judged(example: Any, prediction: Any) -> Any:
+        raise MetricError("the metric asked a judge") from LM15Error("connection refused")
+
+    with pytest.raises(ModelUnavailableError, match="connection refused"):
+        run_method("bootstrap_few_shot", replace(task_for(scripted_model(Clerk()), 220), metric=judged))
 
 
 def test_a_failure_that_passes_ends_nothing() -> None:
