@@ -25,7 +25,7 @@ from engine.project.objectives import Objectives
 from engine.release.manifest import load_manifest
 from engine.release.objectives.margin import margin_for
 from engine.release.objectives.slimming import slimmed
-from engine.release.objectives.thinning import thinned
+from engine.release.objectives.thinning import most_questions, thinned
 from engine.release.run import execute
 from tests.engine.desk import POLICY, desk_model, desk_program, exact, tickets
 from tests.engine.release.test_run import plan
@@ -154,6 +154,14 @@ def test_few_questions_are_asked_where_everything_may_go() -> None:
     assert thinned(range(8), may_go) == [3]
     assert len(asked) <= 8
     assert thinned([], may_go) == []
+
+
+@pytest.mark.parametrize("smallest", [1, 3])
+def test_as_many_questions_as_there_can_be_are_asked_where_nothing_may_go(smallest: int) -> None:
+    for n in range(40):
+        asked: list[object] = []
+        thinned(range(n), lambda rest, asked=asked: bool(asked.append(rest)), smallest)
+        assert len(asked) == most_questions(n, smallest)
 
 
 def test_a_run_saves_the_smaller_set(tmp_path) -> None:
