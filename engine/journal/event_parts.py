@@ -22,6 +22,7 @@ ENDED: frozenset[Status] = frozenset({"improved", "no_improvement"})
 """The statuses of a run that did everything it had to do."""
 
 Phase = Literal[
+    "base",
     "baseline",
     "lane",
     "rollouts",

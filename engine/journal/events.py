@@ -107,7 +107,9 @@ class ProgressEstimated(BaseEvent):
 class RolloutFinished(BaseEvent):
     """The program answered one example, and the answer was scored.
 
-    It is `searched` where the search has a model of its own; such rollouts prove nothing.
+    `completions` and `tokens` include those of a judge, whose completions are also in `judged` (journals of
+    earlier versions don't tell them apart). It is `searched` where the search has a model of its own; such
+    rollouts prove nothing.
     """
 
     kind: Literal["rollout"] = "rollout"
@@ -123,6 +125,7 @@ class RolloutFinished(BaseEvent):
     metrics: dict[str, MetricScore] = Field(default_factory=dict)
     prediction: dict[str, Any] | None = None
     completions: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
     tokens: Tokens = Tokens()
     seconds: float = 0.0
     searched: bool = False

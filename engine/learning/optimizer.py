@@ -157,7 +157,7 @@ class OptimizationSession:
     `runner` tries candidates on the model of the search, `prover` scores states on the task's: one and the
     same without a `search_lm`. Without validation examples, a share of the training examples is held out.
     `adapter` renders the program's prompts (JSONAdapter by default), `declared` names its inputs where the
-    examples do.
+    examples do. `calls_before` is what making the module took.
 
     Raises:
         DataError: there are too few examples to learn and to validate.
@@ -182,6 +182,7 @@ class OptimizationSession:
         live: LiveText | None = None,
         scorer: AnswerScorer | None = None,
         room: PromptRoom | None = None,
+        calls_before: int = 0,
     ) -> None:
         config = optimizer.config
         self.config = config
@@ -198,6 +199,7 @@ class OptimizationSession:
         self._scorer = scorer
         self._room = room or room_by_characters
         self._adapter = adapter
+        self._calls_before = calls_before
         self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
 
         def runner(lm: dspy.LM, *, searches: bool) -> RolloutRunner:
@@ -241,7 +243,7 @@ class OptimizationSession:
     def calls(self) -> int:
         """How many calls of models were made, or answered by the journal, so far."""
         searched = self.runner.calls if self.runner is not self.prover else 0
-        return self.prover.calls + searched + self._reflections.calls
+        return self._calls_before + self.prover.calls + searched + self._reflections.calls
 
     def program_with(self, state: LearnedState) -> dspy.Module:
         """Return the module with a learned state; it is conditional if the configuration says so."""

@@ -236,14 +236,9 @@ class RolloutRunner:
         started = time.monotonic()
         with recording() as used:
             answer = self._answer(module, item, repeat, used)
-        completions = list(used.completions)
-        if answer.prediction is None:
-            score = self._metric.unanswered(item.values, answer.problem, answer.error_type)
-        else:
-            with recording() as judged:
-                score = self._scored(item, answer)
-            completions += judged.completions
-            self._tell_unfinished(score, item)
+        with recording() as judged:
+            score = self._scored(item, answer)
+        self._tell_unfinished(score, item)
         shown = None if answer.prediction is None else dict(answer.prediction.items())
         self._emit(
             RolloutFinished(
@@ -259,8 +254,9 @@ class RolloutRunner:
                 metadata=score.plain_metadata,
                 metrics=score.metrics,
                 prediction=None if shown is None else {key: _plain(value) for key, value in shown.items()},
-                completions=tuple(completion.key for completion in completions),
-                tokens=sum((completion.tokens for completion in completions), Tokens()),
+                completions=(*used.keys, *judged.keys),
+                judged=judged.keys,
+                tokens=used.tokens + judged.tokens,
                 seconds=time.monotonic() - started,
                 searched=self._searches,
             )
@@ -271,7 +267,7 @@ class RolloutRunner:
             shown,
             _with_feedback(answer.trace, score),
             prompt_tokens=used.tokens.prompt,
-            calls=len(completions),
+            calls=len(used.completions) + len(judged.completions),
             tokens=used.tokens,
             seconds=used.seconds,
             steps=answer.steps,
@@ -281,6 +277,8 @@ class RolloutRunner:
 
     def _scored(self, item: Item, answer: _Answer) -> Score:
         """Return the metric's score; what its judge failed at is the judge's error and not the metric's."""
+        if answer.prediction is None:
+            return self._metric.unanswered(item.values, answer.problem, answer.error_type)
         try:
             return self._metric(item.values, answer.prediction, answer.steps)
         except MetricError as error:

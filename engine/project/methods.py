@@ -36,8 +36,16 @@ USUAL_CONTESTANTS: tuple[Contestant, ...] = (
 )
 """Who takes part where nobody is named."""
 
+ASKS_NOTHING: tuple[MethodName, ...] = ("labeled_few_shot", "knn_few_shot")
+"""Who makes no model calls."""
+
 PACKAGES: dict[str, str] = {"mipro_v2": "optuna", "gepa": "gepa"}
 """The package that a method needs besides DSPy; both come with the extra [optimizers]."""
+
+
+def most_calls(optimizer: MethodName | None, calls: int) -> int:
+    """Return how many of its calls an optimizer may use; without one, or if it asks nothing, none."""
+    return 0 if optimizer is None or optimizer in ASKS_NOTHING else calls
 
 
 class ContestPlan(BaseModel):

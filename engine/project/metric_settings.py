@@ -95,8 +95,9 @@ class MetricSection(BaseModel):
     def _check_criteria(self) -> None:
         if bool(self.criteria) == (self.rubric is not None):
             raise ValueError('needs either criteria = ["cites a policy", ...] or rubric = "rubric.md"')
-        if self.scale is not None and any(grade != int(grade) for grade in self.scale):
-            raise ValueError("the scale of a rubric has whole numbers: [1, 5]")
+        # One key grades an answer.
+        if self.scale is not None and any(grade not in range(10) for grade in self.scale):
+            raise ValueError("the scale of a rubric has whole numbers from 0 to 9: [1, 5]")
 
     @property
     def _known(self) -> tuple[str, ...]:

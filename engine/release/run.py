@@ -40,8 +40,9 @@ from engine.programs.program import refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
 from engine.project.gates import GateReport
-from engine.release.base_making import made_base
+from engine.release.base_making import made_base, refuse_small_budget
 from engine.release.doubted_labels import report_changed_labels, report_doubted_labels
+from engine.release.objectives.margin import objectives_margin
 from engine.release.objectives.slimming import slimmed
 from engine.release.proof import Proof, Prover
 from engine.release.reserve import Reserve
@@ -170,7 +171,10 @@ def _worked_through(context: RunContext, work: Callable[[RunContext], RunSummary
 
 def _learned(context: RunContext) -> RunSummary:
     context.refuse_other_models()
+    refuse_small_budget(context.plan)
+    context.replay.max_calls = context.plan.max_calls  # of a review, which asks for more, it isn't
     with closing(_session(context)) as session:
+        objectives_margin(context.plan.objectives, len(session.validation))
         report_changed_labels(context.plan, context.journal, session, context.events.emit)
         if context.plan.models.search is not None:
             prove_search_agrees(context.plan, session, context.events.emit)
@@ -212,9 +216,10 @@ def _session(context: RunContext) -> OptimizationSession:
     optimizer = PromptGradOptimizer(
         plan.metric, plan.config, example_formatter=plan.formatter, rule_acceptor=plan.rule_acceptor
     )
+    base = made_base(plan, replay, emit)
     return OptimizationSession(
         optimizer,
-        made_base(plan, replay, emit),
+        base.program,
         _values(plan.train),
         _values(plan.validation) or None,
         task_lm=replay.lm(plan.models.task),
@@ -231,6 +236,7 @@ def _session(context: RunContext) -> OptimizationSession:
             ScoringCount(scorings_file(context.journal.path, plan.run)).add,
         ),
         room=context.leaves_room,
+        calls_before=base.calls,
     )
 
 

@@ -14,7 +14,8 @@ class PlannedCalls:
     `few`: the first batch brings one rule that corrects everything. `many`: every batch proposes three
     rules to test, and no epoch ends early. No run takes fewer than `least`, a run with nothing to
     correct, or more than `most` if analyses propose at most `proposals` rules for each batch. `proved` calls
-    go to the task's model: all of them, unless the search has a model of its own.
+    go to the task's model: all of them, unless the search has a model of its own. `base` are those that may
+    be used to make the base and to compare it.
     """
 
     least: int
@@ -26,6 +27,7 @@ class PlannedCalls:
     many_proved: int
     most: int
     proposals: int
+    base: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ class Cost:
 
 def calls_text(calls: PlannedCalls) -> str:
     """Return how many calls a run takes, and what that depends on."""
+    of_base = f"; up to {calls.base:,} of them make the base" if calls.base else ""
     return (
         f"{range_text(calls.few, calls.many)} calls: {rough_text(calls.few)} if one rule suffices, "
         f"{rough_text(calls.many)} if every batch proposes three; at least {calls.least:,}, "
-        f"and at most {calls.most:,} with {count_text(calls.proposals, 'proposal')} a batch"
+        f"and at most {calls.most:,} with {count_text(calls.proposals, 'proposal')} a batch{of_base}"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dspy
 
+from engine.ground.errors import ConfigError
 from engine.ground.seeds import generator
 from engine.learning.methods.candidates import Candidate, InstructionSearch, step_by_step
 from engine.learning.methods.method import MethodTask
@@ -24,24 +25,33 @@ _VARY = (
 
 
 def ape(task: MethodTask) -> dspy.Module:
-    """Propose instructions from examples, score them, and resample around the best."""
-    return step_by_step(InstructionSearch(task), _improve)
+    """Propose instructions from examples, score them, and resample around the best.
+
+    Raises:
+        ConfigError: no training example is labelled with an output of the program.
+    """
+    search = InstructionSearch(task)
+    if not any(map(search.expected, task.train)):
+        raise ConfigError(
+            "ape induces instructions from inputs and outputs, and the training examples label no output of "
+            "the program.",
+            hint="Add the expected output to the training examples, or take opro.",
+        )
+    return step_by_step(search, _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> Candidate:
-    best = start
+def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+    labelled = [example for example in search.task.train if search.expected(example)]
     rng = generator(search.task.seed, "ape", step)
     induced = max(round(rounds * _SHARE_INDUCED), 1)
     for number in range(rounds):
         if number < induced:
-            examples = rng.sample(list(search.task.train), min(_SHOWN, len(search.task.train)))
+            examples = rng.sample(labelled, min(_SHOWN, len(labelled)))
             pairs = "\n\n".join(
                 f"Input: {search.shown(example)}\nOutput: {search.expected(example)}" for example in examples
             )
             text = search.propose(_INDUCE, pairs)
         else:
-            text = search.propose(_VARY, best.text)
-        if text and text != best.text:
-            candidate = search.scored(search.with_instruction(start.program, step, text))
-            best = max(best, candidate, key=lambda one: one.mean)
-    return best
+            text = search.propose(_VARY, search.best.text)
+        if text and text != search.best.text:
+            search.scored(search.with_instruction(start.program, step, text))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
@@ -12,11 +13,12 @@ from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.score import Example, Score
-from engine.ground.seeds import derive_seed, sampling_lm
+from engine.ground.seeds import derive_seed, generator, sampling_lm
 from engine.journal.replay import cause_of
 from engine.learning.methods.method import MethodTask
 from engine.programs.formatting import as_text
 from engine.programs.program import run_program
+from engine.project.sampling import stratified_split
 
 _LONGEST = 1500
 """The most characters of a usable instruction; a small model that writes more has lost control."""
@@ -55,33 +57,50 @@ class Candidate:
 class InstructionSearch:
     """Proposes and scores instructions for one step after another of a program, within the task's budget.
 
-    Every candidate is scored on the same examples, 40 at most, so that scores are comparable.
+    Every candidate is scored on the same examples, so that scores are comparable: on all of validation, or
+    on 40 that the seed draws, with each answer in proportion. A candidate takes so many `proposals`. The best
+    one that was scored is remembered, so that a budget that ends early loses nothing.
     """
 
-    def __init__(self, task: MethodTask) -> None:
+    def __init__(self, task: MethodTask, proposals: int = 1) -> None:
         self.task = task
-        self.examples = list(task.validation)[:_MOST_EXAMPLES]
+        self._outputs = {name for step in task.program.predictors() for name in step.signature.output_fields}
+        self.examples = self._drawn(task.validation)
+        self._proposals = proposals
         self._asked = 0
+        self._best: Candidate | None = None
+
+    @property
+    def scoring(self) -> int:
+        """Calls that score a candidate: one run of the program for each example."""
+        return len(self.examples) * self.task.steps
 
     @property
     def cost(self) -> int:
-        """Calls per candidate: its proposal, and one run of the program for each example."""
-        return len(self.examples) * self.task.steps + 1
+        """Calls for a new candidate: its proposals and its scores."""
+        return self.scoring + self._proposals
 
     @property
     def rounds(self) -> int:
         """How many candidates the budget allows besides the unchanged program."""
-        return self.task.calls // self.cost - 1
+        return (self.task.calls - self.scoring) // self.cost
+
+    @property
+    def best(self) -> Candidate:
+        """The best candidate that was scored, the first of equals."""
+        assert self._best is not None, "the unchanged program is scored first"
+        return self._best
 
     def steps(self) -> list[str]:
         """Return the names of the program's steps."""
         return [name for name, _ in self.task.program.named_predictors()]
 
-    def as_it_is(self, step: str, program: dspy.Module | None = None) -> Candidate:
-        """Return the unchanged program, scored."""
-        program = program or self.task.program
-        text = dict(program.named_predictors())[step].signature.instructions
-        return self.scored(Candidate(text, program))
+    def start(self, step: str) -> Candidate:
+        """Return the best program so far, with its known answers, as a candidate for another step."""
+        known = self._best or Candidate("", self.task.program)
+        text = dict(known.program.named_predictors())[step].signature.instructions
+        self._best = self.scored(Candidate(text, known.program, known.answers))
+        return self._best
 
     def with_instruction(self, program: dspy.Module, step: str, text: str) -> Candidate:
         """Return a program whose step has another instruction; it isn't scored yet."""
@@ -99,6 +118,8 @@ class InstructionSearch:
                 for example in wanted
             ]
             candidate.answers += [future.result() for future in futures]
+        if self._best is None or candidate.mean > self._best.mean:
+            self._best = candidate
         return candidate
 
     def propose(self, system: str, user: str, temperature: float = 1.0) -> str:
@@ -130,30 +151,33 @@ class InstructionSearch:
         return "\n".join(as_text(value) for key, value in example.items() if key in self.task.inputs)
 
     def expected(self, example: Example) -> str:
-        """Return what an example expects, as text."""
-        skipped = (*self.task.inputs, "id")
-        return "; ".join(as_text(value) for key, value in example.items() if key not in skipped)
+        """Return the outputs that an example is labelled with, as text; "" if it has none."""
+        names = self._outputs - self.task.inputs
+        return "; ".join(as_text(value) for key, value in example.items() if key in names)
+
+    def _drawn(self, examples: Sequence[Example]) -> list[Example]:
+        if len(examples) <= _MOST_EXAMPLES:
+            return list(examples)
+        labels = [self.expected(example) for example in examples]
+        rng = generator(self.task.seed, "method", "validation")
+        _, drawn = stratified_split(labels, _MOST_EXAMPLES / len(examples), rng)
+        return [examples[index] for index in drawn]
 
 
 def step_by_step(
-    search: InstructionSearch, improve: Callable[[InstructionSearch, str, Candidate, int], Candidate]
+    search: InstructionSearch, improve: Callable[[InstructionSearch, str, Candidate, int], None]
 ) -> dspy.Module:
     """Improve each step of a program in turn and return the best program; a used-up budget ends it early.
 
     `improve` gets the step's name, the best candidate so far and how many candidates it may try.
     """
     steps = search.steps()
-    search.task.need("This method", 2 * search.cost)
-    best: Candidate | None = None
-    try:
+    search.task.need("This method", search.scoring + search.cost)
+    search.start(steps[0])
+    with suppress(BudgetExhaustedError):
         for step in steps:
-            best = search.as_it_is(step, best.program if best else None)
-            best = improve(search, step, best, max(search.rounds // len(steps), 1))
-    except BudgetExhaustedError:
-        if best is None:
-            raise
-    assert best is not None
-    return best.program
+            improve(search, step, search.start(step), max(search.rounds // len(steps), 1))
+    return search.best.program
 
 
 def _instruction(said: str) -> str:

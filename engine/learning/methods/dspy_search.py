@@ -5,23 +5,27 @@ Each is sized to its budget in advance, from the cost of a candidate in its sour
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import dspy
 
 from engine.ground.errors import ConfigError
-from engine.learning.methods.few_shot import BOOTSTRAPPED, LABELED, shuffled, success_metric
+from engine.learning.methods.few_shot import BOOTSTRAPPED, LABELED, affordable, shuffled, success_metric
 from engine.learning.methods.method import MethodTask
 
 _FEWEST_FOR_MIPRO = 10
 _MIPRO_CANDIDATES = 6
 _PROPOSING = 12
-"""Calls by which MIPROv2 describes the data and the program before it proposes instructions."""
+"""Calls by which MIPROv2 describes the data before it proposes instructions."""
+_PER_PROPOSAL = 3
+"""Calls by which it describes the program and the step again for each instruction, and writes it."""
 _SIMBA_BATCH = 16
 _SIMBA_CANDIDATES = 3
 _GEPA_MINIBATCH = 3
+_SHARE_OF_BOOTSTRAPPING = 4
+"""The part of its calls, 1 in 4, that InferRules may bootstrap with."""
 _COPRO_BREADTH = 4
 _COPRO_EXAMPLES = 20
 
@@ -47,7 +51,7 @@ def mipro_v2(task: MethodTask) -> dspy.Module:
             f"mipro_v2 has {len(task.validation)} validation examples to compare candidates on: too few.",
             hint=f"Validate on {_FEWEST_FOR_MIPRO} examples or more.",
         )
-    setup = (_PROPOSING + 2 * _MIPRO_CANDIDATES + _MIPRO_CANDIDATES * 2 * BOOTSTRAPPED) * task.steps
+    setup = (_PROPOSING + _MIPRO_CANDIDATES * (_PER_PROPOSAL + 2 * BOOTSTRAPPED)) * task.steps
     per_trial = len(task.validation) * task.steps
     task.need("mipro_v2", setup + 2 * per_trial)
     with _extra("mipro_v2"):
@@ -61,7 +65,6 @@ def mipro_v2(task: MethodTask) -> dspy.Module:
         auto=None,
         num_candidates=_MIPRO_CANDIDATES,
         num_threads=task.threads,
-        max_errors=len(task.validation),
         seed=task.seed,
     )
     return search.compile(
@@ -80,19 +83,23 @@ def simba(task: MethodTask) -> dspy.Module:
     Source: DSPy's SIMBA, stochastic introspective mini-batch ascent.
     """
     batch = min(_SIMBA_BATCH, len(task.train))
-    per_step = (2 * batch * _SIMBA_CANDIDATES + _SIMBA_CANDIDATES) * task.steps
-    final = (_SIMBA_CANDIDATES + 1) * len(task.train) * task.steps
-    task.need("simba", per_step + final)
+    # A step samples its batch, then writes and tries one candidate more than it samples.
+    per_step = (batch * _SIMBA_CANDIDATES + (batch + 1) * (_SIMBA_CANDIDATES + 1)) * task.steps
+    per_example = (_SIMBA_CANDIDATES + 1) * task.steps
+    task.need("simba", per_step + batch * per_example, f"a batch of {batch} training examples")
+    # In the end the best candidates are compared on all examples, for half of the budget at most.
+    most = min(task.calls // 2, task.calls - per_step) // per_example
+    examples = shuffled(task)[: max(most, batch)]
     search = dspy.SIMBA(
         metric=lambda example, prediction: task.score(example, prediction).value,
         bsize=batch,
         num_candidates=_SIMBA_CANDIDATES,
-        max_steps=(task.calls - final) // per_step,
+        max_steps=(task.calls - len(examples) * per_example) // per_step,
         max_demos=BOOTSTRAPPED,
         prompt_model=task.reflection_lm,
         num_threads=task.threads,
     )
-    return search.compile(task.program, trainset=task.dspy_examples(task.train), seed=task.seed)
+    return search.compile(task.program, trainset=examples, seed=task.seed)
 
 
 def gepa(task: MethodTask) -> dspy.Module:
@@ -111,6 +118,9 @@ def gepa(task: MethodTask) -> dspy.Module:
 
     # One reflection comes with two minibatches, before and after it.
     runs = task.calls * 2 * _GEPA_MINIBATCH // ((2 * _GEPA_MINIBATCH + 1) * task.steps)
+    # GEPA looks at its limit only before a candidate, whose validation may then go beyond it.
+    if runs > 3 * len(task.validation):
+        runs -= len(task.validation)
     with _extra("gepa"):
         search = dspy.GEPA(
             metric=metric,
@@ -134,8 +144,10 @@ def infer_rules(task: MethodTask) -> dspy.Module:
     Source: DSPy's InferRules.
     """
     per_candidate = (len(task.validation) + 1) * task.steps
-    bootstrapping = len(task.train) * task.steps
-    task.need("infer_rules", bootstrapping + per_candidate)
+    examples = affordable(task, task.calls // _SHARE_OF_BOOTSTRAPPING)
+    bootstrapping = len(examples) * task.steps
+    on = f"{len(examples)} training and {len(task.validation)} validation examples"
+    task.need("infer_rules", bootstrapping + per_candidate, on)
     search = dspy.InferRules(
         metric=success_metric(task),
         num_candidates=(task.calls - bootstrapping) // per_candidate,
@@ -143,9 +155,18 @@ def infer_rules(task: MethodTask) -> dspy.Module:
         teacher_settings={"lm": task.reflection_lm},
         max_bootstrapped_demos=BOOTSTRAPPED,
         max_labeled_demos=LABELED,
-        max_errors=len(task.validation),
     )
-    return search.compile(task.program, trainset=shuffled(task), valset=task.dspy_examples(task.validation))
+    while len(examples) > 1 and not _are_readable(task, search, examples):
+        examples = examples[: len(examples) * 3 // 4]
+    return search.compile(task.program, trainset=examples, valset=task.dspy_examples(task.validation))
+
+
+def _are_readable(task: MethodTask, search: dspy.InferRules, examples: Sequence[dspy.Example]) -> bool:
+    """Whether rules can be induced from these examples: all of them are in one prompt."""
+    return all(
+        task.fits([{"role": "user", "content": search.format_examples(examples, step.signature)}])
+        for step in task.program.predictors()
+    )
 
 
 def copro(task: MethodTask) -> dspy.Module:
@@ -154,8 +175,8 @@ def copro(task: MethodTask) -> dspy.Module:
     Source: DSPy's COPRO, after Yang et al. 2023 (arXiv 2309.03409).
     """
     examples = shuffled(task)[:_COPRO_EXAMPLES]
-    per_round = (_COPRO_BREADTH * len(examples) + _COPRO_BREADTH) * task.steps
-    task.need("copro", per_round)
+    per_round = _COPRO_BREADTH * (len(examples) * task.steps + 1) * task.steps
+    task.need("copro", per_round, f"{len(examples)} training examples")
     search = dspy.COPRO(
         prompt_model=task.reflection_lm,
         metric=success_metric(task),

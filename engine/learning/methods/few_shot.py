@@ -33,6 +33,11 @@ def shuffled(task: MethodTask) -> list[dspy.Example]:
     return examples
 
 
+def affordable(task: MethodTask, calls: int) -> list[dspy.Example]:
+    """Return as many shuffled training examples as can be answered once with `calls`, but enough to show."""
+    return shuffled(task)[: max(calls // task.steps, LABELED + BOOTSTRAPPED)]
+
+
 def success_metric(task: MethodTask) -> Any:
     """Return the metric as DSPy calls it: whether a trace is right, or how good an answer is."""
 
@@ -85,14 +90,12 @@ def _labelled(example: Example, step: str, signature: Any) -> Demonstration | No
 
 def bootstrap_few_shot(task: MethodTask) -> dspy.Module:
     """Show examples that the program answers right, with its steps."""
-    task.need("bootstrap_few_shot", len(task.train) * task.steps)
+    fewest = min(BOOTSTRAPPED, len(task.train))
+    task.need("bootstrap_few_shot", fewest * task.steps, f"the {fewest} training examples to be shown")
     search = BootstrapFewShot(
-        metric=success_metric(task),
-        max_bootstrapped_demos=BOOTSTRAPPED,
-        max_labeled_demos=LABELED,
-        max_errors=len(task.train),
+        metric=success_metric(task), max_bootstrapped_demos=BOOTSTRAPPED, max_labeled_demos=LABELED
     )
-    return search.compile(task.program, trainset=shuffled(task))
+    return search.compile(task.program, trainset=affordable(task, task.calls))
 
 
 def bootstrap_random_search(task: MethodTask) -> dspy.Module:
@@ -107,6 +110,5 @@ def bootstrap_random_search(task: MethodTask) -> dspy.Module:
         max_labeled_demos=LABELED,
         num_candidate_programs=sets,
         num_threads=task.threads,
-        max_errors=len(task.validation),
     )
     return search.compile(task.program, trainset=shuffled(task), valset=task.dspy_examples(task.validation))

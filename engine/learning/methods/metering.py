@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dspy
 from dspy.lm15 import Request, Response, Usage
+from dspy.utils.callback import BaseCallback
 
 from engine.ground.answer_scoring import AnswerScorer
-from engine.ground.errors import BudgetExhaustedError, PromptGradError
+from engine.ground.errors import BudgetExhaustedError, ContextOverflowError, PromptGradError
 from engine.ground.seeds import derive_seed
 from engine.journal.event_base import Tokens
-from engine.journal.replay import tokens_of
+from engine.journal.replay import cause_of, tokens_of
 from engine.journal.wrapping import WrappingEngine
 
 
 class Meter:
     """Counts calls up to a limit; once something has ended the method (a stop, the budget), all calls fail.
 
-    DSPy's executors count errors as wrong answers and go on, so `ended` says afterwards what happened.
-    `on_call` hears of each call, from any thread.
+    DSPy's executors count errors as wrong answers and go on, so `ended` says afterwards what happened, and
+    `is_used_up` whether that was the limit. `on_call` hears of each call, from any thread.
     """
 
     def __init__(self, calls: int, on_call: Callable[[int], None] | None = None) -> None:
@@ -30,6 +33,7 @@ class Meter:
         self.used = 0
         self.tokens = Tokens()
         self.ended: PromptGradError | None = None
+        self.is_used_up = False
         self._lock = threading.Lock()
 
     @property
@@ -48,6 +52,7 @@ class Meter:
             if self.ended is not None:
                 raise self.ended
             if self.used >= self.limit:
+                self.is_used_up = True
                 self.ended = BudgetExhaustedError(
                     f"The method has used its {self.limit} calls.", hint="Give it more calls."
                 )
@@ -62,29 +67,61 @@ class Meter:
         with self._lock:
             self.tokens += tokens_of(usage)
 
-    def end(self, error: PromptGradError) -> None:
-        """Remember what ended the method."""
+    def end(self, error: BaseException) -> None:
+        """End the method if neither its program nor a long prompt was at fault, but the model or a person."""
+        known = cause_of(error)
+        if known is None or isinstance(known, ContextOverflowError):
+            return
         with self._lock:
-            self.ended = self.ended or error
+            self.ended = self.ended or known
 
 
 class MeteredEngine(WrappingEngine):
-    """A DSPy engine that counts each request before it passes it on."""
+    """A DSPy engine that counts each request before it passes it on.
 
-    def __init__(self, meter: Meter, inner: Any) -> None:
+    A request that is to be sampled and has no seed gets one, each repetition of it another: DSPy asks for
+    several answers by sending the same request several times.
+    """
+
+    def __init__(self, meter: Meter, inner: Any, run_seed: int) -> None:
         super().__init__(inner)
         self._meter = meter
+        self._run_seed = run_seed
+        self._repeats: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def complete(self, request: Request) -> Response:
         """Count the request and answer it."""
         self._meter.take()
-        try:
-            response: Response = self._inner.complete(request)
-        except PromptGradError as error:
-            self._meter.end(error)
-            raise
+        response: Response = self._inner.complete(self._seeded(request))
         self._meter.count(response.usage)
         return response
+
+    def _seeded(self, request: Request) -> Request:
+        config = request.config
+        if not config.temperature or config.seed is not None or "seed" not in self.supported_params:
+            return request
+        content = repr((request.system, request.messages, config))
+        with self._lock:
+            self._repeats[content] += 1
+            repeat = self._repeats[content]
+        seed = derive_seed(self._run_seed, "method", "repeat", repeat)
+        return replace(request, config=replace(config, seed=seed))
+
+
+class _Failing(BaseCallback):
+    """Ends a method at a call that fails even after DSPy's retries."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def on_lm_end(
+        self, call_id: str, outputs: dict[str, Any] | None, exception: Exception | None = None
+    ) -> None:
+        """See how a call ended."""
+        del call_id, outputs
+        if exception is not None:
+            self._meter.end(exception)
 
 
 class MeteredLM(dspy.LM):
@@ -98,9 +135,10 @@ class MeteredLM(dspy.LM):
     @classmethod
     def of(cls, lm: dspy.LM, meter: Meter, seed: int) -> MeteredLM:
         """Return `lm` with every call counted."""
-        made = MeteredEngine(meter, lm.engine).before(lm)
+        made = MeteredEngine(meter, lm.engine, seed).before(lm)
         made.__class__ = cls
         made.run_seed = seed
+        made.callbacks.append(_Failing(meter))
         assert isinstance(made, MeteredLM)
         return made
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import dspy
 
 from engine.ground.errors import ConfigError
+from engine.ground.model import Messages
 from engine.ground.score import Example, Metric, Score
 from engine.journal.events import Emit
 
@@ -18,7 +19,8 @@ class MethodTask:
     """What a method works on; `calls` bounds the model calls of the task and the reflection model together.
 
     `inputs` are the fields of an example that the program takes. Both models are the run's own, so that every
-    answer is recorded; `calls` counts stored answers too, so that a resumed method behaves the same.
+    answer is recorded; `calls` counts stored answers too, so that a resumed method behaves the same. `fits`
+    says whether a prompt leaves room for its answer in the reflection model's context.
     """
 
     program: dspy.Module
@@ -33,6 +35,7 @@ class MethodTask:
     seed: int
     threads: int
     emit: Emit
+    fits: Callable[[Messages], bool] = lambda messages: True  # noqa: ARG005
 
     @property
     def steps(self) -> int:
@@ -49,17 +52,17 @@ class MethodTask:
             return Score(0.0, False, "There was no answer that could be read.", "unparseable")
         return self.metric(dict(example), prediction)
 
-    def need(self, method: str, calls: int) -> None:
-        """Refuse a budget for less than one candidate.
+    def need(self, method: str, calls: int, examples: str = "") -> None:
+        """Refuse a budget for less than one candidate; `examples` are those on which the minimum depends.
 
         Raises:
             ConfigError: `calls` is below the method's minimum.
         """
         if self.calls < calls:
             raise ConfigError(
-                f"{method} can't try one candidate with {self.calls} calls on {len(self.validation)} "
-                f"validation examples: it takes at least {calls}.",
-                hint=f"Give it {calls} calls or more, or validate on fewer examples.",
+                f"{method} can't try one candidate with {self.calls} calls: on "
+                f"{examples or f'{len(self.validation)} validation examples'} it takes at least {calls}.",
+                hint=f"Give it {calls} calls or more, or use fewer of these examples.",
             )
 
 

@@ -25,14 +25,13 @@ def opro(task: MethodTask) -> dspy.Module:
     return step_by_step(InstructionSearch(task), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> Candidate:
+def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
     tried = [start]
     rng = generator(search.task.seed, "opro", step)
     for _ in range(rounds):
         text = search.propose(_ASK, trajectory(search, tried, rng.sample(range(10**6), 1)[0]))
         if text and all(text != candidate.text for candidate in tried):
             tried.append(search.scored(search.with_instruction(start.program, step, text)))
-    return max(tried, key=lambda one: one.mean)
 
 
 def trajectory(search: InstructionSearch, tried: list[Candidate], seed: int) -> str:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import dspy
 from tqdm import tqdm
 
+from engine.ground.errors import MetricError
+from engine.ground.score import Example, Metric, Score
 from engine.journal.method_events import MethodFinished, MethodStarted
 from engine.journal.replay import cause_of
 from engine.learning.methods.metering import Meter, MeteredLM
@@ -38,8 +40,8 @@ _HOMES = {
 
 _PRINTING = ("dspy.teleprompt", "dspy.utils.inspect_history", "dspy.propose", "dspy.evaluate")
 
-_KEEPS_ITS_BEST = ("ape", "opro", "textgrad", "self_refine")
-"""Methods that have a result when their budget ends them early."""
+_ANY_ERRORS = sys.maxsize
+"""How many errors DSPy may see in an evaluation: the meter says which of them end a method."""
 
 
 def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -> dspy.Module:
@@ -57,19 +59,37 @@ def run_method(name: MethodName, task: MethodTask, meter: Meter | None = None) -
     lm = MeteredLM.of(task.lm, meter, task.seed)
     reflection = lm if task.reflection_lm is task.lm else MeteredLM.of(task.reflection_lm, meter, task.seed)
     task.emit(MethodStarted(id=f"method/{name}/started", method=name, calls=task.calls))
-    with _quiet(), dspy.context(lm=lm, adapter=task.adapter):
+    with _quiet(), dspy.context(lm=lm, adapter=task.adapter, max_errors=_ANY_ERRORS):
         try:
-            program = method(replace(task, lm=lm, reflection_lm=reflection))
+            program = method(replace(task, lm=lm, reflection_lm=reflection, metric=_watched(task, meter)))
         except Exception as error:
             raise meter.ended or cause_of(error) or error from error
-    if meter.ended is not None and name not in _KEEPS_ITS_BEST:
-        # DSPy's classes count an error as a wrong answer, so what they chose after one is meaningless.
+    if meter.ended is not None and not meter.is_used_up:
+        # DSPy's classes count an error as a wrong answer, so what they chose after one is meaningless. Once
+        # the calls are used up, it is not: a candidate that was cut short is only underrated.
         raise meter.ended
     found = program.deepcopy()
     for step in found.predictors():
         step.lm = None
     task.emit(_finished(name, meter.used, found))
     return found
+
+
+def _watched(task: MethodTask, meter: Meter) -> Metric:
+    """Return the task's metric; a judge that fails in it ends the method, as any other model does."""
+
+    def scored(example: Example, prediction: Any) -> Score:
+        try:
+            return task.metric(example, prediction)
+        except Exception as error:
+            cause: BaseException | None = error
+            while isinstance(cause, MetricError):
+                cause = cause.__cause__
+            if cause is not None:
+                meter.end(cause)
+            raise
+
+    return scored
 
 
 def _finished(name: MethodName, calls: int, found: dspy.Module) -> MethodFinished:

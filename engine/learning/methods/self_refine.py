@@ -19,20 +19,16 @@ _REWRITE = "Rewrite the instruction so that this is mended. Write the new instru
 
 def self_refine(task: MethodTask) -> dspy.Module:
     """Criticise and rewrite the instruction as long as that raises the score."""
-    return step_by_step(InstructionSearch(task), _improve)
+    return step_by_step(InstructionSearch(task, proposals=2), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> Candidate:
-    best = start
+def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
     for _ in range(rounds):
-        criticism = search.propose(_CRITICISE, best.text, temperature=0.7)
-        text = search.propose(
-            _REWRITE, f"Instruction: {best.text}\n\nCriticism: {criticism}", temperature=0.7
-        )
-        if not text or text == best.text:
+        best = search.best.text
+        criticism = search.propose(_CRITICISE, best, temperature=0.7)
+        text = search.propose(_REWRITE, f"Instruction: {best}\n\nCriticism: {criticism}", temperature=0.7)
+        if not text or text == best:
             break
         candidate = search.scored(search.with_instruction(start.program, step, text))
-        if candidate.mean <= best.mean:
+        if candidate is not search.best:
             break
-        best = candidate
-    return best

@@ -30,13 +30,14 @@ _REWRITE = (
 
 def textgrad(task: MethodTask) -> dspy.Module:
     """Criticise failures, rewrite the instruction by the criticism, and keep what scores higher."""
-    return step_by_step(InstructionSearch(task), _improve)
+    return step_by_step(InstructionSearch(task, proposals=2), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> Candidate:
-    best, feedback = start, []
+def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+    feedback: list[str] = []
     rng = generator(search.task.seed, "textgrad", step)
     for _ in range(rounds):
+        best = search.best
         failures = best.failures()
         if not failures:
             break
@@ -50,9 +51,7 @@ def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int
             _REWRITE, f"Instruction: {best.text}\n\nFeedback, the latest last:\n{asked}", temperature=0.7
         )
         if text and text != best.text:
-            candidate = search.scored(search.with_instruction(start.program, step, text))
-            best = max(best, candidate, key=lambda one: one.mean)
-    return best
+            search.scored(search.with_instruction(start.program, step, text))
 
 
 def _criticised(search: InstructionSearch, text: str, failures: Sequence[Answered]) -> str:

@@ -13,7 +13,7 @@ from engine.ground.interval import Interval
 from engine.release.compression.parts import Level, PromptParts, Shown, pieces_of, sayer
 from engine.release.compression.surprisal import Surprisal
 from engine.release.objectives.margin import NonInferiority
-from engine.release.objectives.thinning import thinned
+from engine.release.objectives.thinning import most_questions, thinned
 
 LEVELS: tuple[Level, ...] = ("demonstration", "sentence", "token")
 _CHUNKS_OF_WORDS = 16
@@ -68,8 +68,7 @@ class Compressed:
 class Compressor:
     """Compresses level by level; every step is tested on `n` examples against the uncompressed program.
 
-    Raises:
-        ConfigError: words are to be left out, and the model has no log-probabilities of its own.
+    `on_test` hears of each test: its level, its number in it, and how many there are at most.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Compressor:
         margin: float,
         *,
         with_base: bool,
-        on_test: Callable[[str, int], None] = lambda level, tested: None,  # noqa: ARG005
+        on_test: Callable[[Level, int, int], None] = lambda level, number, most: None,  # noqa: ARG005
     ) -> None:
         self._measure = measure
         self._all = range(n)
@@ -90,17 +89,36 @@ class Compressor:
         self._on_test = on_test
         self._tested = 0
 
-    def compress(self, parts: PromptParts, levels: Sequence[Level]) -> Compressed:
-        """Return what is left of a prompt after these levels, always in the order of `LEVELS`."""
+    def most_tests(self, parts: PromptParts, levels: Sequence[Level]) -> dict[Level, int]:
+        """Return how many tests the compression of a prompt takes at most, by level.
+
+        Raises:
+            ConfigError: words are to be left out, and the model has no log-probabilities of its own.
+        """
         if "token" in levels and self._surprisal is None:
             raise ConfigError(
                 "Words are left out by the model's own log-probabilities, and this model has none: it is "
                 "behind a server.",
                 hint="Leave token out of --level, or use a model in process (gguf:FILE).",
             )
+        texts = parts.texts(with_base=self._with_base)
+        sizes = {
+            level: len(parts.shown) if level == "demonstration" else len(pieces_of(texts, level))
+            for level in LEVELS
+            if level in levels
+        }
+        return {level: most_questions(size, _smallest(level, size)) for level, size in sizes.items()}
+
+    def compress(self, parts: PromptParts, levels: Sequence[Level]) -> Compressed:
+        """Return what is left of a prompt after these levels, always in the order of `LEVELS`.
+
+        Raises:
+            ConfigError: see `most_tests`.
+        """
+        known = self.most_tests(parts, levels)
         test = NonInferiority(self._measure(parts, self._all).scores, self._margin)
         steps = []
-        for level in (known for known in LEVELS if known in levels):
+        for level in known:
             before, tested, left_out = parts, self._tested, test.left_out
             parts, dropped, of = self._at(level, parts, test)
             measured = self._measure(parts, self._all)
@@ -141,15 +159,17 @@ class Compressor:
         made: Callable[[Sequence[int]], PromptParts | None],
         test: NonInferiority,
     ) -> tuple[PromptParts, int, int]:
+        begun, smallest = self._tested, _smallest(level, len(ranked))
+        most = most_questions(len(ranked), smallest)
+
         def may_go(left: Sequence[int]) -> bool:
             shorter = made(left)
             if shorter is None:
                 return False
             self._tested += 1
-            self._on_test(level, self._tested)
+            self._on_test(level, self._tested - begun, most)
             return test.holds(lambda numbers: self._measure(shorter, numbers).scores)
 
-        smallest = -(-len(ranked) // _CHUNKS_OF_WORDS) if level == "token" else 1
         left = thinned(ranked, may_go, smallest)
         shorter = made(left) if len(left) < len(ranked) else None
         return shorter or parts, len(ranked) - len(left), len(ranked)
@@ -176,6 +196,11 @@ class Compressor:
             sizes = [max(len(piece.split()), 1) if level == "sentence" else 1 for piece in own]
             weights += [weight / size for weight, size in zip(found, sizes, strict=True)]
         return sorted(range(len(pieces)), key=lambda number: weights[number], reverse=True)
+
+
+def _smallest(level: Level, pieces: int) -> int:
+    """Return how many pieces are left out together at least."""
+    return -(-pieces // _CHUNKS_OF_WORDS) if level == "token" else 1
 
 
 def _showing(parts: PromptParts, left: Sequence[int]) -> PromptParts:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from statistics import fmean
 from typing import Any
 
-from engine.ground.errors import ConfigError, UnreadableAnswersError
+from engine.ground.errors import ConfigError, PromptGradError
 from engine.ground.interval import Interval
 from engine.ground.seeds import derive_seed
 from engine.ground.statistics import gain_interval, mean_interval
@@ -30,7 +30,7 @@ from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.project.methods import ContestPlan
 from engine.release.artifacts import program_digest
-from engine.release.contest.lane import Found, Lane, LaneWorker
+from engine.release.contest.lane import NO_RESULT, Found, Lane, LaneWorker
 from engine.release.contest.ranking import Contestant, Scored, ranked, result_of
 from engine.release.contest.saving import save_program
 from engine.release.measurement import Measurement
@@ -77,13 +77,14 @@ class _Contest:
     def run(self) -> RunSummary:
         baseline = self._baseline()
         calls = self._begin()
-        contestants = ranked([self._lane(lane, calls) for lane in self._lanes()])
+        lanes = [self._lane(lane, calls) for lane in self._lanes()]
+        contestants = ranked(lanes)
         if not self._plan.test or not any(one.scored for one in contestants):
             return self._closed(contestants, baseline, None, calls)
         self._open_test(contestants)
-        measured = self._test(contestants)
+        lanes, measured = self._test(lanes)
         self._plan.models.task.verify_revision()
-        return self._closed(contestants, baseline, measured, calls)
+        return self._closed(ranked(lanes), baseline, measured, calls)
 
     def _lanes(self) -> list[Lane]:
         seed = self._plan.config.seed or 0
@@ -190,8 +191,8 @@ class _Contest:
             items = runner.items([example.values for example in self._plan.validation], "validation")
             try:
                 rollouts = runner.run(found.state, items)
-            except UnreadableAnswersError as error:
-                return replace(scored, found=replace(found, problem=error.message))
+            except NO_RESULT as error:
+                return _disqualified(scored, error)
             finally:
                 self._done += runner.calls
         return replace(
@@ -218,19 +219,35 @@ class _Contest:
             fingerprint={},
         ).opening
 
-    def _test(self, contestants: Sequence[Contestant]) -> dict[str, Measurement]:
-        """Score every lane on the test split; return the measurement of each by its id."""
+    def _test(self, lanes: Sequence[Scored]) -> tuple[list[Scored], dict[str, Measurement]]:
+        """Score the lanes on the test split; return them with the measurement of each by its id.
+
+        A lane that can't answer some example is disqualified. The project's own program comes first, because
+        without its scores nothing can be compared.
+        """
+        done: list[Scored] = []
         measured: dict[str, Measurement] = {}
-        for one in contestants:
-            for lane in one.scored:
-                of_base = self._own.calls
-                with closing(self._worker.runner(lane.found, lane.lane)) as runner:
-                    measurement = self._plan.test_split.measure(runner, lane.found.state, self._own)
-                    self._done += runner.calls + self._own.calls - of_base
-                measured[lane.lane.id] = measurement
-                lane.test = [example.optimized for example in measurement.tested]
+        begun = self._own.calls
+        items = self._own.items([example.values for example in self._plan.test], "test")
+        self._own.run(LearnedState(), items)
+        self._done += self._own.calls - begun
+        for lane in lanes:
+            if lane.validation:
+                lane = self._measured(lane, measured)
                 self._progress(f"test/{lane.lane.method}/{lane.lane.number}", self._done)
-        return measured
+            done.append(lane)
+        return done, measured
+
+    def _measured(self, scored: Scored, measured: dict[str, Measurement]) -> Scored:
+        with closing(self._worker.runner(scored.found, scored.lane)) as runner:
+            try:
+                measurement = self._plan.test_split.measure(runner, scored.found.state, self._own)
+            except NO_RESULT as error:
+                return _disqualified(scored, error)
+            finally:
+                self._done += runner.calls
+        measured[scored.lane.id] = measurement
+        return replace(scored, test=[example.optimized for example in measurement.tested])
 
     def _closed(
         self,
@@ -325,6 +342,10 @@ class _Contest:
 
 def _values(rollouts: Sequence[Rollout]) -> list[float]:
     return [rollout.score.value for rollout in rollouts]
+
+
+def _disqualified(scored: Scored, error: PromptGradError) -> Scored:
+    return Scored(scored.lane, replace(scored.found, problem=error.message))
 
 
 def _identity(lane: Scored) -> str:

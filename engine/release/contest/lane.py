@@ -31,8 +31,8 @@ from engine.project.methods import Contestant
 from engine.release.base_making import method_task
 from engine.release.run_context import RunContext, RunEvents
 
-_NO_RESULT = (BudgetExhaustedError, ConfigError, ContextOverflowError, UnreadableAnswersError)
-"""What ends a method without a result, and no other."""
+NO_RESULT = (ConfigError, ContextOverflowError, UnreadableAnswersError)
+"""What disqualifies a method, and no other; so does a used-up budget of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,24 @@ class LaneWorker:
 
         Raises:
             RunStoppedError: a person stopped the contest.
+            BudgetExhaustedError: the minutes of the whole contest are used up.
             ModelUnavailableError: the model failed.
         """
         own = self._context.plan.program
         meter = Meter(calls, on_call)
         try:
             made = self._promptgrad(lane, meter) if lane.method == "promptgrad" else self._other(lane, meter)
-        except _NO_RESULT as error:
-            return Found(own, LearnedState(), None, meter.used, meter.tokens, error.message)
-        except PromptGradError:
-            raise
+        except NO_RESULT as error:
+            problem = error.message
+        except PromptGradError as error:
+            if not (meter.is_used_up and isinstance(error, BudgetExhaustedError)):
+                raise
+            problem = error.message
         except Exception as error:
             problem = f"It raised {type(error).__name__}: {error}"
-            return Found(own, LearnedState(), None, meter.used, meter.tokens, problem)
-        return replace(made, calls=meter.used, tokens=meter.tokens)
+        else:
+            return replace(made, calls=meter.used, tokens=meter.tokens)
+        return Found(own, LearnedState(), None, meter.used, meter.tokens, problem)
 
     def runner(self, found: Found, lane: Lane | None = None) -> RolloutRunner:
         """Return what measures a program, outside of any budget; without a lane, for the contest itself."""
@@ -151,6 +155,6 @@ class LaneWorker:
         )
         with closing(session):
             result = session.run()
-        if isinstance(meter.ended, PromptGradError) and not isinstance(meter.ended, BudgetExhaustedError):
+        if meter.ended is not None and not meter.is_used_up:
             raise meter.ended
         return Found(plan.program, result.state, plan.config.selection)

@@ -22,6 +22,8 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested, LayerTestStarted
+from engine.journal.replay import Used
+from engine.release.judged import judge_of
 from engine.release.manifest import MANIFEST, load_manifest
 
 
@@ -29,8 +31,9 @@ from engine.release.manifest import MANIFEST, load_manifest
 class Candidate:
     """A program that was scored on all of validation; tokens and seconds are means for one example.
 
-    `latency` is the time that the model took when it was asked, together with whatever else it was asked
-    then, and `p95_latency` the time within which 95 % of the examples were answered; None if no model was.
+    They are the program's own: a judge's aren't among them. `latency` is the time that the model took when it
+    was asked, together with whatever else it was asked then, and `p95_latency` the time within which 95 % of
+    the examples were answered; None if no model was.
     """
 
     run: str
@@ -109,7 +112,7 @@ def comparable(journal: Journal, names: Sequence[str]) -> list[Candidate]:
     Raises:
         NoRunError: there is no such run.
         ArtifactError: an artifact is damaged.
-        DataError: they were scored on other validation examples, or on another model.
+        DataError: they were scored on other validation examples, on another model, or by another metric.
     """
     found: list[Candidate] = []
     first: tuple[str, Mapping[str, str]] | None = None
@@ -120,11 +123,13 @@ def comparable(journal: Journal, names: Sequence[str]) -> list[Candidate]:
         if known is None:
             continue
         first = first or (name, known)
-        other = next((what for what, value in known.items() if value != first[1][what]), None)
+        # What an earlier version didn't record may be the same.
+        pairs = ((what, value, first[1][what]) for what, value in known.items())
+        other = next((what for what, one, before in pairs if one and before and one != before), None)
         if other is not None:
             raise DataError(
                 f"{first[0]} and {name} can't be compared: {other} differ.",
-                hint="Name runs and artifacts of the same model on the same data.",
+                hint="Name runs and artifacts of the same model on the same data, scored alike.",
             )
         found += candidate_of(journal, folder) if is_artifact else candidates_of(journal, name)
     return found
@@ -132,19 +137,29 @@ def comparable(journal: Journal, names: Sequence[str]) -> list[Candidate]:
 
 def _artifact_identity(folder: Path) -> Mapping[str, str]:
     manifest = load_manifest(folder)
-    return _identity(manifest.data, manifest.model.digest)
+    judge = judge_of(manifest)
+    model = manifest.model.digest
+    return _identity(manifest.data, model, manifest.metric, judge.revision if judge else model)
 
 
 def _run_identity(journal: Journal, name: str) -> Mapping[str, str] | None:
     """Return what a run was scored on; None if it hasn't begun."""
     events = journal.events(journal.run(name).id, kinds=["run_started"])
     started = next((event for _, event in events if isinstance(event, RunStarted)), None)
-    return _identity(started.data, started.model.revision) if started else None
+    if started is None:
+        return None
+    judge = started.judge or started.model
+    return _identity(started.data, started.model.revision, started.metric, judge.revision)
 
 
-def _identity(data: Mapping[str, DataUsed], model: str) -> Mapping[str, str]:
+def _identity(data: Mapping[str, DataUsed], model: str, metric: str, judge: str) -> Mapping[str, str]:
     validation = data.get("validation")
-    return {"their validation examples": validation.digest if validation else "", "their models": model}
+    return {
+        "their validation examples": validation.digest if validation else "",
+        "their models": model,
+        "their metrics": metric,
+        "their judges": judge,
+    }
 
 
 def _validation_size(events: Iterable[Event]) -> int:
@@ -180,16 +195,21 @@ def _candidate(
     rollouts: Sequence[RolloutFinished],
     sizes: Mapping[str, tuple[int, int]],
 ) -> Candidate:
-    times = [_seconds(journal, rollout) for rollout in rollouts if rollout.completions]
+    own = [_own(journal, rollout) for rollout in rollouts]
+    times = [answers.seconds for answers in own if answers.completions]
+    tokens = [
+        answers.tokens if rollout.judged else rollout.tokens
+        for answers, rollout in zip(own, rollouts, strict=True)
+    ]
     rules, demonstrations = sizes.get(digest, (0, 0))
     return Candidate(
         run=run,
         name=name,
         digest=digest,
         score=mean_interval([rollout.score for rollout in rollouts]),
-        prompt_tokens=fmean(rollout.tokens.prompt for rollout in rollouts),
-        reused_tokens=fmean(rollout.tokens.reused for rollout in rollouts),
-        answer_tokens=fmean(rollout.tokens.completion for rollout in rollouts),
+        prompt_tokens=fmean(one.prompt for one in tokens),
+        reused_tokens=fmean(one.reused for one in tokens),
+        answer_tokens=fmean(one.completion for one in tokens),
         latency=fmean(times) if times else None,
         p95_latency=percentile(times, 0.95),
         rules=rules,
@@ -197,9 +217,10 @@ def _candidate(
     )
 
 
-def _seconds(journal: Journal, rollout: RolloutFinished) -> float:
-    known = [journal.completion(key) for key in rollout.completions]
-    return sum(completion.seconds for completion in known if completion is not None)
+def _own(journal: Journal, rollout: RolloutFinished) -> Used:
+    """Return the program's own completions in a rollout, as far as the journal holds them."""
+    known = [journal.completion(key) for key in rollout.completions if key not in rollout.judged]
+    return Used([completion for completion in known if completion is not None])
 
 
 def _names(events: Iterable[Event]) -> dict[str, str]:

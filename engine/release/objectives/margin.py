@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import fsum
 
 from engine.ground.errors import ConfigError
 from engine.ground.interval import Interval
 from engine.ground.seeds import generator
 from engine.ground.statistics import gain_interval
+from engine.project.objectives import Objectives
 from engine.release.power import smallest_shown_loss
 
 USUAL_MARGIN = 0.02
@@ -19,7 +21,7 @@ Ask = Callable[[Sequence[int]], Sequence[float]]
 """Scores a program on the examples with these numbers."""
 
 
-def margin_for(n: int, wanted: float | None, setting: str) -> float:
+def margin_for(n: int, wanted: float | None, setting: str, field: str = "") -> float:
     """Return the margin to test by: the wanted one, or 0.02, or the smallest that `n` examples can show.
 
     Raises:
@@ -33,8 +35,18 @@ def margin_for(n: int, wanted: float | None, setting: str) -> float:
             f"{setting} = {wanted:g} can't be shown on {n} examples: even if nothing changes in any of them, "
             f"a loss of {least:.3f} can't be ruled out.",
             hint=f"Allow {least:.3f} or more, or use more examples.",
+            field=field,
         )
     return wanted
+
+
+def objectives_margin(objectives: Objectives, n: int) -> float:
+    """Return the margin of a run's objectives on `n` validation examples.
+
+    Raises:
+        ConfigError: see `margin_for`; a run asks before it spends anything.
+    """
+    return margin_for(n, objectives.margin, "[objectives] margin", "objectives.margin")
 
 
 def is_no_worse(gain: Interval, margin: float) -> bool:
@@ -77,12 +89,17 @@ class NonInferiority:
     def _can_hold(self, after: dict[int, float]) -> bool:
         """Whether some scores of the examples that weren't asked yet would pass the test."""
         scores = [after.get(number, score) for number, score in enumerate(self._before)]
-        if is_no_worse(self.gain(scores), self.margin):
+        if self._is_shown(scores):
             return True
         # A large gain on one example widens the interval, so fewer of them may pass where all don't.
         others = (number for number in self._order if number not in after)
         for number in sorted(others, key=self._before.__getitem__):
             scores[number] = 1.0
-            if is_no_worse(self.gain(scores), self.margin):
+            if self._is_shown(scores):
                 return True
         return False
+
+    def _is_shown(self, scores: Sequence[float]) -> bool:
+        # An interval holds its mean, and takes thousands of times as long to compute.
+        mean = (fsum(scores) - fsum(self._before)) / len(scores)
+        return mean >= -self.margin - _ROUNDING and is_no_worse(self.gain(scores), self.margin)

@@ -31,3 +31,11 @@ def thinned(parts: Sequence[Part], may_go: Callable[[Sequence[Part]], bool], sma
     if kept:
         visit(list(kept))
     return [part for _, part in kept]
+
+
+def most_questions(n: int, smallest: int = 1) -> int:
+    """Return how often `thinned` asks about `n` parts at most, which it does if nothing may go."""
+    if n <= smallest:
+        return min(n, 1)
+    half = (n + 1) // 2
+    return 1 + most_questions(half, smallest) + most_questions(n - half, smallest)

@@ -11,6 +11,8 @@ from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
 from promptgrad_tui.commands.shared.paths import ARTIFACT
 from promptgrad_tui.commands.shared.printing import print_result
+from promptgrad_tui.views.status_line import StatusLine
+from promptgrad_tui.views.terminal import Terminal
 
 
 @click.command(
@@ -39,15 +41,17 @@ def route_command(
     """Find the confidence from which SMALL's answers stand, and save a router of both artifacts.
 
     Both answer the validation examples. Each threshold on the small model's confidence is listed with
-    the share that it answers, the score and the time; the one that asks the large model least is
-    chosen among those that are shown (97.5 %) to lose no more than the margin. `predict` and
-    `load_artifact` serve the router, on the two exact model revisions.
+    the share that it answers, the score and the time. They are tested from the smallest share on; the
+    last one before the first that isn't shown (97.5 %) to lose no more than the margin is chosen.
+    `predict` and `load_artifact` serve the router, on the two exact model revisions.
     """
     from promptgrad_tui.work.code.offline import import_dspy_offline
 
     import_dspy_offline()
     from promptgrad_tui.views.artifacts.routing import routing_json, routing_lines
     from promptgrad_tui.work.derive.routing import route
+    from promptgrad_tui.work.run.pace import with_pace
 
-    found = route(small, large, context.project, margin)
+    with StatusLine(Terminal.stderr()) as status:
+        found = route(small, large, context.project, margin, with_pace(status.show))
     print_result(lambda: routing_json(found), lambda lines: routing_lines(found, lines), as_json=as_json)

@@ -59,4 +59,4 @@ def read_task(context: CommandContext, n: int, report: Progress) -> GradingTask:
 
     with judge_setting(context.project, report) as setting:
         report("Asking the program", 0.0)
-        return grading_task(setting, n)
+        return grading_task(setting, n, report)

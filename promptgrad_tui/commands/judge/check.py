@@ -43,10 +43,11 @@ def check_command(context: CommandContext, as_json: bool) -> None:
     import_dspy_offline()
     from promptgrad_tui.work.judge.calibration import calibrate
     from promptgrad_tui.work.judge.setting import judge_setting
+    from promptgrad_tui.work.run.pace import with_pace
 
     with StatusLine(Terminal.stderr()) as status, judge_setting(context.project, status.show) as setting:
         status.show("Asking the judge", 0.0)
-        found = calibrate(setting)
+        found = calibrate(setting, with_pace(status.show))
     terminal = Terminal.stdout()
     terminal.lines([json.dumps(_as_json(found))] if as_json else _lines(found, terminal.columns))
 

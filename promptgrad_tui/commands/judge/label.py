@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def label_command(context: CommandContext, n: int, plain: bool) -> None:
     """Show the program's answers one at a time and keep the grades you give.
 
-    Keys: y and n, or 1 to 5 as [metric] scale says; u takes the last grade back, s skips an answer, q
+    Keys: y and n, or digits as [metric] scale says; u takes the last grade back, s skips an answer, q
     ends. What is graded is kept at once in judge-labels.jsonl, and a later call goes on from there.
     """
     from promptgrad_tui.commands.shared.full_screen import has_screen, label_on_screen
@@ -39,9 +39,10 @@ def label_command(context: CommandContext, n: int, plain: bool) -> None:
     if has_screen() and not plain:
         end(label_on_screen(context.project, n))
     from promptgrad_tui.work.judge.grading import Grading
+    from promptgrad_tui.work.run.pace import with_pace
 
     with StatusLine(Terminal.stderr()) as status:
-        task = read_task(context, n, status.show)
+        task = read_task(context, n, with_pace(status.show))
     _grade_all(Grading(context.project, task), Terminal.stdout())
 
 

@@ -15,6 +15,7 @@ from promptgrad_tui.views.terminal import Terminal
 
 if TYPE_CHECKING:
     from engine.release.compression.compression import Compressed, Step
+    from engine.release.compression.parts import Level
 
 HEAD = ("level", "left out", "prompt tokens", "gain", "tests")
 
@@ -31,6 +32,13 @@ class CompressedArtifact:
     found: Compressed
     n: int
     base: Mapping[str, tuple[str, str]]
+
+
+def tests_text(n: int, most: Mapping[Level, int], seconds_per_call: float) -> str:
+    """Return what a compression takes at most, as far as that is known before its tests begin."""
+    levels = ", ".join(f"{number} of {level}s" for level, number in most.items())
+    pace = f"; an answer takes {seconds_per_call:.2g} s here" if seconds_per_call else ""
+    return f"Tests on {count_text(n, 'example')}, most of which end early: at most {levels}{pace}."
 
 
 def compression_json(result: CompressedArtifact) -> dict[str, Any]:

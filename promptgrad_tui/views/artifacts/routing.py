@@ -52,7 +52,7 @@ def routing_lines(result: Routed, terminal: Terminal) -> list[str]:
     note = (
         "The small model's answer stands if its log-probability exceeds that of every other possible answer "
         "by the margin (nats). Share: the part of the examples that it answers. s: mean seconds for an "
-        "example, both models together; an answer of an earlier run counts with the time that it took there."
+        "example, both models together, from a few examples asked one at a time."
     )
     lines += ["", *wrap(note, terminal.columns, "  ", "  "), ""]
     for split, scores in (("validation", router.validation), ("test", router.test)):

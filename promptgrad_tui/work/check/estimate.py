@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.learning.findings.search_agreement import COMPARED
 from engine.learning.progress import Workload
 from engine.project.config import PromptGradConfig
 from engine.project.gates import timed_examples
+from engine.project.methods import most_calls
 from engine.project.settings import Project
 from promptgrad_tui.views.estimate import Cost, Measured, PlannedCalls
 
@@ -44,11 +45,29 @@ class Sizes:
 
 def project_calls(project: Project, sizes: Sizes) -> PlannedCalls:
     """Return the model calls of a run of a project."""
-    return planned_calls(
+    calls = planned_calls(
         project.optimizer,
         sizes,
         is_timed=project.gates.ask_latency,
         has_search_model=project.model.search != "task",
+    )
+    base = project.base
+    return _with_base(calls, sizes, most_calls(base.optimizer, base.calls)) if base.optimizer else calls
+
+
+def _with_base(calls: PlannedCalls, sizes: Sizes, optimizing: int) -> PlannedCalls:
+    """Return the calls of a run whose base is made first and compared with the project's own program."""
+    judged = optimizing // sizes.predictors * sizes.judgements
+    base = optimizing + judged + sizes.validation * sizes.calls_of_rollout
+    return replace(
+        calls,
+        least=calls.least + sizes.validation * sizes.predictors,
+        few=calls.few + base,
+        few_proved=calls.few_proved + base,
+        many=calls.many + base,
+        many_proved=calls.many_proved + base,
+        most=calls.most + base,
+        base=base,
     )
 
 

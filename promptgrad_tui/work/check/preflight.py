@@ -17,6 +17,7 @@ from engine.project.data import LoadedExample, placing_errors
 from engine.project.sampling import held_out_size
 from engine.project.settings import Project
 from engine.release.gate_checks import decision_notes, refuse_unmeasurable
+from engine.release.objectives.margin import objectives_margin
 from engine.release.power import power_text, smallest_visible_gain
 from engine.release.search_model import refuse_disagreement
 from models import Progress
@@ -192,6 +193,7 @@ def _gates(project: Project, parts: ProjectParts) -> Iterator[Finding]:
     for note in decision_notes(project.gates, test, field):
         advice = "Take more examples, or another bound."
         yield Finding("warn", "gates", note.text, advice, field=note.field)
+    objectives_margin(project.objectives, len(parts.splits.validation or ()) or _held_out(project, parts))
 
 
 def _models(models: RunModels) -> Iterator[Finding | ModelOpened]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import dspy
 
 from engine.ground.errors import ArtifactError
+from engine.ground.model import Progress
+from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Emit, Event, SplitScores
+from engine.journal.events import Emit, Event, RolloutFinished, SplitScores
 from engine.learning.rollouts import Item, Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
@@ -26,7 +30,7 @@ from engine.release.objectives.margin import margin_for
 from engine.release.release_gate import evaluate_gates
 from engine.release.run_plan import installed_versions
 from engine.release.sealed_test import TestSplit, measure_test_split
-from promptgrad_tui.views.artifacts.compression import CompressedArtifact
+from promptgrad_tui.views.artifacts.compression import CompressedArtifact, tests_text
 from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
 
 
@@ -43,12 +47,15 @@ def compress(
     margin: float | None,
     *,
     with_base: bool,
-    on_test: Callable[[str, int], None],
+    most_examples: int,
+    on_line: Callable[[str], None],
+    on_progress: Progress,
 ) -> CompressedArtifact:
     """Compress an artifact's prompt and save what is left as a new artifact; nothing is asked twice.
 
-    Steps are tested on validation and on the training examples that the prompt doesn't show. The test split
-    is opened once, for what was found.
+    Steps are tested on validation and on the training examples that the prompt doesn't show, on so many of
+    them at most. The test split is opened once, for what was found. `on_line` gets what is to come and each
+    test as it begins, `on_progress` each answer.
 
     Raises:
         ArtifactError: it is damaged, conditional, or has nothing to compress.
@@ -64,15 +71,25 @@ def compress(
                 hint="Compress an artifact that shows all of them to every input.",
             )
         parts = PromptParts.of(setting.base, manifest.state)
-        work = _Work(artifact, setting, parts)
-        found = Compressor(
+        work = _Work(artifact, setting, parts, most_examples, on_progress)
+
+        def on_test(level: Level, number: int, most: int) -> None:
+            on_line(f"{level}: test {number} of at most {most}")
+            work.begin(f"{level}, test {number}")
+
+        compressor = Compressor(
             work.measure,
             len(work.items),
             surprisal_of(setting.replay, setting.model),
             margin_for(len(work.items), margin, "--margin"),
             with_base=with_base,
             on_test=on_test,
-        ).compress(parts, levels)
+        )
+        most = compressor.most_tests(parts, levels)
+        work.begin("the prompt as it is")
+        work.measure(parts, range(len(work.items)))
+        on_line(tests_text(len(work.items), most, setting.replay.seconds_per_call))
+        found = compressor.compress(parts, levels)
         saved = work.save(found) if found.parts != parts else None
         base = {name: (text, found.parts.base[name]) for name, text in parts.base.items()}
         return CompressedArtifact(
@@ -87,9 +104,12 @@ def compress(
 class _Work:
     """Measures prompts on the examples, and saves the one that was found."""
 
-    def __init__(self, artifact: Path, setting: Setting, parts: PromptParts) -> None:
+    def __init__(
+        self, artifact: Path, setting: Setting, parts: PromptParts, most: int, on_progress: Progress
+    ) -> None:
         self._artifact = artifact
         self._setting = setting
+        self._on_progress = on_progress
         splits = setting.parts.splits
         runner = setting.runner
         shown = [_inputs(one.values, one.inputs) for one in parts.shown]
@@ -98,17 +118,25 @@ class _Work:
             for item in runner.items([one.values for one in splits.train], "train")
             if _inputs(item.values, tuple(item.inputs)) not in shown
         ]
-        validation = runner.items([one.values for one in splits.validation or ()], "validation")
-        self.items: list[Item] = [*validation, *train]
-        self._validation = len(validation)
+        self._validation = runner.items([one.values for one in splits.validation or ()], "validation")
+        rng = generator(setting.manifest.seed, "compress")
+        self.items = _drawn(self._validation, most, rng)
+        self.items += _drawn(train, most - len(self.items), rng)
         self._known: dict[str, dict[int, Rollout]] = {}
+        self.begin("")
+
+    def begin(self, doing: str) -> None:
+        """Count answers from here on, as those of what is being done."""
+        self._doing = doing
+        self._numbers = count(1)
 
     def measure(self, parts: PromptParts, numbers: Sequence[int]) -> _Measured:
         """Return the scores and prompt tokens of a prompt on the examples with these numbers."""
         known = self._known.setdefault(repr(parts), {})
         new = [number for number in numbers if number not in known]
         if new:
-            with closing(self._runner(parts.base_module(self._setting.parts.program))) as runner:
+            program = parts.base_module(self._setting.parts.program)
+            with closing(self._runner(program, self._answered)) as runner:
                 known |= zip(
                     new, runner.run(parts.state, [self.items[number] for number in new]), strict=True
                 )
@@ -116,6 +144,12 @@ class _Work:
         return _Measured(
             [rollout.score.value for rollout in rollouts], [rollout.tokens.prompt for rollout in rollouts]
         )
+
+    def _answered(self, event: Event) -> None:
+        if isinstance(event, RolloutFinished):
+            done, n = next(self._numbers), len(self.items)
+            self._on_progress(f"{self._doing}: {done} of {n} answers", done / n)
+        self._setting.emit(event)
 
     def _runner(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
         setting = self._setting
@@ -142,11 +176,11 @@ class _Work:
             setting.journal.append(run, event)
 
         with closing(self._runner(base, kept)) as runner:
-            runner.run(state, self.items[: self._validation])  # known: their answers are kept for comparisons
+            # Mostly known; their answers are kept for comparisons.
+            scores = [rollout.score.value for rollout in runner.run(state, self._validation)]
             measured, opening = self._on_test_split(runner, state, tested)
             module = runner.program.with_state(state)
             instructions = runner.program.instructions(state.rules)
-        scores = self.measure(found.parts, range(self._validation)).scores
         last = found.steps[-1]
         compressed = {
             "of": manifest.files["program.json"],
@@ -213,6 +247,10 @@ class _Work:
                 baseline=own,
                 tested=tested,
             )
+
+
+def _drawn(items: Sequence[Item], most: int, rng: Random) -> list[Item]:
+    return list(items) if len(items) <= most else rng.sample(items, most)
 
 
 def _with_test(scores: SplitScores, measured: Measurement | None, *, optimized: bool) -> SplitScores:

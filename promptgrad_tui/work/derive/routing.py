@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from statistics import fmean
 
 from engine.ground.errors import ArtifactError
 from engine.ground.interval import Interval
+from engine.ground.model import Progress
 from engine.ground.statistics import mean_interval
-from engine.journal.events import ModelUsed
+from engine.journal.events import Event, ModelUsed, RolloutFinished
 from engine.journal.scoring import recorded_scorer
 from engine.learning.answers import answer_space
 from engine.learning.rollouts import Item, Rollout, Split
@@ -19,13 +25,19 @@ from engine.release.manifest import load_manifest
 from engine.release.objectives.margin import margin_for
 from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import Router, routed_model, save_router
-from engine.release.routing.thresholds import Answered, chosen, thresholds
+from engine.release.routing.thresholds import Answered, Seconds, chosen, thresholds
 from engine.release.sealed_test import TestSplit, open_test_split
+from models import ModelSettings, check_models_fit
 from promptgrad_tui.views.artifacts.routing import Routed
-from promptgrad_tui.work.measure.measuring import Setting, setting_of
+from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
+from promptgrad_tui.work.release.artifact_project import folder_of
+from promptgrad_tui.work.run.job import open_project
+
+_TIMED = 10
+"""Validation examples that are asked apart, to know the time of each model."""
 
 
-def route(small: Path, large: Path, folder: Path, margin: float | None) -> Routed:
+def route(small: Path, large: Path, folder: Path, margin: float | None, on_progress: Progress) -> Routed:
     """Find the threshold of two artifacts on validation and save their router; nothing is asked twice.
 
     The test split is opened once, if a threshold was found.
@@ -35,6 +47,7 @@ def route(small: Path, large: Path, folder: Path, margin: float | None) -> Route
             answers to choose from.
         RevisionMismatchError: a model isn't the one that its artifact was proved on.
         ConfigError: the margin can't be shown on so few validation examples.
+        ModelError: both models together don't fit into memory.
     """
     first_model, second_model = (load_manifest(path).model for path in (small, large))
     if first_model.digest == second_model.digest:
@@ -42,13 +55,18 @@ def route(small: Path, large: Path, folder: Path, margin: float | None) -> Route
             f"{small} and {large} were proved on the same model, {first_model.uri}.",
             hint="A router needs artifacts of two models: promptgrad compile makes one for each.",
         )
+    project = open_project(folder_of(small, folder), {})
+    models = (first_model.uri, second_model.uri)
+    check_models_fit(models, ModelSettings(**project.model.options), project.root)
     with (
         setting_of(small, folder, first_model.uri) as first,
         setting_of(large, folder, second_model.uri) as second,
     ):
         for path, setting in ((small, first), (large, second)):
             check_revision(path, setting.manifest, setting.model.revision)
-        pair = _Pair(small, first, second)
+        pair = _Pair(
+            _Side("small", small, first, on_progress), _Side("large", large, second, on_progress), on_progress
+        )
         examples = first.parts.splits.validation or ()
         if not examples:
             raise ArtifactError(
@@ -56,8 +74,9 @@ def route(small: Path, large: Path, folder: Path, margin: float | None) -> Route
                 hint="Set [data] validation in promptgrad.toml.",
             )
         loss = margin_for(len(examples), margin, "--margin")
+        seconds = pair.seconds(examples)
         answered = pair.answered(examples, "validation")
-        table = thresholds(answered)
+        table = thresholds(answered, seconds)
         best = chosen(table, loss)
         router = Router(
             small=routed_model(small),
@@ -79,24 +98,63 @@ def route(small: Path, large: Path, folder: Path, margin: float | None) -> Route
         return Routed(router, save_router(first.project.root / "artifacts", router, small, large))
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One of the two artifacts with its model opened; `on_progress` is called after each answer."""
+
+    name: str
+    artifact: Path
+    setting: Setting
+    on_progress: Progress
+
+    def items(self, examples: Sequence[LoadedExample], split: Split) -> list[Item]:
+        return self.setting.runner.items([one.values for one in examples], split)
+
+    def rollouts(self, items: Sequence[Item]) -> list[Rollout]:
+        """Return what the model answers, with as many questions at once as the project allows."""
+        setting, numbers = self.setting, count(1)
+
+        def answered(event: Event) -> None:
+            if isinstance(event, RolloutFinished):
+                done = next(numbers)
+                text = f"The {self.name} model: {done} of {len(items)} answers"
+                self.on_progress(text, done / len(items))
+            setting.emit(event)
+
+        lm = setting.replay.lm(setting.model)
+        runner = runner_of(
+            setting.base, setting.parts, setting.manifest, self.artifact, lm, setting.judge, answered
+        )
+        with closing(runner):
+            return runner.run(setting.manifest.state, items)
+
+    def seconds(self, items: Sequence[Item]) -> float:
+        """Return the mean time for an example, asked one at a time; the first one warms the model up."""
+        self.on_progress(f"Timing the {self.name} model", 0.0)
+        first, *timed = self.setting.runner.latencies(self.setting.manifest.state, items[: _TIMED + 1])
+        return fmean(timed or [first])
+
+
 class _Pair:
     """Two artifacts on the same examples."""
 
-    def __init__(self, small: Path, first: Setting, second: Setting) -> None:
+    def __init__(self, small: _Side, large: _Side, on_progress: Progress) -> None:
+        first = small.setting
         if first.manifest.selection is not None:
             raise ArtifactError(
-                f"{small} picks rules or demonstrations for each input; a router's small artifact needs one "
-                "prompt for all inputs.",
+                f"{small.artifact} picks rules or demonstrations for each input; a router's small artifact "
+                "needs one prompt for all inputs.",
                 hint="Take a small artifact that isn't conditional.",
             )
-        self._first = first
-        self._second = second
+        self._small = small
+        self._large = large
+        self._on_progress = on_progress
         frozen = FrozenProgram(first.base)
-        train = first.runner.items([one.values for one in first.parts.splits.train], "train")
-        space = answer_space(frozen, train)
+        space = answer_space(frozen, small.items(first.parts.splits.train, "train"))
         if space is None or not space.is_closed or len(frozen.predictors) > 1:
             raise ArtifactError(
-                f"{small} doesn't choose among a few answers in one step: nothing says how sure it is.",
+                f"{small.artifact} doesn't choose among a few answers in one step: nothing says how sure it "
+                "is.",
                 hint="A router needs a program with one predictor and answers such as categories.",
             )
         scorer = recorded_scorer(first.replay, first.model)
@@ -115,24 +173,26 @@ class _Pair:
             first.adapter,
         )
 
+    def seconds(self, examples: Sequence[LoadedExample]) -> Seconds:
+        """Return how long each model takes; ask before `answered`, which leaves prompts in their caches."""
+        return Seconds(
+            *(side.seconds(side.items(examples, "validation")) for side in (self._small, self._large))
+        )
+
     def answered(self, examples: Sequence[LoadedExample], split: Split) -> list[Answered]:
-        """Return both models' scores and times on the examples, and the small one's margins."""
-        small, items = self._rollouts(self._first, examples, split)
-        large, _ = self._rollouts(self._second, examples, split)
+        """Return both models' scores on the examples, and the small one's margins."""
+        items = self._small.items(examples, split)
+        small = self._small.rollouts(items)
+        margins = self._margins(items, small)
+        large = self._large.rollouts(self._large.items(examples, split))
         return [
-            Answered(
-                margin=self._margin(item, one),
-                small=one.score.value,
-                large=other.score.value,
-                small_seconds=one.seconds,
-                large_seconds=other.seconds,
-            )
-            for item, one, other in zip(items, small, large, strict=True)
+            Answered(margin=margin, small=one.score.value, large=other.score.value)
+            for margin, one, other in zip(margins, small, large, strict=True)
         ]
 
     def tested(self, router: Router, examples: Sequence[LoadedExample]) -> Router:
         """Return the router with its scores on the test split, which is opened once for it."""
-        first = self._first
+        first = self._small.setting
         opened = open_test_split(
             first.journal,
             first.run,
@@ -156,18 +216,19 @@ class _Pair:
             }
         )
 
+    def _margins(self, items: Sequence[Item], rollouts: Sequence[Rollout]) -> list[float | None]:
+        margins: list[float | None] = []
+        with ThreadPoolExecutor(self._small.setting.project.optimizer.max_workers) as pool:
+            for margin in pool.map(self._margin, items, rollouts):
+                margins.append(margin)
+                done = len(margins)
+                self._on_progress(f"How sure the small model is: {done} of {len(items)}", done / len(items))
+        return margins
+
     def _margin(self, item: Item, rollout: Rollout) -> float | None:
         if rollout.prediction is None:
             return None
         return self._confidence.margin(item.inputs, rollout.prediction)
-
-    def _rollouts(
-        self, setting: Setting, examples: Sequence[LoadedExample], split: Split
-    ) -> tuple[list[Rollout], list[Item]]:
-        items = setting.runner.items([one.values for one in examples], split)
-        # One at a time: an answer's time would count the others' too.
-        found = [setting.runner.run(setting.manifest.state, [item]) for item in items]
-        return [rollout for (rollout,) in found], items
 
 
 def _scores(answered: Sequence[Answered], routed: Interval | None) -> dict[str, Interval]:

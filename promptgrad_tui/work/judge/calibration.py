@@ -11,6 +11,7 @@ import dspy
 
 from engine.ground.errors import DataError
 from engine.ground.examples import example_name
+from engine.ground.model import Progress
 from engine.journal.scoring import recorded_judge
 from engine.programs.metrics.pairwise import POSITION
 from engine.project.judge_labels import (
@@ -64,8 +65,10 @@ class Calibration:
         return sorted(apart, key=lambda judgement: -judgement.distance)
 
 
-def calibrate(setting: JudgeSetting) -> Calibration:
+def calibrate(setting: JudgeSetting, on_progress: Progress) -> Calibration:
     """Let the judge score every labelled answer, and keep how well it agrees.
+
+    `on_progress` is called after each answer.
 
     Raises:
         DataError: there are too few labels.
@@ -89,8 +92,12 @@ def calibrate(setting: JudgeSetting) -> Calibration:
         name, position = example_name(values, label.example), score.metadata.get(POSITION)
         return Judgement(name, label, score.value, score.feedback, score.is_success, position)
 
+    judgements: list[Judgement] = []
     with ThreadPoolExecutor(setting.project.optimizer.max_workers) as pool:
-        judgements = tuple(pool.map(judged, usable))
+        for judgement in pool.map(judged, usable):
+            judgements.append(judgement)
+            done = len(judgements)
+            on_progress(f"Asking the judge: {done} of {len(usable)} answers", done / len(usable))
     scores = [judgement.score for judgement in judgements]
     digest = model.revision.digest
     positions = [judgement.position for judgement in judgements if judgement.position is not None]
@@ -104,5 +111,5 @@ def calibrate(setting: JudgeSetting) -> Calibration:
     )
     save_agreement(setting.project.root, agreement)
     return Calibration(
-        f"{model.uri} ({model.revision.short})", agreement, judgements, len(labels) - len(usable)
+        f"{model.uri} ({model.revision.short})", agreement, tuple(judgements), len(labels) - len(usable)
     )

@@ -78,7 +78,9 @@ class GradingTask:
 
 
 class Grading:
-    """Goes through the answers that have no grade yet; `root` is the project's folder.
+    """Goes through the answers that have no grade of this scale yet; `root` is the project's folder.
+
+    A new grade replaces one of another scale.
 
     Raises:
         DataError: the labels that are there can't be read.
@@ -88,7 +90,7 @@ class Grading:
         self.task = task
         self._root = root
         self._before = load_labels(root)
-        known = {label.key for label in self._before}
+        known = {label.key for label in self._before if self._is_of_scale(label)}
         self._waiting = [answer for answer in task.answers if self._label(answer, 0).key not in known]
         self._done: list[Label | None] = []
 
@@ -105,8 +107,8 @@ class Grading:
 
     @property
     def graded(self) -> int:
-        """How many answers have a grade, in all sittings together."""
-        return len(self._before) + len(self._kept)
+        """How many answers have a grade of this scale, in all sittings together."""
+        return sum(map(self._is_of_scale, self._before)) + len(self._kept)
 
     @property
     def can_undo(self) -> bool:
@@ -139,6 +141,9 @@ class Grading:
     @property
     def _kept(self) -> list[Label]:
         return [label for label in self._done if label is not None]
+
+    def _is_of_scale(self, label: Label) -> bool:
+        return label.grades == len(self.task.keys)
 
     def _label(self, answer: GradedAnswer, grade: int) -> Label:
         return Label(example=answer.example, answer=answer.answer, grade=grade, grades=len(self.task.keys))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from itertools import count
 from typing import Any
 
 from engine.ground.examples import example_name
+from engine.ground.model import Progress
 from engine.ground.score import Score
 from engine.ground.seeds import generator
-from engine.journal.events import Event
+from engine.journal.events import Event, RolloutFinished
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.formatting import as_text
 from engine.programs.program import FrozenProgram
@@ -19,10 +21,11 @@ from promptgrad_tui.work.judge.grading import GradedAnswer, GradingTask
 from promptgrad_tui.work.judge.setting import JudgeSetting
 
 
-def grading_task(setting: JudgeSetting, n: int) -> GradingTask:
+def grading_task(setting: JudgeSetting, n: int, on_progress: Progress) -> GradingTask:
     """Return the program's answers to `n` examples of train and validation, drawn by the project's seed.
 
-    The test split stays sealed. Answers that the journal knows cost nothing.
+    The test split stays sealed. Answers that the journal knows cost nothing. `on_progress` is called after
+    each answer.
 
     Raises:
         PromptGradError: the model doesn't answer.
@@ -30,15 +33,23 @@ def grading_task(setting: JudgeSetting, n: int) -> GradingTask:
     config, splits = setting.project.optimizer, setting.parts.splits
     examples = [*splits.train, *(splits.validation or ())]
     generator(config.seed or 0, "judge").shuffle(examples)
+    examples = examples[:n]
+    numbers = count(1)
+
+    def report(event: Event) -> None:
+        if isinstance(event, RolloutFinished):
+            done = next(numbers)
+            on_progress(f"Asking the program: {done} of {len(examples)} answers", done / len(examples))
+
     runner = RolloutRunner(
         FrozenProgram(setting.parts.program, config.base_prompt_source),
         _unscored,
         setting.replay.lm(setting.models.task),
         max_workers=config.max_workers,
-        emit=_ignore,
+        emit=report,
     )
     with closing(runner):
-        items = runner.items([example.values for example in examples[:n]], "train")
+        items = runner.items([example.values for example in examples], "train")
         rollouts = runner.run(LearnedState(), items)
     is_compared = judged_section(setting.project).kind == "pairwise"
     answers = [
@@ -58,7 +69,3 @@ def grading_task(setting: JudgeSetting, n: int) -> GradingTask:
 def _unscored(example: Mapping[str, Any], prediction: Any) -> Score:
     del example, prediction
     return Score(0.0, False)
-
-
-def _ignore(event: Event) -> None:
-    del event

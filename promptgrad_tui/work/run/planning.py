@@ -23,6 +23,7 @@ from engine.project.settings import Project
 from engine.project.splits import Splits, load_splits
 from engine.release.gate_checks import refuse_unmeasurable
 from engine.release.judged import AGREEMENT, EMBEDDER, JUDGE
+from engine.release.objectives.margin import objectives_margin
 from engine.release.run_plan import RunPlan
 from models import LocalModel, ModelSettings, Progress, check_models_fit, open_in_process, open_model
 from promptgrad_tui.work.code.program import (
@@ -142,6 +143,8 @@ def make_plan(
     """
     parts = load_parts(project, on_progress)
     refuse_unmeasurable(project.gates, parts.splits, project.data.slice)
+    if parts.splits.validation:  # of what is held out, the run itself knows the size
+        objectives_margin(project.objectives, len(parts.splits.validation))
     carving = parts.splits.carving
     train = _as_begun(parts.splits.train, train_before, run, project.data.train)
     hidden = [project.data.slice] if project.data.slice else []

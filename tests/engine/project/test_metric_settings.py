@@ -88,6 +88,10 @@ def test_another_metric_is_another_measurement_and_another_minimum_is_not(tmp_pa
             "there is one metric: set min_test_score",
         ),
         (
+            '[metric]\nkind = "rubric"\nfield = "reply"\ncriteria = ["a"]\nscale = [1, 10]\n',
+            "the scale of a rubric has whole numbers from 0 to 9",
+        ),
+        (
             '[[metrics]]\nkind = "rubric"\nfield = "reply"\ncriteria = ["a"]\nname = "one"\n'
             '[[metrics]]\nkind = "rubric"\nfield = "reply"\ncriteria = ["b"]\nname = "two"\n',
             "two of them ask the judge: put all criteria into one",

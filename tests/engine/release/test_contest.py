@@ -8,6 +8,7 @@ from functools import partial
 import dspy
 import pytest
 
+from engine.ground.model import RunModels
 from engine.ground.statistics import gain_interval, mean_interval
 from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.events import TestOpened
@@ -18,9 +19,16 @@ from engine.release.contest.contest import contested
 from engine.release.manifest import load_manifest, load_measurement
 from engine.release.run import execute
 from engine.testing import scripted_model
-from tests.engine.desk import POLICY, desk_model, desk_program, learned
+from tests.engine.desk import POLICY, Desk, desk_model, desk_program, learned, tickets
 from tests.engine.learning.methods.test_methods import Clerk
-from tests.engine.release.test_run import events, plan
+from tests.engine.release.test_run import events, loaded, plan
+
+
+def cramped(words):
+    """Models of which the task's has room for so many words: rules fit, twelve demonstrations don't."""
+    return RunModels(
+        scripted_model(Desk().answer, context_length=words), scripted_model(Desk().answer, name="large")
+    )
 
 
 @pytest.fixture
@@ -118,7 +126,27 @@ def test_a_method_without_a_result_does_not_end_the_contest(tmp_path, journal):
     summary = contest(plan(tmp_path, journal), journal, "mipro_v2", "promptgrad", calls=180, seeds=1)
     first, last = summary.contest.standings
     assert (first.method, last.method, last.place, last.validation) == ("promptgrad", "mipro_v2", None, None)
-    assert "at least 192" in last.problem
+    assert "at least 198" in last.problem
+
+
+def test_prompts_that_are_too_long_disqualify_a_method_and_no_other(tmp_path, journal):
+    wanted = replace(plan(tmp_path, journal), models=cramped(200))
+    summary = contest(wanted, journal, "labeled_few_shot", "promptgrad", seeds=1)
+    first, last = summary.contest.standings
+    assert (summary.status, first.method, last.place) == ("improved", "promptgrad", None)
+    assert "is too long" in last.problem
+
+
+def test_a_method_that_fails_on_the_test_split_is_ranked_no_more(tmp_path, journal):
+    long = loaded([*tickets(79, 3), {"ticket": "late " * 150, "queue": "general"}], tmp_path, "test")
+    wanted = replace(plan(tmp_path, journal), models=cramped(350), test=long)
+    summary = contest(wanted, journal, "labeled_few_shot", "promptgrad", seeds=1)
+    first, last = summary.contest.standings
+    assert (summary.status, first.method, first.test.n, first.place) == ("improved", "promptgrad", 80, 1)
+    assert (last.place, last.test, last.artifact) == (None, None, None)
+    assert "is too long" in last.problem
+    lanes = events(journal, wanted.run, LaneFinished)
+    assert all(lane.validation for lane in lanes), "on validation every prompt was short enough"
 
 
 def test_the_test_split_stays_closed_if_no_method_has_a_result(tmp_path, journal):

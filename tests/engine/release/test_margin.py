@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from engine.release.objectives import margin
 from engine.release.objectives.margin import NonInferiority, is_no_worse
 
 
@@ -37,6 +38,17 @@ def test_the_verdict_is_that_of_all_examples(values: tuple[float, ...]) -> None:
         verdicts.append((held, bool(test.left_out)))
     assert {True, False} == {held for held, _ in verdicts}
     assert not any(held and left_out for held, left_out in verdicts)
+
+
+def test_a_lost_test_computes_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    monkeypatch.setattr(margin, "gain_interval", lambda *scores: computed.append(scores))
+    # Half of the first fifth is lost: all others together can't make up for that.
+    before = [1.0] * 300
+    test = NonInferiority(before, 0.05)
+    after = [0.0 if number % 2 else 1.0 for number in range(300)]
+    assert not test.holds(Asked(after))
+    assert computed == []
 
 
 def test_a_program_that_lost_everything_is_asked_little() -> None:

@@ -17,17 +17,21 @@ from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.release.manifest import content_digest
 from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import ROUTER, Router, load_router, routed_model, save_router
-from engine.release.routing.thresholds import Answered, chosen, thresholds
+from engine.release.routing.thresholds import Answered, Seconds, chosen, thresholds
 from engine.testing import scripted_model, scripted_revision
+from models.errors import ModelError
+from promptgrad_tui.work.derive.routing import route
 from promptgrad_tui.work.predict.routed import RoutedProgram
+from tests.promptgrad_tui.desk_project import write_project
 
-SURE = [Answered(3.0, 1.0, 1.0, 0.1, 0.9)] * 60
-UNSURE = [Answered(0.5, 0.0, 1.0, 0.1, 0.9)] * 30
-LOST = [Answered(None, 0.0, 1.0, 0.1, 0.9)] * 10
+SURE = [Answered(3.0, 1.0, 1.0)] * 60
+UNSURE = [Answered(0.5, 0.0, 1.0)] * 30
+LOST = [Answered(None, 0.0, 1.0)] * 10
+SECONDS = Seconds(small=0.1, large=0.9)
 
 
 def test_every_threshold_has_its_share_score_and_time() -> None:
-    low, high = thresholds([*SURE, *UNSURE, *LOST])
+    low, high = thresholds([*SURE, *UNSURE, *LOST], SECONDS)
     assert (low.margin, high.margin) == (0.5, 3.0)
     assert (low.share, low.score.score) == (0.9, 0.7)
     assert (high.share, high.score.score) == (0.6, 1.0)
@@ -36,7 +40,7 @@ def test_every_threshold_has_its_share_score_and_time() -> None:
 
 
 def test_the_threshold_that_asks_the_large_model_least_is_chosen_among_the_good() -> None:
-    table = thresholds([*SURE, *UNSURE, *LOST])
+    table = thresholds([*SURE, *UNSURE, *LOST], SECONDS)
     best = chosen(table, loss=0.05)
     assert best is not None
     assert best.margin == 3.0
@@ -46,8 +50,18 @@ def test_the_threshold_that_asks_the_large_model_least_is_chosen_among_the_good(
     assert generous.margin == 0.5
 
 
+def test_a_threshold_behind_one_that_is_not_shown_is_not_chosen() -> None:
+    # The unsure answers happen to be right, those in between are wrong: the best of all is a matter of luck.
+    unsure, between = [Answered(0.5, 1.0, 0.0)] * 20, [Answered(1.0, 0.0, 1.0)] * 20
+    table = thresholds([*SURE, *between, *unsure], SECONDS)
+    assert [row.gain.score for row in table] == [0.0, -0.2, 0.0]
+    best = chosen(table, loss=0.15)
+    assert best is not None
+    assert (best.margin, best.share) == (3.0, 0.6)
+
+
 def test_a_table_of_many_margins_keeps_its_ends() -> None:
-    table = thresholds([Answered(n / 10, 1.0, 1.0, 0.1, 0.9) for n in range(100)])
+    table = thresholds([Answered(n / 10, 1.0, 1.0) for n in range(100)], SECONDS)
     assert len(table) == 12
     assert (table[0].margin, table[-1].margin) == (0.0, 9.9)
 
@@ -77,6 +91,14 @@ def routed(scorer: AnswerScorer, small_says: str) -> tuple[str, int]:
     with dspy.context(adapter=dspy.JSONAdapter()):
         answer = RoutedProgram(*programs, confidence, 1.0)(ticket="my piano")
     return answer.queue, len(large.requests)
+
+
+def test_whether_both_models_fit_is_asked_before_either_is_opened(tmp_path: Path) -> None:
+    write_project(tmp_path, "demo")
+    small = artifact(tmp_path, "small", "openai:http://127.0.0.1:9/v1#nobody")
+    large = artifact(tmp_path, "large", "gguf:missing.gguf")
+    with pytest.raises(ModelError, match=r"missing\.gguf"):
+        route(small, large, tmp_path, None, lambda text, done: None)
 
 
 def test_a_sure_answer_stands_and_the_large_model_is_not_asked() -> None:
@@ -121,7 +143,7 @@ def test_a_changed_router_is_refused(tmp_path: Path) -> None:
         load_router(tmp_path)
 
 
-def artifact(root: Path, name: str) -> Path:
+def artifact(root: Path, name: str, uri: str = "") -> Path:
     program = dspy.Predict("text -> queue")
     frozen = FrozenProgram(program)
     return save_artifact(
@@ -137,7 +159,7 @@ def artifact(root: Path, name: str) -> Path:
             seed=1,
             metric="exact_match(queue)",
             revision=scripted_revision(name),
-            model_uri=name,
+            model_uri=uri or name,
             data={},
             baseline=SplitScores(),
             optimized=SplitScores(),

@@ -58,6 +58,24 @@ def test_a_shorter_artifact_is_saved_and_served(made: tuple[Path, str, DeskServe
     assert Path(told["saved"]).name in again.stdout, "the same artifact, and not another version"
 
 
+def test_tests_take_a_part_of_the_examples_and_say_what_they_take(made: tuple[Path, str, DeskServer]) -> None:
+    root, artifact, _ = made
+    done = promptgrad("-C", root, "compress", artifact, *LEVELS, "--examples", "20", "--json")
+    told = result(done)
+    assert told["n"] == 20
+    demonstrations, sentences = told["steps"]
+    assert (demonstrations["left_out"], demonstrations["tests"]) == (12, 1)
+    most = 2 * sentences["of"] - 1
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Tests on 20 examples, most of which end early: at most 23 of demonstrations,")
+    assert "31 of sentences" in lines[0], "of four rules, and of the demonstrations that are still there"
+    assert lines[1] == "demonstration: test 1 of at most 23"
+    assert lines[2] == f"sentence: test 1 of at most {most}"
+    validation = load_manifest(told["saved"]).optimized.validation
+    assert validation is not None
+    assert validation.n == 30, "the artifact's score is of the whole split"
+
+
 def test_the_frozen_base_is_shown_as_a_diff(made: tuple[Path, str, DeskServer]) -> None:
     root, artifact, _ = made
     text = promptgrad("-C", root, "compress", artifact, *LEVELS, "--base").stdout

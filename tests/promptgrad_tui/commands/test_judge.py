@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from engine.project.judge_labels import AGREEMENT, load_labels
 from engine.release.manifest import load_manifest
 from promptgrad_tui.cli import promptgrad as command
+from promptgrad_tui.work.judge.calibration import calibrate
+from promptgrad_tui.work.judge.setting import judge_setting
 from tests.engine.desk import POLICY, Desk
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
@@ -80,6 +82,18 @@ def test_labels_are_kept_at_once_taken_back_and_taken_up_again(server, tmp_path)
     assert "(1 of 4)" in second.output
     assert [label.grade for label in load_labels(project)] == [1, 1, 0, 0, 0, 0]
     assert server.calls == calls, "answers that the journal knows cost nothing"
+
+
+def test_each_answer_is_seen_in_the_progress(server, tmp_path):
+    project = judged_project(tmp_path, server.uri)
+    told = promptgrad("-C", project, "judge", "answers", "-n", "12", "--json", "--json-progress").stderr
+    assert [f"Asking the program: {n} of 12 answers" in told for n in range(13)] == [False] + 12 * [True]
+    grade(project, "y" * 12, "-n", "12")
+    seen = []
+    with judge_setting(project) as setting:
+        calibrate(setting, lambda text, done: seen.append((text, done)))
+    assert len(seen) == 12
+    assert seen[2] == ("Asking the judge: 3 of 12 answers", 0.25)
 
 
 def test_too_few_labels_are_told(server, tmp_path):

@@ -124,6 +124,19 @@ def test_undo_goes_back_over_a_skipped_answer(tmp_path: Path) -> None:
     assert grading.current.name == "a"
 
 
+def test_answers_are_graded_again_where_the_scale_has_changed(tmp_path: Path) -> None:
+    first = graded(tmp_path, "a", "b")
+    first.grade("y")
+    first.grade("n")
+    again = Grading(tmp_path, GradingTask(first.task.answers, scale=(1, 3)))
+    assert (again.place, again.graded) == ("1 of 2", 0)
+    again.grade("3")
+    assert again.graded == 1
+    assert [(label.grade, label.grades) for label in load_labels(tmp_path)] == [(2, 3), (0, 2)]
+    again.undo()
+    assert [(label.grade, label.grades) for label in load_labels(tmp_path)] == [(1, 2), (0, 2)]
+
+
 def test_a_task_survives_being_written() -> None:
     task = GradingTask(
         [GradedAnswer("k", "n", {"q": "x"}, "a", "r")], ["is short"], (1, 5), is_compared=False

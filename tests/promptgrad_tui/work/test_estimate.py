@@ -2,7 +2,9 @@ import pytest
 
 from engine.project.config import PromptGradConfig
 from promptgrad_tui.views.estimate import Measured, calls_text, cost_text, picked_text, range_text
-from promptgrad_tui.work.check.estimate import Sizes, costs, expected_cost, planned_calls
+from promptgrad_tui.work.check.estimate import Sizes, costs, expected_cost, planned_calls, project_calls
+from promptgrad_tui.work.run.job import open_project
+from tests.promptgrad_tui.desk_project import write_project
 
 
 def planned(predictors=1, train=60, validation=60, test=120, also=0, is_timed=False, **config):
@@ -122,6 +124,17 @@ def test_judgements_are_calls_too_but_equal_answers_are_judged_once() -> None:
     assert judged.least == plain.least
     assert judged.few - judged.few_analyses == 3 * (plain.few - plain.few_analyses)
     assert judged.most > 2 * plain.most
+
+
+def test_a_base_is_made_and_compared_with_calls_too(tmp_path) -> None:
+    folder, sizes = write_project(tmp_path, "demo"), Sizes(train=30, validation=30, test=30)
+    base = {"base.optimizer": '"ape"', "base.calls": "100"}
+    plain, based = (project_calls(open_project(folder, given), sizes) for given in ({}, base))
+    assert (based.few - plain.few, based.many - plain.many, based.most - plain.most) == (130, 130, 130)
+    assert based.least - plain.least == 30, "an optimizer may use less than it was given"
+    assert calls_text(based).endswith("; up to 130 of them make the base")
+    asks_nothing = project_calls(open_project(folder, {"base.optimizer": '"labeled_few_shot"'}), sizes)
+    assert asks_nothing.most - plain.most == 30
 
 
 def test_what_a_search_model_answers_takes_its_time() -> None:

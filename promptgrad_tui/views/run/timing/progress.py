@@ -134,6 +134,7 @@ class Progress:
 
 
 PHASE_WORDS = {
+    "base": "making the base",
     "baseline": "scoring the baseline",
     "lane": "running a method",
     "rollouts": "rolling out",
