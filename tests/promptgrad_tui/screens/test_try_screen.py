@@ -14,8 +14,11 @@ from textual.pilot import Pilot
 
 from engine.project.data import load_examples
 from models.demo.project import write_demo_project
+from promptgrad_tui.screens.trying.lines import title_lines
 from promptgrad_tui.screens.trying.screen import TryScreen
-from promptgrad_tui.work.trying.messages import TrySource
+from promptgrad_tui.screens.trying.state import TryState
+from promptgrad_tui.views.toned_lines import plain
+from promptgrad_tui.work.trying.messages import Cancelled, Ready, TrySource
 from tests.patience import PATIENCE_SECONDS
 from tests.promptgrad_tui.desk_project import write_project
 from tests.promptgrad_tui.model_server import desk_server
@@ -324,6 +327,18 @@ def test_answers_are_cancelled_and_the_worker_ends_with_the_screen(tmp_path: Pat
     with desk_server(seconds=3600) as server:
         write_project(tmp_path, server.uri)
         drive(tmp_path, None, script)
+
+
+def test_a_cancellation_is_told_until_it_is_done() -> None:
+    state = TryState()
+    state.apply(Ready(model="demo", revision="3fa9"))
+    state.begin()
+    assert plain(title_lines(state, "desk", "")[1]).endswith("answering")
+    state.is_cancelling = True
+    assert plain(title_lines(state, "desk", "")[1]).endswith("cancelling \u2026")
+    for side in state.sides:
+        state.apply(Cancelled(id=state.request, side=side))
+    assert plain(title_lines(state, "desk", "")[1]).endswith("ready")
 
 
 def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
