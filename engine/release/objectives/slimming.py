@@ -165,7 +165,7 @@ class _Search:
     def _excess_tokens(self) -> float:
         """How many tokens too many the longest prompt has; a time that is too long counts in proportion."""
         tokens, latency = self._tokens(self._state), self._latency_ms(self._state)
-        allowed = [self._wanted.max_prompt_tokens or tokens]
+        allowed: list[float] = [self._wanted.max_prompt_tokens or tokens]
         if latency is not None and self._wanted.max_latency_ms is not None:
             allowed.append(tokens * self._wanted.max_latency_ms / latency)
         return tokens - min(allowed)
