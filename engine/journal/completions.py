@@ -44,6 +44,32 @@ class Completion:
         return _text(json.loads(self.response)["message"]["parts"], kind="thinking")
 
 
+@dataclass
+class Used:
+    """The completions that one piece of work used, in order.
+
+    Completions `apart` are asked for and kept under keys of that run alone, even where an answer is known.
+    """
+
+    completions: list[Completion] = field(default_factory=list)
+    apart: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The completions' keys in the journal."""
+        return tuple(completion.key for completion in self.completions)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The sum of their tokens."""
+        return sum((completion.tokens for completion in self.completions), Tokens())
+
+    @property
+    def seconds(self) -> float:
+        """How long the model took for them when they were generated."""
+        return sum(completion.seconds for completion in self.completions)
+
+
 class CompletionStore(Protocol):
     """Where completions are remembered; `Journal` is one, `MemoryCompletions` another."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -32,38 +32,11 @@ from engine.ground.errors import (
 )
 from engine.ground.model import Model
 from engine.ground.revision import ModelRevision
-from engine.journal.completions import Completion, CompletionStore, Pace, RunUsage
+from engine.journal.completions import Completion, CompletionStore, Pace, RunUsage, Used
 from engine.journal.events import Tokens
 from engine.journal.listening import ask
 from engine.journal.wrapping import AsyncWrappingEngine, WrappingEngine
 from engine.programs.time_limit import uncounted
-
-
-@dataclass
-class Used:
-    """The completions that one piece of work used, in order.
-
-    Completions `apart` are asked for and kept under keys of that run alone, even where an answer is known.
-    """
-
-    completions: list[Completion] = field(default_factory=list)
-    apart: str = ""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The completions' keys in the journal."""
-        return tuple(completion.key for completion in self.completions)
-
-    @property
-    def tokens(self) -> Tokens:
-        """The sum of their tokens."""
-        return sum((completion.tokens for completion in self.completions), Tokens())
-
-    @property
-    def seconds(self) -> float:
-        """How long the model took for them when they were generated."""
-        return sum(completion.seconds for completion in self.completions)
-
 
 _used: ContextVar[Used | None] = ContextVar("used", default=None)
 

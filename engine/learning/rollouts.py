@@ -23,8 +23,9 @@ from engine.ground.errors import (
 from engine.ground.examples import example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
+from engine.journal.completions import Used
 from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
-from engine.journal.replay import Used, cause_of, recording
+from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.faults import fault_of, program_error
 from engine.programs.judge import Judge

@@ -11,6 +11,7 @@ from typing import Any
 from engine.ground.errors import DataError
 from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval, percentile
+from engine.journal.completions import Used
 from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     DataUsed,
@@ -22,7 +23,6 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested, LayerTestStarted
-from engine.journal.replay import Used
 from engine.release.judged import judge_of
 from engine.release.manifest import MANIFEST, load_manifest
 

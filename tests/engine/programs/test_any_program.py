@@ -7,7 +7,7 @@ import dspy
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
-from engine.ground.errors import ProjectError
+from engine.ground.errors import ProjectError, UnreadableAnswersError
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.metrics import built_in_metric
 from engine.programs.state import LearnedState
@@ -65,8 +65,11 @@ def test_an_agent_of_dspy_gets_what_its_signature_says(caplog):
     optimizer = PromptGradOptimizer(
         lambda example, prediction: 0.0, PromptGradConfig(epochs=1, verbose=False)
     )
+    agent = dspy.ReAct("ticket -> queue", tools=[look_up])
     with dspy.context(lm=desk_model().lm, adapter=JSON), caplog.at_level(logging.WARNING):
-        optimizer.optimize(dspy.ReAct("ticket -> queue", tools=[look_up]), tickets(4, 1), tickets(4, 2))
+        # The desk knows queues alone, so none of the agent's thoughts can be read.
+        with pytest.raises(UnreadableAnswersError, match="next_thought"):
+            optimizer.optimize(agent, tickets(4, 1), tickets(4, 2))
     assert "not in signature" not in caplog.text
 
 

@@ -49,6 +49,7 @@ OUR_OWN = {
     "convergence_window": 0,
     "convergence_threshold": 0.01,
     "futility_stopping": False,
+    "rule_validation_signal": "score",
 }
 """What the reference doesn't have; by default it changes nothing."""
 
