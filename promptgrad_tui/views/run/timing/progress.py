@@ -25,6 +25,8 @@ from promptgrad_tui.views.run.timing.search_time import SearchTime
 
 _FEWEST_CALLS = 8
 _SHORTEST_SECONDS = 2.0
+_LONGEST_STEP = 50
+"""Calls that a method makes between two reports, at most."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Progress:
     is_awaiting_review: bool = False
     is_finished: bool = False
     has_seen_a_batch: bool = False
+    runs_a_method: bool = False
     _began: float = 0.0
     _worked: float = 0.0
     _last_time: float = 0.0
@@ -88,12 +91,17 @@ class Progress:
         is_next = isinstance(event, PhaseStarted) and event.phase == "rollouts" and event.batch > 1
         is_scoring = isinstance(event, PhaseStarted) and event.phase == "epoch"
         self.has_seen_a_batch = self.has_seen_a_batch or is_next or is_scoring
+        if isinstance(event, PhaseStarted):
+            self.runs_a_method = event.phase in ("lane", "base")
 
     def _correct(self, event: ProgressEstimated) -> None:
-        # A resumed run repeats its earlier work without events: the rate must not jump because of that.
-        if self._measured_from is not None:
+        # A resumed run repeats its earlier work without events: the rate must not jump because of that. The
+        # calls of a method write no events either, but are reported every few.
+        step = event.done - self.done
+        is_work = self.runs_a_method and 0 < step <= _LONGEST_STEP
+        if self._measured_from is not None and not is_work:
             start, done = self._measured_from
-            self._measured_from = (start, done + event.done - self.done)
+            self._measured_from = (start, done + step)
         self.done, self.expected = event.done, event.expected
 
     def seconds_worked(self, now: float) -> float:
