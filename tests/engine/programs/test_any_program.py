@@ -66,10 +66,10 @@ def test_an_agent_of_dspy_gets_what_its_signature_says(caplog):
         lambda example, prediction: 0.0, PromptGradConfig(epochs=1, verbose=False)
     )
     agent = dspy.ReAct("ticket -> queue", tools=[look_up])
-    with dspy.context(lm=desk_model().lm, adapter=JSON), caplog.at_level(logging.WARNING):
-        # The desk knows queues alone, so none of the agent's thoughts can be read.
-        with pytest.raises(UnreadableAnswersError, match="next_thought"):
-            optimizer.optimize(agent, tickets(4, 1), tickets(4, 2))
+    # The desk knows queues alone, so none of the agent's thoughts can be read.
+    unreadable = pytest.raises(UnreadableAnswersError, match="next_thought")
+    with dspy.context(lm=desk_model().lm, adapter=JSON), caplog.at_level(logging.WARNING), unreadable:
+        optimizer.optimize(agent, tickets(4, 1), tickets(4, 2))
     assert "not in signature" not in caplog.text
 
 
