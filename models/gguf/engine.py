@@ -153,11 +153,10 @@ class GGUFEngine:
     def _jump(
         self, response_format: Mapping[str, Any] | None, messages: Sequence[Mapping[str, Any]]
     ) -> Jump | None:
-        """Return what guesses the fixed parts of an answer, where steps can be taken back."""
+        """Return what guesses an answer, where steps can be taken back."""
         if self._model.keeps_state:
             return None
-        prompt = "\n".join(str(message["content"]) for message in messages)
-        return jump_for(response_format, prompt, lambda text: self._model.tokenize(text).tolist())
+        return jump_for(response_format, messages, lambda text: self._model.tokenize(text).tolist())
 
     def _sampling_of(self, config: lm15.Config) -> Sampling:
         """Return the model's sampling with what the request sets itself."""

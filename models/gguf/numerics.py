@@ -20,7 +20,7 @@ def numerics_of(model: NativeModel, context: NativeContext, quantum: int | None)
     Where it begins with `varying`, an answer may also depend on what else is asked at the time.
     """
     exact = quantum is not None and context.fixed_kernels and not model.keeps_state
-    steps = f"rows of {quantum}, tiles from {context.wide_from} through openings" if exact else "varying"
+    steps = f"rows of {quantum}, tiles from {context.wide_from} through guesses" if exact else "varying"
     where = "GPU" if model.on_gpu else "CPU"
     return f"{steps}; {where} {_processor()}; llama.cpp {version('llama-cpp-python')} ({_build()})"
 

@@ -16,10 +16,10 @@ import numpy as np
 from models.gguf.context import CELLS_BETWEEN, TILE, NativeContext
 from models.gguf.scheduling.request import Request
 
-_BLOCK = 32
-"""Rows that a matrix product takes about the same time for, up to so many (AMX; elsewhere it is smaller)."""
-_FIXED = 8
-"""What each step costs besides, in rows."""
+_FIXED = 20
+"""What each step costs besides its rows, in rows."""
+_ATTENDED = 700
+"""Tokens to which a row of a narrow step attends in the time that its matrix products take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def prompt_block(
                 continue
             # What is left over in a wide part costs another tile, however few tokens it is.
             idle = sum(max(0, least - (each - width)) for each in tokens if each > width) if is_wide else 0
-            rate = sum(min(each, width) for each in tokens) / (_cost(len(tokens) * width) + idle)
+            rate = sum(min(each, width) for each in tokens) / (_FIXED + len(tokens) * width + idle)
             if stream >= oldest.sequence and rate > best_rate:
                 best, best_rate = Block(first, len(tokens), width), rate
     assert best is not None
@@ -86,18 +86,41 @@ def prompt_block(
 
 
 def answer_block(context: NativeContext, ready: Mapping[Request, int], quantum: int) -> Block:
-    """Return a block of all streams that answer, each with as many tokens as pay in a narrow step."""
-    streams = [request.sequence for request in ready]
-    first, last = min(streams), max(streams)
-    while (last - first + 1) % quantum and last - first + 1 < context.sequences:
-        first, last = (first, last + 1) if last + 1 < context.sequences else (first - 1, last)
-    count = last - first + 1
-    capacity = min(context.batch.capacity, count * context.narrow_width)
-    widths = {_width(count, tokens, capacity, quantum) for tokens in ready.values()} - {0}
-    useful = {
-        width: sum(min(tokens, width) for tokens in ready.values()) / _cost(count * width) for width in widths
-    }
-    return Block(first, count, max(sorted(useful), key=lambda width: useful[width]))
+    """Return the block around the first request's stream that evaluates most for its time.
+
+    It has all streams that answer and those between them, or the neighbours of the first alone.
+    """
+    tokens = {request.sequence: count for request, count in ready.items()}
+    row = 1 + sum(request.evaluated for request in ready) / len(ready) / _ATTENDED
+    best, best_rate = None, 0.0
+    for first, last in _spans([*tokens], context.sequences, quantum):
+        count = last - first + 1
+        inside = [tokens[stream] for stream in range(first, last + 1) if stream in tokens]
+        capacity = min(context.batch.capacity, count * context.narrow_width)
+        for width in sorted({_width(count, each, capacity, quantum) for each in inside} - {0}):
+            rate = sum(min(each, width) for each in inside) / (_FIXED + count * width * row)
+            if rate > best_rate:
+                best, best_rate = Block(first, count, width), rate
+    assert best is not None
+    return best
+
+
+def _spans(answering: Sequence[int], streams: int, quantum: int) -> list[tuple[int, int]]:
+    """Return the first and last streams of blocks around the first that answers, each also filled up."""
+    first = last = answering[0]
+    while first - 1 in answering:
+        first -= 1
+    while last + 1 in answering:
+        last += 1
+    spans = {(min(answering), max(answering)), (first, last)}
+    return sorted(spans | {_filled_up(*span, streams, quantum) for span in spans})
+
+
+def _filled_up(first: int, last: int, streams: int, quantum: int) -> tuple[int, int]:
+    """Return a span with as many more streams as make a multiple of the quantum, if there are so many."""
+    while (last - first + 1) % quantum and last - first + 1 < streams:
+        first, last = (first, last + 1) if last + 1 < streams else (first - 1, last)
+    return first, last
 
 
 def fill(context: NativeContext, block: Block, ready: Mapping[Request, int], quantum: int) -> Step:
@@ -157,10 +180,6 @@ def _width(streams: int, tokens: int, capacity: int, quantum: int) -> int:
     width = -(-tokens // unit) * unit
     most = capacity // streams // unit * unit
     return min(width, most)
-
-
-def _cost(rows: int) -> int:
-    return _FIXED + -(-rows // _BLOCK) * _BLOCK
 
 
 def _fill_outputs(outputs: np.ndarray[tuple[int], np.dtype[np.int8]], quantum: int) -> int:

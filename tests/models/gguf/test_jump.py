@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from demo_work import demo_prompts
 from models import ModelSettings, open_model
 from models.gguf.model import GGUFModel
 from models.gguf.scheduling.jump import Jump, jump_for
+from models.gguf.scheduling.shown_answers import shown_answers
 
 TWO = {
     "type": "object",
@@ -79,10 +81,49 @@ def test_numbers_and_choices_end_where_json_ends_them() -> None:
 
 
 def test_open_forms_are_not_guessed() -> None:
-    assert jump_for(None, "", letters) is None
-    assert jump_for({"type": "json_object"}, "", letters) is None
+    assert jump_for(None, [], letters) is None
+    assert jump_for({"type": "json_object"}, [], letters) is None
     optional = {"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]}
-    assert jump_for({"schema": optional}, "", letters) is None
+    assert jump_for({"schema": optional}, [], letters) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ahead"),
+    [
+        ("", '{"team": "cash"'),
+        ('{"team": "', "ca"),
+        ('{"team": "car', 'ds"'),
+        ('{"team": "cash', '"'),
+        ('{"team": "cash"', ""),
+        ('{"team": "cats', ""),
+        ('{"team": "cats"', "}"),
+    ],
+)
+def test_what_shown_answers_have_in_common_is_guessed(text: str, ahead: str) -> None:
+    """At first the whole of the likeliest; the last token is never needed, for nothing follows it."""
+    schema = {"properties": {"team": {"type": "string"}}}
+    tokens = Jump(schema, "", letters, ['{"team": "cash"}', '{"team": "cards"}'])(text)
+    assert "".join(map(chr, tokens)) == ahead
+
+
+def chat(*turns: str) -> list[dict[str, str]]:
+    roles = cycle(("user", "assistant"))
+    return [{"role": role, "content": text} for role, text in zip(roles, turns, strict=False)]
+
+
+def test_answers_to_questions_like_the_one_asked_come_first() -> None:
+    shown = [
+        "Where is my parcel?",
+        "logistics",
+        "I lost my card.",
+        "cards",
+        "The parcel is late.",
+        "logistics",
+    ]
+    assert shown_answers(chat(*shown, "My card was stolen, I lost it.")) == ["cards", "logistics"]
+    assert shown_answers(chat(*shown, "Is the parcel lost?")) == ["logistics", "cards"]
+    assert shown_answers([{"role": "system", "content": "Hi"}, *chat("Where is my parcel?")]) == []
+    assert shown_answers(chat(*shown)) == []
 
 
 @pytest.mark.parametrize("sampled", [False, True], ids=["greedy", "sampled"])

@@ -37,6 +37,12 @@ FREE = {
     "properties": {"reasoning": {"type": "string", "maxLength": 40}, "queue": {"type": "string"}},
 }
 CLOSED = {"type": "object", "properties": {"queue": {"enum": QUEUES}}, "required": ["queue"]}
+SHOWN = [
+    part
+    for queue, (_, text) in zip(QUEUES[:2], demo_prompts(2, seed=7), strict=True)
+    for part in (text, json.dumps({"queue": queue}))
+]
+"""Turns of a chat in which other tickets got their queues: the answer is guessed from these."""
 
 Job = tuple[int, str, Prompt]
 Found = list[Any]
@@ -45,7 +51,7 @@ Found = list[Any]
 def jobs(earlier: int = EARLIER) -> list[Job]:
     """Return requests of every kind; many prompts share beginnings, a third of them long ones."""
     rng = Random(5)
-    ways = ["greedy", "sampled", "free", "closed", "score", "among"]
+    ways = ["greedy", "sampled", "free", "closed", "shown", "score", "among"]
     prompts = demo_prompts(REQUESTS, seed=3)
     shown = " ".join(text for _, text in prompts[:earlier])
     return [
@@ -62,12 +68,13 @@ def found(model: GGUFModel, job: Job) -> Found:
         answers = [json.dumps({"queue": queue}) for queue in QUEUES]
         return model.score(messages, answers, among=way == "among")
     config: dict[str, Any] = {"max_tokens": LONGEST, "logprobs": 2}
+    texts = [*SHOWN, text] if way == "shown" else [text]
     if way == "sampled":
         config |= {"temperature": 1.0, "seed": number, "top_p": 0.95}
-    if way in ("free", "closed"):
+    if way in ("free", "closed", "shown"):
         schema = FREE if way == "free" else CLOSED
         config |= {"response_format": {"type": "json_schema", "schema": schema}}
-    answer = ask(model, text, system=system, **config)
+    answer = ask(model, *texts, system=system, **config)
     choices = [
         [choice.token_id, choice.logprob, [top.logprob for top in choice.top]]
         for choice in answer.logprobs or ()
@@ -224,7 +231,7 @@ def test_the_number_of_rows_was_tried_on_this_processor(tmp_path: Path, own_cach
 
 def test_what_answers_depend_on_is_named() -> None:
     with opened() as model:
-        assert model.numerics.startswith("rows of 4, tiles from 384 through openings; ")
+        assert model.numerics.startswith("rows of 4, tiles from 384 through guesses; ")
         assert "llama.cpp " in model.numerics
 
 
