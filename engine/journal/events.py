@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from engine.ground.interval import Interval
 from engine.ground.score import MetricScore
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
@@ -34,7 +35,6 @@ from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
     LabelsDoubted,
-    LayersCompared,
     LayerTested,
     LayerTestStarted,
     QuestionAnswered,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.ground.words import content_words, stem, tokens
-from engine.journal.events import DroppedProposal
+from engine.journal.event_parts import DroppedProposal
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 
 _SAME_TRIGGER = 0.5

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
+from engine.ground.examples import Item
 from engine.ground.figures import gain_text
 from engine.ground.interval import Interval
 from engine.ground.seeds import generator
@@ -13,7 +14,7 @@ from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
 from engine.learning.paired_test import Outcome, PairedTest, judged_gain
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.likelihood import Likelihood
 from engine.learning.subsets import SampledStratum, ValidationDesign
 from engine.programs.demonstrations import Demonstration, DemonstrationSet

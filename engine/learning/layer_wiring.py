@@ -8,6 +8,7 @@ from typing import Any
 import dspy
 
 from engine.ground.answer_scoring import AnswerScorer
+from engine.ground.examples import Item
 from engine.ground.model import Messages
 from engine.journal.events import Emit
 from engine.learning.answers import AnswerSpace, answer_space
@@ -19,7 +20,7 @@ from engine.learning.proposals.choice import FAILURE_ANALYSIS, chosen_sources, m
 from engine.learning.proposals.questions import Questioner
 from engine.learning.proposals.source import as_proposal
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_search import RuleSearch
 from engine.learning.screening.likelihood import Likelihood
 from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.journal.events import ChangeReason, Emit, Phase
+from engine.ground.examples import Item
+from engine.journal.event_parts import Phase
+from engine.journal.events import ChangeReason, Emit
 from engine.learning.analysis.batches import Batch
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerResult
 from engine.learning.proposals.source import Findings
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item
 from engine.learning.rule_search import RuleSearch
 from engine.learning.rule_tests import Change, Tested
 from engine.learning.screening.signal import LikelihoodSignal, Signal

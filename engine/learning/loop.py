@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.ground.errors import BudgetExhaustedError
+from engine.ground.examples import Item
 from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.seeds import generator
+from engine.journal.ablation_events import LayersCompared
+from engine.journal.event_parts import Phase
 from engine.journal.events import (
     BatchScored,
     ChangeReason,
     Emit,
     EpochFinished,
     EpochOutcome,
-    Phase,
     PhaseStarted,
     ProgressEstimated,
 )
-from engine.journal.learning_events import LayersCompared
 from engine.learning.ablation import compare_layers
 from engine.learning.analysis.batches import Batch
 from engine.learning.analysis.gradients import GradientWriter
@@ -30,7 +31,7 @@ from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast
 from engine.learning.pruning import prune
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
 from engine.learning.state_events import state_changed

@@ -13,7 +13,7 @@ from dspy.teleprompt import Teleprompter
 
 from engine.ground.answer_scoring import AnswerScorer, answer_scorer
 from engine.ground.errors import ConfigError, DataError, ProjectError
-from engine.ground.examples import example_name
+from engine.ground.examples import Item, example_name
 from engine.ground.interval import Interval
 from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
@@ -34,7 +34,7 @@ from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast, ReflectionCount
 from engine.learning.proposals.choice import FAILURE_ANALYSIS
 from engine.learning.review import Decisions, Reviewer
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_tests import RuleTester
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.ground.errors import JournalError
 from engine.journal.decisions import Decision, decision_key
+from engine.journal.event_parts import RunSummary
 from engine.journal.events import (
     Emit,
     Event,
@@ -16,7 +17,6 @@ from engine.journal.events import (
     ReviewAwaited,
     RulesChanged,
     RunFinished,
-    RunSummary,
     ValidationFinished,
 )
 from engine.journal.journal import Journal

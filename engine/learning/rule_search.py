@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
@@ -17,7 +18,6 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
-from engine.learning.rollouts import Item
 from engine.learning.screening.race import race, standing
 from engine.learning.screening.set_search import SetSearch, SetStanding
 from engine.learning.screening.signal import LikelihoodSignal, Signal

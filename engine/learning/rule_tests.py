@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
-from engine.journal.events import Emit, ValidationFinished, ValidationStarted, Verdict
+from engine.journal.events import Emit, ValidationFinished, ValidationStarted
+from engine.journal.learning_events import Verdict
 from engine.learning.paired_test import PairedTest, judged_gain
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.subsets import validation_subset
 from engine.programs.rules import Evidence, Rule
 from engine.programs.state import LearnedState

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.ground.errors import ArtifactError
 from engine.ground.files import replace_file
 from engine.ground.revision import short_digest
-from engine.journal.events import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
+from engine.journal.event_parts import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.selection import RuleSelection, Selection

@@ -13,19 +13,8 @@ from engine.ground.errors import (
     RunStoppedError,
 )
 from engine.journal.decisions import Decision
-from engine.journal.events import (
-    EDIT_TRIAL,
-    Event,
-    KeptRule,
-    ModelUsed,
-    Notice,
-    PhaseStarted,
-    ReviewApplied,
-    RunFinished,
-    RunSummary,
-    SplitScores,
-    Status,
-)
+from engine.journal.event_parts import KeptRule, ModelUsed, RunSummary, SplitScores, Status
+from engine.journal.events import EDIT_TRIAL, Event, Notice, PhaseStarted, ReviewApplied, RunFinished
 from engine.journal.journal import Journal
 from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file

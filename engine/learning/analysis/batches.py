@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.learning.rollouts import Item, Rollout
+from engine.ground.examples import Item
+from engine.learning.rollouts import Rollout
 
 
 @dataclass(frozen=True)

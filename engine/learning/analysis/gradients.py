@@ -16,7 +16,8 @@ from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import ContextOverflowError
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import AnalysisFinished, ConsensusReached, DroppedProposal, Emit, Notice
+from engine.journal.event_parts import DroppedProposal
+from engine.journal.events import AnalysisFinished, ConsensusReached, Emit, Notice
 from engine.journal.listening import listening
 from engine.journal.live_text import LiveText
 from engine.journal.replay import cause_of, recording

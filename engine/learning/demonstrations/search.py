@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
@@ -20,7 +21,7 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.bootstrapping import bootstrapped
 from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_text
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 

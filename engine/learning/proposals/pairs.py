@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
 from engine.learning.proposals.contrast import telling_words
@@ -13,7 +14,6 @@ from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import names_another, read_topics
 from engine.learning.proposals.wording import about, input_noun, input_text, mentions, pair_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 

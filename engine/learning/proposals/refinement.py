@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.ground.words import content_words
 from engine.learning.answers import AnswerSpace
@@ -16,7 +17,6 @@ from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import read_topics, topic_question
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 

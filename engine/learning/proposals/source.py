@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.programs.rules import ParsedRule, Rule
 from engine.programs.state import LearnedState
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 

@@ -16,9 +16,9 @@ from typing import Any
 import dspy
 
 from engine.ground.answer_scoring import AnswerScorer
+from engine.ground.examples import Item
 from engine.journal.replay import cause_of
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.programs.program import FrozenProgram
 from engine.programs.selection import Selection
 from engine.programs.state import LearnedState

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, sqrt
 
-from engine.learning.rollouts import Item
+from engine.ground.examples import Item
 from engine.learning.screening.signal import Signal
 from engine.programs.state import LearnedState
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import exp, fsum, log
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.learning.proposals.source import RuleProposal
-from engine.learning.rollouts import Item
 from engine.learning.screening.likelihood import AnswerLikelihood
 from engine.learning.screening.race import Standing, standing
 from engine.learning.screening.signal import LikelihoodSignal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.ground.examples import Item
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.likelihood import Likelihood
 from engine.programs.state import LearnedState
 

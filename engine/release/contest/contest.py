@@ -15,17 +15,8 @@ from engine.ground.seeds import derive_seed
 from engine.ground.statistics import gain_interval, mean_interval
 from engine.journal.contest_events import ContestResult, ContestStarted, LaneFinished
 from engine.journal.event_base import Tokens
-from engine.journal.events import (
-    EpochFinished,
-    KeptRule,
-    ModelUsed,
-    Phase,
-    PhaseStarted,
-    ProgressEstimated,
-    RunSummary,
-    SplitScores,
-    TestFinished,
-)
+from engine.journal.event_parts import KeptRule, ModelUsed, Phase, RunSummary, SplitScores
+from engine.journal.events import EpochFinished, PhaseStarted, ProgressEstimated, TestFinished
 from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.project.methods import ContestPlan

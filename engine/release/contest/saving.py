@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
-from engine.journal.events import ArtifactSaved, SplitScores
+from engine.journal.event_parts import SplitScores
+from engine.journal.events import ArtifactSaved
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.conditional import program_with
 from engine.programs.program import FrozenProgram

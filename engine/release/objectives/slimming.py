@@ -10,8 +10,8 @@ from statistics import fmean
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.statistics import mean_interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import Emit, PhaseStarted, ProgressEstimated
-from engine.journal.learning_events import LayersCompared
 from engine.journal.objective_events import ObjectivesMet, SetSize
 from engine.learning.ablation import compare_layers
 from engine.learning.loop_states import Optimized

@@ -11,13 +11,14 @@ from pathlib import Path
 from statistics import fmean
 
 from engine.ground.errors import ArtifactError
+from engine.ground.examples import Item, Split
 from engine.ground.interval import Interval
 from engine.ground.model import Progress
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Event, ModelUsed, RolloutFinished
 from engine.journal.scoring import recorded_scorer
 from engine.learning.answers import answer_space
-from engine.learning.rollouts import Item, Rollout, Split
+from engine.learning.rollouts import Rollout
 from engine.programs.program import FrozenProgram
 from engine.project.data import LoadedExample
 from engine.release.artifacts import check_revision

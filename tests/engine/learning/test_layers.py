@@ -7,10 +7,10 @@ import re
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import ReviewAwaited, RolloutFinished, RulesChanged
 from engine.journal.learning_events import (
     CandidatesProposed,
-    LayersCompared,
     LayerTested,
     QuestionAnswered,
     ScreeningFinished,

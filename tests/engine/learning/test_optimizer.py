@@ -13,10 +13,11 @@ from engine.ground.errors import (
     ProjectError,
     UnreadableAnswersError,
 )
+from engine.ground.examples import Item
 from engine.journal.events import AnalysisFinished, Notice, RulesChanged
 from engine.learning.analysis.gradients import Batch
 from engine.learning.optimizer import OptimizationSession
-from engine.learning.rollouts import Item, Rollout
+from engine.learning.rollouts import Rollout
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, learned, tickets
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.ground.examples import Item
 from engine.ground.score import Score
 from engine.learning.layer_tests import LayerChange, LayerTester
-from engine.learning.rollouts import Item
 from engine.learning.rule_tests import Change, RuleTester
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState

@@ -7,6 +7,7 @@ from random import Random
 import dspy
 import pytest
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace, answer_space
 from engine.learning.demonstrations.draws import balanced_draw, fitting, labelled
 from engine.learning.proposals.choice import chosen_sources
@@ -17,7 +18,6 @@ from engine.learning.proposals.shapes import ShapeSource, broken_forms
 from engine.learning.proposals.source import Confusion, Findings
 from engine.learning.proposals.topics import TopicSource, read_topics
 from engine.learning.proposals.wording import topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet

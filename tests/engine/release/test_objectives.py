@@ -10,10 +10,10 @@ import pytest
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import ConfigError
 from engine.ground.statistics import mean_interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, ProgressEstimated, RunSummary
 from engine.journal.journal import Journal, journal_path
-from engine.journal.learning_events import LayersCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.journal.replay import Replay
 from engine.learning.loop_states import Optimized
