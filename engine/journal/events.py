@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 from engine.ground.score import MetricScore
 from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
@@ -44,7 +44,7 @@ from engine.journal.learning_events import Verdict as Verdict
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, ParsedRule, Rule
+from engine.programs.rules import ParsedRule, Rule
 
 
 class RunStarted(BaseEvent):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from engine.ground.interval import Evidence
 from engine.journal.event_base import BaseEvent, Part
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 
 Verdict = Literal["accepted", "rejected", "needs_review"]
 Layer = Literal["rules", "demonstrations"]

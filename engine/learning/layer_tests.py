@@ -8,7 +8,7 @@ from math import exp
 
 from engine.ground.examples import Item
 from engine.ground.figures import gain_text
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 from engine.ground.seeds import generator
 from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit
@@ -18,7 +18,7 @@ from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.likelihood import Likelihood
 from engine.learning.subsets import SampledStratum, ValidationDesign
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
-from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 

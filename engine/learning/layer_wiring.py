@@ -11,11 +11,11 @@ from engine.ground.answer_scoring import AnswerScorer
 from engine.ground.examples import Item
 from engine.ground.model import Messages
 from engine.journal.events import Emit
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.answers import AnswerSpace, answer_space
 from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layers import LayerLearner
-from engine.learning.leakage import QuotationIndex
 from engine.learning.proposals.choice import FAILURE_ANALYSIS, chosen_sources, made_sources
 from engine.learning.proposals.questions import Questioner
 from engine.learning.proposals.source import as_proposal
@@ -23,7 +23,9 @@ from engine.learning.review import Reviewer
 from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_search import RuleSearch
 from engine.learning.screening.likelihood import Likelihood
-from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.score_signal import ScoreSignal
+from engine.learning.screening.signal import Signal
 from engine.learning.selection import RuleAcceptor
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.formatting import as_text

@@ -17,7 +17,8 @@ from engine.learning.proposals.source import Findings
 from engine.learning.review import Reviewer
 from engine.learning.rule_search import RuleSearch
 from engine.learning.rule_tests import Change, Tested
-from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.signal import Signal
 from engine.learning.state_events import state_changed
 from engine.programs.state import LearnedState
 

@@ -10,9 +10,9 @@ from dspy.utils.exceptions import AdapterParseError
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice
 from engine.journal.replay import cause_of
+from engine.learning.analysis.consensus import means_same, telling_words
 from engine.learning.analysis.prompts import merge_inputs
 from engine.learning.analysis.signatures import MergeRules
-from engine.learning.consensus import means_same, telling_words
 from engine.learning.rule_tests import Change, RuleTester
 from engine.learning.state_events import state_changed
 from engine.programs.rules import ParsedRule, Rule, RuleSet

@@ -22,12 +22,12 @@ from engine.journal.events import Emit, Event, Notice, RolloutFinished
 from engine.journal.live_text import LiveText
 from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.answers import answer_space
 from engine.learning.elimination import Elimination
 from engine.learning.findings.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
-from engine.learning.leakage import QuotationIndex
 from engine.learning.loop import LoopParts, OptimizationLoop
 from engine.learning.loop_states import Optimized
 from engine.learning.merging import RuleMerger
@@ -39,9 +39,10 @@ from engine.learning.rule_tests import RuleTester
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
 from engine.programs.coercion import as_metric
 from engine.programs.conditional import program_with
-from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
+from engine.programs.formatting import ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
+from engine.programs.user_formatter import CheckedFormatter
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
 

@@ -18,9 +18,10 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
-from engine.learning.screening.race import race, standing
-from engine.learning.screening.set_search import SetSearch, SetStanding
-from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.race import race, screening_result
+from engine.learning.screening.set_search import ScreenedSet, SetSearch
+from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -73,7 +74,7 @@ class RuleSearch:
         rows: list[Screened] = []
         chosen: list[RuleProposal] = []
         ranked = self._ranked_sets(sets, short, more)
-        if ranked and ranked[0].standing.gain > 0:
+        if ranked and ranked[0].result.gain > 0:
             chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
         chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
         rows = [*_set_rows(ranked), *rows]
@@ -161,17 +162,17 @@ class RuleSearch:
 
     def _ranked_sets(
         self, sets: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
-    ) -> list[SetStanding]:
+    ) -> list[ScreenedSet]:
         if not sets:
             return []
         if isinstance(self._signal, LikelihoodSignal):
             return SetSearch(self._signal).find(sets, reference, items)
-        standings = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
+        results = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
         ranked = [
-            SetStanding(one.source, one.title, one.rules, found)
-            for one, found in zip(sets, standings, strict=True)
+            ScreenedSet(one.source, one.title, one.rules, found)
+            for one, found in zip(sets, results, strict=True)
         ]
-        return sorted(ranked, key=lambda one: (-one.standing.is_finalist, -one.standing.gain))
+        return sorted(ranked, key=lambda one: (-one.result.is_finalist, -one.result.gain))
 
     def _ranked_singles(
         self,
@@ -182,15 +183,15 @@ class RuleSearch:
     ) -> list[RuleProposal]:
         """Return the single rules that gain something, each on top of those before it."""
         candidates = [one.applied_to(reference) for one in singles]
-        standings = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
-        ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
+        results = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
+        ranked = sorted(zip(singles, results, strict=True), key=lambda pair: -pair[1].gain)
         state, kept = reference, list[RuleProposal]()
         for proposal, alone in ranked:
             found = alone
             reason = "enough others were kept" if alone.is_promising else "it gains nothing"
             if alone.is_promising and len(kept) < _MOST_KEPT:
                 after = proposal.applied_to(state)
-                found = standing(after, state, items, self._signal) if kept else alone
+                found = screening_result(after, state, items, self._signal) if kept else alone
                 if found.gain > max(found.error, 0.0):
                     state, reason = after, "it gains beside the others"
                     kept.append(proposal)
@@ -213,7 +214,7 @@ class RuleSearch:
         return kept
 
     def _tested(
-        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
+        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[ScreenedSet]
     ) -> list[LayerResult]:
         """Test the chosen set; if it gains too little, test the second likeliest.
 
@@ -222,7 +223,7 @@ class RuleSearch:
         if _applied(findings.state, chosen) == findings.state:
             return []
         results = [self._test(findings, chosen, "the rules that screening chose")]
-        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
+        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.result.gain > 0]
         if not results[0].is_accepted and results[0].evidence.delta >= 0 and others:
             results.append(self._test(findings, others[:1], "the second likeliest set"))
         return results
@@ -270,19 +271,19 @@ def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedS
     return state
 
 
-def _set_rows(ranked: Sequence[SetStanding]) -> list[Screened]:
+def _set_rows(ranked: Sequence[ScreenedSet]) -> list[Screened]:
     return [
         Screened(
             candidate=RuleSet(one.rules).digest,
             title=one.title,
             source=one.source,
-            gain=one.standing.gain,
-            error=one.standing.error,
-            n=one.standing.n,
-            is_tested=place == 0 and one.standing.gain > 0,
+            gain=one.result.gain,
+            error=one.result.error,
+            n=one.result.n,
+            is_tested=place == 0 and one.result.gain > 0,
             reason=(
                 "it gains nothing"
-                if one.standing.gain <= 0
+                if one.result.gain <= 0
                 else "the likeliest set"
                 if place == 0
                 else "another set did better"

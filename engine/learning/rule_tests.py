@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.ground.examples import Item
+from engine.ground.interval import Evidence
 from engine.ground.seeds import generator
 from engine.journal.events import Emit, ValidationFinished, ValidationStarted
 from engine.journal.learning_events import Verdict
 from engine.learning.paired_test import PairedTest, judged_gain
 from engine.learning.rollouts import RolloutRunner
 from engine.learning.subsets import validation_subset
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, fires
 from engine.project.config import PromptGradConfig

@@ -68,7 +68,7 @@ class RuleSelector:
 
         `keep` is called with the state after each that passed, before the next is tested.
         """
-        candidates = [_Candidate(proposal, made(proposal)) for proposal in proposals]
+        candidates = [_ProposedChange(proposal, made(proposal)) for proposal in proposals]
         if self._tester is None:
             for candidate in candidates:
                 state = self._changed(candidate, candidate.rule, state, place)
@@ -89,7 +89,7 @@ class RuleSelector:
 
     def _greedy(
         self,
-        candidates: list[_Candidate],
+        candidates: list[_ProposedChange],
         state: LearnedState,
         place: tuple[int, int],
         tester: RuleTester,
@@ -111,7 +111,7 @@ class RuleSelector:
         return state, results
 
     def _changed(
-        self, candidate: _Candidate, rule: Rule, state: LearnedState, place: tuple[int, int]
+        self, candidate: _ProposedChange, rule: Rule, state: LearnedState, place: tuple[int, int]
     ) -> LearnedState:
         after = state.adding(rule) if candidate.proposal.action == "add" else state.removing(rule)
         if after == state:
@@ -123,7 +123,7 @@ class RuleSelector:
         return after
 
 
-class _Candidate:
+class _ProposedChange:
     def __init__(self, proposal: ParsedRule, rule: Rule) -> None:
         self.proposal = proposal
         self.rule = rule

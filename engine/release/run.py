@@ -168,7 +168,7 @@ def _learned(context: RunContext) -> RunSummary:
         if context.plan.models.search is not None:
             prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
-        reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
+        reserve = Reserve(lambda: prover.calls, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
         result = session.run()
         if not result.exhausted:

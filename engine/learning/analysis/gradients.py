@@ -22,10 +22,10 @@ from engine.journal.listening import listening
 from engine.journal.live_text import LiveText
 from engine.journal.replay import cause_of, recording
 from engine.learning.analysis.batches import Batch
+from engine.learning.analysis.consensus import Consensus, agree
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.analysis.prompts import analysis_inputs
 from engine.learning.analysis.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
-from engine.learning.consensus import Consensus, agree
-from engine.learning.leakage import QuotationIndex
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, RuleSet

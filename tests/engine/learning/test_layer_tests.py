@@ -11,7 +11,7 @@ import pytest
 from engine.ground.examples import Item
 from engine.ground.score import Score
 from engine.learning.layer_tests import LayerChange, LayerTester
-from engine.learning.screening.race import race, standing
+from engine.learning.screening.race import race, screening_result
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -101,7 +101,7 @@ def test_a_race_drops_what_is_hopeless_early_and_lets_finalists_see_everything()
     first, second = race([bad, good], BASE, TRAIN, signal, first=6)
     assert (first.is_finalist, first.n, first.is_promising) == (False, 6, False)
     assert (second.is_finalist, second.n, second.is_promising) == (True, len(TRAIN), True)
-    assert second.gain == standing(good, BASE, TRAIN, signal).gain > 0
+    assert second.gain == screening_result(good, BASE, TRAIN, signal).gain > 0
 
 
 class Likely:

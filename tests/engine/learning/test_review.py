@@ -4,6 +4,7 @@ import time
 import pytest
 
 from engine.ground.errors import JournalError
+from engine.ground.interval import Evidence
 from engine.journal.decisions import Decision, decision_key
 from engine.journal.events import (
     ConsensusReached,
@@ -17,7 +18,7 @@ from engine.journal.journal import Journal, journal_path
 from engine.learning import rule_tests
 from engine.learning.review import Decisions, Reviewer
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 from engine.release.artifacts import load_manifest
 from engine.release.run import apply_review, execute
