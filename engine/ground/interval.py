@@ -37,3 +37,13 @@ class Evidence(BaseModel):
     left_out: int = 0
     saved_calls: int = 0
     likelihood: Interval | None = None
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The keys of the examples that scored higher with the change."""
+        return tuple(key for key, delta in self.deltas.items() if delta > 0)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The keys of the examples that scored lower with the change."""
+        return tuple(key for key, delta in self.deltas.items() if delta < 0)

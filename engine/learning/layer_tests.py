@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
 from engine.ground.examples import Item
 from engine.ground.figures import gain_text
@@ -63,6 +64,22 @@ class LayerChange:
         after = {shown.id for shown in self.after.demonstrations}
         both = [*self.after.demonstrations, *self.before.demonstrations]
         return tuple(shown for shown in both if shown.id in before ^ after)
+
+    @property
+    def event_fields(self) -> dict[str, Any]:
+        """What both events of the test say of the change."""
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "layer": self.layer,
+            "action": self.action,
+            "source": self.source,
+            "title": self.title,
+            "before": self.before.digest,
+            "after": self.after.digest,
+            "rules": self.rules,
+            "demonstrations": self.demonstrations,
+        }
 
 
 @dataclass(frozen=True)
@@ -126,20 +143,7 @@ class LayerTester:
     def test(self, change: LayerChange) -> LayerResult:
         """Return the verdict on a change, with its evidence."""
         self._emit(
-            LayerTestStarted(
-                id=f"{change.place}/started",
-                epoch=change.epoch,
-                batch=change.batch,
-                layer=change.layer,
-                action=change.action,
-                source=change.source,
-                title=change.title,
-                n=len(self._design.indexes),
-                before=change.before.digest,
-                after=change.after.digest,
-                rules=change.rules,
-                demonstrations=change.demonstrations,
-            )
+            LayerTestStarted(id=f"{change.place}/started", n=len(self._design.indexes), **change.event_fields)
         )
         outcome = self._paired.run(
             change.before,
@@ -153,21 +157,12 @@ class LayerTester:
         self._emit(
             LayerTested(
                 id=f"{change.place}/finished",
-                epoch=change.epoch,
-                batch=change.batch,
-                layer=change.layer,
-                action=change.action,
-                source=change.source,
-                title=change.title,
-                before=change.before.digest,
-                after=change.after.digest,
                 verdict=verdict,
                 reason=reason,
-                rules=change.rules,
-                demonstrations=change.demonstrations,
-                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
-                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                fixed=evidence.fixed,
+                broken=evidence.broken,
                 evidence=evidence,
+                **change.event_fields,
             )
         )
         return LayerResult(change, verdict, reason, evidence)

@@ -10,12 +10,12 @@ from dspy.utils.exceptions import AdapterParseError
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice
 from engine.journal.replay import cause_of
-from engine.learning.analysis.consensus import means_same, telling_words
+from engine.learning.analysis.consensus import distinguishing_words, means_same
 from engine.learning.analysis.prompts import merge_inputs
 from engine.learning.analysis.signatures import MergeRules
 from engine.learning.rule_tests import Change, RuleTester
 from engine.learning.state_events import state_changed
-from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, trigger_overlap
 
@@ -127,18 +127,14 @@ def _says_same(one: Rule, other: Rule) -> bool:
 
     Looser than what a consensus asks for: a model puts the two into one, and a test decides.
     """
-    if means_same(_as_proposal(one), _as_proposal(other)):
+    if means_same(one.proposed(), other.proposed()):
         return True
     if not (one.trigger and other.trigger):
         return False
-    ours, theirs = (telling_words(rule.trigger) for rule in (one, other))
-    answers = [telling_words(rule.text) - ours - theirs for rule in (one, other)]
+    ours, theirs = (distinguishing_words(rule.trigger) for rule in (one, other))
+    answers = [distinguishing_words(rule.text) - ours - theirs for rule in (one, other)]
     overlaps = (trigger_overlap(one.trigger, other.trigger), trigger_overlap(other.trigger, one.trigger))
     return min(overlaps) >= FIRES_AT and bool(answers[0] & answers[1])
-
-
-def _as_proposal(rule: Rule) -> ParsedRule:
-    return ParsedRule(action="add", text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None)
 
 
 def _does_same(one: Rule, other: Rule) -> bool:

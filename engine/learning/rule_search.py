@@ -19,7 +19,7 @@ from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
 from engine.learning.screening.likelihood_signal import LikelihoodSignal
-from engine.learning.screening.race import race, screening_result
+from engine.learning.screening.race import ScreeningResult, race, screening_result
 from engine.learning.screening.set_search import ScreenedSet, SetSearch
 from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
@@ -71,14 +71,13 @@ class RuleSearch:
         short = _shortened(findings.state)
         sets = [proposal for proposal in proposals if proposal.is_set]
         singles = [proposal for proposal in proposals if not proposal.is_set][:_MOST_SINGLES]
-        rows: list[Screened] = []
         chosen: list[RuleProposal] = []
         ranked = self._ranked_sets(sets, short, more)
         if ranked and ranked[0].result.gain > 0:
             chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
-        chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
-        rows = [*_set_rows(ranked), *rows]
-        self._report(findings, rows)
+        kept, rows = self._ranked_singles(singles, _applied(short, chosen), items)
+        chosen += kept
+        self._report(findings, [*_set_rows(ranked), *rows])
         if not chosen:
             return []
         return self._tested(findings, chosen, ranked)
@@ -175,43 +174,30 @@ class RuleSearch:
         return sorted(ranked, key=lambda one: (-one.result.is_finalist, -one.result.gain))
 
     def _ranked_singles(
-        self,
-        singles: Sequence[RuleProposal],
-        reference: LearnedState,
-        items: Sequence[Item],
-        rows: list[Screened],
-    ) -> list[RuleProposal]:
-        """Return the single rules that gain something, each on top of those before it."""
+        self, singles: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
+    ) -> tuple[list[RuleProposal], list[Screened]]:
+        """Return the rules that gain something, each on top of those before it, and what became of all.
+
+        A rule is kept if its gain is larger than its standard error.
+        """
         candidates = [one.applied_to(reference) for one in singles]
         results = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
-        ranked = sorted(zip(singles, results, strict=True), key=lambda pair: -pair[1].gain)
-        state, kept = reference, list[RuleProposal]()
-        for proposal, alone in ranked:
+        state, kept, rows = reference, list[RuleProposal](), list[Screened]()
+        for proposal, alone in sorted(zip(singles, results, strict=True), key=lambda pair: -pair[1].gain):
             found = alone
-            reason = "enough others were kept" if alone.is_promising else "it gains nothing"
-            if alone.is_promising and len(kept) < _MOST_KEPT:
+            if not alone.is_promising:
+                reason = "it gains nothing" if alone.is_finalist else "others did better"
+            elif len(kept) == _MOST_KEPT:
+                reason = "enough others were kept"
+            else:
                 after = proposal.applied_to(state)
                 found = screening_result(after, state, items, self._signal) if kept else alone
+                reason = "its gain is within one standard error"
                 if found.gain > max(found.error, 0.0):
                     state, reason = after, "it gains beside the others"
                     kept.append(proposal)
-                else:
-                    reason = "its gain is within one standard error"
-            elif not alone.is_finalist:
-                reason = "others did better"
-            rows.append(
-                Screened(
-                    candidate=RuleSet(proposal.rules).digest,
-                    title=proposal.title,
-                    source=proposal.source,
-                    gain=found.gain,
-                    error=found.error,
-                    n=found.n,
-                    is_tested=proposal in kept,
-                    reason=reason,
-                )
-            )
-        return kept
+            rows.append(_row(proposal, found, is_tested=proposal in kept, reason=reason))
+        return kept, rows
 
     def _tested(
         self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[ScreenedSet]
@@ -273,13 +259,9 @@ def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedS
 
 def _set_rows(ranked: Sequence[ScreenedSet]) -> list[Screened]:
     return [
-        Screened(
-            candidate=RuleSet(one.rules).digest,
-            title=one.title,
-            source=one.source,
-            gain=one.result.gain,
-            error=one.result.error,
-            n=one.result.n,
+        _row(
+            one,
+            one.result,
             is_tested=place == 0 and one.result.gain > 0,
             reason=(
                 "it gains nothing"
@@ -291,3 +273,18 @@ def _set_rows(ranked: Sequence[ScreenedSet]) -> list[Screened]:
         )
         for place, one in enumerate(ranked)
     ]
+
+
+def _row(
+    candidate: RuleProposal | ScreenedSet, found: ScreeningResult, *, is_tested: bool, reason: str
+) -> Screened:
+    return Screened(
+        candidate=RuleSet(candidate.rules).digest,
+        title=candidate.title,
+        source=candidate.source,
+        gain=found.gain,
+        error=found.error,
+        n=found.n,
+        is_tested=is_tested,
+        reason=reason,
+    )

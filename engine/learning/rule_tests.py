@@ -139,8 +139,8 @@ class RuleTester:
                 rule=change.rule,
                 verdict=verdict,
                 reason=reason,
-                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
-                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                fixed=evidence.fixed,
+                broken=evidence.broken,
                 evidence=evidence,
             )
         )

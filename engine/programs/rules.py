@@ -57,6 +57,16 @@ class Rule(BaseModel):
         """Twelve hexadecimal digits of a hash of text, trigger and predictor."""
         return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
 
+    def proposed(self, action: Literal["add", "remove"] = "add") -> ParsedRule:
+        """Return the proposal to add this rule, or to remove it."""
+        return ParsedRule(
+            action=action,
+            text=self.text,
+            trigger=self.trigger,
+            predictor=self.predictor or None,
+            source=self.source,
+        )
+
 
 class RuleSet:
     """An immutable, ordered set of rules; two sets that say the same have the same `digest`."""

@@ -25,6 +25,7 @@ from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, edit_change, reviewed_state
 from engine.learning.rule_tests import Tested
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.program import refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
@@ -209,23 +210,31 @@ def _session(context: RunContext) -> OptimizationSession:
     return OptimizationSession(
         optimizer,
         base.program,
-        _values(plan.train),
-        _values(plan.validation) or None,
-        task_lm=replay.lm(plan.models.task),
-        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
-        reflection_lm=replay.lm(plan.models.reflection),
-        test_size=len(plan.test),
-        slice_field=plan.slice_field,
-        decisions=_decisions(context) if plan.review == "during" else None,
-        emit=emit,
-        live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(
-            replay,
-            plan.models.searching,
-            ScoringCount(scorings_file(context.journal.path, plan.run)).add,
+        SessionExamples(
+            _values(plan.train),
+            _values(plan.validation) or None,
+            test_size=len(plan.test),
+            slice_field=plan.slice_field,
         ),
-        room=context.leaves_room,
+        _session_models(context),
+        SessionFollowers(
+            emit,
+            live=LiveText(live_file(context.journal.path, plan.run)),
+            decisions=_decisions(context) if plan.review == "during" else None,
+        ),
         calls_before=base.calls,
+    )
+
+
+def _session_models(context: RunContext) -> SessionModels:
+    plan, replay = context.plan, context.replay
+    count = ScoringCount(scorings_file(context.journal.path, plan.run))
+    return SessionModels(
+        replay.lm(plan.models.task),
+        search=replay.lm(plan.models.search) if plan.models.search else None,
+        reflection=replay.lm(plan.models.reflection),
+        scorer=recorded_scorer(replay, plan.models.searching, count.add),
+        room=context.leaves_room,
     )
 
 

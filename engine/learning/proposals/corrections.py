@@ -11,7 +11,6 @@ from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_text
 from engine.programs.formatting import as_text
-from engine.programs.rules import Rule
 
 _SYSTEM = (
     "A worker made a mistake. You write the general instruction that would have prevented it, in one short "
@@ -65,19 +64,7 @@ class CorrectionSource:
             if text and len(text) <= _LONGEST_RULE:
                 texts.setdefault(text, []).append(item.key)
         return [
-            RuleProposal(
-                self.name,
-                (
-                    Rule(
-                        text=text,
-                        predictor=space.predictor,
-                        source=self.name,
-                        epoch=findings.epoch,
-                        batch=findings.batch,
-                        suggested_by=tuple(keys),
-                    ),
-                ),
-            )
+            RuleProposal(self.name, (findings.rule(self.name, text, suggested_by=keys),))
             for text, keys in texts.items()
         ]
 

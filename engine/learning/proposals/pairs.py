@@ -15,7 +15,6 @@ from engine.learning.proposals.source import Confusion, Findings, RuleProposal, 
 from engine.learning.proposals.topics import names_another, read_topics
 from engine.learning.proposals.wording import about, input_noun, input_text, mentions, pair_rule
 from engine.programs.formatting import as_text
-from engine.programs.rules import Rule
 
 _SYSTEM = (
     "You say how one group of texts differs from another. Answer with one line: what only the texts of group "
@@ -100,15 +99,9 @@ class PairSource:
     def _proposal(
         self, said: str, trigger: str, pair: Confusion, space: AnswerSpace, findings: Findings
     ) -> RuleProposal:
-        rule = Rule(
-            text=pair_rule(said, pair.right, pair.favoured, space, input_noun(findings.train[0])),
-            trigger=trigger,
-            predictor=space.predictor,
-            source=self.name,
-            epoch=findings.epoch,
-            batch=findings.batch,
-            suggested_by=tuple(item.key for item in pair.examples),
-        )
+        text = pair_rule(said, pair.right, pair.favoured, space, input_noun(findings.train[0]))
+        keys = (item.key for item in pair.examples)
+        rule = findings.rule(self.name, text, trigger=trigger, suggested_by=keys)
         return RuleProposal(self.name, (rule,), (pair.right,))
 
 

@@ -108,15 +108,8 @@ def _worded(
     keys: Sequence[str],
 ) -> Rule:
     said = ", ".join(topics)
-    return Rule(
-        text=topic_rule(said, answer, space, noun),
-        trigger=said,
-        predictor=space.predictor,
-        source=RefinementSource.name,
-        epoch=findings.epoch,
-        batch=findings.batch,
-        suggested_by=tuple(keys),
-    )
+    text = topic_rule(said, answer, space, noun)
+    return findings.rule(RefinementSource.name, text, trigger=said, suggested_by=keys)
 
 
 def _missed(confusions: Sequence[Confusion]) -> dict[Any, list[Item]]:

@@ -37,8 +37,6 @@ WORKED_EXAMPLES = (
         "invoices, double billing, unexpected fees",
     ),
 )
-SETS = ("topics", "contrast", "refinement")
-"""Sources whose rules stand for one answer each."""
 _MOST_TEXTS = 12
 _MOST_SHOWN = 2400
 """Characters of texts in one question: some 600 tokens."""
@@ -69,8 +67,8 @@ class TopicSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
-        if any(rule.source in SETS for rule in findings.state.rules):
-            return []  # a second set would repeat the first
+        if findings.has_set:
+            return []
         groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
         asked = [(number, answer) for number in range(self._samples) for answer in groups]
         questions = [
@@ -88,7 +86,8 @@ class TopicSource:
         for number in range(self._samples):
             topics = {answer: told[number, answer] for answer in groups if told[number, answer]}
             rules = tuple(
-                self._rule(", ".join(topics[answer]), answer, space, noun, findings) for answer in topics
+                self._rule(", ".join(found), answer, space, noun, findings)
+                for answer, found in topics.items()
             )
             if rules:
                 sets.append(RuleProposal(self.name, rules, tuple(topics)))
@@ -99,14 +98,7 @@ class TopicSource:
         return topic_question(self.name, as_text(answer), items, number, rng)
 
     def _rule(self, topics: str, answer: Any, space: AnswerSpace, noun: str, findings: Findings) -> Rule:
-        return Rule(
-            text=topic_rule(topics, answer, space, noun),
-            trigger=topics,
-            predictor=space.predictor,
-            source=self.name,
-            epoch=findings.epoch,
-            batch=findings.batch,
-        )
+        return findings.rule(self.name, topic_rule(topics, answer, space, noun), trigger=topics)
 
 
 def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:

@@ -24,6 +24,8 @@ from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 
 _AT_ONCE = 8
+_MOST_OTHERS = 3
+"""Wrong answers that compete in addition to the possible ones."""
 _STEPS_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
 
@@ -141,7 +143,3 @@ class Likelihood:
             step = dict(self._program.with_state(state).named_predictors())[self._space.predictor]
             self._steps[state.digest] = step
         return step
-
-
-_MOST_OTHERS = 3
-"""Wrong answers that compete in addition to the possible ones."""

@@ -22,6 +22,7 @@ from engine.learning.methods.metering import Meter, MeteredLM, MeteredScorer
 from engine.learning.methods.registry import run_method
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.rollouts import RolloutRunner
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
@@ -112,14 +113,18 @@ class LaneWorker:
         session = OptimizationSession(
             optimizer,
             plan.program,
-            [example.values for example in plan.train],
-            [example.values for example in plan.validation],
-            task_lm=task,
-            reflection_lm=reflection,
-            slice_field=plan.slice_field,
-            emit=self.emit(lane),
-            scorer=MeteredScorer(scorer, meter) if scorer is not None else None,
-            room=self._context.leaves_room,
+            SessionExamples(
+                [example.values for example in plan.train],
+                [example.values for example in plan.validation],
+                slice_field=plan.slice_field,
+            ),
+            SessionModels(
+                task,
+                reflection=reflection,
+                scorer=MeteredScorer(scorer, meter) if scorer is not None else None,
+                room=self._context.leaves_room,
+            ),
+            SessionFollowers(self.emit(lane)),
         )
         with closing(session):
             result = session.run()

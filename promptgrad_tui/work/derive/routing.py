@@ -31,8 +31,8 @@ from engine.release.sealed_test import TestSplit, open_test_split
 from models import ModelSettings, check_models_fit
 from promptgrad_tui.views.artifacts.routing import Routed
 from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.artifact_project import folder_of
-from promptgrad_tui.work.run.job import open_project
 
 _TIMED = 10
 """Validation examples that are asked apart, to know the time of each model."""

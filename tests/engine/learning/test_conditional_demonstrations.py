@@ -11,6 +11,7 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.learning_events import LayerTested
 from engine.learning.demonstrations.draws import labelled
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
@@ -34,11 +35,9 @@ def session(model=None, *, scorer=None, emit=lambda event: None):
     return OptimizationSession(
         PromptGradOptimizer(exact, CONFIG),
         clerk_program(),
-        clerk_tickets(48, 1),
-        clerk_tickets(24, 2),
-        task_lm=replayed(model or clerk_model(Clerk())),
-        scorer=scorer,
-        emit=emit,
+        SessionExamples(clerk_tickets(48, 1), clerk_tickets(24, 2)),
+        SessionModels(replayed(model or clerk_model(Clerk())), scorer=scorer),
+        SessionFollowers(emit),
     )
 
 

@@ -18,6 +18,7 @@ from engine.journal.events import AnalysisFinished, Notice, RulesChanged
 from engine.learning.analysis.gradients import Batch
 from engine.learning.optimizer import OptimizationSession
 from engine.learning.rollouts import Rollout
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, learned, tickets
 
@@ -46,10 +47,9 @@ def events_of(script, *, program=None, **config):
     session = OptimizationSession(
         optimizer,
         program or desk_program(),
-        tickets(60, 1),
-        tickets(60, 2),
-        task_lm=scripted_model(script).lm,
-        emit=events.append,
+        SessionExamples(tickets(60, 1), tickets(60, 2)),
+        SessionModels(scripted_model(script).lm),
+        SessionFollowers(events.append),
     )
     try:
         session.run()
