@@ -15,6 +15,7 @@ from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
 from engine.learning.paired_test import Outcome, PairedTest, judged_gain
+from engine.learning.place import Place
 from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.likelihood import Likelihood
 from engine.learning.subsets import SampledStratum, ValidationDesign
@@ -40,14 +41,13 @@ class LayerChange:
     title: str
     before: LearnedState
     after: LearnedState
-    epoch: int
-    batch: int
+    place: Place
 
     @property
-    def place(self) -> str:
-        """The place of the test in the run; it is unique."""
+    def test_id(self) -> str:
+        """What the ids of the test's events begin with; it is unique in a run."""
         states = f"{self.before.digest}/{self.after.digest}"
-        return f"epoch{self.epoch}/batch{self.batch}/layer/{self.layer}/{self.action}/{states}"
+        return f"{self.place}/layer/{self.layer}/{self.action}/{states}"
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -69,8 +69,8 @@ class LayerChange:
     def event_fields(self) -> dict[str, Any]:
         """What both events of the test say of the change."""
         return {
-            "epoch": self.epoch,
-            "batch": self.batch,
+            "epoch": self.place.epoch,
+            "batch": self.place.batch,
             "layer": self.layer,
             "action": self.action,
             "source": self.source,
@@ -143,20 +143,22 @@ class LayerTester:
     def test(self, change: LayerChange) -> LayerResult:
         """Return the verdict on a change, with its evidence."""
         self._emit(
-            LayerTestStarted(id=f"{change.place}/started", n=len(self._design.indexes), **change.event_fields)
+            LayerTestStarted(
+                id=f"{change.test_id}/started", n=len(self._design.indexes), **change.event_fields
+            )
         )
         outcome = self._paired.run(
             change.before,
             change.after,
             self._design,
             lambda evidence: self._judge(change, evidence),
-            epoch=change.epoch,
+            epoch=change.place.epoch,
         )
         outcome = self._graded(change, outcome)
         verdict, reason, evidence = outcome.verdict, outcome.reason, outcome.evidence
         self._emit(
             LayerTested(
-                id=f"{change.place}/finished",
+                id=f"{change.test_id}/finished",
                 verdict=verdict,
                 reason=reason,
                 fixed=evidence.fixed,

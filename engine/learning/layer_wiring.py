@@ -70,21 +70,37 @@ class LayerWiring:
     ) -> LayerLearner | None:
         """Return the learner of rule sets and demonstrations; None if only failures are analysed."""
         config, seed, emit = self._config, self._seed, self._emit
-        proposing = made_sources(
+        sources = made_sources(
             self.sources,
             Questioner(self._models.reflecting, seed=seed, emit=emit),
             self._program.task(),
             seed=seed,
             samples=config.gradient_samples,
         )
-        if not proposing and not config.max_demonstrations:
+        if not sources and not config.max_demonstrations:
             return None
         signal = self._signal()
 
         def is_sound(rule: Rule) -> bool:
             return quotations.quoted_span(rule.text) is None and acceptor(rule.proposed())
 
-        demonstrations = DemonstrationSearch(
+        rules = RuleSearch(
+            sources, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
+        )
+        return LayerLearner(
+            self._demonstration_search(signal, tester) if config.max_demonstrations else None,
+            rules if sources else None,
+            signal,
+            self._space,
+            self._train,
+            failure_threshold=config.failure_threshold,
+            reviewer=reviewer,
+            emit=emit,
+        )
+
+    def _demonstration_search(self, signal: Signal, tester: LayerTester) -> DemonstrationSearch:
+        config = self._config
+        return DemonstrationSearch(
             self._runner,
             tester,
             signal,
@@ -93,21 +109,8 @@ class LayerWiring:
             self._fits,
             most=config.max_demonstrations,
             spared=config.batch_size if FAILURE_ANALYSIS in self.sources else 0,
-            seed=seed,
-            emit=emit,
-        )
-        rules = RuleSearch(
-            proposing, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
-        )
-        return LayerLearner(
-            demonstrations if config.max_demonstrations else None,
-            rules if proposing else None,
-            signal,
-            self._space,
-            self._train,
-            failure_threshold=config.failure_threshold,
-            reviewer=reviewer,
-            emit=emit,
+            seed=self._seed,
+            emit=self._emit,
         )
 
     def likelihood(self) -> Likelihood | None:

@@ -17,6 +17,7 @@ from engine.journal.learning_events import Candidate, CandidatesProposed, Screen
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
+from engine.learning.place import Place
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
 from engine.learning.screening.likelihood_signal import LikelihoodSignal
 from engine.learning.screening.race import ScreeningResult, race, screening_result
@@ -113,8 +114,8 @@ class RuleSearch:
             self._emit(
                 CandidatesProposed(
                     id=f"{findings.place}/candidates/{source.name}",
-                    epoch=findings.epoch,
-                    batch=findings.batch,
+                    epoch=findings.place.epoch,
+                    batch=findings.place.batch,
                     source=source.name,
                     questions=cost.questions,
                     candidates=tuple(
@@ -142,7 +143,7 @@ class RuleSearch:
 
     def _items(self, findings: Findings, *, for_sets: bool = False) -> list[Item]:
         """Return the training examples for screening, balanced over the answers."""
-        order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
+        order = self._order(findings.train, findings.space, findings.place)
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
         answers = len(findings.space.values) if findings.space else 0
@@ -151,8 +152,8 @@ class RuleSearch:
         fewest, most = _SCREENED_ON
         return fair[: min(max(fewest, 2 * answers), most)]
 
-    def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
-        rng = generator(self._seed, "screening", epoch, batch)
+    def _order(self, train: Sequence[Item], space: AnswerSpace | None, place: Place) -> list[Item]:
+        rng = generator(self._seed, "screening", place.epoch, place.batch)
         if space is None:
             order = list(train)
             rng.shuffle(order)
@@ -226,8 +227,7 @@ class RuleSearch:
                 title,
                 findings.state,
                 after,
-                findings.epoch,
-                findings.batch,
+                findings.place,
             )
         )
 
@@ -235,8 +235,8 @@ class RuleSearch:
         self._emit(
             ScreeningFinished(
                 id=f"{findings.place}/screening/rules",
-                epoch=findings.epoch,
-                batch=findings.batch,
+                epoch=findings.place.epoch,
+                batch=findings.place.batch,
                 layer="rules",
                 signal=self._signal.name,
                 rows=tuple(rows),

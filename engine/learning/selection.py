@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from engine.ground.errors import ProjectError
 from engine.journal.events import ChangeReason, Emit
+from engine.learning.place import Place
 from engine.learning.rule_tests import Change, RuleTester, Tested
 from engine.learning.state_events import state_changed
 from engine.programs.rules import ParsedRule, Rule
@@ -61,7 +62,7 @@ class RuleSelector:
         proposals: Sequence[ParsedRule],
         state: LearnedState,
         made: Callable[[ParsedRule], Rule],
-        place: tuple[int, int],
+        place: Place,
         keep: Callable[[LearnedState], None] | None = None,
     ) -> tuple[LearnedState, list[Tested]]:
         """Return `state` after the proposals that passed, and the tests; `made` makes a proposal's rule.
@@ -91,7 +92,7 @@ class RuleSelector:
         self,
         candidates: list[_ProposedChange],
         state: LearnedState,
-        place: tuple[int, int],
+        place: Place,
         tester: RuleTester,
         keep: Callable[[LearnedState], None] | None,
     ) -> tuple[LearnedState, list[Tested]]:
@@ -111,15 +112,14 @@ class RuleSelector:
         return state, results
 
     def _changed(
-        self, candidate: _ProposedChange, rule: Rule, state: LearnedState, place: tuple[int, int]
+        self, candidate: _ProposedChange, rule: Rule, state: LearnedState, place: Place
     ) -> LearnedState:
         after = state.adding(rule) if candidate.proposal.action == "add" else state.removing(rule)
         if after == state:
             return state
-        epoch, batch = place
-        where = f"epoch{epoch}/batch{batch}/rules/{state.digest}/{after.digest}"
+        event = f"{place}/rules/{state.digest}/{after.digest}"
         reason: ChangeReason = "accepted" if candidate.proposal.action == "add" else "removed"
-        self._emit(state_changed(after, where, epoch, batch, reason))
+        self._emit(state_changed(after, event, place, reason))
         return after
 
 
@@ -128,11 +128,10 @@ class _ProposedChange:
         self.proposal = proposal
         self.rule = rule
 
-    def test(self, state: LearnedState, place: tuple[int, int], tester: RuleTester) -> Tested | None:
+    def test(self, state: LearnedState, place: Place, tester: RuleTester) -> Tested | None:
         """Return the result of testing this proposal on top of `state`; None if it changes nothing."""
         adds = self.proposal.action == "add"
         after = state.adding(self.rule) if adds else state.removing(self.rule)
         if after == state:
             return None
-        epoch, batch = place
-        return tester.test(Change("add" if adds else "remove", self.rule, state, after, epoch, batch))
+        return tester.test(Change("add" if adds else "remove", self.rule, state, after, place))

@@ -127,7 +127,7 @@ def try_edit(
             context.refuse_other_models()
             change = edit_change(journal, plan.run, rule_id, decision)
             phase = PhaseStarted(
-                id=f"{change.place}/trial", phase="validation", epoch=change.epoch, detail=EDIT_TRIAL
+                id=f"{change.test_id}/trial", phase="validation", epoch=change.place.epoch, detail=EDIT_TRIAL
             )
             events.emit(phase)
             return session.tester.test(change)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.ground.examples import Item
+from engine.learning.place import Place
 from engine.learning.rollouts import Rollout
 
 
@@ -14,8 +15,7 @@ from engine.learning.rollouts import Rollout
 class Batch:
     """A batch of rollouts with its place in the run."""
 
-    epoch: int
-    number: int
+    place: Place
     items: Sequence[Item]
     rollouts: Sequence[Rollout]
 

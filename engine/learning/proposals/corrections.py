@@ -54,10 +54,10 @@ class CorrectionSource:
         if space is None:
             return []
         failed = [item for item in findings.train if item.key in findings.given]
-        rng = generator(self._seed, "corrections", findings.epoch, findings.batch)
+        rng = generator(self._seed, "corrections", findings.place.epoch, findings.place.batch)
         shown = rng.sample(failed, min(_MOST_FAILURES, len(failed)))
         questions = [self._question(item, findings.given[item.key], space.expected(item)) for item in shown]
-        replies = self._questioner.ask(questions, findings.epoch, findings.batch)
+        replies = self._questioner.ask(questions, findings.place)
         texts: dict[str, list[str]] = {}
         for item, reply in zip(shown, replies, strict=True):
             text = " ".join(reply.split())

@@ -9,6 +9,7 @@ from typing import Any
 from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
+from engine.learning.place import Place
 from engine.learning.proposals.contrast import telling_words
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
@@ -68,8 +69,7 @@ class PairSource:
                 self._question(pair, groups[pair.right], groups.get(pair.favoured, []), findings.place)
                 for pair in pairs
             ],
-            findings.epoch,
-            findings.batch,
+            findings.place,
         )
         proposals = [
             self._proposal(mentions(words), ", ".join(words), pair, space, findings)
@@ -82,7 +82,9 @@ class PairSource:
                 proposals.append(self._proposal(about(topics), topics, pair, space, findings))
         return proposals
 
-    def _question(self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], place: str) -> Question:
+    def _question(
+        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], place: Place
+    ) -> Question:
         title = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
         rng = generator(self._seed, "pairs", place, title, 0)
         confused = list(pair.examples)

@@ -56,8 +56,7 @@ class RefinementSource:
         asked = missed[:_MOST_REFINED]
         replies = self._questioner.ask(
             [self._question(answer, items, findings) for answer, items in asked],
-            findings.epoch,
-            findings.batch,
+            findings.place,
         )
         proposals = []
         for (answer, items), reply in zip(asked, replies, strict=True):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace
+from engine.learning.place import Place
 from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 
@@ -34,15 +35,9 @@ class Findings:
     state: LearnedState
     train: Sequence[Item]
     space: AnswerSpace | None
-    epoch: int
-    batch: int
+    place: Place
     given: Mapping[str, Any] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
-
-    @property
-    def place(self) -> str:
-        """Where in the run this is."""
-        return f"epoch{self.epoch}/batch{self.batch}"
 
     @property
     def has_set(self) -> bool:
@@ -57,8 +52,8 @@ class Findings:
             trigger=trigger,
             predictor=self.space.predictor,
             source=source,
-            epoch=self.epoch,
-            batch=self.batch,
+            epoch=self.place.epoch,
+            batch=self.place.batch,
             suggested_by=tuple(suggested_by),
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
+from engine.learning.place import Place
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
@@ -74,7 +75,7 @@ class TopicSource:
         questions = [
             self._question(answer, groups[answer], number, findings.place) for number, answer in asked
         ]
-        replies = self._questioner.ask(questions, findings.epoch, findings.batch)
+        replies = self._questioner.ask(questions, findings.place)
         told = {
             (number, answer): [
                 topic for topic in read_topics(reply) if not names_another(topic, answer, space)
@@ -93,7 +94,7 @@ class TopicSource:
                 sets.append(RuleProposal(self.name, rules, tuple(topics)))
         return sets
 
-    def _question(self, answer: Any, items: Sequence[Item], number: int, place: str) -> Question:
+    def _question(self, answer: Any, items: Sequence[Item], number: int, place: Place) -> Question:
         rng = generator(self._seed, "topics", place, as_text(answer), number)
         return topic_question(self.name, as_text(answer), items, number, rng)
 

@@ -16,6 +16,7 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal, journal_path
 from engine.learning import rule_tests
+from engine.learning.place import Place
 from engine.learning.review import Decisions, Reviewer
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
@@ -209,7 +210,7 @@ def test_a_batch_that_asks_twice_says_so_twice():
     state = LearnedState()
     for text in ("Pianos go to music.", "Kayaks go to sports."):
         rule = Rule(text=text)
-        change = rule_tests.Change("add", rule, state, state.adding(rule), 1, 1)
+        change = rule_tests.Change("add", rule, state, state.adding(rule), Place(1, 1))
         evidence = Evidence(delta=0.1, low=0.0, high=0.2, n=30)
         state = reviewer.settle(state, [rule_tests.Tested(change, "needs_review", "a gain", evidence)])
     assert [rule.text for rule in state.rules] == ["Pianos go to music.", "Kayaks go to sports."]
