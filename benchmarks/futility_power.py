@@ -15,13 +15,15 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from benchmarks.markdown import percent, table
+from engine.ground.examples import Item
+from engine.ground.interval import Evidence
 from engine.ground.statistics import Stratum, paired_interval
 from engine.journal.learning_events import Verdict
 from engine.learning import paired_test
 from engine.learning.paired_test import Judge, Outcome, PairedTest, judged_gain
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.subsets import SampledStratum, ValidationDesign
-from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 

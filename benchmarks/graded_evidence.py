@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.markdown import percent, table
-from engine.learning.screening.signal import LEAST_LOG_P
+from engine.learning.screening.likelihood_signal import LEAST_LOG_P
 
 Floats = npt.NDArray[np.float64]
 Rule = Callable[[Floats, np.random.Generator], Floats]

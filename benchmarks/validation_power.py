@@ -15,8 +15,8 @@ from benchmarks.futility_power import stopping_early
 from benchmarks.graded_evidence import graded_evidence
 from benchmarks.likelihood_power import likelihood_power
 from benchmarks.markdown import percent, table
+from engine.ground.examples import Item
 from engine.ground.statistics import Stratum, mean_interval, paired_interval
-from engine.learning.rollouts import Item
 from engine.learning.screening.race import race
 from engine.learning.subsets import validation_subset
 from engine.programs.rules import Rule, RuleSet

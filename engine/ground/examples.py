@@ -1,11 +1,26 @@
-"""Examples as they are known everywhere: by the content of their fields, and by a name for people."""
+"""Examples as they are known everywhere: in their split, by the content of their fields, and by a name."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
+
+from engine.ground.score import Example
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """An example with its content key and the split it belongs to."""
+
+    key: str
+    split: Split
+    values: Example
+    inputs: dict[str, Any]
 
 
 def example_name(values: Mapping[str, Any], key: str) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.journal.events import Tokens
+from engine.journal.event_base import Tokens
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pydantic import Field
 from engine.ground.interval import Interval
 from engine.ground.model import Embedder, Model
 from engine.ground.revision import short_digest
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestResult
 from engine.journal.event_base import Part, Tokens
-from engine.journal.learning_events import LayersCompared
 from engine.journal.method_events import BaseCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration

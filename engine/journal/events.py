@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 from engine.ground.score import MetricScore
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_base import BaseEvent
 from engine.journal.event_base import Tokens as Tokens
@@ -34,7 +35,6 @@ from engine.journal.event_parts import Status as Status
 from engine.journal.learning_events import (
     CandidatesProposed,
     LabelsDoubted,
-    LayersCompared,
     LayerTested,
     LayerTestStarted,
     QuestionAnswered,
@@ -44,7 +44,7 @@ from engine.journal.learning_events import Verdict as Verdict
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, ParsedRule, Rule
+from engine.programs.rules import ParsedRule, Rule
 
 
 class RunStarted(BaseEvent):

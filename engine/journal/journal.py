@@ -25,16 +25,9 @@ from pydantic_core import PydanticSerializationError
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
 from engine.journal.completions import Completion
-from engine.journal.events import (
-    ENDED,
-    Event,
-    ReviewApplied,
-    RunFinished,
-    RunSummary,
-    SplitScores,
-    Tokens,
-    event_adapter,
-)
+from engine.journal.event_base import Tokens
+from engine.journal.event_parts import ENDED, RunSummary, SplitScores
+from engine.journal.events import Event, ReviewApplied, RunFinished, event_adapter
 from engine.journal.file import open_for_reading, open_for_writing, readable_errors
 
 _FOLDERS = ("artifact", "withheld")

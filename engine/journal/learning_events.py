@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence
 from engine.journal.event_base import BaseEvent, Part
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 
 Verdict = Literal["accepted", "rejected", "needs_review"]
 Layer = Literal["rules", "demonstrations"]
@@ -117,19 +117,6 @@ class LayerTested(BaseEvent):
     fixed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     evidence: Evidence
-
-
-class LayersCompared(BaseEvent):
-    """What each layer of the best state contributes on the whole validation split (an ablation).
-
-    A layer that the state doesn't have has no score of its own.
-    """
-
-    kind: Literal["layers"] = "layers"
-    base: Interval
-    rules_only: Interval | None
-    demonstrations_only: Interval | None
-    both: Interval
 
 
 class DoubtedLabel(Part):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from engine.ground.figures import count_text, gain_text, score_text
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
+from engine.journal.event_parts import RunSummary
 from engine.journal.events import (
     ArtifactSaved,
     BatchScored,
@@ -21,17 +23,10 @@ from engine.journal.events import (
     RunPaused,
     RunResumed,
     RunStarted,
-    RunSummary,
     TestFinished,
     ValidationFinished,
 )
-from engine.journal.learning_events import (
-    CandidatesProposed,
-    LabelsDoubted,
-    LayersCompared,
-    LayerTested,
-    ScreeningFinished,
-)
+from engine.journal.learning_events import CandidatesProposed, LabelsDoubted, LayerTested, ScreeningFinished
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.objective_events import ObjectivesMet
 

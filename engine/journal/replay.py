@@ -33,7 +33,7 @@ from engine.ground.errors import (
 from engine.ground.model import Model
 from engine.ground.revision import ModelRevision
 from engine.journal.completions import Completion, CompletionStore, Pace, RunUsage, Used
-from engine.journal.events import Tokens
+from engine.journal.event_base import Tokens
 from engine.journal.listening import ask
 from engine.journal.wrapping import AsyncWrappingEngine, WrappingEngine
 from engine.programs.time_limit import uncounted

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.ground.examples import Item
 from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import Emit
-from engine.journal.learning_events import LayersCompared
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState
 

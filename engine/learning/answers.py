@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from engine.learning.rollouts import Item
+from engine.ground.examples import Item
 from engine.programs.formatting import as_text
 from engine.programs.program import FrozenProgram
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.figures import gain_text
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 from engine.ground.seeds import generator
 from engine.ground.statistics import paired_interval
 from engine.journal.events import Emit
 from engine.journal.learning_events import Layer, LayerAction, LayerTested, LayerTestStarted, Verdict
 from engine.learning.paired_test import Outcome, PairedTest, judged_gain
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.place import Place
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.likelihood import Likelihood
 from engine.learning.subsets import SampledStratum, ValidationDesign
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
-from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 
@@ -38,14 +41,13 @@ class LayerChange:
     title: str
     before: LearnedState
     after: LearnedState
-    epoch: int
-    batch: int
+    place: Place
 
     @property
-    def place(self) -> str:
-        """The place of the test in the run; it is unique."""
+    def test_id(self) -> str:
+        """What the ids of the test's events begin with; it is unique in a run."""
         states = f"{self.before.digest}/{self.after.digest}"
-        return f"epoch{self.epoch}/batch{self.batch}/layer/{self.layer}/{self.action}/{states}"
+        return f"{self.place}/layer/{self.layer}/{self.action}/{states}"
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -62,6 +64,22 @@ class LayerChange:
         after = {shown.id for shown in self.after.demonstrations}
         both = [*self.after.demonstrations, *self.before.demonstrations]
         return tuple(shown for shown in both if shown.id in before ^ after)
+
+    @property
+    def event_fields(self) -> dict[str, Any]:
+        """What both events of the test say of the change."""
+        return {
+            "epoch": self.place.epoch,
+            "batch": self.place.batch,
+            "layer": self.layer,
+            "action": self.action,
+            "source": self.source,
+            "title": self.title,
+            "before": self.before.digest,
+            "after": self.after.digest,
+            "rules": self.rules,
+            "demonstrations": self.demonstrations,
+        }
 
 
 @dataclass(frozen=True)
@@ -126,18 +144,7 @@ class LayerTester:
         """Return the verdict on a change, with its evidence."""
         self._emit(
             LayerTestStarted(
-                id=f"{change.place}/started",
-                epoch=change.epoch,
-                batch=change.batch,
-                layer=change.layer,
-                action=change.action,
-                source=change.source,
-                title=change.title,
-                n=len(self._design.indexes),
-                before=change.before.digest,
-                after=change.after.digest,
-                rules=change.rules,
-                demonstrations=change.demonstrations,
+                id=f"{change.test_id}/started", n=len(self._design.indexes), **change.event_fields
             )
         )
         outcome = self._paired.run(
@@ -145,28 +152,19 @@ class LayerTester:
             change.after,
             self._design,
             lambda evidence: self._judge(change, evidence),
-            epoch=change.epoch,
+            epoch=change.place.epoch,
         )
         outcome = self._graded(change, outcome)
         verdict, reason, evidence = outcome.verdict, outcome.reason, outcome.evidence
         self._emit(
             LayerTested(
-                id=f"{change.place}/finished",
-                epoch=change.epoch,
-                batch=change.batch,
-                layer=change.layer,
-                action=change.action,
-                source=change.source,
-                title=change.title,
-                before=change.before.digest,
-                after=change.after.digest,
+                id=f"{change.test_id}/finished",
                 verdict=verdict,
                 reason=reason,
-                rules=change.rules,
-                demonstrations=change.demonstrations,
-                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
-                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                fixed=evidence.fixed,
+                broken=evidence.broken,
                 evidence=evidence,
+                **change.event_fields,
             )
         )
         return LayerResult(change, verdict, reason, evidence)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import dspy
-
-from engine.ground.answer_scoring import AnswerScorer
-from engine.ground.model import Messages
+from engine.ground.examples import Item
 from engine.journal.events import Emit
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.answers import AnswerSpace, answer_space
 from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerTester
 from engine.learning.layers import LayerLearner
-from engine.learning.leakage import QuotationIndex
 from engine.learning.proposals.choice import FAILURE_ANALYSIS, chosen_sources, made_sources
 from engine.learning.proposals.questions import Questioner
-from engine.learning.proposals.source import as_proposal
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_search import RuleSearch
 from engine.learning.screening.likelihood import Likelihood
-from engine.learning.screening.signal import LikelihoodSignal, ScoreSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.score_signal import ScoreSignal
+from engine.learning.screening.signal import Signal
 from engine.learning.selection import RuleAcceptor
+from engine.learning.session_inputs import SessionModels
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.formatting import as_text
 from engine.programs.nearest import longest_demonstrations
@@ -31,16 +30,6 @@ from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig, SourceName
-
-PromptRoom = Callable[[Messages], bool]
-"""Whether a prompt leaves room enough for its answer."""
-
-_MOST_CHARACTERS = 10_000
-
-
-def room_by_characters(messages: Messages) -> bool:
-    """Return whether messages are short enough for any model, if tokens can't be counted."""
-    return sum(len(str(message["content"])) for message in messages) <= _MOST_CHARACTERS
 
 
 class LayerWiring:
@@ -55,10 +44,8 @@ class LayerWiring:
         runner: RolloutRunner,
         train: Sequence[Item],
         config: PromptGradConfig,
+        models: SessionModels,
         *,
-        scorer: AnswerScorer | None,
-        adapter: dspy.Adapter,
-        room: PromptRoom,
         seed: int,
         emit: Emit,
     ) -> None:
@@ -66,9 +53,7 @@ class LayerWiring:
         self._runner = runner
         self._train = train
         self._config = config
-        self._scorer = scorer
-        self._adapter = adapter
-        self._room = room
+        self._models = models
         self._seed = seed
         self._emit = emit
         self._space = answer_space(program, train)
@@ -79,45 +64,32 @@ class LayerWiring:
     def learner(
         self,
         tester: LayerTester,
-        reflection_lm: dspy.LM,
         quotations: QuotationIndex,
         acceptor: RuleAcceptor,
         reviewer: Reviewer | None,
     ) -> LayerLearner | None:
         """Return the learner of rule sets and demonstrations; None if only failures are analysed."""
         config, seed, emit = self._config, self._seed, self._emit
-        proposing = made_sources(
+        sources = made_sources(
             self.sources,
-            Questioner(reflection_lm, seed=seed, emit=emit),
+            Questioner(self._models.reflecting, seed=seed, emit=emit),
             self._program.task(),
             seed=seed,
             samples=config.gradient_samples,
         )
-        if not proposing and not config.max_demonstrations:
+        if not sources and not config.max_demonstrations:
             return None
         signal = self._signal()
 
         def is_sound(rule: Rule) -> bool:
-            return quotations.quoted_span(rule.text) is None and acceptor(as_proposal(rule))
+            return quotations.quoted_span(rule.text) is None and acceptor(rule.proposed())
 
-        demonstrations = DemonstrationSearch(
-            self._runner,
-            tester,
-            signal,
-            self._space,
-            self._train,
-            self._fits,
-            most=config.max_demonstrations,
-            spared=config.batch_size if FAILURE_ANALYSIS in self.sources else 0,
-            seed=seed,
-            emit=emit,
-        )
         rules = RuleSearch(
-            proposing, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
+            sources, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
         )
         return LayerLearner(
-            demonstrations if config.max_demonstrations else None,
-            rules if proposing else None,
+            self._demonstration_search(signal, tester) if config.max_demonstrations else None,
+            rules if sources else None,
             signal,
             self._space,
             self._train,
@@ -126,12 +98,27 @@ class LayerWiring:
             emit=emit,
         )
 
+    def _demonstration_search(self, signal: Signal, tester: LayerTester) -> DemonstrationSearch:
+        config = self._config
+        return DemonstrationSearch(
+            self._runner,
+            tester,
+            signal,
+            self._space,
+            self._train,
+            self._fits,
+            most=config.max_demonstrations,
+            spared=config.batch_size if FAILURE_ANALYSIS in self.sources else 0,
+            seed=self._seed,
+            emit=self._emit,
+        )
+
     def likelihood(self) -> Likelihood | None:
         """Return the likelihood of answers if the model has it and the program answers directly."""
-        space = self._space
-        if self._scorer is None or space is None or not self._answers_at_once(space):
+        space, scorer = self._space, self._models.scorer
+        if scorer is None or space is None or not self._answers_at_once(space):
             return None
-        return Likelihood(self._program, self._scorer, self._adapter, space, self._config.selection)
+        return Likelihood(self._program, scorer, self._models.adapter, space, self._config.selection)
 
     def likelihood_in_tests(self) -> Likelihood | None:
         """Return the likelihood that tests use where the score can't tell; None if only the score counts.
@@ -163,10 +150,10 @@ class LayerWiring:
         if most:
             demonstrations = DemonstrationSet(longest_demonstrations(demonstrations, most))
         module = self._program.with_state(LearnedState(RuleSet(), demonstrations))
-        adapter = self._adapter
+        adapter = self._models.adapter
         longest = max(self._train, key=lambda item: sum(len(as_text(v)) for v in item.inputs.values()))
         return all(
-            self._room(adapter.format(step.signature, step.demos, _known_inputs(step, longest)))
+            self._models.room(adapter.format(step.signature, step.demos, _known_inputs(step, longest)))
             for _, step in module.named_predictors()
         )
 

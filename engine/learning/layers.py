@@ -6,22 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.journal.events import ChangeReason, Emit, Phase
+from engine.ground.examples import Item
+from engine.journal.event_parts import Phase
+from engine.journal.events import ChangeReason, Emit
 from engine.learning.analysis.batches import Batch
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.search import DemonstrationSearch
 from engine.learning.layer_tests import LayerResult
+from engine.learning.place import Place
 from engine.learning.proposals.source import Findings
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item
 from engine.learning.rule_search import RuleSearch
 from engine.learning.rule_tests import Change, Tested
-from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.signal import Signal
 from engine.learning.state_events import state_changed
 from engine.programs.state import LearnedState
 
-Enter = Callable[[Phase, int, int, str], None]
-"""Called with a phase, the epoch, the batch and a detail when a phase begins."""
+Enter = Callable[[Phase, Place, str], None]
+"""Called with a phase, its place and a detail when the phase begins."""
 
 Keep = Callable[[LearnedState], None]
 """Called with each state that passed its test, before anything else is tried."""
@@ -53,23 +56,22 @@ class LayerLearner:
 
     def learn(self, state: LearnedState, batch: Batch, enter: Enter, keep: Keep) -> LearnedState:
         """Return `state` with what passed; demonstrations are tried once an epoch until there are some."""
-        epoch, number = batch.epoch, batch.number
+        place = batch.place
         given = self._given(batch)
         if isinstance(self._signal, LikelihoodSignal):
             self._signal.likelihood.compete(given)
         if self._demonstrations is not None and not len(state.demonstrations):
-            enter("screening", epoch, number, "demonstrations")
-            for result in self._demonstrations.propose(state, epoch, number):
+            enter("screening", place, "demonstrations")
+            for result in self._demonstrations.propose(state, place):
                 if result.is_accepted:
                     state = self._kept(result, keep)
         if self._rules is not None:
-            enter("proposals", epoch, number, "")
+            enter("proposals", place, "")
             findings = Findings(
                 state=state,
                 train=self._train,
                 space=self._space,
-                epoch=epoch,
-                batch=number,
+                place=place,
                 given=given,
             )
             findings = replace(findings, confusions=self._rules.confusions(findings))
@@ -95,7 +97,7 @@ class LayerLearner:
         change, state = result.change, result.state
         keep(state)
         reason: ChangeReason = "demonstrated" if change.layer == "demonstrations" else "accepted"
-        self._emit(state_changed(state, f"{change.place}/state", change.epoch, change.batch, reason))
+        self._emit(state_changed(state, f"{change.test_id}/state", change.place, reason))
         return state
 
 
@@ -104,7 +106,7 @@ def _by_rule(result: LayerResult) -> list[Tested]:
     change = result.change
     return [
         Tested(
-            Change("add", rule, change.before, change.before.adding(rule), change.epoch, change.batch),
+            Change("add", rule, change.before, change.before.adding(rule), change.place),
             result.verdict,
             result.reason,
             result.evidence,

@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.ground.errors import BudgetExhaustedError
+from engine.ground.examples import Item
 from engine.ground.metric_scores import columns_of, mean_of, metrics_of
 from engine.ground.seeds import generator
+from engine.journal.ablation_events import LayersCompared
+from engine.journal.event_parts import Phase
 from engine.journal.events import (
     BatchScored,
     ChangeReason,
     Emit,
     EpochFinished,
     EpochOutcome,
-    Phase,
     PhaseStarted,
     ProgressEstimated,
 )
-from engine.journal.learning_events import LayersCompared
 from engine.learning.ablation import compare_layers
 from engine.learning.analysis.batches import Batch
 from engine.learning.analysis.gradients import GradientWriter
@@ -27,10 +28,11 @@ from engine.learning.elimination import Elimination
 from engine.learning.layers import LayerLearner
 from engine.learning.loop_states import LoopStates, Optimized
 from engine.learning.merging import RuleMerger
+from engine.learning.place import Place
 from engine.learning.progress import Forecast
 from engine.learning.pruning import prune
 from engine.learning.review import Reviewer
-from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.learning.selection import RuleAcceptor, RuleSelector
 from engine.learning.slices import ScoredExamples, slice_name
 from engine.learning.state_events import state_changed
@@ -107,7 +109,7 @@ class OptimizationLoop:
         """Say what each layer brings, if both were learned and the budget allows it."""
         if self._parts.layers is None or not self._states.best:
             return None
-        self._enter("layers", self._config.epochs)
+        self._enter("layers", Place(self._config.epochs))
         try:
             return compare_layers(self._parts.prover, self._states.best, self._validation, self._emit)
         except BudgetExhaustedError:
@@ -155,7 +157,7 @@ class OptimizationLoop:
         for epoch in range(1, self._config.epochs + 1):
             self._epoch = epoch
             for number in range(1, self._batches() + 1):
-                self._run_batch(epoch, number)
+                self._run_batch(Place(epoch, number))
             score, improved = self._close_epoch(epoch)
             reason = stopping.reason(score, improved=improved)
             if reason is not None and epoch < self._config.epochs:
@@ -166,26 +168,26 @@ class OptimizationLoop:
         """Return how many batches an epoch has: sources that look at all of train need one."""
         return self._config.batches_per_epoch if self._parts.gradients is not None else 1
 
-    def _run_batch(self, epoch: int, number: int) -> None:
+    def _run_batch(self, place: Place) -> None:
         config, parts = self._config, self._parts
-        batch = self._roll_out_batch(epoch, number)
+        batch = self._roll_out_batch(place)
         if not batch.failures(config.failure_threshold):
             return
-        if parts.layers is not None and number == 1:
+        if parts.layers is not None and place.batch == 1:
             shown = self._state.demonstrations
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)
             if parts.reviewer is not None:
-                state = parts.reviewer.settle_demonstrations(shown, state, (epoch, number))
+                state = parts.reviewer.settle_demonstrations(shown, state, place)
             self._keep(state)
         if parts.gradients is not None:
             self._learn_from_gradient(batch, parts.gradients)
         if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
-            self._enter("merging", epoch, number)
-            self._keep(parts.merger.merge(self._state, epoch, number))
+            self._enter("merging", place)
+            self._keep(parts.merger.merge(self._state, place))
         pruned = self._state.with_rules(self._pruned())
         if pruned != self._state:
             self._states = self._states.moved_to(pruned)
-            self._report_change(epoch, number, "pruned")
+            self._report_change(place, "pruned")
 
     def _pruned(self) -> RuleSet:
         """Return as many of the current rules as the configuration allows."""
@@ -195,20 +197,20 @@ class OptimizationLoop:
         )
 
     def _learn_from_gradient(self, batch: Batch, gradients: GradientWriter) -> None:
-        parts, epoch, number = self._parts, batch.epoch, batch.number
-        self._enter("gradients", epoch, number)
+        parts, place = self._parts, batch.place
+        self._enter("gradients", place)
         proposals = [
             proposal
             for proposal in gradients.write(batch, self._state.rules).kept
             if parts.acceptor(proposal) and not self._is_dropped(proposal, batch)
         ]
-        self._enter("validation", epoch, number, detail=f"{len(proposals)} proposals")
+        self._enter("validation", place, f"{len(proposals)} proposals")
         before = self._state
         state, tested = parts.selector.apply(
             proposals,
             before,
             lambda proposal: self._made(proposal, batch),
-            (epoch, number),
+            place,
             # Where a person decides, nothing is kept before.
             self._keep if parts.reviewer is None else None,
         )
@@ -230,30 +232,30 @@ class OptimizationLoop:
         """Whether each change of the rules passed a test or was decided by a person."""
         return self._config.validate_rules or self._parts.reviewer is not None
 
-    def _roll_out_batch(self, epoch: int, number: int) -> Batch:
-        rng = generator(self._seed, "batch", epoch, number)
+    def _roll_out_batch(self, place: Place) -> Batch:
+        rng = generator(self._seed, "batch", place.epoch, place.batch)
         pool = self._not_shown()
         drawn = draw_batch(
             [self._categories[index] for index in pool],
             self._config.batch_size,
             rng,
             stratified=self._config.stratified_sampling,
-            recent=[place for place, index in enumerate(pool) if index in self._recent],
+            recent=[position for position, index in enumerate(pool) if index in self._recent],
         )
-        indexes = [pool[place] for place in drawn]
+        indexes = [pool[position] for position in drawn]
         items = [self._train[index] for index in indexes]
-        self._enter("rollouts", epoch, number)
+        self._enter("rollouts", place)
         rollouts = self._parts.runner.run(self._state, items)
         self._recent = indexes
         for index, rollout in zip(indexes, rollouts, strict=True):
             self._categories[index] = self._category(rollout)
-        batch = Batch(epoch, number, items, rollouts)
+        batch = Batch(place, items, rollouts)
         failed = batch.failures(self._config.failure_threshold)
         self._emit(
             BatchScored(
-                id=f"epoch{epoch}/batch{number}",
-                epoch=epoch,
-                batch=number,
+                id=str(place),
+                epoch=place.epoch,
+                batch=place.batch,
                 examples=tuple(item.key for item in items),
                 failures=tuple(item.key for item, _ in failed),
                 rules=self._state.digest,
@@ -292,29 +294,29 @@ class OptimizationLoop:
             rationale=proposal.rationale,
             confidence=proposal.confidence,
             support=proposal.support,
-            epoch=batch.epoch,
-            batch=batch.number,
+            epoch=batch.place.epoch,
+            batch=batch.place.batch,
             suggested_by=tuple(item.key for item, _ in failed[: self._config.gradient_failure_display_limit]),
         )
 
     def _close_epoch(self, epoch: int) -> tuple[float, bool]:
         """Return the score of the epoch's state on the whole validation split, and whether it is the best."""
         if self._parts.elimination is not None and self._state != self._states.best:
-            self._enter("elimination", epoch)
+            self._enter("elimination", Place(epoch))
             self._keep(self._parts.elimination.thin(self._state, epoch))
         scored, score = self._state, self._validate(epoch)
         assert score is not None
         self._states, outcome = self._states.after_epoch(score, self._config.rollback_threshold)
         self._report_epoch(epoch, scored, score, outcome)
         if self._state != scored:
-            self._report_change(epoch, 0, "rolled_back")
+            self._report_change(Place(epoch), "rolled_back")
         return score.interval.score, outcome == "improved"
 
     def _validate(self, epoch: int) -> ScoredExamples | None:
         """Return the current rules' scores on the validation split, each the mean over its repeats."""
         if not self._validation:
             return None
-        self._enter("epoch" if epoch else "baseline", epoch)
+        self._enter("epoch" if epoch else "baseline", Place(epoch))
         repeats = [
             self._parts.prover.run(self._state, self._validation, repeat)
             for repeat in range(self._config.num_val_runs)
@@ -349,12 +351,15 @@ class OptimizationLoop:
             )
         )
 
-    def _report_change(self, epoch: int, batch: int, reason: ChangeReason) -> None:
-        place = f"epoch{epoch}/batch{batch}/{reason}/{self._state.digest}"
-        self._emit(state_changed(self._state, place, epoch, batch, reason))
+    def _report_change(self, place: Place, reason: ChangeReason) -> None:
+        event = f"{place}/{reason}/{self._state.digest}"
+        self._emit(state_changed(self._state, event, place, reason))
 
-    def _enter(self, phase: Phase, epoch: int, batch: int = 0, detail: str = "") -> None:
-        place = f"epoch{epoch}/batch{batch}/{phase}"
-        self._emit(PhaseStarted(id=f"{place}/phase", phase=phase, epoch=epoch, batch=batch, detail=detail))
+    def _enter(self, phase: Phase, place: Place, detail: str = "") -> None:
+        epoch, batch = place.epoch, place.batch
+        begun = PhaseStarted(
+            id=f"{place}/{phase}/phase", phase=phase, epoch=epoch, batch=batch, detail=detail
+        )
+        self._emit(begun)
         done, expected = self._forecast.at(phase, epoch, batch)
-        self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=expected))
+        self._emit(ProgressEstimated(id=f"{place}/{phase}/progress", done=done, expected=expected))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.ground.interval import Interval
-from engine.journal.events import EpochOutcome, MetricChange, SliceScores
-from engine.journal.learning_events import LayersCompared
+from engine.journal.ablation_events import LayersCompared
+from engine.journal.event_parts import MetricChange, SliceScores
+from engine.journal.events import EpochOutcome
 from engine.learning.slices import ScoredExamples
 from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState

@@ -10,12 +10,13 @@ from dspy.utils.exceptions import AdapterParseError
 from engine.ground.errors import ContextOverflowError
 from engine.journal.events import Emit, Notice
 from engine.journal.replay import cause_of
+from engine.learning.analysis.consensus import distinguishing_words, means_same
 from engine.learning.analysis.prompts import merge_inputs
 from engine.learning.analysis.signatures import MergeRules
-from engine.learning.consensus import means_same, telling_words
+from engine.learning.place import Place
 from engine.learning.rule_tests import Change, RuleTester
 from engine.learning.state_events import state_changed
-from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, trigger_overlap
 
@@ -41,36 +42,36 @@ class RuleMerger:
         self._emit = emit
         self._predict = dspy.Predict(MergeRules)
 
-    def merge(self, state: LearnedState, epoch: int, batch: int) -> LearnedState:
+    def merge(self, state: LearnedState, place: Place) -> LearnedState:
         """Return `state` with each group of similar ones replaced by the rule that says the same."""
         for group in similar_groups(state.rules):
-            merged = self._ask(group, epoch, batch)
+            merged = self._ask(group, place)
             if merged is None:
                 continue
             after = state.with_rules(state.rules.replacing(group, merged))
             if self._tester is not None:
-                tested = self._tester.test(Change("merge", merged, state, after, epoch, batch))
+                tested = self._tester.test(Change("merge", merged, state, after, place))
                 if tested.verdict != "accepted":
                     continue
                 after = state.with_rules(state.rules.replacing(group, tested.rule))
-            place = f"epoch{epoch}/batch{batch}/merged/{after.digest}"
-            self._emit(state_changed(after, place, epoch, batch, "merged"))
+            event = f"{place}/merged/{after.digest}"
+            self._emit(state_changed(after, event, place, "merged"))
             state = after
         return state
 
-    def _ask(self, group: Sequence[Rule], epoch: int, batch: int) -> Rule | None:
+    def _ask(self, group: Sequence[Rule], place: Place) -> Rule | None:
         lm = self._lm.copy(temperature=0.0)
         try:
             with dspy.context(lm=lm, adapter=self._adapter, trace=None):
                 answer = self._predict(**merge_inputs(group))
         except AdapterParseError:
-            self._tell_unmerged(group, epoch, batch, "the model's merged rule could not be read.")
+            self._tell_unmerged(group, place, "the model's merged rule could not be read.")
             return None
         except Exception as error:
             cause = cause_of(error) or error
             if not isinstance(cause, ContextOverflowError):
                 raise cause from error
-            self._tell_unmerged(group, epoch, batch, cause.message)
+            self._tell_unmerged(group, place, cause.message)
             return None
         text = " ".join(answer.text.split())
         if not text:
@@ -82,16 +83,16 @@ class RuleMerger:
             rationale=f"says in one rule what {len(group)} said",
             confidence=min(rule.confidence for rule in group),
             support=max(rule.support for rule in group),
-            epoch=epoch,
-            batch=batch,
+            epoch=place.epoch,
+            batch=place.batch,
             suggested_by=tuple(dict.fromkeys(key for rule in group for key in rule.suggested_by)),
             merged_from=tuple(rule.id for rule in group),
         )
 
-    def _tell_unmerged(self, group: Sequence[Rule], epoch: int, batch: int, why: str) -> None:
+    def _tell_unmerged(self, group: Sequence[Rule], place: Place, why: str) -> None:
         self._emit(
             Notice(
-                id=f"epoch{epoch}/batch{batch}/unmerged/{RuleSet(group).digest}",
+                id=f"{place}/unmerged/{RuleSet(group).digest}",
                 level="warning",
                 text=f"{len(group)} similar rules stay apart: {why}",
             )
@@ -127,18 +128,14 @@ def _says_same(one: Rule, other: Rule) -> bool:
 
     Looser than what a consensus asks for: a model puts the two into one, and a test decides.
     """
-    if means_same(_as_proposal(one), _as_proposal(other)):
+    if means_same(one.proposed(), other.proposed()):
         return True
     if not (one.trigger and other.trigger):
         return False
-    ours, theirs = (telling_words(rule.trigger) for rule in (one, other))
-    answers = [telling_words(rule.text) - ours - theirs for rule in (one, other)]
+    ours, theirs = (distinguishing_words(rule.trigger) for rule in (one, other))
+    answers = [distinguishing_words(rule.text) - ours - theirs for rule in (one, other)]
     overlaps = (trigger_overlap(one.trigger, other.trigger), trigger_overlap(other.trigger, one.trigger))
     return min(overlaps) >= FIRES_AT and bool(answers[0] & answers[1])
-
-
-def _as_proposal(rule: Rule) -> ParsedRule:
-    return ParsedRule(action="add", text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None)
 
 
 def _does_same(one: Rule, other: Rule) -> bool:

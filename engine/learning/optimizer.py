@@ -13,35 +13,36 @@ from dspy.teleprompt import Teleprompter
 
 from engine.ground.answer_scoring import AnswerScorer, answer_scorer
 from engine.ground.errors import ConfigError, DataError, ProjectError
-from engine.ground.examples import example_name
+from engine.ground.examples import Item, example_name
 from engine.ground.interval import Interval
 from engine.ground.score import Example, Metric
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Emit, Event, Notice, RolloutFinished
-from engine.journal.live_text import LiveText
+from engine.journal.events import Emit, Notice, RolloutFinished
 from engine.journal.progress_log import logged, shown_on_stderr
 from engine.learning.analysis.gradients import GradientWriter
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.answers import answer_space
 from engine.learning.elimination import Elimination
 from engine.learning.findings.label_doubts import Doubt, doubted_labels
 from engine.learning.layer_tests import LayerTester
-from engine.learning.layer_wiring import LayerWiring, PromptRoom, room_by_characters
-from engine.learning.leakage import QuotationIndex
+from engine.learning.layer_wiring import LayerWiring
 from engine.learning.loop import LoopParts, OptimizationLoop
 from engine.learning.loop_states import Optimized
 from engine.learning.merging import RuleMerger
 from engine.learning.progress import Forecast, ReflectionCount
 from engine.learning.proposals.choice import FAILURE_ANALYSIS
-from engine.learning.review import Decisions, Reviewer
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.review import Reviewer
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_tests import RuleTester
 from engine.learning.selection import RuleAcceptor, RuleSelector, accept_by_default, checked
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.coercion import as_metric
 from engine.programs.conditional import program_with
-from engine.programs.formatting import CheckedFormatter, ExampleFormatter, FieldFormatter, as_text
+from engine.programs.formatting import ExampleFormatter, FieldFormatter, as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
+from engine.programs.user_formatter import CheckedFormatter
 from engine.project.config import PromptGradConfig
 from engine.project.sampling import stratified_split
 
@@ -49,10 +50,6 @@ _NO_ADAPTER = (
     "No adapter is configured: the program is measured with ChatAdapter, with which DSPy will serve it. A "
     "small model answers better with dspy.configure(adapter=dspy.JSONAdapter())."
 )
-
-
-def _ignore(event: Event) -> None:
-    del event
 
 
 class PromptGradOptimizer(Teleprompter):
@@ -109,15 +106,12 @@ class PromptGradOptimizer(Teleprompter):
         val_examples: Sequence[Example] | None,
         declared: frozenset[str] | None = None,
     ) -> dspy.Module:
+        lm = _configured_lm()
         session = OptimizationSession(
             self,
             module,
-            train_examples,
-            val_examples,
-            task_lm=_configured_lm(),
-            adapter=dspy.settings.adapter or dspy.ChatAdapter(),
-            declared=declared,
-            scorer=_scorer_of(_configured_lm()),
+            SessionExamples(train_examples, val_examples, declared=declared),
+            SessionModels(lm, scorer=_scorer_of(lm), adapter=dspy.settings.adapter or dspy.ChatAdapter()),
         )
         with shown_on_stderr() if self.config.verbose else nullcontext(), closing(session):
             if dspy.settings.adapter is None:
@@ -155,9 +149,7 @@ class OptimizationSession:
     """One optimization with its parts wired: program, examples, rollouts, gradients, tests.
 
     `runner` tries candidates on the model of the search, `prover` scores states on the task's: one and the
-    same without a `search_lm`. Without validation examples, a share of the training examples is held out.
-    `adapter` renders the program's prompts (JSONAdapter by default), `declared` names its inputs where the
-    examples do. `calls_before` is what making the module took.
+    same without a model for the search. `calls_before` is what making the module took.
 
     Raises:
         DataError: there are too few examples to learn and to validate.
@@ -167,57 +159,27 @@ class OptimizationSession:
         self,
         optimizer: PromptGradOptimizer,
         module: dspy.Module,
-        train_examples: Sequence[Example],
-        val_examples: Sequence[Example] | None,
+        examples: SessionExamples,
+        models: SessionModels,
+        followers: SessionFollowers | None = None,
         *,
-        task_lm: dspy.LM,
-        search_lm: dspy.LM | None = None,
-        reflection_lm: dspy.LM | None = None,
-        adapter: dspy.Adapter | None = None,
-        declared: frozenset[str] | None = None,
-        test_size: int = 0,
-        slice_field: str | None = None,
-        decisions: Decisions | None = None,
-        emit: Emit = _ignore,
-        live: LiveText | None = None,
-        scorer: AnswerScorer | None = None,
-        room: PromptRoom | None = None,
         calls_before: int = 0,
     ) -> None:
         config = optimizer.config
         self.config = config
         self.seed = config.seed if config.seed is not None else random.randrange(2**31)
+        self._followers = followers or SessionFollowers()
+        emit = self._followers.emit
         self._reflections = ReflectionCount(logged(emit) if config.verbose else emit)
         self.emit: Emit = self._reflections
-        self.program = FrozenProgram(module, config.base_prompt_source, declared)
+        self.program = FrozenProgram(module, config.base_prompt_source, examples.declared)
         self._optimizer = optimizer
-        self._reflection_lm = reflection_lm or task_lm
-        self._test_size = test_size
-        self._slice_field = slice_field
-        self._decisions = decisions
-        self._live = live
-        self._scorer = scorer
-        self._room = room or room_by_characters
-        self._adapter = adapter
+        self._examples = examples
+        self._models = models
         self._calls_before = calls_before
-        self._reflection_adapter = dspy.settings.adapter or dspy.JSONAdapter()
-
-        def runner(lm: dspy.LM, *, searches: bool) -> RolloutRunner:
-            return RolloutRunner(
-                self.program,
-                optimizer.metric,
-                lm,
-                adapter=adapter or self._reflection_adapter,
-                max_workers=config.max_workers,
-                seed=self.seed,
-                selection=config.selection,
-                searches=searches,
-                emit=self.emit,
-            )
-
-        self.prover = runner(task_lm, searches=False)
-        self.runner = self.prover if search_lm is None else runner(search_lm, searches=True)
-        self.train, self.validation = self._split(train_examples, val_examples)
+        self.prover = self._runner(models.task, searches=False)
+        self.runner = self._runner(models.search, searches=True) if models.search else self.prover
+        self.train, self.validation = self._split(examples.train, examples.validation)
         self.tester = RuleTester(self.runner, self.validation, config, seed=self.seed, emit=self.emit)
 
     def run(self) -> Optimized:
@@ -253,6 +215,19 @@ class OptimizationSession:
         """Give the threads back."""
         self.runner.close()
         self.prover.close()
+
+    def _runner(self, lm: dspy.LM, *, searches: bool) -> RolloutRunner:
+        return RolloutRunner(
+            self.program,
+            self._optimizer.metric,
+            lm,
+            adapter=self._models.adapter,
+            max_workers=self.config.max_workers,
+            seed=self.seed,
+            selection=self.config.selection,
+            searches=searches,
+            emit=self.emit,
+        )
 
     def _split(
         self, train_examples: Sequence[Example], val_examples: Sequence[Example] | None
@@ -298,17 +273,33 @@ class OptimizationSession:
             self.runner,
             self.train,
             self.config,
-            scorer=self._scorer,
-            adapter=self._adapter or self._reflection_adapter,
-            room=self._room,
+            self._models,
             seed=self.seed,
             emit=self.emit,
         )
 
     def _loop(self) -> OptimizationLoop:
-        config, emit = self.config, self.emit
-        reviewer = Reviewer(self._decisions, self.tester, emit) if self._decisions else None
-        wiring = self._wiring()
+        config, predictors = self.config, len(self.program.predictors)
+        forecast = Forecast(
+            config, len(self.validation), self._examples.test_size, lambda: self.calls, predictors
+        )
+        return OptimizationLoop(
+            self._parts(self._wiring()),
+            config,
+            self.train,
+            self.validation,
+            seed=self.seed,
+            forecast=forecast,
+            emit=self.emit,
+            slice_field=self._examples.slice_field,
+        )
+
+    def _parts(self, wiring: LayerWiring) -> LoopParts:
+        config, emit, models = self.config, self.emit, self._models
+        acceptor = self._optimizer.rule_acceptor
+        decisions = self._followers.decisions
+        reviewer = Reviewer(decisions, self.tester, emit) if decisions else None
+        tester = self.tester if config.validate_rules else None
         layer_tester = LayerTester(
             self.runner,
             self.validation,
@@ -318,50 +309,32 @@ class OptimizationSession:
             likelihood=wiring.likelihood_in_tests(),
         )
         is_greedy = config.validate_rules and config.rule_selection_mode == "greedy"
-        formatter = self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ())
-        tester = self.tester if config.validate_rules else None
         texts = [as_text(value) for item in self.train for value in item.inputs.values()]
-        parts = LoopParts(
+        quotations = QuotationIndex(texts)
+        return LoopParts(
             program=self.program,
             runner=self.runner,
             prover=self.prover,
-            gradients=GradientWriter(
-                self.program,
-                self._reflection_lm,
-                config,
-                formatter,
-                QuotationIndex(texts),
-                seed=self.seed,
-                adapter=self._reflection_adapter,
-                emit=emit,
-                live=self._live,
-            )
-            if FAILURE_ANALYSIS in wiring.sources
-            else None,
+            gradients=self._gradients(quotations) if FAILURE_ANALYSIS in wiring.sources else None,
             selector=RuleSelector(tester, config, emit),
-            merger=RuleMerger(self._reflection_lm, tester, adapter=self._reflection_adapter, emit=emit),
-            acceptor=self._optimizer.rule_acceptor,
+            merger=RuleMerger(models.reflecting, tester, adapter=models.reflection_adapter, emit=emit),
+            acceptor=acceptor,
             reviewer=reviewer,
             elimination=Elimination(layer_tester, emit) if is_greedy else None,
-            layers=wiring.learner(
-                layer_tester,
-                self._reflection_lm,
-                QuotationIndex(texts),
-                self._optimizer.rule_acceptor,
-                reviewer,
-            ),
+            layers=wiring.learner(layer_tester, quotations, acceptor, reviewer),
         )
-        predictors = len(self.program.predictors)
-        forecast = Forecast(config, len(self.validation), self._test_size, lambda: self.calls, predictors)
-        return OptimizationLoop(
-            parts,
-            config,
-            self.train,
-            self.validation,
+
+    def _gradients(self, quotations: QuotationIndex) -> GradientWriter:
+        return GradientWriter(
+            self.program,
+            self._models.reflecting,
+            self.config,
+            self._optimizer.example_formatter or FieldFormatter(self.program.inputs or ()),
+            quotations,
             seed=self.seed,
-            forecast=forecast,
-            emit=emit,
-            slice_field=self._slice_field,
+            adapter=self._models.reflection_adapter,
+            emit=self.emit,
+            live=self._followers.live,
         )
 
 

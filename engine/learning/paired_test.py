@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.ground.examples import Item
+from engine.ground.interval import Evidence
 from engine.ground.seeds import generator
 from engine.ground.statistics import paired_interval
 from engine.journal.learning_events import Verdict
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.subsets import ValidationDesign
-from engine.programs.rules import Evidence
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
 

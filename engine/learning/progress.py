@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.journal.events import AnalysisFinished, Emit, Event, Phase
+from engine.journal.event_parts import Phase
+from engine.journal.events import AnalysisFinished, Emit, Event
 from engine.journal.learning_events import QuestionAnswered
 from engine.learning.demonstrations.search import SEARCHED
 from engine.project.config import PromptGradConfig

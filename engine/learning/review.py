@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.ground.errors import JournalError
 from engine.journal.decisions import Decision, decision_key
+from engine.journal.event_parts import RunSummary
 from engine.journal.events import (
     Emit,
     Event,
@@ -16,11 +17,11 @@ from engine.journal.events import (
     ReviewAwaited,
     RulesChanged,
     RunFinished,
-    RunSummary,
     ValidationFinished,
 )
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested
+from engine.learning.place import Place
 from engine.learning.rule_tests import Change, RuleTester, Tested
 from engine.learning.state_events import state_changed
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
@@ -73,24 +74,23 @@ class Reviewer:
         open_changes = {key: result for key, result in latest.items() if result.verdict != "rejected"}
         if not open_changes:
             return before
-        first = next(iter(open_changes.values())).change
+        place = next(iter(open_changes.values())).change.place
         # A batch may ask several times, about other rules each time.
         asked = RuleSet(result.rule for result in open_changes.values()).digest
-        place = f"epoch{first.epoch}/batch{first.batch}"
         self._emit(
             ReviewAwaited(
-                id=f"{place}/review/{asked}", epoch=first.epoch, batch=first.batch, rules=tuple(open_changes)
+                id=f"{place}/review/{asked}", epoch=place.epoch, batch=place.batch, rules=tuple(open_changes)
             )
         )
         state = before
         known = {key: result.rule for key, result in open_changes.items()}
         for rule_id, result in open_changes.items():
             state = self._applied(result, self._decisions.wait_for(rule_id), state, known)
-        self._emit(state_changed(state, f"{place}/reviewed/{asked}", first.epoch, first.batch, "reviewed"))
+        self._emit(state_changed(state, f"{place}/reviewed/{asked}", place, "reviewed"))
         return state
 
     def settle_demonstrations(
-        self, before: DemonstrationSet, state: LearnedState, place: tuple[int, int]
+        self, before: DemonstrationSet, state: LearnedState, place: Place
     ) -> LearnedState:
         """Return `state` with those of its demonstrations that a person keeps; the ones of `before` stay."""
         known = {shown.id for shown in before}
@@ -98,14 +98,12 @@ class Reviewer:
         asked = tuple(part for part in new if part not in self._dropped)
         if not new:
             return state
-        epoch, batch = place
-        where = f"epoch{epoch}/batch{batch}"
         if asked:
             self._emit(
                 ReviewAwaited(
-                    id=f"{where}/review/demonstrations",
-                    epoch=epoch,
-                    batch=batch,
+                    id=f"{place}/review/demonstrations",
+                    epoch=place.epoch,
+                    batch=place.batch,
                     rules=asked,
                     are_demonstrations=True,
                 )
@@ -118,7 +116,7 @@ class Reviewer:
             if one.id not in self._dropped
         )
         state = state.with_demonstrations(shown)
-        self._emit(state_changed(state, f"{where}/reviewed/demonstrations", epoch, batch, "reviewed"))
+        self._emit(state_changed(state, f"{place}/reviewed/demonstrations", place, "reviewed"))
         return state
 
     def _applied(
@@ -132,22 +130,19 @@ class Reviewer:
             return state.removing(result.rule)
         rule = decision.of(result.rule, known)
         if decision.choice == "edit":
-            place = (result.change.epoch, result.change.batch)
-            return add_edited(rule, state, place, self._tester, self._emit)
+            return add_edited(rule, state, result.change.place, self._tester, self._emit)
         return state.adding(rule)
 
 
-def add_edited(
-    rule: Rule, state: LearnedState, place: tuple[int, int], tester: RuleTester, emit: Emit
-) -> LearnedState:
+def add_edited(rule: Rule, state: LearnedState, place: Place, tester: RuleTester, emit: Emit) -> LearnedState:
     """Return `state` with a person's own rule, if its test doesn't reject it."""
     if rule in state.rules:
         return state
-    tested = tester.test(Change("add", rule, state, state.adding(rule), *place, is_persons=True))
+    tested = tester.test(Change("add", rule, state, state.adding(rule), place, is_persons=True))
     if tested.verdict != "rejected":
         return state.adding(tested.rule)
     text = f"The edited rule doesn't count: {tested.reason}."
-    emit(Notice(id=f"{tested.change.place}/edit", level="warning", text=text))
+    emit(Notice(id=f"{tested.change.test_id}/edit", level="warning", text=text))
     return state
 
 
@@ -181,7 +176,7 @@ def reviewed_state(journal: Journal, run: str, tester: RuleTester, emit: Emit) -
     for key, decision in decisions.items():
         if decision.choice == "edit":
             edited = decision.of(known[key], known)
-            state = add_edited(edited, state, (known[key].epoch, number), tester, emit)
+            state = add_edited(edited, state, Place(known[key].epoch, number), tester, emit)
     return state, number
 
 
@@ -199,8 +194,8 @@ def edit_change(journal: Journal, run: str, rule_id: str, decision: Decision) ->
     rules = RuleSet(known[rule.id] for rule in left.rules if rule.id not in parts)
     before = LearnedState(rules, DemonstrationSet(left.demonstrations))
     edited = decision.of(known[rule_id], known)
-    after, epoch = before.adding(edited), known[rule_id].epoch
-    return Change("add", edited, before, after, epoch, _number(events), is_persons=True)
+    place = Place(known[rule_id].epoch, _number(events))
+    return Change("add", edited, before, before.adding(edited), place, is_persons=True)
 
 
 def _reviewed_events(journal: Journal, run: str) -> list[Event]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
@@ -20,11 +20,12 @@ from engine.ground.errors import (
     ProjectError,
     PromptGradError,
 )
-from engine.ground.examples import example_key, example_name, public_fields
+from engine.ground.examples import Item, Split, example_key, example_name, public_fields
 from engine.ground.score import Example, Metric, Score
 from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.completions import Used
-from engine.journal.events import Emit, Notice, RolloutFinished, Tokens
+from engine.journal.event_base import Tokens
+from engine.journal.events import Emit, Notice, RolloutFinished
 from engine.journal.replay import cause_of, recording
 from engine.programs.coercion import EXITED, TIMED_OUT, as_metric
 from engine.programs.faults import fault_of, program_error
@@ -36,22 +37,10 @@ from engine.programs.steps import Step, trace_steps
 from engine.programs.unreadable import Reading, Unreadable
 from engine.programs.user_calls import raised_at
 
-Split = Literal["train", "validation", "test"]
-
 UNPARSEABLE = "unparseable"
 
 _MODULES_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """An example with its content key and the split it belongs to."""
-
-    key: str
-    split: Split
-    values: Example
-    inputs: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.draws import balanced_draw
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
+from engine.learning.place import Place
 from engine.learning.proposals.source import Confusion, Findings, ProposalSource, RuleProposal
-from engine.learning.rollouts import Item
-from engine.learning.screening.race import race, standing
-from engine.learning.screening.set_search import SetSearch, SetStanding
-from engine.learning.screening.signal import LikelihoodSignal, Signal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.race import ScreeningResult, race, screening_result
+from engine.learning.screening.set_search import ScreenedSet, SetSearch
+from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -70,14 +72,13 @@ class RuleSearch:
         short = _shortened(findings.state)
         sets = [proposal for proposal in proposals if proposal.is_set]
         singles = [proposal for proposal in proposals if not proposal.is_set][:_MOST_SINGLES]
-        rows: list[Screened] = []
         chosen: list[RuleProposal] = []
         ranked = self._ranked_sets(sets, short, more)
-        if ranked and ranked[0].standing.gain > 0:
+        if ranked and ranked[0].result.gain > 0:
             chosen = [RuleProposal(ranked[0].source, ranked[0].rules)]
-        chosen += self._ranked_singles(singles, _applied(short, chosen), items, rows)
-        rows = [*_set_rows(ranked), *rows]
-        self._report(findings, rows)
+        kept, rows = self._ranked_singles(singles, _applied(short, chosen), items)
+        chosen += kept
+        self._report(findings, [*_set_rows(ranked), *rows])
         if not chosen:
             return []
         return self._tested(findings, chosen, ranked)
@@ -113,8 +114,8 @@ class RuleSearch:
             self._emit(
                 CandidatesProposed(
                     id=f"{findings.place}/candidates/{source.name}",
-                    epoch=findings.epoch,
-                    batch=findings.batch,
+                    epoch=findings.place.epoch,
+                    batch=findings.place.batch,
                     source=source.name,
                     questions=cost.questions,
                     candidates=tuple(
@@ -142,7 +143,7 @@ class RuleSearch:
 
     def _items(self, findings: Findings, *, for_sets: bool = False) -> list[Item]:
         """Return the training examples for screening, balanced over the answers."""
-        order = self._order(findings.train, findings.space, findings.epoch, findings.batch)
+        order = self._order(findings.train, findings.space, findings.place)
         shown = _shortened(findings.state).demonstrations.examples
         fair = [item for item in order if item.key not in shown and self._signal.covers(item)]
         answers = len(findings.space.values) if findings.space else 0
@@ -151,8 +152,8 @@ class RuleSearch:
         fewest, most = _SCREENED_ON
         return fair[: min(max(fewest, 2 * answers), most)]
 
-    def _order(self, train: Sequence[Item], space: AnswerSpace | None, epoch: int, batch: int) -> list[Item]:
-        rng = generator(self._seed, "screening", epoch, batch)
+    def _order(self, train: Sequence[Item], space: AnswerSpace | None, place: Place) -> list[Item]:
+        rng = generator(self._seed, "screening", place.epoch, place.batch)
         if space is None:
             order = list(train)
             rng.shuffle(order)
@@ -161,59 +162,46 @@ class RuleSearch:
 
     def _ranked_sets(
         self, sets: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
-    ) -> list[SetStanding]:
+    ) -> list[ScreenedSet]:
         if not sets:
             return []
         if isinstance(self._signal, LikelihoodSignal):
             return SetSearch(self._signal).find(sets, reference, items)
-        standings = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
+        results = race([reference.adding(*one.rules) for one in sets], reference, items, self._signal)
         ranked = [
-            SetStanding(one.source, one.title, one.rules, found)
-            for one, found in zip(sets, standings, strict=True)
+            ScreenedSet(one.source, one.title, one.rules, found)
+            for one, found in zip(sets, results, strict=True)
         ]
-        return sorted(ranked, key=lambda one: (-one.standing.is_finalist, -one.standing.gain))
+        return sorted(ranked, key=lambda one: (-one.result.is_finalist, -one.result.gain))
 
     def _ranked_singles(
-        self,
-        singles: Sequence[RuleProposal],
-        reference: LearnedState,
-        items: Sequence[Item],
-        rows: list[Screened],
-    ) -> list[RuleProposal]:
-        """Return the single rules that gain something, each on top of those before it."""
+        self, singles: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
+    ) -> tuple[list[RuleProposal], list[Screened]]:
+        """Return the rules that gain something, each on top of those before it, and what became of all.
+
+        A rule is kept if its gain is larger than its standard error.
+        """
         candidates = [one.applied_to(reference) for one in singles]
-        standings = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
-        ranked = sorted(zip(singles, standings, strict=True), key=lambda pair: -pair[1].gain)
-        state, kept = reference, list[RuleProposal]()
-        for proposal, alone in ranked:
+        results = race(candidates, reference, items, self._signal, first=_FIRST_RUNG)
+        state, kept, rows = reference, list[RuleProposal](), list[Screened]()
+        for proposal, alone in sorted(zip(singles, results, strict=True), key=lambda pair: -pair[1].gain):
             found = alone
-            reason = "enough others were kept" if alone.is_promising else "it gains nothing"
-            if alone.is_promising and len(kept) < _MOST_KEPT:
+            if not alone.is_promising:
+                reason = "it gains nothing" if alone.is_finalist else "others did better"
+            elif len(kept) == _MOST_KEPT:
+                reason = "enough others were kept"
+            else:
                 after = proposal.applied_to(state)
-                found = standing(after, state, items, self._signal) if kept else alone
+                found = screening_result(after, state, items, self._signal) if kept else alone
+                reason = "its gain is within one standard error"
                 if found.gain > max(found.error, 0.0):
                     state, reason = after, "it gains beside the others"
                     kept.append(proposal)
-                else:
-                    reason = "its gain is within one standard error"
-            elif not alone.is_finalist:
-                reason = "others did better"
-            rows.append(
-                Screened(
-                    candidate=RuleSet(proposal.rules).digest,
-                    title=proposal.title,
-                    source=proposal.source,
-                    gain=found.gain,
-                    error=found.error,
-                    n=found.n,
-                    is_tested=proposal in kept,
-                    reason=reason,
-                )
-            )
-        return kept
+            rows.append(_row(proposal, found, is_tested=proposal in kept, reason=reason))
+        return kept, rows
 
     def _tested(
-        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[SetStanding]
+        self, findings: Findings, chosen: Sequence[RuleProposal], ranked: Sequence[ScreenedSet]
     ) -> list[LayerResult]:
         """Test the chosen set; if it gains too little, test the second likeliest.
 
@@ -222,7 +210,7 @@ class RuleSearch:
         if _applied(findings.state, chosen) == findings.state:
             return []
         results = [self._test(findings, chosen, "the rules that screening chose")]
-        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.standing.gain > 0]
+        others = [RuleProposal(one.source, one.rules) for one in ranked[1:] if one.result.gain > 0]
         if not results[0].is_accepted and results[0].evidence.delta >= 0 and others:
             results.append(self._test(findings, others[:1], "the second likeliest set"))
         return results
@@ -239,8 +227,7 @@ class RuleSearch:
                 title,
                 findings.state,
                 after,
-                findings.epoch,
-                findings.batch,
+                findings.place,
             )
         )
 
@@ -248,8 +235,8 @@ class RuleSearch:
         self._emit(
             ScreeningFinished(
                 id=f"{findings.place}/screening/rules",
-                epoch=findings.epoch,
-                batch=findings.batch,
+                epoch=findings.place.epoch,
+                batch=findings.place.batch,
                 layer="rules",
                 signal=self._signal.name,
                 rows=tuple(rows),
@@ -270,19 +257,15 @@ def _applied(state: LearnedState, proposals: Sequence[RuleProposal]) -> LearnedS
     return state
 
 
-def _set_rows(ranked: Sequence[SetStanding]) -> list[Screened]:
+def _set_rows(ranked: Sequence[ScreenedSet]) -> list[Screened]:
     return [
-        Screened(
-            candidate=RuleSet(one.rules).digest,
-            title=one.title,
-            source=one.source,
-            gain=one.standing.gain,
-            error=one.standing.error,
-            n=one.standing.n,
-            is_tested=place == 0 and one.standing.gain > 0,
+        _row(
+            one,
+            one.result,
+            is_tested=place == 0 and one.result.gain > 0,
             reason=(
                 "it gains nothing"
-                if one.standing.gain <= 0
+                if one.result.gain <= 0
                 else "the likeliest set"
                 if place == 0
                 else "another set did better"
@@ -290,3 +273,18 @@ def _set_rows(ranked: Sequence[SetStanding]) -> list[Screened]:
         )
         for place, one in enumerate(ranked)
     ]
+
+
+def _row(
+    candidate: RuleProposal | ScreenedSet, found: ScreeningResult, *, is_tested: bool, reason: str
+) -> Screened:
+    return Screened(
+        candidate=RuleSet(candidate.rules).digest,
+        title=candidate.title,
+        source=candidate.source,
+        gain=found.gain,
+        error=found.error,
+        n=found.n,
+        is_tested=is_tested,
+        reason=reason,
+    )

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.ground.examples import Item
+from engine.ground.interval import Evidence
 from engine.ground.seeds import generator
-from engine.journal.events import Emit, ValidationFinished, ValidationStarted, Verdict
+from engine.journal.events import Emit, ValidationFinished, ValidationStarted
+from engine.journal.learning_events import Verdict
 from engine.learning.paired_test import PairedTest, judged_gain
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.place import Place
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.subsets import validation_subset
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 from engine.programs.triggers import FIRES_AT, fires
 from engine.project.config import PromptGradConfig
@@ -30,14 +34,13 @@ class Change:
     rule: Rule
     before: LearnedState
     after: LearnedState
-    epoch: int
-    batch: int
+    place: Place
     is_persons: bool = False
 
     @property
-    def place(self) -> str:
-        """The place of the test in the run; it is unique."""
-        return f"epoch{self.epoch}/batch{self.batch}/{self.action}/{self.rule.id}/{self.before.digest}"
+    def test_id(self) -> str:
+        """What the ids of the test's events begin with; it is unique in a run."""
+        return f"{self.place}/{self.action}/{self.rule.id}/{self.before.digest}"
 
     @property
     def touched(self) -> list[Rule]:
@@ -93,13 +96,13 @@ class RuleTester:
         fired = [
             any(fires(rule, item.inputs, self._fires_at) for rule in touched) for item in self._validation
         ]
-        rng = generator(self._seed, "validation", change.epoch)
+        rng = generator(self._seed, "validation", change.place.epoch)
         design = validation_subset(fired, self._config.rule_validation_examples, rng)
         self._emit(
             ValidationStarted(
-                id=f"{change.place}/started",
-                epoch=change.epoch,
-                batch=change.batch,
+                id=f"{change.test_id}/started",
+                epoch=change.place.epoch,
+                batch=change.place.batch,
                 action=change.action,
                 rule=change.rule,
                 n=len(design.indexes),
@@ -111,7 +114,7 @@ class RuleTester:
             change.after,
             design,
             lambda evidence: self._judge(change, evidence),
-            epoch=change.epoch,
+            epoch=change.place.epoch,
             in_full=change.is_persons,
         )
         self._report(change, outcome.evidence, outcome.verdict, outcome.reason)
@@ -129,15 +132,15 @@ class RuleTester:
     def _report(self, change: Change, evidence: Evidence, verdict: Verdict, reason: str) -> None:
         self._emit(
             ValidationFinished(
-                id=f"{change.place}/finished",
-                epoch=change.epoch,
-                batch=change.batch,
+                id=f"{change.test_id}/finished",
+                epoch=change.place.epoch,
+                batch=change.place.batch,
                 action=change.action,
                 rule=change.rule,
                 verdict=verdict,
                 reason=reason,
-                fixed=tuple(key for key, delta in evidence.deltas.items() if delta > 0),
-                broken=tuple(key for key, delta in evidence.deltas.items() if delta < 0),
+                fixed=evidence.fixed,
+                broken=evidence.broken,
                 evidence=evidence,
             )
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from engine.ground.errors import ProjectError
 from engine.journal.events import ChangeReason, Emit
+from engine.learning.place import Place
 from engine.learning.rule_tests import Change, RuleTester, Tested
 from engine.learning.state_events import state_changed
 from engine.programs.rules import ParsedRule, Rule
@@ -61,14 +62,14 @@ class RuleSelector:
         proposals: Sequence[ParsedRule],
         state: LearnedState,
         made: Callable[[ParsedRule], Rule],
-        place: tuple[int, int],
+        place: Place,
         keep: Callable[[LearnedState], None] | None = None,
     ) -> tuple[LearnedState, list[Tested]]:
         """Return `state` after the proposals that passed, and the tests; `made` makes a proposal's rule.
 
         `keep` is called with the state after each that passed, before the next is tested.
         """
-        candidates = [_Candidate(proposal, made(proposal)) for proposal in proposals]
+        candidates = [_ProposedChange(proposal, made(proposal)) for proposal in proposals]
         if self._tester is None:
             for candidate in candidates:
                 state = self._changed(candidate, candidate.rule, state, place)
@@ -89,9 +90,9 @@ class RuleSelector:
 
     def _greedy(
         self,
-        candidates: list[_Candidate],
+        candidates: list[_ProposedChange],
         state: LearnedState,
-        place: tuple[int, int],
+        place: Place,
         tester: RuleTester,
         keep: Callable[[LearnedState], None] | None,
     ) -> tuple[LearnedState, list[Tested]]:
@@ -111,28 +112,26 @@ class RuleSelector:
         return state, results
 
     def _changed(
-        self, candidate: _Candidate, rule: Rule, state: LearnedState, place: tuple[int, int]
+        self, candidate: _ProposedChange, rule: Rule, state: LearnedState, place: Place
     ) -> LearnedState:
         after = state.adding(rule) if candidate.proposal.action == "add" else state.removing(rule)
         if after == state:
             return state
-        epoch, batch = place
-        where = f"epoch{epoch}/batch{batch}/rules/{state.digest}/{after.digest}"
+        event = f"{place}/rules/{state.digest}/{after.digest}"
         reason: ChangeReason = "accepted" if candidate.proposal.action == "add" else "removed"
-        self._emit(state_changed(after, where, epoch, batch, reason))
+        self._emit(state_changed(after, event, place, reason))
         return after
 
 
-class _Candidate:
+class _ProposedChange:
     def __init__(self, proposal: ParsedRule, rule: Rule) -> None:
         self.proposal = proposal
         self.rule = rule
 
-    def test(self, state: LearnedState, place: tuple[int, int], tester: RuleTester) -> Tested | None:
+    def test(self, state: LearnedState, place: Place, tester: RuleTester) -> Tested | None:
         """Return the result of testing this proposal on top of `state`; None if it changes nothing."""
         adds = self.proposal.action == "add"
         after = state.adding(self.rule) if adds else state.removing(self.rule)
         if after == state:
             return None
-        epoch, batch = place
-        return tester.test(Change("add" if adds else "remove", self.rule, state, after, epoch, batch))
+        return tester.test(Change("add" if adds else "remove", self.rule, state, after, place))

@@ -11,7 +11,7 @@ from typing import Any
 from engine.ground.interval import Interval
 from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval, mean_interval
-from engine.journal.events import MetricChange, MetricFigures, SliceScore, SliceScores
+from engine.journal.event_parts import MetricChange, MetricFigures, SliceScore, SliceScores
 from engine.journal.metric_figures import change_of, figures_of
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from engine.journal.events import ChangeReason, RulesChanged
+from engine.learning.place import Place
 from engine.programs.state import LearnedState
 
 
-def state_changed(
-    state: LearnedState, place: str, epoch: int, batch: int, reason: ChangeReason
-) -> RulesChanged:
-    """Return the event that `state` is the learned state from now on, with the reason for it."""
+def state_changed(state: LearnedState, event: str, place: Place, reason: ChangeReason) -> RulesChanged:
+    """Return the event, with its id, that `state` is the learned state from now on, and the reason for it."""
     return RulesChanged(
-        id=place,
-        epoch=epoch,
-        batch=batch,
+        id=event,
+        epoch=place.epoch,
+        batch=place.batch,
         reason=reason,
         digest=state.digest,
         rules=state.rules.rules,

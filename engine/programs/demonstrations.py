@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.programs.rules import Evidence
+from engine.ground.interval import Evidence
 
 
 class Demonstration(BaseModel):

@@ -6,9 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from engine.ground.errors import ProjectError
 from engine.ground.score import Example, Score
-from engine.programs.user_calls import calling
 
 
 @runtime_checkable
@@ -22,37 +20,6 @@ class ExampleFormatter(Protocol):
     def format_context(self, example: Example) -> str:
         """Return an example that was answered correctly."""
         ...
-
-
-class CheckedFormatter:
-    """A user's formatter; if it raises or returns anything but text, a `ProjectError` names it."""
-
-    def __init__(self, formatter: ExampleFormatter) -> None:
-        if not isinstance(formatter, ExampleFormatter):
-            raise ProjectError(
-                f"{formatter!r} isn't an example formatter.",
-                hint="It needs format_for_gradient(example, score) and format_context(example).",
-            )
-        self._formatter = formatter
-
-    def format_for_gradient(self, example: Example, score: Score) -> str:
-        """Return the user's text of a failed example."""
-        with calling("example formatter"):
-            return _text(self._formatter.format_for_gradient(example, score))
-
-    def format_context(self, example: Example) -> str:
-        """Return the user's text of an example that was answered correctly."""
-        with calling("example formatter"):
-            return _text(self._formatter.format_context(example))
-
-
-def _text(returned: object) -> str:
-    if not isinstance(returned, str):
-        raise ProjectError(
-            f"The example formatter returned {type(returned).__name__}, not text.",
-            hint="Both of its methods return a str.",
-        )
-    return returned
 
 
 class FieldFormatter:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence
 
 RULES_HEADING = "Corrections (where one applies, it overrules the instructions above):"
 
@@ -31,29 +31,6 @@ class ParsedRule(BaseModel):
     predictor: str | None = None
     support: int = Field(default=1, ge=1)
     source: str = ""
-
-
-class Evidence(BaseModel):
-    """The result of a rule's paired test: mean gain, its 95 % interval, and its cost.
-
-    `delta`, `low` and `high` are differences of mean scores (-1..1) between the program with the rule
-    and without it; `n` examples were compared; `deltas` maps each example's key to its difference. A test
-    that stopped early left out `left_out` examples and so saved `saved_calls`. In both counts of calls, a run
-    of the program is one call. `likelihood` is the change in the mean probability of the right answers among
-    those that are possible, where the score couldn't tell.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    delta: float
-    low: float
-    high: float
-    n: int
-    deltas: dict[str, float] = Field(default_factory=dict)
-    calls: int = 0
-    left_out: int = 0
-    saved_calls: int = 0
-    likelihood: Interval | None = None
 
 
 class Rule(BaseModel):
@@ -79,6 +56,16 @@ class Rule(BaseModel):
     def id(self) -> str:
         """Twelve hexadecimal digits of a hash of text, trigger and predictor."""
         return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
+
+    def proposed(self, action: Literal["add", "remove"] = "add") -> ParsedRule:
+        """Return the proposal to add this rule, or to remove it."""
+        return ParsedRule(
+            action=action,
+            text=self.text,
+            trigger=self.trigger,
+            predictor=self.predictor or None,
+            source=self.source,
+        )
 
 
 class RuleSet:

@@ -13,7 +13,8 @@ from pathlib import Path
 from engine.ground.errors import DataError
 from engine.ground.examples import example_key, input_key
 from engine.ground.seeds import generator
-from engine.journal.events import CarvedTest, Emit, Notice, RunStarted
+from engine.journal.event_parts import CarvedTest
+from engine.journal.events import Emit, Notice, RunStarted
 from engine.journal.journal import Journal, journal_path
 from engine.project.data import LoadedExample
 from engine.project.sampling import stratified_split

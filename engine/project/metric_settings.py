@@ -15,9 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from engine.programs.metrics import OPTIONS, MetricKind
 from engine.programs.metrics.criteria import Criterion
-from engine.programs.metrics.kinds import MatchKind
+from engine.programs.metrics.kinds import OPTIONS, MatchKind, MetricKind
 from engine.project.gates import Share
 
 PythonReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from engine.ground.errors import ArtifactError, RevisionMismatchError
 from engine.ground.files import write_durably
 from engine.ground.revision import ModelRevision
-from engine.journal.events import DataUsed, GateResult, SplitScores
+from engine.journal.event_parts import DataUsed, GateResult, SplitScores
 from engine.programs.conditional import ConditionalProgram, program_with
 from engine.programs.demonstrations import Demonstration, DemonstrationSet, demonstrations_by_predictor
 from engine.programs.program import FrozenProgram

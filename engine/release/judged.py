@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.journal.events import ModelUsed
+from engine.journal.event_parts import ModelUsed
 from engine.project.judge_labels import Agreement
 from engine.release.manifest import ArtifactManifest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.ground.errors import ArtifactError
 from engine.ground.files import replace_file
 from engine.ground.revision import short_digest
-from engine.journal.events import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
+from engine.journal.event_parts import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.selection import RuleSelection, Selection
@@ -195,6 +196,20 @@ def read_artifact(folder: Path) -> tuple[ArtifactManifest, dict[str, bytes]]:
     return manifest, files
 
 
+def refuse_later_format(path: Path, fields: Mapping[str, Any], noun: str, known: int) -> None:
+    """Refuse a file of a format that this version doesn't know yet.
+
+    Raises:
+        ArtifactError: its format is above `known`.
+    """
+    written = fields.get("format")
+    if isinstance(written, int) and written > known:
+        raise ArtifactError(
+            f"{path}: a later version of PromptGrad wrote this {noun} (format {written}).",
+            hint="Upgrade: pip install --upgrade promptgrad-tui",
+        )
+
+
 def _parse(path: Path, content: bytes) -> ArtifactManifest:
     try:
         fields = json.loads(content)
@@ -202,12 +217,7 @@ def _parse(path: Path, content: bytes) -> ArtifactManifest:
         raise _damaged(path, f"isn't JSON: {error}") from error
     if not isinstance(fields, dict):
         raise _damaged(path, "isn't a JSON object")
-    written = fields.get("format")
-    if isinstance(written, int) and written > FORMAT:
-        raise ArtifactError(
-            f"{path}: a later version of PromptGrad wrote this artifact (format {written}).",
-            hint="Upgrade: pip install --upgrade promptgrad-tui",
-        )
+    refuse_later_format(path, fields, "artifact", FORMAT)
     claimed = fields.pop("sha256", None)
     try:
         manifest = ArtifactManifest.model_validate(fields)

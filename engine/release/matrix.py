@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.ground.errors import ArtifactError
-from engine.journal.events import GateResult
+from engine.journal.event_parts import GateResult
 from engine.journal.journal import Journal
 from engine.project.fingerprint import changes
 from engine.project.gates import Gates

@@ -12,7 +12,7 @@ from engine.ground.interval import Interval
 from engine.ground.metric_scores import columns_of
 from engine.ground.score import MetricScore
 from engine.ground.statistics import gain_interval, percentile
-from engine.journal.events import MetricChange, SliceScores
+from engine.journal.event_parts import MetricChange, SliceScores
 from engine.learning.slices import ScoredExamples
 
 

@@ -8,16 +8,8 @@ from typing import Any
 
 from engine.ground.errors import PromptGradError
 from engine.ground.interval import Interval
-from engine.journal.events import (
-    ArtifactSaved,
-    Emit,
-    GateResult,
-    Notice,
-    Phase,
-    PhaseStarted,
-    ProgressEstimated,
-    SplitScores,
-)
+from engine.journal.event_parts import GateResult, Phase, SplitScores
+from engine.journal.events import ArtifactSaved, Emit, Notice, PhaseStarted, ProgressEstimated
 from engine.journal.journal import Journal
 from engine.learning.optimizer import OptimizationSession
 from engine.programs.state import LearnedState

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from engine.ground.interval import Interval
-from engine.journal.events import GateResult
+from engine.journal.event_parts import GateResult
 from engine.project.gates import GateReport, Gates
 from engine.project.judge_labels import Agreement
 from engine.release.measurement import Measurement

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.ground.errors import BudgetTooSmallError
 from engine.journal.control import RunControl
 from engine.journal.events import BatchScored, EpochFinished, Event
 from engine.journal.replay import Replay
-from engine.release.proof import Prover
 
 
 class Reserve:
-    """Keeps as many of a run's calls and minutes as the proof of its rules takes.
+    """Keeps as many of a run's calls and minutes as the proof of its rules takes: `proof_calls` counts them.
 
     Raises:
         BudgetTooSmallError: `max_calls` is no more than that.
     """
 
-    def __init__(self, prover: Prover, replay: Replay, control: RunControl, max_calls: int | None) -> None:
-        self._prover = prover
+    def __init__(
+        self, proof_calls: Callable[[], int], replay: Replay, control: RunControl, max_calls: int | None
+    ) -> None:
+        self._proof_calls = proof_calls
         self._replay = replay
         self._control = control
         self._max_calls = max_calls
         self._is_kept = True
-        if max_calls is not None and max_calls <= prover.calls:
+        calls = proof_calls()
+        if max_calls is not None and max_calls <= calls:
             raise BudgetTooSmallError(
-                f"{max_calls} calls don't pay for more than the test split ({prover.calls} calls).",
+                f"{max_calls} calls don't pay for more than the test split ({calls} calls).",
                 hint="Give more with --max-calls, or use a smaller test split.",
             )
-        self._keep(prover.calls)
+        self._keep(calls)
 
     def update(self, event: Event) -> None:
         """Recompute the reserve between rollouts, when the cost of one is better known."""
         if self._is_kept and isinstance(event, BatchScored | EpochFinished):
-            self._keep(self._prover.calls)
+            self._keep(self._proof_calls())
 
     def release(self) -> str:
         """Release the reserve for the proof, however late it is; return a sentence on its size."""

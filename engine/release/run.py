@@ -13,19 +13,8 @@ from engine.ground.errors import (
     RunStoppedError,
 )
 from engine.journal.decisions import Decision
-from engine.journal.events import (
-    EDIT_TRIAL,
-    Event,
-    KeptRule,
-    ModelUsed,
-    Notice,
-    PhaseStarted,
-    ReviewApplied,
-    RunFinished,
-    RunSummary,
-    SplitScores,
-    Status,
-)
+from engine.journal.event_parts import KeptRule, ModelUsed, RunSummary, SplitScores, Status
+from engine.journal.events import EDIT_TRIAL, Event, Notice, PhaseStarted, ReviewApplied, RunFinished
 from engine.journal.journal import Journal
 from engine.journal.live_status import ScoringCount, scorings_file
 from engine.journal.live_text import LiveText, live_file
@@ -36,6 +25,7 @@ from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession, PromptGradOptimizer
 from engine.learning.review import Decisions, edit_change, reviewed_state
 from engine.learning.rule_tests import Tested
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.program import refuse_own_models
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, placing_errors
@@ -137,7 +127,7 @@ def try_edit(
             context.refuse_other_models()
             change = edit_change(journal, plan.run, rule_id, decision)
             phase = PhaseStarted(
-                id=f"{change.place}/trial", phase="validation", epoch=change.epoch, detail=EDIT_TRIAL
+                id=f"{change.test_id}/trial", phase="validation", epoch=change.place.epoch, detail=EDIT_TRIAL
             )
             events.emit(phase)
             return session.tester.test(change)
@@ -179,7 +169,7 @@ def _learned(context: RunContext) -> RunSummary:
         if context.plan.models.search is not None:
             prove_search_agrees(context.plan, session, context.events.emit)
         prover = Prover(context.plan, context.journal, session, context.events.emit)
-        reserve = Reserve(prover, context.replay, context.control, context.plan.max_calls)
+        reserve = Reserve(lambda: prover.calls, context.replay, context.control, context.plan.max_calls)
         context.events.subscribe(reserve.update)
         result = session.run()
         if not result.exhausted:
@@ -220,23 +210,31 @@ def _session(context: RunContext) -> OptimizationSession:
     return OptimizationSession(
         optimizer,
         base.program,
-        _values(plan.train),
-        _values(plan.validation) or None,
-        task_lm=replay.lm(plan.models.task),
-        search_lm=replay.lm(plan.models.search) if plan.models.search else None,
-        reflection_lm=replay.lm(plan.models.reflection),
-        test_size=len(plan.test),
-        slice_field=plan.slice_field,
-        decisions=_decisions(context) if plan.review == "during" else None,
-        emit=emit,
-        live=LiveText(live_file(context.journal.path, plan.run)),
-        scorer=recorded_scorer(
-            replay,
-            plan.models.searching,
-            ScoringCount(scorings_file(context.journal.path, plan.run)).add,
+        SessionExamples(
+            _values(plan.train),
+            _values(plan.validation) or None,
+            test_size=len(plan.test),
+            slice_field=plan.slice_field,
         ),
-        room=context.leaves_room,
+        _session_models(context),
+        SessionFollowers(
+            emit,
+            live=LiveText(live_file(context.journal.path, plan.run)),
+            decisions=_decisions(context) if plan.review == "during" else None,
+        ),
         calls_before=base.calls,
+    )
+
+
+def _session_models(context: RunContext) -> SessionModels:
+    plan, replay = context.plan, context.replay
+    count = ScoringCount(scorings_file(context.journal.path, plan.run))
+    return SessionModels(
+        replay.lm(plan.models.task),
+        search=replay.lm(plan.models.search) if plan.models.search else None,
+        reflection=replay.lm(plan.models.reflection),
+        scorer=recorded_scorer(replay, plan.models.searching, count.add),
+        room=context.leaves_room,
     )
 
 

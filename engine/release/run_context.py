@@ -11,15 +11,8 @@ from typing import Self
 from engine.ground.errors import ProjectError
 from engine.ground.model import Messages
 from engine.journal.control import RunControl
-from engine.journal.events import (
-    Event,
-    ModelUsed,
-    Notice,
-    RunContinued,
-    RunPaused,
-    RunResumed,
-    RunStarted,
-)
+from engine.journal.event_parts import ModelUsed
+from engine.journal.events import Event, Notice, RunContinued, RunPaused, RunResumed, RunStarted
 from engine.journal.journal import Journal
 from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_judge

@@ -13,7 +13,7 @@ import dspy
 
 from engine.ground.model import RunModels
 from engine.ground.score import Metric
-from engine.journal.events import DataUsed
+from engine.journal.event_parts import DataUsed
 from engine.learning.selection import RuleAcceptor
 from engine.programs.formatting import ExampleFormatter
 from engine.project.carving import Carving

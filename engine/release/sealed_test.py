@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.ground.examples import Item
 from engine.ground.metric_scores import metrics_of
 from engine.ground.model import Model
-from engine.journal.events import DataUsed, Emit, ModelUsed, TestFinished, TestOpened
+from engine.journal.event_parts import DataUsed, ModelUsed
+from engine.journal.events import Emit, TestFinished, TestOpened
 from engine.journal.journal import Journal
-from engine.learning.rollouts import UNPARSEABLE, Item, Rollout, RolloutRunner
+from engine.learning.rollouts import UNPARSEABLE, Rollout, RolloutRunner
 from engine.learning.slices import slice_name
 from engine.programs.state import LearnedState
 from engine.project.data import LoadedExample, dataset_digest

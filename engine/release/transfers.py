@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.journal.events import ModelUsed, TestFinished, TestOpened
+from engine.journal.event_parts import ModelUsed
+from engine.journal.events import TestFinished, TestOpened
 from engine.journal.journal import Journal
 from engine.project.fingerprint import changes
 from engine.release.manifest import ArtifactManifest

@@ -18,10 +18,10 @@ from promptgrad_tui.views.output_file import refuse_unwritable, write_output
 from promptgrad_tui.views.sanitize import shown_path
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.moved_models import revision_now
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.headless import Output, start
-from promptgrad_tui.work.run.job import open_project
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from engine.ground.interval import Interval
-from engine.journal.learning_events import LayersCompared
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.method_events import BaseCompared
 from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text

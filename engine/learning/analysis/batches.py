@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.learning.rollouts import Item, Rollout
+from engine.ground.examples import Item
+from engine.learning.place import Place
+from engine.learning.rollouts import Rollout
 
 
 @dataclass(frozen=True)
 class Batch:
     """A batch of rollouts with its place in the run."""
 
-    epoch: int
-    number: int
+    place: Place
     items: Sequence[Item]
     rollouts: Sequence[Rollout]
 

@@ -16,15 +16,16 @@ from dspy.utils.exceptions import AdapterParseError
 
 from engine.ground.errors import ContextOverflowError
 from engine.ground.seeds import derive_seed, sampling_lm
-from engine.journal.events import AnalysisFinished, ConsensusReached, DroppedProposal, Emit, Notice
+from engine.journal.event_parts import DroppedProposal
+from engine.journal.events import AnalysisFinished, ConsensusReached, Emit, Notice
 from engine.journal.listening import listening
 from engine.journal.live_text import LiveText
 from engine.journal.replay import cause_of, recording
 from engine.learning.analysis.batches import Batch
+from engine.learning.analysis.consensus import Consensus, agree
+from engine.learning.analysis.leakage import QuotationIndex
 from engine.learning.analysis.prompts import analysis_inputs
 from engine.learning.analysis.signatures import AnalyzeFailures, AnalyzeProgramFailures, PredictorRule
-from engine.learning.consensus import Consensus, agree
-from engine.learning.leakage import QuotationIndex
 from engine.programs.formatting import ExampleFormatter
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import ParsedRule, RuleSet
@@ -78,7 +79,7 @@ class GradientWriter:
                 )
                 self._emit(
                     Notice(
-                        id=f"epoch{batch.epoch}/batch{batch.number}/overflow/{shown}",
+                        id=f"{batch.place}/overflow/{shown}",
                         level="warning",
                         text=f"An analysis of {failures} doesn't fit: {error.message} {then}",
                     )
@@ -112,9 +113,9 @@ class GradientWriter:
         result = Consensus(kept=agreed.kept, dropped=(*dropped, *agreed.dropped))
         self._emit(
             ConsensusReached(
-                id=f"epoch{batch.epoch}/batch{batch.number}/consensus",
-                epoch=batch.epoch,
-                batch=batch.number,
+                id=f"{batch.place}/consensus",
+                epoch=batch.place.epoch,
+                batch=batch.place.batch,
                 passes=passes,
                 kept=result.kept,
                 dropped=result.dropped,
@@ -126,7 +127,7 @@ class GradientWriter:
         config = self._config
         warmer = config.gradient_temperature_base + number * config.gradient_temperature_step
         temperature = min(warmer, HIGHEST_TEMPERATURE)
-        seed = derive_seed(self._seed, "analysis", batch.epoch, batch.number, number)
+        seed = derive_seed(self._seed, "analysis", batch.place.epoch, batch.place.batch, number)
         lm = sampling_lm(self._lm, seed, temperature=temperature, max_tokens=config.gradient_max_tokens)
         analysis, problem, proposals = "", "", []
         with self._heard(batch, number), recording() as used:
@@ -141,9 +142,9 @@ class GradientWriter:
                 raise cause_of(error) or error from error
             self._emit(
                 AnalysisFinished(
-                    id=f"epoch{batch.epoch}/batch{batch.number}/analysis/{number}",
-                    epoch=batch.epoch,
-                    batch=batch.number,
+                    id=f"{batch.place}/analysis/{number}",
+                    epoch=batch.place.epoch,
+                    batch=batch.place.batch,
                     number=number,
                     temperature=temperature,
                     analysis=analysis,
@@ -160,7 +161,7 @@ class GradientWriter:
         if self._live is None:
             yield
             return
-        with self._live.writing(batch.epoch, batch.number, number) as hear, listening(hear):
+        with self._live.writing(batch.place.epoch, batch.place.batch, number) as hear, listening(hear):
             yield
 
     def _read(self, answer: Any, rules: RuleSet) -> list[ParsedRule]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.rollouts import RolloutRunner
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 
 Fits = Callable[[DemonstrationSet], bool]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, Screened, ScreeningFinished
@@ -20,7 +21,8 @@ from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.bootstrapping import bootstrapped
 from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
-from engine.learning.rollouts import Item, RolloutRunner
+from engine.learning.place import Place
+from engine.learning.rollouts import RolloutRunner
 from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
@@ -69,28 +71,28 @@ class DemonstrationSearch:
         self._seed = seed
         self._emit = emit
 
-    def propose(self, state: LearnedState, epoch: int, batch: int) -> Iterator[LayerResult]:
+    def propose(self, state: LearnedState, place: Place) -> Iterator[LayerResult]:
         """Yield the test of a set added to the state, then that of a smaller set or of a larger one."""
-        sets = self._sets(state, epoch)
-        self._report(sets, epoch, batch)
+        sets = self._sets(state, place.epoch)
+        self._report(sets, place)
         if not sets:
             return
         chosen = sets[-1]
         shown = chosen.demonstrations.demonstrations
-        result = self._test(state, chosen, epoch, batch)
+        result = self._test(state, chosen, place)
         yield result
         if result.is_accepted:
-            rest = self._rest(result.state, epoch)
+            rest = self._rest(result.state, place.epoch)
             if rest is not None:
-                yield self._test(result.state, rest, epoch, batch)
+                yield self._test(result.state, rest, place)
         elif len(shown) > _FEW:
             few = _Set(f"its first {_FEW} examples", chosen.source, DemonstrationSet(shown[:_FEW]))
-            yield self._test(state, few, epoch, batch)
+            yield self._test(state, few, place)
 
-    def _test(self, state: LearnedState, found: _Set, epoch: int, batch: int) -> LayerResult:
+    def _test(self, state: LearnedState, found: _Set, place: Place) -> LayerResult:
         after = state.with_demonstrations(found.demonstrations)
         return self._tester.test(
-            LayerChange("demonstrations", "add", found.source, found.title, state, after, epoch, batch)
+            LayerChange("demonstrations", "add", found.source, found.title, state, after, place)
         )
 
     def _sets(self, state: LearnedState, epoch: int) -> list[_Set]:
@@ -163,12 +165,12 @@ class DemonstrationSearch:
             item.values.get(name) is not None for item in self._train for name in outputs
         )
 
-    def _report(self, sets: Sequence[_Set], epoch: int, batch: int) -> None:
+    def _report(self, sets: Sequence[_Set], place: Place) -> None:
         self._emit(
             CandidatesProposed(
-                id=f"epoch{epoch}/batch{batch}/candidates/demonstrations",
-                epoch=epoch,
-                batch=batch,
+                id=f"{place}/candidates/demonstrations",
+                epoch=place.epoch,
+                batch=place.batch,
                 source="demonstrations",
                 candidates=tuple(
                     Candidate(
@@ -196,9 +198,9 @@ class DemonstrationSearch:
         )
         self._emit(
             ScreeningFinished(
-                id=f"epoch{epoch}/batch{batch}/screening/demonstrations",
-                epoch=epoch,
-                batch=batch,
+                id=f"{place}/screening/demonstrations",
+                epoch=place.epoch,
+                batch=place.batch,
                 layer="demonstrations",
                 signal=self._signal.name,
                 rows=rows,

@@ -13,9 +13,9 @@ from math import exp
 from typing import Any
 
 from engine.ground.errors import PromptGradError, RunStoppedError
+from engine.ground.examples import Item
 from engine.journal.events import RolloutFinished
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.learning.screening.likelihood import Likelihood
 from engine.programs.formatting import as_text
 from engine.programs.state import LearnedState

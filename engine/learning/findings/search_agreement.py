@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.ground.examples import Item
+from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.formatting import as_text
 from engine.programs.state import LearnedState
 

@@ -9,7 +9,7 @@ import dspy
 
 from engine.ground.errors import ConfigError
 from engine.ground.seeds import generator
-from engine.learning.methods.candidates import Candidate, InstructionSearch, step_by_step
+from engine.learning.methods.candidates import InstructionCandidate, InstructionSearch, step_by_step
 from engine.learning.methods.method import MethodTask
 
 _SHOWN = 5
@@ -40,7 +40,7 @@ def ape(task: MethodTask) -> dspy.Module:
     return step_by_step(search, _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+def _improve(search: InstructionSearch, step: str, start: InstructionCandidate, rounds: int) -> None:
     labelled = [example for example in search.task.train if search.expected(example)]
     rng = generator(search.task.seed, "ape", step)
     induced = max(round(rounds * _SHARE_INDUCED), 1)

@@ -1,4 +1,4 @@
-"""Candidate instructions: proposed by a model and scored on validation; the best are kept."""
+"""InstructionCandidate instructions: proposed by a model and scored on validation; the best are kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Answered:
 
 
 @dataclass
-class Candidate:
+class InstructionCandidate:
     """One instruction of one step, with its scores so far."""
 
     text: str
@@ -68,7 +68,7 @@ class InstructionSearch:
         self.examples = self._drawn(task.validation)
         self._proposals = proposals
         self._asked = 0
-        self._best: Candidate | None = None
+        self._best: InstructionCandidate | None = None
 
     @property
     def scoring(self) -> int:
@@ -86,7 +86,7 @@ class InstructionSearch:
         return (self.task.calls - self.scoring) // self.cost
 
     @property
-    def best(self) -> Candidate:
+    def best(self) -> InstructionCandidate:
         """The best candidate that was scored, the first of equals."""
         assert self._best is not None, "the unchanged program is scored first"
         return self._best
@@ -95,21 +95,21 @@ class InstructionSearch:
         """Return the names of the program's steps."""
         return [name for name, _ in self.task.program.named_predictors()]
 
-    def start(self, step: str) -> Candidate:
+    def start(self, step: str) -> InstructionCandidate:
         """Return the best program so far, with its known answers, as a candidate for another step."""
-        known = self._best or Candidate("", self.task.program)
+        known = self._best or InstructionCandidate("", self.task.program)
         text = dict(known.program.named_predictors())[step].signature.instructions
-        self._best = self.scored(Candidate(text, known.program, known.answers))
+        self._best = self.scored(InstructionCandidate(text, known.program, known.answers))
         return self._best
 
-    def with_instruction(self, program: dspy.Module, step: str, text: str) -> Candidate:
+    def with_instruction(self, program: dspy.Module, step: str, text: str) -> InstructionCandidate:
         """Return a program whose step has another instruction; it isn't scored yet."""
         made = program.deepcopy()
         predictor = dict(made.named_predictors())[step]
         predictor.signature = predictor.signature.with_instructions(text)
-        return Candidate(text, made)
+        return InstructionCandidate(text, made)
 
-    def scored(self, candidate: Candidate) -> Candidate:
+    def scored(self, candidate: InstructionCandidate) -> InstructionCandidate:
         """Run a candidate on the examples that it wasn't run on yet."""
         wanted = self.examples[len(candidate.answers) :]
         with ThreadPoolExecutor(self.task.threads, thread_name_prefix="method") as pool:
@@ -165,7 +165,7 @@ class InstructionSearch:
 
 
 def step_by_step(
-    search: InstructionSearch, improve: Callable[[InstructionSearch, str, Candidate, int], None]
+    search: InstructionSearch, improve: Callable[[InstructionSearch, str, InstructionCandidate, int], None]
 ) -> dspy.Module:
     """Improve each step of a program in turn and return the best program; a used-up budget ends it early.
 

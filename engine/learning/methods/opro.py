@@ -8,7 +8,7 @@ from __future__ import annotations
 import dspy
 
 from engine.ground.seeds import generator
-from engine.learning.methods.candidates import Candidate, InstructionSearch, step_by_step
+from engine.learning.methods.candidates import InstructionCandidate, InstructionSearch, step_by_step
 from engine.learning.methods.method import MethodTask
 
 _REMEMBERED = 8
@@ -25,7 +25,7 @@ def opro(task: MethodTask) -> dspy.Module:
     return step_by_step(InstructionSearch(task), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+def _improve(search: InstructionSearch, step: str, start: InstructionCandidate, rounds: int) -> None:
     tried = [start]
     rng = generator(search.task.seed, "opro", step)
     for _ in range(rounds):
@@ -34,7 +34,7 @@ def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int
             tried.append(search.scored(search.with_instruction(start.program, step, text)))
 
 
-def trajectory(search: InstructionSearch, tried: list[Candidate], seed: int) -> str:
+def trajectory(search: InstructionSearch, tried: list[InstructionCandidate], seed: int) -> str:
     """Return the best instructions so far, the worst of them first, and some examples."""
     best = sorted(tried, key=lambda one: one.mean)[-_REMEMBERED:]
     lines = [f"Instruction: {one.text}\nScore: {one.mean:.2f}" for one in best]

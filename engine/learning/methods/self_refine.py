@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dspy
 
-from engine.learning.methods.candidates import Candidate, InstructionSearch, step_by_step
+from engine.learning.methods.candidates import InstructionCandidate, InstructionSearch, step_by_step
 from engine.learning.methods.method import MethodTask
 
 _CRITICISE = (
@@ -22,7 +22,7 @@ def self_refine(task: MethodTask) -> dspy.Module:
     return step_by_step(InstructionSearch(task, proposals=2), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+def _improve(search: InstructionSearch, step: str, start: InstructionCandidate, rounds: int) -> None:
     for _ in range(rounds):
         best = search.best.text
         criticism = search.propose(_CRITICISE, best, temperature=0.7)

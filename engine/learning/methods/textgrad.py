@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import dspy
 
 from engine.ground.seeds import generator
-from engine.learning.methods.candidates import Answered, Candidate, InstructionSearch, step_by_step
+from engine.learning.methods.candidates import Answered, InstructionCandidate, InstructionSearch, step_by_step
 from engine.learning.methods.method import MethodTask
 
 _FAILURES = 3
@@ -33,7 +33,7 @@ def textgrad(task: MethodTask) -> dspy.Module:
     return step_by_step(InstructionSearch(task, proposals=2), _improve)
 
 
-def _improve(search: InstructionSearch, step: str, start: Candidate, rounds: int) -> None:
+def _improve(search: InstructionSearch, step: str, start: InstructionCandidate, rounds: int) -> None:
     feedback: list[str] = []
     rng = generator(search.task.seed, "textgrad", step)
     for _ in range(rounds):

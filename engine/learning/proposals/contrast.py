@@ -14,9 +14,7 @@ from typing import Any
 
 from engine.ground.words import STOP_WORDS, tokens
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
-from engine.learning.proposals.topics import SETS
 from engine.learning.proposals.wording import input_noun, input_text, word_rule
-from engine.programs.rules import Rule
 
 _TELLING = 1.28
 """The z-score from which a word counts: one in ten exceeds it by chance, and screening decides."""
@@ -40,8 +38,8 @@ class ContrastSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
-        if any(rule.source in SETS for rule in findings.state.rules):
-            return []  # a second set would repeat the first
+        if findings.has_set:
+            return []
         noun = input_noun(findings.train[0])
         groups = {
             answer: [input_text(item) for item in items]
@@ -51,16 +49,7 @@ class ContrastSource:
         for answer, words in telling_words(groups).items():
             if words:
                 text = word_rule(words, answer, space, noun)
-                rules.append(
-                    Rule(
-                        text=text,
-                        trigger=", ".join(words),
-                        predictor=space.predictor,
-                        source=self.name,
-                        epoch=findings.epoch,
-                        batch=findings.batch,
-                    )
-                )
+                rules.append(findings.rule(self.name, text, trigger=", ".join(words)))
                 answers.append(answer)
         return [RuleProposal(self.name, tuple(rules), tuple(answers))] if rules else []
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_text
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
-from engine.programs.rules import Rule
 
 _SYSTEM = (
     "A worker made a mistake. You write the general instruction that would have prevented it, in one short "
@@ -55,29 +54,17 @@ class CorrectionSource:
         if space is None:
             return []
         failed = [item for item in findings.train if item.key in findings.given]
-        rng = generator(self._seed, "corrections", findings.epoch, findings.batch)
+        rng = generator(self._seed, "corrections", findings.place.epoch, findings.place.batch)
         shown = rng.sample(failed, min(_MOST_FAILURES, len(failed)))
         questions = [self._question(item, findings.given[item.key], space.expected(item)) for item in shown]
-        replies = self._questioner.ask(questions, findings.epoch, findings.batch)
+        replies = self._questioner.ask(questions, findings.place)
         texts: dict[str, list[str]] = {}
         for item, reply in zip(shown, replies, strict=True):
             text = " ".join(reply.split())
             if text and len(text) <= _LONGEST_RULE:
                 texts.setdefault(text, []).append(item.key)
         return [
-            RuleProposal(
-                self.name,
-                (
-                    Rule(
-                        text=text,
-                        predictor=space.predictor,
-                        source=self.name,
-                        epoch=findings.epoch,
-                        batch=findings.batch,
-                        suggested_by=tuple(keys),
-                    ),
-                ),
-            )
+            RuleProposal(self.name, (findings.rule(self.name, text, suggested_by=keys),))
             for text, keys in texts.items()
         ]
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
+from engine.learning.place import Place
 from engine.learning.proposals.contrast import telling_words
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import names_another, read_topics
 from engine.learning.proposals.wording import about, input_noun, input_text, mentions, pair_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
-from engine.programs.rules import Rule
 
 _SYSTEM = (
     "You say how one group of texts differs from another. Answer with one line: what only the texts of group "
@@ -69,8 +69,7 @@ class PairSource:
                 self._question(pair, groups[pair.right], groups.get(pair.favoured, []), findings.place)
                 for pair in pairs
             ],
-            findings.epoch,
-            findings.batch,
+            findings.place,
         )
         proposals = [
             self._proposal(mentions(words), ", ".join(words), pair, space, findings)
@@ -83,7 +82,9 @@ class PairSource:
                 proposals.append(self._proposal(about(topics), topics, pair, space, findings))
         return proposals
 
-    def _question(self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], place: str) -> Question:
+    def _question(
+        self, pair: Confusion, own: Sequence[Item], others: Sequence[Item], place: Place
+    ) -> Question:
         title = f"{as_text(pair.right)}, not {as_text(pair.favoured)}"
         rng = generator(self._seed, "pairs", place, title, 0)
         confused = list(pair.examples)
@@ -100,15 +101,9 @@ class PairSource:
     def _proposal(
         self, said: str, trigger: str, pair: Confusion, space: AnswerSpace, findings: Findings
     ) -> RuleProposal:
-        rule = Rule(
-            text=pair_rule(said, pair.right, pair.favoured, space, input_noun(findings.train[0])),
-            trigger=trigger,
-            predictor=space.predictor,
-            source=self.name,
-            epoch=findings.epoch,
-            batch=findings.batch,
-            suggested_by=tuple(item.key for item in pair.examples),
-        )
+        text = pair_rule(said, pair.right, pair.favoured, space, input_noun(findings.train[0]))
+        keys = (item.key for item in pair.examples)
+        rule = findings.rule(self.name, text, trigger=trigger, suggested_by=keys)
         return RuleProposal(self.name, (rule,), (pair.right,))
 
 

@@ -13,6 +13,7 @@ from engine.ground.seeds import derive_seed, sampling_lm
 from engine.journal.events import Emit
 from engine.journal.learning_events import QuestionAnswered
 from engine.journal.replay import cause_of, recording
+from engine.learning.place import Place
 
 _AT_ONCE = 6
 _LONGEST_ANSWER = 60
@@ -54,7 +55,7 @@ class Questioner:
         self._seed = seed
         self._emit = emit
 
-    def ask(self, questions: Sequence[Question], epoch: int, batch: int) -> list[str]:
+    def ask(self, questions: Sequence[Question], place: Place) -> list[str]:
         """Return the first line of each answer, in the questions' order; "" if there was none.
 
         Raises:
@@ -63,11 +64,11 @@ class Questioner:
         if not questions:
             return []
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="question") as pool:
-            return list(pool.map(lambda question: self._answer(question, epoch, batch), questions))
+            return list(pool.map(lambda question: self._answer(question, place), questions))
 
-    def _answer(self, question: Question, epoch: int, batch: int) -> str:
-        place = f"epoch{epoch}/batch{batch}/question/{question.source}/{question.about}/{question.number}"
-        seed = derive_seed(self._seed, place)
+    def _answer(self, question: Question, place: Place) -> str:
+        event = f"{place}/question/{question.source}/{question.about}/{question.number}"
+        seed = derive_seed(self._seed, event)
         lm = sampling_lm(self._lm, seed, temperature=question.temperature, max_tokens=_LONGEST_ANSWER)
         with recording() as used:
             try:
@@ -77,9 +78,9 @@ class Questioner:
         line = next((line.strip() for line in reply.splitlines() if line.strip()), "")
         self._emit(
             QuestionAnswered(
-                id=place,
-                epoch=epoch,
-                batch=batch,
+                id=event,
+                epoch=place.epoch,
+                batch=place.batch,
                 source=question.source,
                 about=question.about,
                 number=question.number,

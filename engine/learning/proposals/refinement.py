@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.ground.words import content_words
 from engine.learning.answers import AnswerSpace
@@ -16,7 +17,6 @@ from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Confusion, Findings, RuleProposal, SourceCost
 from engine.learning.proposals.topics import read_topics, topic_question
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 
@@ -56,8 +56,7 @@ class RefinementSource:
         asked = missed[:_MOST_REFINED]
         replies = self._questioner.ask(
             [self._question(answer, items, findings) for answer, items in asked],
-            findings.epoch,
-            findings.batch,
+            findings.place,
         )
         proposals = []
         for (answer, items), reply in zip(asked, replies, strict=True):
@@ -108,15 +107,8 @@ def _worded(
     keys: Sequence[str],
 ) -> Rule:
     said = ", ".join(topics)
-    return Rule(
-        text=topic_rule(said, answer, space, noun),
-        trigger=said,
-        predictor=space.predictor,
-        source=RefinementSource.name,
-        epoch=findings.epoch,
-        batch=findings.batch,
-        suggested_by=tuple(keys),
-    )
+    text = topic_rule(said, answer, space, noun)
+    return findings.rule(RefinementSource.name, text, trigger=said, suggested_by=keys)
 
 
 def _missed(confusions: Sequence[Confusion]) -> dict[Any, list[Item]]:

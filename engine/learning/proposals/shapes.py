@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import values_rule
 from engine.programs.formatting import as_text
-from engine.programs.rules import Rule
 
 _MOST_LISTED = 12
 _SHARE = 0.95
@@ -66,19 +65,7 @@ class ShapeSource:
         if space.is_closed and len(space.values) <= _MOST_LISTED and not set(given) <= set(expected):
             texts.insert(0, values_rule(space))
         return [
-            RuleProposal(
-                self.name,
-                (
-                    Rule(
-                        text=text,
-                        predictor=space.predictor,
-                        source=self.name,
-                        epoch=findings.epoch,
-                        batch=findings.batch,
-                        suggested_by=tuple(findings.given),
-                    ),
-                ),
-            )
+            RuleProposal(self.name, (findings.rule(self.name, text, suggested_by=findings.given),))
             for text in texts
         ]
 

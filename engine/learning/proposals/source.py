@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
-from engine.programs.rules import ParsedRule, Rule
+from engine.learning.place import Place
+from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
+
+_SOURCES_OF_SETS = ("topics", "contrast", "refinement")
+"""Their rules stand for one answer each."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,27 @@ class Findings:
     state: LearnedState
     train: Sequence[Item]
     space: AnswerSpace | None
-    epoch: int
-    batch: int
+    place: Place
     given: Mapping[str, Any] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
 
     @property
-    def place(self) -> str:
-        """Where in the run this is."""
-        return f"epoch{self.epoch}/batch{self.batch}"
+    def has_set(self) -> bool:
+        """Whether a set with a rule for each answer is held: a second one would repeat it."""
+        return any(rule.source in _SOURCES_OF_SETS for rule in self.state.rules)
+
+    def rule(self, source: str, text: str, *, trigger: str = "", suggested_by: Iterable[str] = ()) -> Rule:
+        """Return a rule that a source proposes here for the predictor that answers."""
+        assert self.space is not None, "sources propose nothing without labelled answers"
+        return Rule(
+            text=text,
+            trigger=trigger,
+            predictor=self.space.predictor,
+            source=source,
+            epoch=self.place.epoch,
+            batch=self.place.batch,
+            suggested_by=tuple(suggested_by),
+        )
 
 
 @dataclass(frozen=True)
@@ -104,14 +120,3 @@ class ProposalSource(Protocol):
     def propose(self, findings: Findings) -> Sequence[RuleProposal]:
         """Return its proposals, the best first if it ranks them."""
         ...
-
-
-def as_proposal(rule: Rule) -> ParsedRule:
-    """Return a rule as a project's acceptor sees it."""
-    return ParsedRule(
-        action="add",
-        text=rule.text,
-        trigger=rule.trigger,
-        predictor=rule.predictor or None,
-        source=rule.source,
-    )

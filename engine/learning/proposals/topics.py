@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.learning.answers import AnswerSpace
+from engine.learning.place import Place
 from engine.learning.proposals.questions import Question, Questioner
 from engine.learning.proposals.source import Findings, RuleProposal, SourceCost
 from engine.learning.proposals.wording import input_noun, input_text, topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 from engine.programs.rules import Rule
 
@@ -37,8 +38,6 @@ WORKED_EXAMPLES = (
         "invoices, double billing, unexpected fees",
     ),
 )
-SETS = ("topics", "contrast", "refinement")
-"""Sources whose rules stand for one answer each."""
 _MOST_TEXTS = 12
 _MOST_SHOWN = 2400
 """Characters of texts in one question: some 600 tokens."""
@@ -69,14 +68,14 @@ class TopicSource:
         space = findings.space
         if space is None or not space.is_closed or not findings.train:
             return []
-        if any(rule.source in SETS for rule in findings.state.rules):
-            return []  # a second set would repeat the first
+        if findings.has_set:
+            return []
         groups = {answer: items for answer, items in space.by_value(findings.train).items() if items}
         asked = [(number, answer) for number in range(self._samples) for answer in groups]
         questions = [
             self._question(answer, groups[answer], number, findings.place) for number, answer in asked
         ]
-        replies = self._questioner.ask(questions, findings.epoch, findings.batch)
+        replies = self._questioner.ask(questions, findings.place)
         told = {
             (number, answer): [
                 topic for topic in read_topics(reply) if not names_another(topic, answer, space)
@@ -88,25 +87,19 @@ class TopicSource:
         for number in range(self._samples):
             topics = {answer: told[number, answer] for answer in groups if told[number, answer]}
             rules = tuple(
-                self._rule(", ".join(topics[answer]), answer, space, noun, findings) for answer in topics
+                self._rule(", ".join(found), answer, space, noun, findings)
+                for answer, found in topics.items()
             )
             if rules:
                 sets.append(RuleProposal(self.name, rules, tuple(topics)))
         return sets
 
-    def _question(self, answer: Any, items: Sequence[Item], number: int, place: str) -> Question:
+    def _question(self, answer: Any, items: Sequence[Item], number: int, place: Place) -> Question:
         rng = generator(self._seed, "topics", place, as_text(answer), number)
         return topic_question(self.name, as_text(answer), items, number, rng)
 
     def _rule(self, topics: str, answer: Any, space: AnswerSpace, noun: str, findings: Findings) -> Rule:
-        return Rule(
-            text=topic_rule(topics, answer, space, noun),
-            trigger=topics,
-            predictor=space.predictor,
-            source=self.name,
-            epoch=findings.epoch,
-            batch=findings.batch,
-        )
+        return findings.rule(self.name, topic_rule(topics, answer, space, noun), trigger=topics)
 
 
 def topic_question(source: str, about: str, items: Sequence[Item], number: int, rng: Random) -> Question:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.programs.formatting import as_text
 
 _LONGEST_TEXT = 400

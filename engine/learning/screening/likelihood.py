@@ -16,14 +16,16 @@ from typing import Any
 import dspy
 
 from engine.ground.answer_scoring import AnswerScorer
+from engine.ground.examples import Item
 from engine.journal.replay import cause_of
 from engine.learning.answers import AnswerSpace
-from engine.learning.rollouts import Item
 from engine.programs.program import FrozenProgram
 from engine.programs.selection import Selection
 from engine.programs.state import LearnedState
 
 _AT_ONCE = 8
+_MOST_OTHERS = 3
+"""Wrong answers that compete in addition to the possible ones."""
 _STEPS_KEPT = 64
 """Programs that are kept ready: with a selection nearly every input has its own."""
 
@@ -141,7 +143,3 @@ class Likelihood:
             step = dict(self._program.with_state(state).named_predictors())[self._space.predictor]
             self._steps[state.digest] = step
         return step
-
-
-_MOST_OTHERS = 3
-"""Wrong answers that compete in addition to the possible ones."""

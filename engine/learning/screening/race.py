@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, sqrt
 
-from engine.learning.rollouts import Item
+from engine.ground.examples import Item
 from engine.learning.screening.signal import Signal
 from engine.programs.state import LearnedState
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScreeningResult:
     """A candidate's result: mean gain over the reference on `n` training examples, and its standard error."""
 
     state: LearnedState
@@ -39,17 +39,17 @@ def race(
     signal: Signal,
     *,
     first: int = 12,
-) -> list[Standing]:
-    """Return every candidate's standing, in the candidates' order; finalists saw all of the examples.
+) -> list[ScreeningResult]:
+    """Return every candidate's result, in the candidates' order; finalists saw all of the examples.
 
     All of them are tried on the `first` examples; each further round takes twice as many.
     """
     running = list(range(len(candidates)))
-    found: dict[int, Standing] = {}
+    found: dict[int, ScreeningResult] = {}
     size = min(first, len(items))
     while running:
         for index in running:
-            found[index] = standing(candidates[index], reference, items, signal, most=size)
+            found[index] = screening_result(candidates[index], reference, items, signal, most=size)
         if size >= len(items):
             break
         better = sorted(running, key=lambda index: -found[index].gain)[: (len(running) + 1) // 2]
@@ -58,27 +58,27 @@ def race(
     return [replace(found[index], is_finalist=index in running) for index in range(len(candidates))]
 
 
-def standing(
+def screening_result(
     candidate: LearnedState,
     reference: LearnedState,
     items: Sequence[Item],
     signal: Signal,
     *,
     most: int | None = None,
-) -> Standing:
+) -> ScreeningResult:
     """Return how a candidate does on the first examples that neither side shows as a demonstration."""
     shown = candidate.demonstrations.examples | reference.demonstrations.examples
     fair = [item for item in items if item.key not in shown and signal.covers(item)][:most]
     if not fair:
-        return Standing(candidate, 0.0, 0.0, 0)
+        return ScreeningResult(candidate, 0.0, 0.0, 0)
     gains = [
         after - before
         for after, before in zip(signal.values(candidate, fair), signal.values(reference, fair), strict=True)
     ]
     mean = fsum(gains) / len(gains)
     spread = fsum((gain - mean) ** 2 for gain in gains) / max(len(gains) - 1, 1)
-    return Standing(candidate, mean, sqrt(spread / len(gains)), len(gains))
+    return ScreeningResult(candidate, mean, sqrt(spread / len(gains)), len(gains))
 
 
-def _is_hopeless(found: Standing) -> bool:
+def _is_hopeless(found: ScreeningResult) -> bool:
     return found.n > 1 and found.gain + found.error < 0

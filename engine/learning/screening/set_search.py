@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import exp, fsum, log
 from typing import Any
 
+from engine.ground.examples import Item
 from engine.learning.proposals.source import RuleProposal
-from engine.learning.rollouts import Item
 from engine.learning.screening.likelihood import AnswerLikelihood
-from engine.learning.screening.race import Standing, standing
-from engine.learning.screening.signal import LikelihoodSignal
+from engine.learning.screening.likelihood_signal import LikelihoodSignal
+from engine.learning.screening.race import ScreeningResult, screening_result
 from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 
@@ -25,13 +25,13 @@ _MOST_DROPPED = 2
 
 
 @dataclass(frozen=True)
-class SetStanding:
+class ScreenedSet:
     """A set of rules with its source and its result."""
 
     source: str
     title: str
     rules: tuple[Rule, ...]
-    standing: Standing
+    result: ScreeningResult
 
 
 class SetSearch:
@@ -43,7 +43,7 @@ class SetSearch:
 
     def find(
         self, proposals: Sequence[RuleProposal], reference: LearnedState, items: Sequence[Item]
-    ) -> list[SetStanding]:
+    ) -> list[ScreenedSet]:
         """Return the sets that were tried, the best first: the proposed ones, a mixed one, a thinned one."""
         tried = [
             self._try(proposal.title, proposal.source, proposal.rules, reference, items)
@@ -52,14 +52,14 @@ class SetSearch:
         mixed = self._mixed(proposals, reference, items)
         if mixed and all(mixed != proposal.rules for proposal in proposals):
             tried.append(self._try("the best rule for each answer", "mixed", mixed, reference, items))
-        tried.sort(key=lambda found: -found.standing.gain)
+        tried.sort(key=lambda found: -found.result.gain)
         if tried:
             best = tried[0]
             thinned = self._thinned(best.rules, proposals, reference, items)
             if thinned and thinned != best.rules:
                 title = f"{best.title}, without {len(best.rules) - len(thinned)}"
                 tried.append(self._try(title, best.source, thinned, reference, items))
-        return sorted(tried, key=lambda found: (-found.standing.gain, len(found.rules)))
+        return sorted(tried, key=lambda found: (-found.result.gain, len(found.rules)))
 
     def _try(
         self,
@@ -68,9 +68,9 @@ class SetSearch:
         rules: tuple[Rule, ...],
         reference: LearnedState,
         items: Sequence[Item],
-    ) -> SetStanding:
-        return SetStanding(
-            source, title, rules, standing(reference.adding(*rules), reference, items, self._signal)
+    ) -> ScreenedSet:
+        return ScreenedSet(
+            source, title, rules, screening_result(reference.adding(*rules), reference, items, self._signal)
         )
 
     def _mixed(

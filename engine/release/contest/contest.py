@@ -15,23 +15,15 @@ from engine.ground.seeds import derive_seed
 from engine.ground.statistics import gain_interval, mean_interval
 from engine.journal.contest_events import ContestResult, ContestStarted, LaneFinished
 from engine.journal.event_base import Tokens
-from engine.journal.events import (
-    EpochFinished,
-    KeptRule,
-    ModelUsed,
-    Phase,
-    PhaseStarted,
-    ProgressEstimated,
-    RunSummary,
-    SplitScores,
-    TestFinished,
-)
+from engine.journal.event_parts import KeptRule, ModelUsed, Phase, RunSummary, SplitScores
+from engine.journal.events import EpochFinished, PhaseStarted, ProgressEstimated, TestFinished
 from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.project.methods import ContestPlan
 from engine.release.artifacts import program_digest
-from engine.release.contest.lane import NO_RESULT, Found, Lane, LaneWorker
-from engine.release.contest.ranking import Contestant, Scored, ranked, result_of
+from engine.release.contest.lane import Found, Lane
+from engine.release.contest.lane_worker import NO_RESULT, LaneWorker
+from engine.release.contest.ranking import RankedMethod, Scored, ranked, result_of
 from engine.release.contest.saving import save_program
 from engine.release.measurement import Measurement
 from engine.release.run_context import RunContext
@@ -202,7 +194,7 @@ class _Contest:
             answer_tokens=fmean(rollout.tokens.completion for rollout in rollouts),
         )
 
-    def _open_test(self, contestants: Sequence[Contestant]) -> None:
+    def _open_test(self, contestants: Sequence[RankedMethod]) -> None:
         """Record that the test split is opened, once for all programs together."""
         states = [_identity(lane) for one in contestants for lane in one.scored]
         self._enter("test", "test")
@@ -251,7 +243,7 @@ class _Contest:
 
     def _closed(
         self,
-        contestants: list[Contestant],
+        contestants: list[RankedMethod],
         baseline: Interval,
         measured: dict[str, Measurement] | None,
         calls: int,
@@ -267,7 +259,7 @@ class _Contest:
 
     def _summary(
         self,
-        known: Sequence[Contestant],
+        known: Sequence[RankedMethod],
         result: ContestResult,
         baseline: Interval,
         measured: dict[str, Measurement] | None,
@@ -353,7 +345,7 @@ def _identity(lane: Scored) -> str:
     return sha256(f"{prompts} {lane.found.state.digest} {lane.found.selection}".encode()).hexdigest()
 
 
-def _reason(known: Sequence[Contestant], baseline: Interval) -> str:
+def _reason(known: Sequence[RankedMethod], baseline: Interval) -> str:
     first = known[0]
     score = f"{fmean(first.validation):.3f} on validation, the project's own program {baseline.score:.3f}"
     return f"first of {len(known)} is {first.method}, with {score}"

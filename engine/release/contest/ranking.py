@@ -24,7 +24,7 @@ class Scored:
 
 
 @dataclass
-class Contestant:
+class RankedMethod:
     """A method with its lanes."""
 
     method: str
@@ -58,12 +58,12 @@ class Contestant:
         return fmean(lane.found.calls for lane in self.lanes)
 
 
-def ranked(lanes: Sequence[Scored]) -> list[Contestant]:
+def ranked(lanes: Sequence[Scored]) -> list[RankedMethod]:
     """Return the methods, the best on validation first, then the cheaper; last those without a result."""
     by_method: dict[str, list[Scored]] = {}
     for lane in lanes:
         by_method.setdefault(lane.lane.method, []).append(lane)
-    contestants = [Contestant(method, own) for method, own in by_method.items()]
+    contestants = [RankedMethod(method, own) for method, own in by_method.items()]
     return sorted(
         contestants,
         key=lambda one: (not one.scored, -fmean(one.validation) if one.scored else 0.0, one.calls),
@@ -71,7 +71,7 @@ def ranked(lanes: Sequence[Scored]) -> list[Contestant]:
 
 
 def result_of(
-    contestants: Sequence[Contestant], own: Sequence[float], calls: int, seeds: int
+    contestants: Sequence[RankedMethod], own: Sequence[float], calls: int, seeds: int
 ) -> ContestResult:
     """Return the table of a contest; `own` are the test scores of the project's own program.
 
@@ -92,7 +92,7 @@ def result_of(
 
 
 def _standing(
-    one: Contestant, place: int, first: Contestant, own: Sequence[float], comparisons: int
+    one: RankedMethod, place: int, first: RankedMethod, own: Sequence[float], comparisons: int
 ) -> Standing:
     problems = list(dict.fromkeys(lane.found.problem for lane in one.lanes if lane.found.problem))
     if not one.scored:

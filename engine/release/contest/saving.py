@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
-from engine.journal.events import ArtifactSaved, SplitScores
+from engine.journal.event_parts import SplitScores
+from engine.journal.events import ArtifactSaved
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.conditional import program_with
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
-from engine.release.contest.ranking import Contestant
+from engine.release.contest.ranking import RankedMethod
 from engine.release.measurement import Measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.run_context import RunContext
@@ -22,7 +23,7 @@ from engine.release.run_plan import installed_versions
 def save_program(
     context: RunContext,
     own: RolloutRunner,
-    contestant: Contestant,
+    contestant: RankedMethod,
     baseline: Interval,
     measured: Measurement,
     opening: int,

@@ -13,14 +13,8 @@ from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval, percentile
 from engine.journal.completions import Used
 from engine.journal.contest_events import LaneFinished
-from engine.journal.events import (
-    DataUsed,
-    EpochFinished,
-    Event,
-    RolloutFinished,
-    RulesChanged,
-    RunStarted,
-)
+from engine.journal.event_parts import DataUsed
+from engine.journal.events import EpochFinished, Event, RolloutFinished, RulesChanged, RunStarted
 from engine.journal.journal import Journal
 from engine.journal.learning_events import LayerTested, LayerTestStarted
 from engine.release.judged import judge_of

@@ -10,12 +10,13 @@ from statistics import fmean
 
 from engine.ground.errors import BudgetExhaustedError
 from engine.ground.statistics import mean_interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import Emit, PhaseStarted, ProgressEstimated
-from engine.journal.learning_events import LayersCompared
 from engine.journal.objective_events import ObjectivesMet, SetSize
 from engine.learning.ablation import compare_layers
 from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.place import Place
 from engine.learning.rollouts import Rollout
 from engine.learning.state_events import state_changed
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
@@ -45,7 +46,7 @@ def slimmed(session: OptimizationSession, result: Optimized, wanted: Objectives,
     state = search.run()
     if state == result.state:
         return result
-    emit(state_changed(state, "objectives/state", 0, 0, "thinned"))
+    emit(state_changed(state, "objectives/state", Place(0), "thinned"))
     best = mean_interval(search.scores(state))
     layers = _compared_layers(session, state, emit) if result.layers else None
     return replace(result, state=state, best=best, layers=layers, slices={})

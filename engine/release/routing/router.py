@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.ground.errors import ArtifactError
 from engine.ground.files import write_durably
 from engine.ground.interval import Interval
-from engine.release.manifest import MANIFEST, content_digest, file_digest, load_manifest
+from engine.release.manifest import MANIFEST, content_digest, file_digest, load_manifest, refuse_later_format
 from engine.release.publishing import publish
 from engine.release.routing.thresholds import Threshold
 
@@ -125,12 +125,7 @@ def router_digest(folder: Path) -> str:
 def _verified(folder: Path) -> tuple[Router, str]:
     path = folder / ROUTER
     fields = _fields(path)
-    written = fields.get("format")
-    if isinstance(written, int) and written > FORMAT:
-        raise ArtifactError(
-            f"{path}: a later version of PromptGrad wrote this router (format {written}).",
-            hint="Upgrade: pip install --upgrade promptgrad-tui",
-        )
+    refuse_later_format(path, fields, "router", FORMAT)
     claimed = fields.pop("sha256", None)
     try:
         router = Router.model_validate(fields)

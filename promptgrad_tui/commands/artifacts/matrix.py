@@ -27,8 +27,8 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
     model is in that model's cell, and can't be loaded there.
     """
     from promptgrad_tui.views.artifacts.releases import matrix_lines
+    from promptgrad_tui.work.opening import open_project
     from promptgrad_tui.work.release.project_matrix import project_matrix
-    from promptgrad_tui.work.run.job import open_project
 
     matrix = project_matrix(open_project(context.project, {}))
     print_result(matrix.as_list, lambda terminal: matrix_lines(matrix, terminal), as_json=as_json)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def doubts_of(context: CommandContext, run: str) -> tuple[RunRecord, Project, list[Doubted]]:
     """Return a run, its project, and the labels that it doubts."""
     from promptgrad_tui.work.labels.doubts import doubted_now, doubted_of
-    from promptgrad_tui.work.run.job import open_project
+    from promptgrad_tui.work.opening import open_project
 
     project = open_project(context.project, {})
     with reading(context) as journal:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from engine.ground.interval import Evidence
 from engine.journal.decisions import Decision, DecisionKind
 from engine.journal.events import ReviewApplied
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState, Settled
 from promptgrad_tui.screens.widgets.table import Column

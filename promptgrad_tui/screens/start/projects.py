@@ -38,8 +38,9 @@ def begin_run(
     Raises:
         PromptGradError: the project is wrong, or the journal or the process can't be used.
     """
+    from promptgrad_tui.work.opening import open_project
     from promptgrad_tui.work.run.budget import Budget
-    from promptgrad_tui.work.run.job import create_run, open_project
+    from promptgrad_tui.work.run.job import create_run
 
     overrides = overrides or {}
     project = open_project(folder, overrides)

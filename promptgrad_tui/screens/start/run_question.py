@@ -37,7 +37,7 @@ class RunQuestion(QuestionScreen):
         try:
             # A project that can't be read is found here; what else is wrong, by the command.
             from promptgrad_tui.work.check.report import CheckReport
-            from promptgrad_tui.work.run.job import open_project
+            from promptgrad_tui.work.opening import open_project
 
             project = await asyncio.to_thread(open_project, self._folder, {})
             reply = await CommandProcess(["check", "--json", "--no-model"], self._folder).run()

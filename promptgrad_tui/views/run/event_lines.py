@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.events import (
     AnalysisFinished,
@@ -26,12 +27,7 @@ from engine.journal.events import (
     TestFinished,
     ValidationFinished,
 )
-from engine.journal.learning_events import (
-    CandidatesProposed,
-    LayersCompared,
-    LayerTested,
-    ScreeningFinished,
-)
+from engine.journal.learning_events import CandidatesProposed, LayerTested, ScreeningFinished
 from engine.journal.method_events import BaseCompared, MethodFinished, MethodStarted
 from engine.journal.narration import change_text, finding_text, narrate
 from engine.journal.objective_events import ObjectivesMet

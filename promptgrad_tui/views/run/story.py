@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import LaneFinished
 from engine.journal.events import (
     EDIT_TRIAL,
@@ -35,7 +36,6 @@ from engine.journal.learning_events import (
     CandidatesProposed,
     DoubtedLabel,
     LabelsDoubted,
-    LayersCompared,
     LayerTested,
     LayerTestStarted,
     QuestionAnswered,

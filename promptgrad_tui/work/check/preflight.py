@@ -34,7 +34,7 @@ from promptgrad_tui.work.check.probing import Repeated, compared_answers, probe,
 from promptgrad_tui.work.check.prompt_sizes import PromptSizes, prompt_sizes
 from promptgrad_tui.work.check.report import CheckItem, ModelOpened, RateMeasured, SplitFound
 from promptgrad_tui.work.code.program import build_acceptor, build_formatter, judgements
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
 _TOKENS_OF_A_RULE = 30

@@ -13,11 +13,12 @@ from typing import Any
 import dspy
 
 from engine.ground.errors import ArtifactError
+from engine.ground.examples import Item
 from engine.ground.model import Progress
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Emit, Event, RolloutFinished, SplitScores
-from engine.learning.rollouts import Item, Rollout, RolloutRunner
+from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.release.compression.compression import Compressed, Compressor

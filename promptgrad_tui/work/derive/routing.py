@@ -11,13 +11,14 @@ from pathlib import Path
 from statistics import fmean
 
 from engine.ground.errors import ArtifactError
+from engine.ground.examples import Item, Split
 from engine.ground.interval import Interval
 from engine.ground.model import Progress
 from engine.ground.statistics import mean_interval
 from engine.journal.events import Event, ModelUsed, RolloutFinished
 from engine.journal.scoring import recorded_scorer
 from engine.learning.answers import answer_space
-from engine.learning.rollouts import Item, Rollout, Split
+from engine.learning.rollouts import Rollout
 from engine.programs.program import FrozenProgram
 from engine.project.data import LoadedExample
 from engine.release.artifacts import check_revision
@@ -30,8 +31,8 @@ from engine.release.sealed_test import TestSplit, open_test_split
 from models import ModelSettings, check_models_fit
 from promptgrad_tui.views.artifacts.routing import Routed
 from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.artifact_project import folder_of
-from promptgrad_tui.work.run.job import open_project
 
 _TIMED = 10
 """Validation examples that are asked apart, to know the time of each model."""

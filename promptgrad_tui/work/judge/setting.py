@@ -14,7 +14,7 @@ from engine.journal.replay import Replay
 from engine.programs.coercion import BoundMetric, as_metric
 from engine.project.settings import Project
 from promptgrad_tui.work.code.program import asks_judge, build_rubric, judged_section, rubric_criteria
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
 RUN = "judge"

@@ -10,7 +10,7 @@ from engine.journal.journal import Journal, journal_path
 from promptgrad_tui.work.labels.correcting import correction, exclusion, taking_back
 from promptgrad_tui.work.labels.doubts import Doubted, at_number, doubted_now, doubted_of, numbered
 from promptgrad_tui.work.labels.file_change import FileChange
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 
 
 class LabelDecisions:

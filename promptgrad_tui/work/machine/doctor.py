@@ -27,8 +27,8 @@ from models.gguf.package import is_installed
 from models.ollama.api import OllamaApi
 from promptgrad_tui.views.figures import count_text, duration_text, size_text
 from promptgrad_tui.views.findings import Finding
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.moved_models import examine_artifacts
-from promptgrad_tui.work.run.job import open_project
 
 _OURS = "promptgrad-tui"
 _LITTLE_SPACE = 1e9

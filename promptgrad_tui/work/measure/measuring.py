@@ -36,9 +36,9 @@ from engine.release.sealed_test import TestSplit, measure_test_split
 from models import LocalModel, ModelSettings, open_model
 from promptgrad_tui.views.artifacts.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.views.metrics import parts_of
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
-from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, opened_embedder
 
 

@@ -12,11 +12,12 @@ from engine.project.settings import Project
 from engine.release.matrix import Entry
 from promptgrad_tui.views.sanitize import shown_path
 from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.moved_models import is_proved_on, revision_now
 from promptgrad_tui.work.release.project_matrix import project_matrix
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.headless import Output, resume, start
-from promptgrad_tui.work.run.job import open_project, unfinished_runs
+from promptgrad_tui.work.run.job import unfinished_runs
 
 _SEED = 0
 """Of projects that set none: an interrupted compilation has to be the same when it is started again."""

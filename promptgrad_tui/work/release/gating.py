@@ -12,8 +12,8 @@ from engine.release.manifest import ArtifactManifest, load_manifest, load_measur
 from engine.release.power import opening_text
 from engine.release.release_gate import evaluate_gates
 from promptgrad_tui.views.gates import Judged
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.artifact_project import folder_of, project_of
-from promptgrad_tui.work.run.job import open_project
 
 
 def judge(artifact: Path, folder: Path) -> Judged:

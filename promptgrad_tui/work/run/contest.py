@@ -10,9 +10,10 @@ from engine.ground.errors import ProjectError
 from engine.journal.journal import Journal, journal_path
 from engine.project.methods import PACKAGES, USUAL_CONTESTANTS, Contestant, ContestPlan
 from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.headless import Output, resume, start
-from promptgrad_tui.work.run.job import open_project, unfinished_runs
+from promptgrad_tui.work.run.job import unfinished_runs
 
 _SEED = 0
 """Of projects that set none: an interrupted contest has to be the same when it is started again."""

@@ -16,10 +16,11 @@ from promptgrad_tui.views.run.plain import PlainDisplay
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.summary import next_lines, summary_lines
 from promptgrad_tui.views.terminal import Terminal
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.budget import Budget
 from promptgrad_tui.work.run.follower import Follower
 from promptgrad_tui.work.run.interrupts import Interrupts
-from promptgrad_tui.work.run.job import create_run, exit_code_of, open_project, run_job
+from promptgrad_tui.work.run.job import create_run, exit_code_of, run_job
 from promptgrad_tui.work.run.stopping import forwarding_stops
 
 

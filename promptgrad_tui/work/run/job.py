@@ -20,9 +20,9 @@ from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.data_files import files_of
 from engine.project.fingerprint import project_code
 from engine.project.methods import ContestPlan
-from engine.project.settings import Project, load_project
-from models.settings import ModelSettings
+from engine.project.settings import Project
 from promptgrad_tui.work.code.offline import import_dspy_offline, logging_to
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.budget import Budget
 
 if TYPE_CHECKING:
@@ -44,15 +44,6 @@ class RunOptions(BaseModel):
     budget: Budget = Budget()
     contest: ContestPlan | None = None
     contents: dict[str, str] = {}
-
-
-def open_project(folder: Path, overrides: Mapping[str, str]) -> Project:
-    """Read a project with its overrides.
-
-    Raises:
-        ProjectError: something in it is wrong; the message names the line.
-    """
-    return load_project(folder, overrides, model_options=ModelSettings)
 
 
 def create_run(

@@ -22,9 +22,9 @@ from engine.project.settings import Project
 from engine.release.artifacts import load_artifact, program_digest
 from engine.release.manifest import load_manifest
 from promptgrad_tui.work.code.program import build_program
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import project_of
-from promptgrad_tui.work.run.job import open_project
 from promptgrad_tui.work.trying.messages import Side, TriedRule, TrySource
 
 _OTHER_PROGRAM = "they were proved on another program"

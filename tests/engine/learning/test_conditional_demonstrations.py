@@ -11,6 +11,12 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.learning_events import LayerTested
 from engine.learning.demonstrations.draws import labelled
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import (
+    SessionExamples,
+    SessionFollowers,
+    SessionModels,
+    room_by_characters,
+)
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
@@ -30,15 +36,13 @@ CONFIG = PromptGradConfig(
 )
 
 
-def session(model=None, *, scorer=None, emit=lambda event: None):
+def session(model=None, *, scorer=None, emit=lambda event: None, room=room_by_characters):
     return OptimizationSession(
         PromptGradOptimizer(exact, CONFIG),
         clerk_program(),
-        clerk_tickets(48, 1),
-        clerk_tickets(24, 2),
-        task_lm=replayed(model or clerk_model(Clerk())),
-        scorer=scorer,
-        emit=emit,
+        SessionExamples(clerk_tickets(48, 1), clerk_tickets(24, 2)),
+        SessionModels(replayed(model or clerk_model(Clerk())), scorer=scorer, room=room),
+        SessionFollowers(emit),
     )
 
 
@@ -131,14 +135,13 @@ def test_screening_sees_what_the_prompt_will_show():
 
 
 def test_a_pool_may_be_larger_than_a_prompt():
-    made = session()
     longest = []
 
     def room(messages):
         longest.append(sum(message["role"] == "user" for message in messages) - 1)
         return longest[-1] <= 2
 
-    made._room = room
+    made = session(room=room)
     found = made.run()
     made.close()
     assert max(longest) == 2

@@ -19,6 +19,7 @@ from engine.journal.events import (
     ValidationFinished,
 )
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.learning.stopping import Stopping
 from engine.programs.conditional import ConditionalProgram
 from engine.testing import scripted_model
@@ -33,10 +34,9 @@ def run(desk=None, *, metric=exact, model=None, train=None, validation=None, pro
     session = OptimizationSession(
         optimizer,
         program or desk_program(),
-        train or tickets(60, 1),
-        tickets(60, 2) if validation is None else validation,
-        task_lm=replayed(model or desk_model(desk)),
-        emit=events.append,
+        SessionExamples(train or tickets(60, 1), tickets(60, 2) if validation is None else validation),
+        SessionModels(replayed(model or desk_model(desk))),
+        SessionFollowers(events.append),
     )
     try:
         found = session.run()
@@ -152,7 +152,7 @@ def test_val_holdout_fraction(fraction, held_out):
         exact, PromptGradConfig(seed=1, verbose=False, epochs=1, val_holdout_fraction=fraction)
     )
     session = OptimizationSession(
-        optimizer, desk_program(), tickets(60, 1), None, task_lm=desk_model(steady()).lm
+        optimizer, desk_program(), SessionExamples(tickets(60, 1)), SessionModels(desk_model(steady()).lm)
     )
     assert session.run().baseline.n == held_out
 

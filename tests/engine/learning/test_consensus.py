@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.learning.consensus import agree, means_same
+from engine.learning.analysis.consensus import agree, means_same
 from engine.programs.rules import ParsedRule, Rule, RuleSet
 
 NONE = RuleSet()

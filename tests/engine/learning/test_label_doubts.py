@@ -11,10 +11,10 @@ import dspy
 import pytest
 
 from engine.ground.errors import BudgetExhaustedError
+from engine.ground.examples import Item
 from engine.journal.events import RolloutFinished
 from engine.learning.answers import AnswerSpace
 from engine.learning.findings.label_doubts import doubted_labels
-from engine.learning.rollouts import Item
 from engine.learning.screening.likelihood import Likelihood
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.program import FrozenProgram

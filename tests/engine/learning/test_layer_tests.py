@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.ground.examples import Item
 from engine.ground.score import Score
 from engine.learning.layer_tests import LayerChange, LayerTester
-from engine.learning.rollouts import Item
-from engine.learning.screening.race import race, standing
+from engine.learning.place import Place
+from engine.learning.screening.race import race, screening_result
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
 from engine.project.config import PromptGradConfig
@@ -60,7 +61,7 @@ def put_to_test(scores: Scores, after: LearnedState, action="add", **config):
     events = []
     tester = LayerTester(scores, VALIDATION, PromptGradConfig(**config), seed=1, emit=events.append)
     before, after = (BASE, after) if action == "add" else (after, BASE)
-    return tester.test(LayerChange("rules", action, "topics", "a set", before, after, 1, 1)), events
+    return tester.test(LayerChange("rules", action, "topics", "a set", before, after, Place(1, 1))), events
 
 
 def test_useless_sets_pass_in_at_most_one_of_twenty_runs_though_screening_chose_them():
@@ -101,7 +102,7 @@ def test_a_race_drops_what_is_hopeless_early_and_lets_finalists_see_everything()
     first, second = race([bad, good], BASE, TRAIN, signal, first=6)
     assert (first.is_finalist, first.n, first.is_promising) == (False, 6, False)
     assert (second.is_finalist, second.n, second.is_promising) == (True, len(TRAIN), True)
-    assert second.gain == standing(good, BASE, TRAIN, signal).gain > 0
+    assert second.gain == screening_result(good, BASE, TRAIN, signal).gain > 0
 
 
 class Likely:
@@ -133,7 +134,7 @@ def graded(after: LearnedState, gain: int, likelier: float):
         emit=events.append,
         likelihood=Likely({BASE.digest: 0.5, after.digest: likelier}),
     )
-    return tester.test(LayerChange("rules", "add", "topics", "a set", BASE, after, 1, 1))
+    return tester.test(LayerChange("rules", "add", "topics", "a set", BASE, after, Place(1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_a_removal_is_judged_by_the_score_alone():
     tester = LayerTester(
         scores, VALIDATION, PromptGradConfig(), seed=1, emit=lambda event: None, likelihood=likely
     )
-    result = tester.test(LayerChange("rules", "remove", "topics", "a set", held, BASE, 1, 1))
+    result = tester.test(LayerChange("rules", "remove", "topics", "a set", held, BASE, Place(1, 1)))
     assert result.verdict == "accepted"
     assert result.evidence.likelihood is None
 
@@ -176,7 +177,7 @@ def test_where_examples_are_many_a_sample_of_all_of_them_is_asked():
     keys = []
     for seed in (1, 1, 2):
         tester = LayerTester(Scores(0, {}), many, PromptGradConfig(), seed=seed, emit=lambda event: None)
-        change = LayerChange("rules", "add", "topics", "a set", BASE, candidate("late"), 1, 1)
+        change = LayerChange("rules", "add", "topics", "a set", BASE, candidate("late"), Place(1, 1))
         keys.append(list(tester.test(change).evidence.deltas))
     first, again, other = keys
     assert first == again

@@ -7,16 +7,17 @@ import re
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import ReviewAwaited, RolloutFinished, RulesChanged
 from engine.journal.learning_events import (
     CandidatesProposed,
-    LayersCompared,
     LayerTested,
     QuestionAnswered,
     ScreeningFinished,
 )
 from engine.learning.optimizer import OptimizationSession
 from engine.learning.review import Decisions
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from tests.engine.desk import exact, replayed
 from tests.engine.learning.clerk import WORDS, Clerk, clerk_model, clerk_program, clerk_tickets
 
@@ -30,12 +31,9 @@ def learn(clerk=None, *, scores=True, decisions=None, **config):
     session = OptimizationSession(
         PromptGradOptimizer(exact, PromptGradConfig(**{**usual, **config})),
         clerk_program(),
-        clerk_tickets(48, 1),
-        clerk_tickets(24, 2),
-        task_lm=replayed(clerk_model(clerk)),
-        scorer=clerk if scores else None,
-        decisions=decisions,
-        emit=events.append,
+        SessionExamples(clerk_tickets(48, 1), clerk_tickets(24, 2)),
+        SessionModels(replayed(clerk_model(clerk)), scorer=clerk if scores else None),
+        SessionFollowers(events.append, decisions=decisions),
     )
     OPEN.append(session)
     return events, session.run(), session

@@ -12,6 +12,7 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.replay import Replay
 from engine.journal.scoring import recorded_scorer
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.testing import ScriptedModel
 from tests.engine.desk import exact
 from tests.engine.learning.clerk import Clerk, clerk_model, clerk_program, clerk_tickets
@@ -41,11 +42,9 @@ def run(
     session = OptimizationSession(
         PromptGradOptimizer(exact, config),
         clerk_program(),
-        clerk_tickets(36, 1),
-        clerk_tickets(n, 2),
-        task_lm=replay.lm(model),
-        scorer=recorded_scorer(replay, model),
-        emit=events.append,
+        SessionExamples(clerk_tickets(36, 1), clerk_tickets(n, 2)),
+        SessionModels(replay.lm(model), scorer=recorded_scorer(replay, model)),
+        SessionFollowers(events.append),
     )
     try:
         found = session.run()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.learning.leakage import QuotationIndex
+from engine.learning.analysis.leakage import QuotationIndex
 
 TICKETS = [
     "Hello, my order 5512 arrived late and the box was broken. Please help me now.",

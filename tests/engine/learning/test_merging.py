@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from engine.ground.interval import Evidence
 from engine.learning.merging import similar_groups
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 
 
 def rule(text: str, trigger: str, **moved: float) -> Rule:

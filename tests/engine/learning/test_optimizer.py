@@ -13,10 +13,13 @@ from engine.ground.errors import (
     ProjectError,
     UnreadableAnswersError,
 )
+from engine.ground.examples import Item
 from engine.journal.events import AnalysisFinished, Notice, RulesChanged
 from engine.learning.analysis.gradients import Batch
 from engine.learning.optimizer import OptimizationSession
-from engine.learning.rollouts import Item, Rollout
+from engine.learning.place import Place
+from engine.learning.rollouts import Rollout
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.testing import scripted_model
 from tests.engine.desk import BASE, POLICY, Desk, desk_model, desk_program, exact, learned, tickets
 
@@ -45,10 +48,9 @@ def events_of(script, *, program=None, **config):
     session = OptimizationSession(
         optimizer,
         program or desk_program(),
-        tickets(60, 1),
-        tickets(60, 2),
-        task_lm=scripted_model(script).lm,
-        emit=events.append,
+        SessionExamples(tickets(60, 1), tickets(60, 2)),
+        SessionModels(scripted_model(script).lm),
+        SessionFollowers(events.append),
     )
     try:
         session.run()
@@ -353,7 +355,7 @@ def test_an_analysis_sees_the_most_frequent_kind_of_failure_first():
     def batch(types):
         items = [Item(str(number), "train", {}, {}) for number, _ in enumerate(types)]
         rollouts = [Rollout(str(n), Score(0.0, False, "", kind), None, "") for n, kind in enumerate(types)]
-        return Batch(1, 1, items, rollouts)
+        return Batch(Place(1, 1), items, rollouts)
 
     failures = batch(["b", "a", "c", "c", "a", "c"]).failures(0.5)
     assert [rollout.score.error_type for _, rollout in failures] == ["c", "c", "c", "a", "a", "b"]

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.ground.examples import Item
 from engine.ground.score import Score
 from engine.learning.layer_tests import LayerChange, LayerTester
-from engine.learning.rollouts import Item
+from engine.learning.place import Place
 from engine.learning.rule_tests import Change, RuleTester
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -50,7 +51,7 @@ def put_to_test(runner: Runner, n: int, action="add", *, stops=True, **config):
     settings = PromptGradConfig(futility_stopping=stops, **config)
     tester = LayerTester(runner, validation(n), settings, seed=1, emit=lambda event: None)
     before, after = (BASE, AFTER) if action == "add" else (AFTER, BASE)
-    return tester.test(LayerChange("rules", action, "topics", "a set", before, after, 1, 1))
+    return tester.test(LayerChange("rules", action, "topics", "a set", before, after, Place(1, 1)))
 
 
 def test_a_harmful_change_stops_at_the_first_look_and_says_what_that_saved():
@@ -132,7 +133,7 @@ def test_a_rule_that_a_person_wrote_is_tested_in_full(is_persons, n):
     runner = Runner([1.0] * 60, [0.0] * 60)
     config = PromptGradConfig(futility_stopping=True, rule_validation_examples=40)
     tester = RuleTester(runner, validation(60, triggered=10), config, seed=1, emit=lambda event: None)
-    tested = tester.test(Change("add", RULE, BASE, AFTER, 1, 1, is_persons=is_persons))
+    tested = tester.test(Change("add", RULE, BASE, AFTER, Place(1, 1), is_persons=is_persons))
     assert (tested.verdict, tested.evidence.n) == ("rejected", n)
     fired = {str(number) for number in range(10)} & set(tested.evidence.deltas)
     assert len(fired) == (10 if is_persons else 4), "each stratum has the same share in a look"
@@ -151,7 +152,7 @@ def test_a_merged_rule_that_does_worse_stops():
     config = PromptGradConfig(futility_stopping=True, rule_validation_examples=60)
     runner = Runner([1.0] * 60, [0.0] * 60)
     tester = RuleTester(runner, validation(60), config, seed=1, emit=lambda event: None)
-    tested = tester.test(Change("merge", merged, before, AFTER, 1, 1))
+    tested = tester.test(Change("merge", merged, before, AFTER, Place(1, 1)))
     assert tested.reason == (
         "stopped after 24 of 60 examples: the others can't change that the merged rule does worse"
     )

@@ -7,8 +7,10 @@ from random import Random
 import dspy
 import pytest
 
+from engine.ground.examples import Item
 from engine.learning.answers import AnswerSpace, answer_space
 from engine.learning.demonstrations.draws import balanced_draw, fitting, labelled
+from engine.learning.place import Place
 from engine.learning.proposals.choice import chosen_sources
 from engine.learning.proposals.contrast import ContrastSource, telling_words
 from engine.learning.proposals.pairs import PairSource
@@ -17,7 +19,6 @@ from engine.learning.proposals.shapes import ShapeSource, broken_forms
 from engine.learning.proposals.source import Confusion, Findings
 from engine.learning.proposals.topics import TopicSource, read_topics
 from engine.learning.proposals.wording import topic_rule
-from engine.learning.rollouts import Item
 from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.program import FrozenProgram
 from engine.programs.rules import Rule, RuleSet
@@ -39,7 +40,7 @@ TRAIN = [
 
 def findings(space=QUEUES, train=TRAIN, **known) -> Findings:
     known = {"state": LearnedState(), **known}
-    return Findings(train=train, space=space, epoch=1, batch=1, **known)
+    return Findings(train=train, space=space, place=Place(1, 1), **known)
 
 
 def test_contrast_finds_the_words_that_only_one_answer_has():
@@ -83,7 +84,7 @@ class Says:
     def __init__(self, reply):
         self._reply = reply
 
-    def ask(self, questions, epoch, batch):
+    def ask(self, questions, place):
         return [self._reply] * len(questions)
 
 
@@ -130,7 +131,7 @@ def test_refinement_narrows_the_rule_that_misleads_in_its_place():
 
 
 class NoQuestions:
-    def ask(self, questions, epoch, batch):
+    def ask(self, questions, place):
         assert not questions
         return []
 

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from engine.ground.errors import JournalError
+from engine.ground.interval import Evidence
 from engine.journal.decisions import Decision, decision_key
 from engine.journal.events import (
     ConsensusReached,
@@ -15,9 +16,10 @@ from engine.journal.events import (
 )
 from engine.journal.journal import Journal, journal_path
 from engine.learning import rule_tests
+from engine.learning.place import Place
 from engine.learning.review import Decisions, Reviewer
 from engine.programs.demonstrations import Demonstration
-from engine.programs.rules import Evidence, Rule
+from engine.programs.rules import Rule
 from engine.programs.state import LearnedState
 from engine.release.artifacts import load_manifest
 from engine.release.run import apply_review, execute
@@ -208,7 +210,7 @@ def test_a_batch_that_asks_twice_says_so_twice():
     state = LearnedState()
     for text in ("Pianos go to music.", "Kayaks go to sports."):
         rule = Rule(text=text)
-        change = rule_tests.Change("add", rule, state, state.adding(rule), 1, 1)
+        change = rule_tests.Change("add", rule, state, state.adding(rule), Place(1, 1))
         evidence = Evidence(delta=0.1, low=0.0, high=0.2, n=30)
         state = reviewer.settle(state, [rule_tests.Tested(change, "needs_review", "a gain", evidence)])
     assert [rule.text for rule in state.rules] == ["Pianos go to music.", "Kayaks go to sports."]

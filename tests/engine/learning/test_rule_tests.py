@@ -1,6 +1,7 @@
 import dspy
 
 from engine import PromptGradConfig
+from engine.learning.place import Place
 from engine.learning.rollouts import RolloutRunner
 from engine.learning.rule_tests import Change, RuleTester
 from engine.programs.program import FrozenProgram
@@ -26,6 +27,6 @@ def test_a_merged_rule_is_tested_where_the_rules_apply_that_it_replaces():
     config = PromptGradConfig(rule_validation_examples=10)
     tester = RuleTester(runner, validation, config, seed=1, emit=lambda event: None)
     before, after = LearnedState(RuleSet([drone, visa])), LearnedState(RuleSet([forgetful]))
-    tested = tester.test(Change("merge", forgetful, before, after, 1, 1))
+    tested = tester.test(Change("merge", forgetful, before, after, Place(1, 1)))
     assert tested.verdict == "rejected"
     assert [validation.index(i) for i in validation if tested.evidence.deltas.get(i.key)] == [4, 5, 6, 7]

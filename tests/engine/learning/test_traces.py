@@ -8,6 +8,7 @@ import pytest
 from engine import PromptGradConfig, PromptGradOptimizer, Score
 from engine.journal.events import RolloutFinished
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.testing import scripted_model
 
 
@@ -39,10 +40,9 @@ def rollouts(metric, program, n=2):
     session = OptimizationSession(
         PromptGradOptimizer(metric, PromptGradConfig(seed=1, epochs=1, verbose=False)),
         program,
-        examples[:n],
-        examples[n:],
-        task_lm=model.lm,
-        emit=events.append,
+        SessionExamples(examples[:n], examples[n:]),
+        SessionModels(model.lm),
+        SessionFollowers(events.append),
     )
     session.run()
     session.close()

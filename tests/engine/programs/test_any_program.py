@@ -9,6 +9,7 @@ import pytest
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import ProjectError, UnreadableAnswersError
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionModels
 from engine.programs.metrics import built_in_metric
 from engine.programs.state import LearnedState
 from engine.testing import scripted_model
@@ -179,7 +180,10 @@ def test_an_output_may_have_a_name_that_a_prediction_uses_itself(name):
     optimizer = PromptGradOptimizer(metric, PromptGradConfig(epochs=1, seed=1, verbose=False))
     model = scripted_model(lambda messages: json.dumps({name: "yes"}))
     session = OptimizationSession(
-        optimizer, dspy.Predict(f"text -> {name}"), examples[:2], examples[2:], task_lm=model.lm
+        optimizer,
+        dspy.Predict(f"text -> {name}"),
+        SessionExamples(examples[:2], examples[2:]),
+        SessionModels(model.lm),
     )
     assert session.validate(LearnedState()).score == 1.0
     session.close()

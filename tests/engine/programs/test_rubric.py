@@ -15,6 +15,7 @@ from engine.journal.completions import MemoryCompletions
 from engine.journal.events import RolloutFinished
 from engine.journal.replay import Replay
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionFollowers, SessionModels
 from engine.programs.coercion import as_metric
 from engine.programs.judge import Judge
 from engine.programs.metrics import built_in_metric
@@ -143,10 +144,9 @@ def session(metric, script, store, judge_script=None):
     made = OptimizationSession(
         PromptGradOptimizer(bound, PromptGradConfig(seed=1, verbose=False)),
         dspy.Predict("question -> reply"),
-        examples[:2],
-        examples[2:],
-        task_lm=replay.lm(task),
-        emit=events.append,
+        SessionExamples(examples[:2], examples[2:]),
+        SessionModels(replay.lm(task)),
+        SessionFollowers(events.append),
     )
     return made, replay, events, task, judge
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engine.ground.interval import Evidence
 from engine.programs.rules import (
     RULES_HEADING,
-    Evidence,
     ParsedRule,
     Rule,
     RuleSet,

@@ -15,12 +15,12 @@ import dspy
 import pytest
 
 from engine.ground.errors import ArtifactError, RevisionMismatchError
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 from engine.journal.events import DataUsed, SplitScores
 from engine.programs.conditional import ConditionalProgram
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.program import FrozenProgram
-from engine.programs.rules import Evidence, Rule, RuleSet
+from engine.programs.rules import Rule, RuleSet
 from engine.release.artifacts import (
     ArtifactContent,
     base_of,

@@ -10,14 +10,15 @@ import pytest
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.ground.errors import ConfigError
 from engine.ground.statistics import mean_interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.completions import MemoryCompletions
 from engine.journal.events import Event, ProgressEstimated, RunSummary
 from engine.journal.journal import Journal, journal_path
-from engine.journal.learning_events import LayersCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.journal.replay import Replay
 from engine.learning.loop_states import Optimized
 from engine.learning.optimizer import OptimizationSession
+from engine.learning.session_inputs import SessionExamples, SessionModels
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Rule, RuleSet
 from engine.programs.state import LearnedState
@@ -51,9 +52,8 @@ def searched(wanted: Objectives, max_calls: int | None = None) -> tuple[Optimize
     session = OptimizationSession(
         PromptGradOptimizer(exact, PromptGradConfig(seed=1, verbose=False)),
         desk_program(),
-        tickets(10, 1),
-        VALIDATION,
-        task_lm=replay.lm(desk_model()),
+        SessionExamples(tickets(10, 1), VALIDATION),
+        SessionModels(replay.lm(desk_model())),
     )
     with closing(session):
         best = mean_interval([one.score.value for one in session.runner.run(BEST, session.validation)])

@@ -15,7 +15,7 @@ from engine.journal.journal import Journal, journal_path
 from engine.project.fingerprint import project_fingerprint
 from engine.testing import scripted_revision
 from promptgrad_tui.ci.standing import standing_artifact
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from tests.engine.desk import BASE, POLICY, Desk, tickets
 from tests.engine.project_folders import write_lines
 from tests.promptgrad_tui.desk_project import Done, promptgrad, promptgrad_process, write_project

@@ -19,7 +19,7 @@ from models.demo.project import hidden_policy, write_demo_project
 from promptgrad_tui import load_artifact
 from promptgrad_tui.work.code.program import build_program
 from promptgrad_tui.work.derive.routing import route
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from tests.engine.desk import Desk
 from tests.promptgrad_tui.desk_project import promptgrad, result
 from tests.promptgrad_tui.model_server import DeskServer, desk_server

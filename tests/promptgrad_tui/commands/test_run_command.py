@@ -361,8 +361,9 @@ def test_two_processes_on_one_run(finished, tmp_path):
 
 
 def test_a_run_is_in_progress_while_its_model_loads(tmp_path):
+    from promptgrad_tui.work.opening import open_project
     from promptgrad_tui.work.run.budget import Budget
-    from promptgrad_tui.work.run.job import create_run, open_project, run_job
+    from promptgrad_tui.work.run.job import create_run, run_job
 
     with desk_server() as server, Journal.open(journal_path(tmp_path)) as journal:
         project = open_project(write_project(tmp_path, server.uri), {})
@@ -375,8 +376,9 @@ def test_a_run_is_in_progress_while_its_model_loads(tmp_path):
 
 def test_the_worker_carries_out_a_run_and_obeys_the_journal(finished, tmp_path):
     _, whole, _ = finished
+    from promptgrad_tui.work.opening import open_project
     from promptgrad_tui.work.run.budget import Budget
-    from promptgrad_tui.work.run.job import create_run, open_project
+    from promptgrad_tui.work.run.job import create_run
 
     with busy_server(finished, "batch") as server, Journal.open(journal_path(tmp_path)) as journal:
         project = open_project(write_project(tmp_path, server.uri), {})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 from engine.ground.interval import Interval
+from engine.journal.ablation_events import LayersCompared
 from engine.journal.events import Event
 from engine.journal.learning_events import (
     Candidate,
     CandidatesProposed,
-    LayersCompared,
     LayerTested,
     LayerTestStarted,
     Screened,

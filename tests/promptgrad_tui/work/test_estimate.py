@@ -3,7 +3,7 @@ import pytest
 from engine.project.config import PromptGradConfig
 from promptgrad_tui.views.estimate import Measured, calls_text, cost_text, picked_text, range_text
 from promptgrad_tui.work.check.estimate import Sizes, costs, expected_cost, planned_calls, project_calls
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from tests.promptgrad_tui.desk_project import write_project
 
 

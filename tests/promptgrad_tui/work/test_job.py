@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.journal.journal import Journal, journal_path
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.budget import Budget
-from promptgrad_tui.work.run.job import create_run, open_project
+from promptgrad_tui.work.run.job import create_run
 from tests.engine.project_folders import two_drives
 from tests.promptgrad_tui.desk_project import write_project
 

@@ -11,8 +11,9 @@ import pytest
 from engine.journal.journal import Journal, journal_path
 from engine.journal.live_status import read_status, status_file
 from promptgrad_tui.screens.live.worker_process import start_worker
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.budget import Budget
-from promptgrad_tui.work.run.job import create_run, open_project
+from promptgrad_tui.work.run.job import create_run
 from tests.engine.desk import Desk
 from tests.models.ollama.ollama_server import FakeModel, OllamaServer
 from tests.patience import PATIENCE_SECONDS

@@ -10,7 +10,7 @@ import pytest
 from engine.ground.errors import ProjectError
 from engine.testing import scripted_model
 from promptgrad_tui.work.code.program import build_program
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from tests.engine.programs.test_modules import TICKET, script
 from tests.engine.project_folders import TOML, write_project
 

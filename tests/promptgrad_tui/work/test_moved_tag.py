@@ -12,8 +12,8 @@ import pytest
 
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.release.manifest import load_manifest
+from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.release.moved_models import examine_artifacts
-from promptgrad_tui.work.run.job import open_project
 from tests.engine.desk import Desk
 from tests.models.ollama.ollama_server import FakeModel, OllamaServer
 from tests.promptgrad_tui.desk_project import Done, promptgrad, result, write_project

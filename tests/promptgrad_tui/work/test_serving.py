@@ -17,7 +17,7 @@ from engine.release.artifacts import ArtifactContent, save_artifact
 from engine.testing import scripted_model, scripted_revision
 from models import open_model
 from promptgrad_tui.work.code.program import build_program
-from promptgrad_tui.work.run.job import open_project
+from promptgrad_tui.work.opening import open_project
 from tests.engine.desk import Desk, desk_program, tickets
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import desk_server

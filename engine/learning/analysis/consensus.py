@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.ground.words import content_words, stem, tokens
-from engine.journal.events import DroppedProposal
-from engine.programs.rules import ParsedRule, Rule, RuleSet
+from engine.journal.event_parts import DroppedProposal
+from engine.programs.rules import ParsedRule, RuleSet
 
 _SAME_TRIGGER = 0.5
 _SAME_ANSWER = 0.5
@@ -128,16 +128,10 @@ def _place(clusters: list[_Cluster], number: int, proposal: ParsedRule) -> None:
 
 def _flaw(proposal: ParsedRule, existing: RuleSet) -> str:
     """Why a proposal makes no sense beside the rules there are, or ""."""
-    twin = next((rule for rule in existing if means_same(_as_proposal(rule, proposal), proposal)), None)
+    twin = next((rule for rule in existing if means_same(rule.proposed(proposal.action), proposal)), None)
     if proposal.action == "remove":
         return "" if twin else "no rule says this"
     return f"a rule says this already: {twin.text}" if twin else ""
-
-
-def _as_proposal(rule: Rule, proposal: ParsedRule) -> ParsedRule:
-    return ParsedRule(
-        action=proposal.action, text=rule.text, trigger=rule.trigger, predictor=rule.predictor or None
-    )
 
 
 def _same_predictor(one: str | None, other: str | None) -> bool:
@@ -163,7 +157,7 @@ def _meaning(text: str) -> frozenset[str]:
     return frozenset(words)
 
 
-def telling_words(text: str) -> frozenset[str]:
+def distinguishing_words(text: str) -> frozenset[str]:
     """Return the content words by which a rule differs from others; negated ones have a "not "."""
     return frozenset(word for word in _meaning(text) if not _is_generic(word))
 
