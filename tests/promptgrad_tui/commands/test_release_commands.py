@@ -132,7 +132,7 @@ def test_what_is_current_in_one_cell_says_nothing_of_another(project):
     assert sorted(current(root)) == sorted(map(str, (second, third)))
     unsure = promptgrad("-C", root, "rollback")
     assert unsure.returncode == 2
-    assert "Which one? Current are:" in unsure.stderr
+    assert "Several cells have a current artifact:" in unsure.stderr
     assert promptgrad("-C", root, "rollback", third).returncode == 2, "nothing was before it in its cell"
     assert promptgrad("-C", root, "rollback", second).returncode == 0
     assert sorted(current(root)) == sorted(map(str, (first, third)))
