@@ -96,7 +96,10 @@ def switch_lines(switches: Sequence[Switch], terminal: Terminal) -> list[str]:
         return ["No artifact was ever made current: promptgrad promote ARTIFACT"]
     lines = []
     for switch in switches:
-        lines.append(f"{switch.time}  {switch.action:<8}  {switch.artifact}  {switch.cell}")
+        what, *rest = packed(
+            [f"{switch.time}  {switch.action:<8}  {switch.artifact}", switch.cell], terminal.columns
+        )
+        lines += [what, *(f"    {cell}" for cell in rest)]
         if switch.failed:
             text = f"forced although it failed {', '.join(switch.failed)}: {one_line(switch.reason)}"
             lines += [

@@ -7,11 +7,13 @@ import json
 import re
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.journal.events import ProgressEstimated
 from engine.journal.journal import Journal, journal_path
 from tests.engine.desk import POLICY
 from tests.promptgrad_tui.desk_project import (
@@ -135,6 +137,16 @@ def test_what_a_method_made_is_served(held: tuple[Path, dict[str, Any], str, Any
     phrase = told["rules"][0]["trigger"]
     done = promptgrad("predict", told["artifact"], "--input", f"ticket=my {phrase} is late", "--json")
     assert result(done) == {"queue": POLICY[phrase]}
+
+
+def test_the_scoring_of_a_method_is_seen_as_it_goes_on(held: tuple[Path, dict[str, Any], str, Any]) -> None:
+    root, _, _, _ = held
+    progress = [event for event in last_events(root) if isinstance(event, ProgressEstimated)]
+    for place in ("lane", "test"):
+        name = f"{place}/labeled_few_shot/1/scored/"
+        done = [event.done for event in progress if event.id.startswith(name)]
+        assert [after - before for before, after in pairwise(done)] == [10, 10], "of 30 examples"
+    assert max(event.done for event in progress) <= progress[-1].expected
 
 
 def paid_for(root: Path) -> int:

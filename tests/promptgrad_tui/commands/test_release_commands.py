@@ -98,7 +98,9 @@ def test_promote_rollback_and_history(project):
         ("promote", "v2"),
         ("rollback", "v1"),
     ]
-    assert len(promptgrad("-C", root, "history").stdout.splitlines()) == 3
+    listed = promptgrad("-C", root, "history").stdout.splitlines()
+    assert len([line for line in listed if line.startswith("2")]) == 3
+    assert max(map(len, listed)) <= 80
 
 
 def test_a_damaged_artifact_is_no_target_of_a_rollback(project):
