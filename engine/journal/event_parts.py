@@ -257,3 +257,11 @@ class RunSummary(Part):
     def is_held_back(self) -> bool:
         """Whether the run reached its end with a better program that a gate keeps from use."""
         return self.status == "no_improvement" and self.withheld is not None
+
+    @property
+    def winner(self) -> tuple[str, str] | None:
+        """The method in the first place of a contest and its artifact's folder; None if it has none."""
+        folder = self.artifact or self.withheld
+        if self.contest is None or folder is None:
+            return None
+        return self.contest.standings[0].method, folder

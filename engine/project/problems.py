@@ -45,6 +45,8 @@ class Problems:
             for problem in error.errors():
                 inside = tuple(str(part) for part in problem["loc"])
                 known = [*_field_names(model, inside[:-1]), *also_known]
+                if len(inside) == 1 and inside[0] not in known:
+                    known += [f"{name}.{inside[0]}" for name in _sections_with(model, inside[0])]
                 self._sentences[at + inside] = _sentence(".".join(at + inside), inside, problem, known)
         return None
 
@@ -53,7 +55,7 @@ class Problems:
         problems = []
         for place, sentence in self._sentences.items():
             line = lines.find(place) or 0
-            if any(".".join(place[:end]) in overrides for end in range(1, len(place) + 1)):
+            if _is_given(place, overrides):
                 problems.append((0, f"--set: {sentence}", place))
             else:
                 problems.append((line, f"line {line}: {sentence}" if line else sentence, place))
@@ -68,10 +70,17 @@ class Problems:
         return ProjectError(message, hint=_HINT, file=file, line=first_line, field=".".join(problems[0][2]))
 
 
+def _is_given(place: Place, overrides: Collection[str]) -> bool:
+    """Whether an override sets what is at a place, all that it is in, or something in it."""
+    name = ".".join(place)
+    return any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for key in overrides)
+
+
 def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) -> str:
     kind = problem["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        meant = closest(inside[-1], known)
+        elsewhere = [one for one in known if one.endswith(f".{inside[-1]}")]
+        meant = " or ".join(elsewhere) or closest(inside[-1], known)
         others = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}"
         return f"{name} is unknown; {others}"
     if kind == "missing":
@@ -89,6 +98,17 @@ def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) ->
             return f"{name} = {problem['input']!r} should be {wanted}"
     message = problem["msg"].removeprefix("Input ").removeprefix("String ")
     return f"{name} = {problem['input']!r} {message[0].lower()}{message[1:]}"
+
+
+def _sections_with(model: Any, name: str) -> list[str]:
+    """Return the sections of a model that have a field of that name."""
+    sections = getattr(model, "__pydantic_fields__", {})
+    return [section for section in sections if name in _names_of(sections[section].annotation)]
+
+
+def _names_of(annotation: Any) -> list[str]:
+    """Return the fields of a section's type, which may be optional."""
+    return [name for one in (annotation, *get_args(annotation)) for name in _field_names(one, ())]
 
 
 def _field_names(model: Any, tables: Place) -> list[str]:

@@ -132,7 +132,9 @@ def read_matrix(
     first: dict[str, str] = {}
     for entry in sorted(entries, key=_created):
         first.setdefault(entry.cell, _created(entry))
-    ordered = sorted(entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry)))
+    ordered = sorted(
+        entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry), _version(entry))
+    )
     whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
     return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
 
@@ -164,6 +166,12 @@ def _entry(
         else manifest.gates,
         prompt_tokens=measured.most_prompt_tokens if measured else None,
     )
+
+
+def _version(entry: Entry) -> int:
+    """Return the number of a version: a contest saves several within a second."""
+    number = entry.path.name.removeprefix("v")
+    return int(number) if number.isdecimal() else 0
 
 
 def _created(entry: Entry) -> str:

@@ -21,9 +21,9 @@ from promptgrad_tui.views.terminal import Terminal
 @click.argument("artifact", required=False, type=ARTIFACT)
 @click.pass_obj
 def rollback_command(context: CommandContext, artifact: Path | None) -> None:
-    """Make the artifact that was current before current again.
+    """Make the previous artifact current again.
 
-    Name any ARTIFACT of the cell where several cells have a current one.
+    If several cells of the matrix have a current artifact, name any ARTIFACT of the cell that you mean.
     """
     from engine.ground.errors import ArtifactError
     from engine.release.manifest import load_manifest
@@ -38,7 +38,7 @@ def rollback_command(context: CommandContext, artifact: Path | None) -> None:
     elif current:
         listed = ", ".join(current.values())
         raise ArtifactError(
-            f"Which one? Current are: {listed}.", hint="Name it: promptgrad rollback ARTIFACT"
+            f"Several cells have a current artifact: {listed}.", hint="Name one: promptgrad rollback ARTIFACT"
         )
     else:
         raise ArtifactError("No artifact is current.", hint="Make one current: promptgrad promote ARTIFACT")

@@ -5,6 +5,7 @@ Only what the first paint needs is imported at once.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -310,6 +311,14 @@ class PromptGradApp(Searching):
             below = next(one for one in reversed(self.screen_stack) if not isinstance(one, ModalScreen))
             leave: Callable[[], None] = getattr(below, "action_leave", self.action_leave)
             self.call_later(leave)
+
+    def action_suspend(self) -> None:
+        """Give the terminal back to the shell; a worker goes on meanwhile."""
+        if os.getpgrp() == os.getsid(0):
+            # Nothing would wake it up again: it was started by no shell, or by one without job control.
+            self.notify("There is no shell to go back to.", timeout=2)
+        else:
+            self.action_suspend_process()
 
     async def action_quit(self) -> None:
         """Leave as q does: the palette and a terminal that closes know no other name."""

@@ -11,9 +11,14 @@ from promptgrad_tui.views.scatter import Point, scatter_lines
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 
-RANKING = ("", "method", "validation", "seeds", "calls", "prompt", "rules", "shown")
+RANKING = ("", "method", "validation", "seeds")
+USED = ("method", "calls", "prompt tokens", "rules", "demonstrations")
 TESTED = ("method", "test", "gain over the project's program")
 BEHIND = ("method", "test, compared with the first")
+USED_CAPTION = (
+    "What each method used and made. Calls, and prompt tokens of one example, are means over its seeds; "
+    "rules and demonstrations are those of its best seed."
+)
 
 
 def title(result: ContestResult) -> str:
@@ -25,11 +30,17 @@ def title(result: ContestResult) -> str:
 def ranking_rows(result: ContestResult) -> list[list[str]]:
     """Return the methods in their order, as cells of `RANKING`; seeds are the range over seeds."""
     return [
+        [str(one.place), one.method, score_text(one.validation), _range(one.by_seed)]
+        for one in result.standings
+        if one.validation is not None
+    ]
+
+
+def used_rows(result: ContestResult) -> list[list[str]]:
+    """Return what each method took and made, as cells of `USED`; calls and tokens are means over seeds."""
+    return [
         [
-            str(one.place),
             one.method,
-            score_text(one.validation),
-            _range(one.by_seed),
             f"{one.calls:,.0f}",
             f"{one.prompt_tokens:,.0f}" if one.prompt_tokens is not None else "-",
             str(one.rules),
@@ -88,6 +99,7 @@ def contest_tables(result: ContestResult) -> list[tuple[str, Sequence[str], list
     """Return the tables of a contest: what each shows, its head, its rows."""
     tables = [
         ("Ranking by validation.", RANKING, ranking_rows(result)),
+        (USED_CAPTION, USED, used_rows(result)),
         (f"On the test split. {caution(result)}", TESTED, tested_rows(result)),
         ("Compared with the first on the test split.", BEHIND, behind_rows(result)),
     ]
@@ -98,7 +110,8 @@ def contest_lines(result: ContestResult, terminal: Terminal) -> list[str]:
     """Return the result of a contest as lines."""
     lines = ["", terminal.style(title(result), bold=True)]
     for head, rows, right in (
-        (RANKING, ranking_rows(result), (4, 5, 6, 7)),
+        (RANKING, ranking_rows(result), ()),
+        (USED, used_rows(result), range(1, len(USED))),
         (TESTED, tested_rows(result), ()),
         (BEHIND, behind_rows(result), ()),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -84,6 +85,17 @@ def wrap(text: str, columns: int, indent: str = "", first: str | None = None) ->
             line, is_empty = f"{line}{gap}{word}", False
         lines.append(line.rstrip() if is_empty else line)
         start = indent
+    return lines
+
+
+def packed(parts: Iterable[str], columns: int, indent: str = "") -> list[str]:
+    """Return the parts that aren't empty on as few lines as they fit, two spaces apart; none is broken."""
+    lines: list[str] = []
+    for part in filter(None, parts):
+        if lines and cell_len(lines[-1]) + 2 + cell_len(part) <= columns:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(indent + part)
     return lines
 
 

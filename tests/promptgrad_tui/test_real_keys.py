@@ -167,6 +167,41 @@ def test_ctrl_c_asks_about_a_setting_that_is_not_saved(
     assert file.read_text() == before
 
 
+def test_ctrl_z_gives_the_terminal_back_to_the_shell(
+    recorded: RecordedRun, terminals: list[OneOfTwo]
+) -> None:
+    recorded.write()
+    terminal = terminals[0]
+    terminal.start(["env", "PS1=shell> ", "bash", "--norc", "-i"], recorded.folder)
+    terminal.wait("shell>")
+    terminal.type("-l", shlex.join([*COMMAND, "-C", str(recorded.folder)]))
+    terminal.type("Enter")
+    terminal.wait("1 run")
+    terminal.type("C-z")
+    terminal.wait("Stopped", "shell>")
+    terminal.type("-l", "clear; fg")
+    terminal.type("Enter")
+    terminal.wait("1 run", "Quit")
+    terminal.type("q")
+    terminal.wait("shell>")
+    terminal.type("-l", "exit")
+    terminal.type("Enter")
+    terminal.wait_for_the_end()
+
+
+def test_ctrl_z_stays_where_no_shell_could_bring_it_back(
+    recorded: RecordedRun, terminals: list[OneOfTwo]
+) -> None:
+    recorded.write()
+    terminal = terminals[0]
+    terminal.start([*COMMAND, "-C", str(recorded.folder)], recorded.folder)
+    terminal.wait("1 run")
+    terminal.type("C-z")
+    terminal.wait("There is no shell to go back to.")
+    terminal.type("q")
+    terminal.wait_for_the_end()
+
+
 def test_two_screens_of_one_run_keep_each_others_drafts(
     recorded: RecordedRun, terminals: list[OneOfTwo]
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 from statistics import fmean
 from typing import Any
 
@@ -16,7 +17,14 @@ from engine.ground.statistics import gain_interval, mean_interval
 from engine.journal.contest_events import ContestResult, ContestStarted, LaneFinished
 from engine.journal.event_base import Tokens
 from engine.journal.event_parts import KeptRule, ModelUsed, Phase, RunSummary, SplitScores
-from engine.journal.events import EpochFinished, PhaseStarted, ProgressEstimated, TestFinished
+from engine.journal.events import (
+    EpochFinished,
+    Event,
+    PhaseStarted,
+    ProgressEstimated,
+    RolloutFinished,
+    TestFinished,
+)
 from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.project.methods import ContestPlan
@@ -26,7 +34,7 @@ from engine.release.contest.lane_worker import NO_RESULT, LaneWorker
 from engine.release.contest.ranking import RankedMethod, Scored, ranked, result_of
 from engine.release.contest.saving import save_program
 from engine.release.measurement import Measurement
-from engine.release.run_context import RunContext
+from engine.release.run_context import Listener, RunContext
 from engine.release.sealed_test import open_test_split
 
 _CALLS_BETWEEN_REPORTS = 10
@@ -64,6 +72,7 @@ class _Contest:
         self._emit = context.events.emit
         self._done = 0
         self._expected = 0
+        self._per_example = 1.0
         self._opening = 0
 
     def run(self) -> RunSummary:
@@ -128,9 +137,9 @@ class _Contest:
         self._emit(begun)
         self._done = self._own.calls
         lanes = len(self._wanted.methods) * self._wanted.seeds
-        per_example = max(len(self._plan.program.predictors()), self._own.calls_per_rollout)
+        self._per_example = max(len(self._plan.program.predictors()), self._own.calls_per_rollout)
         scored = lanes * len(self._plan.validation) + (lanes + 1) * len(self._plan.test)
-        self._expected = round(self._done + lanes * begun.calls + scored * per_example)
+        self._expected = round(self._done + lanes * begun.calls + scored * self._per_example)
         return begun.calls
 
     def _pace(self) -> float:
@@ -179,7 +188,8 @@ class _Contest:
     def _validated(self, scored: Scored) -> Scored:
         """Score what a lane made on validation, outside of its budget."""
         found = scored.found
-        with closing(self._worker.runner(found, scored.lane)) as runner:
+        listen = self._counting(f"lane/{scored.lane.method}/{scored.lane.number}")
+        with closing(self._worker.runner(found, scored.lane, listen)) as runner:
             items = runner.items([example.values for example in self._plan.validation], "validation")
             try:
                 rollouts = runner.run(found.state, items)
@@ -231,7 +241,8 @@ class _Contest:
         return done, measured
 
     def _measured(self, scored: Scored, measured: dict[str, Measurement]) -> Scored:
-        with closing(self._worker.runner(scored.found, scored.lane)) as runner:
+        listen = self._counting(f"test/{scored.lane.method}/{scored.lane.number}")
+        with closing(self._worker.runner(scored.found, scored.lane, listen)) as runner:
             try:
                 measurement = self._plan.test_split.measure(runner, scored.found.state, self._own)
             except NO_RESULT as error:
@@ -330,6 +341,19 @@ class _Contest:
     def _progress(self, place: str, done: int) -> None:
         expected = max(self._expected, done)
         self._emit(ProgressEstimated(id=f"{place}/progress", done=done, expected=expected))
+
+    def _counting(self, place: str) -> Listener:
+        """Return what reports how far the scoring of a lane is: its rollouts are no events of the contest."""
+        begun, rollouts = self._done, count(1)
+
+        def listen(event: Event) -> None:
+            if not isinstance(event, RolloutFinished):
+                return
+            number = next(rollouts)
+            if number % _CALLS_BETWEEN_REPORTS == 0:
+                self._progress(f"{place}/scored/{number}", round(begun + number * self._per_example))
+
+        return listen
 
 
 def _values(rollouts: Sequence[Rollout]) -> list[float]:

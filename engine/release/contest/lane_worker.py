@@ -28,7 +28,7 @@ from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
 from engine.release.base_making import method_task
 from engine.release.contest.lane import Found, Lane
-from engine.release.run_context import RunContext, RunEvents
+from engine.release.run_context import Listener, RunContext, RunEvents
 
 NO_RESULT = (ConfigError, ContextOverflowError, UnreadableAnswersError)
 """What disqualifies a method, and no other; so does a used-up budget of its own."""
@@ -40,9 +40,12 @@ class LaneWorker:
     def __init__(self, context: RunContext) -> None:
         self._context = context
 
-    def emit(self, lane: Lane) -> Emit:
-        """Return where a lane's own events go."""
-        return RunEvents(self._context.journal, lane.id, None).emit
+    def emit(self, lane: Lane, listen: Listener | None = None) -> Emit:
+        """Return where a lane's own events go; `listen` is called with each of them."""
+        events = RunEvents(self._context.journal, lane.id, None)
+        if listen is not None:
+            events.subscribe(listen)
+        return events.emit
 
     def run(self, lane: Lane, calls: int, on_call: Callable[[int], None]) -> Found:
         """Return what a lane's method makes with at most `calls`; a method that fails has no result.
@@ -68,8 +71,11 @@ class LaneWorker:
             return replace(made, calls=meter.used, tokens=meter.tokens)
         return Found(own, LearnedState(), None, meter.used, meter.tokens, problem)
 
-    def runner(self, found: Found, lane: Lane | None = None) -> RolloutRunner:
-        """Return what measures a program, outside of any budget; without a lane, for the contest itself."""
+    def runner(self, found: Found, lane: Lane | None = None, listen: Listener | None = None) -> RolloutRunner:
+        """Return what measures a program, outside of any budget; without a lane, for the contest itself.
+
+        `listen` is called with each event of the lane, from several threads.
+        """
         program = found.program
         context, plan = self._context, self._context.plan
         config = plan.config
@@ -81,7 +87,7 @@ class LaneWorker:
             max_workers=config.max_workers,
             seed=lane.seed if lane else config.seed or 0,
             selection=found.selection,
-            emit=self.emit(lane) if lane else context.events.emit,
+            emit=self.emit(lane, listen) if lane else context.events.emit,
         )
 
     def _replay(self, lane: Lane) -> Replay:

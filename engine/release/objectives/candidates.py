@@ -171,14 +171,18 @@ def _of_events(journal: Journal, run: str, lane: str, events: Sequence[Event], n
     wanted = n or max((len(own) for own in rollouts.values()), default=0)
     names, sizes = _names(events), _sizes(events)
     whole = {digest: own for digest, own in rollouts.items() if len(own) >= wanted > 0}
+    # A lane whose method doesn't learn by rules has one state, with the digest of nothing.
+    unnamed = lane if lane and len(whole) == 1 else ""
     return [
-        _candidate(journal, run, _name(lane, names.get(digest, digest)), digest, list(own.values()), sizes)
+        _candidate(
+            journal, run, _name(lane, names.get(digest, unnamed or digest)), digest, list(own.values()), sizes
+        )
         for digest, own in whole.items()
     ]
 
 
 def _name(lane: str, name: str) -> str:
-    return f"{lane}: {name}" if lane and name != "baseline" else lane or name
+    return f"{lane}: {name}" if lane and name not in ("baseline", lane) else lane or name
 
 
 def _candidate(

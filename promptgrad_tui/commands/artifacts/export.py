@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from engine.ground.errors import ArtifactError, NoRunError
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.paths import ARTIFACT
-from promptgrad_tui.views.sanitize import wrap
+from promptgrad_tui.views.sanitize import shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 FORMATS = ("text", "dspy", "messages", "modelfile", "promptfoo", "python")
@@ -66,6 +68,7 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
     from promptgrad_tui.views.output_file import write_output
 
     context: CommandContext = ctx.obj
+    _refuse_other_kind(context.project, source, to)
     if to == "mlflow":
         from promptgrad_tui.work.release.mlflow_store import write_mlflow
 
@@ -93,6 +96,32 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
         return
     write_output(out, text)
     Terminal.stderr().line(f"Wrote {out}")
+
+
+def _refuse_other_kind(project: Path, source: str, to: str) -> None:
+    """Refuse an artifact where a run is wanted, or a run where an artifact is, and name the other."""
+    from engine.journal.journal import Journal, journal_path
+    from engine.release.manifest import load_manifest
+
+    folder = next((path for path in (Path(source), project / source) if path.is_dir()), None)
+    if folder is not None and to in TABLES:
+        run, _, _ = load_manifest(folder).run.partition(".")
+        raise ArtifactError(
+            f"--to {to} takes a run, and {source} is an artifact.",
+            hint=f"Its run: promptgrad export {run} --to {to}",
+        )
+    if folder is not None or to in TABLES or not journal_path(project).is_file():
+        return
+    with Journal.open(journal_path(project), read_only=True) as journal, suppress(NoRunError):
+        record = journal.run(source)
+        result = record.review or record.summary
+        saved = result.artifact if result is not None else None
+        hint = (
+            f"Its artifact: promptgrad export {shown_path(saved)} --to {to}"
+            if saved
+            else "It has saved none."
+        )
+        raise ArtifactError(f"--to {to} takes an artifact, and {source} is a run.", hint=hint)
 
 
 def _write_program(ctx: click.Context, source: str, out: Path | None) -> None:

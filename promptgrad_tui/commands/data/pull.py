@@ -30,11 +30,17 @@ from promptgrad_tui.views.terminal import Terminal
     "splits",
     required=True,
     callback=comma_separated("split"),
-    help="Which splits, with commas between them.",
+    metavar="NAME,NAME,...",
+    help="Which splits, separated by commas.",
 )
-@click.option("--config", default="", help="Which configuration, where the dataset has several.")
 @click.option(
-    "--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; `data` in the project's."
+    "--config", default="", metavar="NAME", help="Which configuration, where the dataset has several."
+)
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The folder for the files; by default `data` in the project.",
 )
 @program_options
 @click.pass_obj

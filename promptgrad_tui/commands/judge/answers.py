@@ -25,9 +25,17 @@ ANSWERS = 40
     "answers",
     short_help="Print the answers to be graded.",
     cls=Command,
-    examples=["promptgrad judge answers", "promptgrad judge answers -n 60 --json | jq .answers[0]"],
+    examples=["promptgrad judge answers", "promptgrad judge answers -n 60 --json | jq '.answers[0]'"],
 )
-@click.option("-n", "n", type=click.IntRange(1), default=ANSWERS, show_default=True, help="How many answers.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(1),
+    default=ANSWERS,
+    show_default=True,
+    metavar="N",
+    help="How many answers.",
+)
 @program_options
 @click.pass_obj
 def answers_command(context: CommandContext, n: int, as_json: bool, json_progress: bool) -> None:

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     cls=Command,
     examples=["promptgrad judge label", "promptgrad judge label -n 60 --plain"],
 )
-@click.option("-n", "n", type=click.IntRange(1), default=ANSWERS, show_default=True, help="How many answers.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(1),
+    default=ANSWERS,
+    show_default=True,
+    metavar="N",
+    help="How many answers.",
+)
 @click.option("--plain", is_flag=True, help="Show plain lines, even on a terminal.")
 @click.pass_obj
 def label_command(context: CommandContext, n: int, plain: bool) -> None:

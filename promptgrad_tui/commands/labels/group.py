@@ -26,7 +26,13 @@ from promptgrad_tui.commands.shared.printing import print_result
     short_help="Show labels that are probably wrong; correct or exclude them.",
     examples=["promptgrad labels", "promptgrad labels open 1", "promptgrad labels correct 1"],
 )
-@click.option("--run", default="last", show_default=True, help="The run: its id, part of it, or `last`.")
+@click.option(
+    "--run",
+    default="last",
+    show_default=True,
+    metavar="RUN",
+    help="The run: its id, part of it, or `last`.",
+)
 @json_option
 @click.pass_context
 def labels_command(ctx: click.Context, run: str, as_json: bool) -> None:

@@ -26,8 +26,8 @@ from promptgrad_tui.views.terminal import Terminal
 def pull_command(source: str, as_json: bool, json_progress: bool) -> None:
     """Download a model from Ollama's library or from Hugging Face.
 
-    This is the only command that connects to the internet. An interrupted download continues where
-    it stopped.
+    Only this command and `promptgrad data pull` connect to the internet. An interrupted download
+    continues where it stopped.
     """
     from models.catalog.pull import pull_model, reaches
 

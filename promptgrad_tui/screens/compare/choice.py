@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from engine.journal.events import SplitScores
+from engine.release.manifest import ArtifactManifest
 from engine.release.matrix import read_matrix
 from promptgrad_tui.screens.live.project_runs import read_runs
 from promptgrad_tui.screens.widgets.dialogs import BoxScreen
@@ -67,7 +68,7 @@ def candidates(project: Path) -> list[Candidate]:
         Candidate(
             str(entry.path),
             "artifact",
-            "/".join(entry.path.parts[-3:]),
+            _artifact_title(entry.path, entry.manifest),
             datetime.fromisoformat(entry.manifest.created).timestamp(),
             entry.manifest.optimized,
             entry.manifest.baseline,
@@ -76,6 +77,12 @@ def candidates(project: Path) -> list[Candidate]:
         if entry.manifest is not None
     ]
     return [*reversed(runs), *reversed(artifacts)]
+
+
+def _artifact_title(folder: Path, manifest: ArtifactManifest) -> str:
+    name = "/".join(folder.parts[-3:])
+    method = manifest.details.get("method")
+    return f"{method}: {name}" if method else name
 
 
 class ChoiceScreen(BoxScreen[Candidate]):

@@ -10,23 +10,40 @@ from promptgrad_tui.screens.compare.state import FILTERS, CompareState, Filter
 from promptgrad_tui.views.comparison.lines import tone_of, verdict_text
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.views.toned_lines import Line, Tone, joined, line, plain
+from promptgrad_tui.views.toned_lines import Line, Tone, joined, line, plain, shortened
+
+_HEAD, _ARROW = " Compare  ", " \u2192 "
+_KEPT = 6
+"""The end of a cut title tells versions of an artifact apart; a method's name is kept whole."""
 
 
-def title_lines(state: CompareState) -> list[Line]:
+def title_lines(state: CompareState, columns: int) -> list[Line]:
     """Return what is compared, and what the paired gain says."""
     found = state.comparison
+    before, after = _fitted(one_line(found.before.title), one_line(found.after.title), columns)
     scores = found.scores[state.split]
     parts = [line(f" {verdict_text(scores, state.split)}", tone_of(scores.gain))]
     if found.notes:
         parts.append(line(f"! {count_text(len(found.notes), 'note')} in Scores", "warn"))
     names: Line = (
-        (" Compare  ", "strong"),
-        (one_line(found.before.title), ""),
-        (" \u2192 ", "dim"),
-        (one_line(found.after.title), "accent"),
+        (_HEAD, "strong"),
+        (before, ""),
+        (_ARROW, "dim"),
+        (after, "accent"),
     )
     return [names, joined(parts)]
+
+
+def _fitted(before: str, after: str, columns: int) -> tuple[str, str]:
+    """Return two titles that fit beside each other; the longer is cut first."""
+    room = columns - cell_len(_HEAD + _ARROW)
+    first = min(cell_len(before), max(room // 2, room - cell_len(after)))
+    return _shortened(before, first), _shortened(after, room - first)
+
+
+def _shortened(title: str, columns: int) -> str:
+    _, comma, method = title.rpartition(", ")
+    return shortened(title, columns, min(len(comma + method), columns - 6) if comma else _KEPT)
 
 
 def filter_line(state: CompareState, columns: int) -> Line:

@@ -65,7 +65,7 @@ class CompareScreen(FittedScreen):
         self._zoomed = False
 
     def compose(self) -> ComposeResult:
-        yield LinesView(lambda *_: self._title(), id="compare-title", classes="title two-lines")
+        yield LinesView(lambda width, _: self._title(width), id="compare-title", classes="title two-lines")
         yield PaneTabs(list(_TITLES.values()), lambda: _PANES.index(self._front), id="compare-tabs")
         with Container(id="compare"):
             with Container(id="compare-left"):
@@ -133,10 +133,10 @@ class CompareScreen(FittedScreen):
             lambda width: example_lines(change, width) if change else []
         )
 
-    def _title(self) -> list[Line]:
+    def _title(self, columns: int) -> list[Line]:
         if self._state is None:
             return [line(" Compare", "strong"), line(" Reading the measurements \u2026", "dim")]
-        return title_lines(self._state)
+        return title_lines(self._state, columns)
 
     def _filters(self, columns: int) -> list[Line]:
         return [filter_line(self._state, columns)] if self._state else []

@@ -135,6 +135,7 @@ ACTIONS: tuple[Action, ...] = (
         "Same as q, also while you type; ctrl+c copies what is selected.",
         anywhere=True,
     ),
+    Action("app", "suspend", "ctrl+z", "Suspend", "Go to the shell; the command fg brings the screen back."),
     Action(
         "app", "models", "M", "Models", "Show the models on this machine; hash, measure, free, pull.", True
     ),

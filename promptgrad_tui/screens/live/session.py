@@ -38,6 +38,7 @@ class RunSession:
         self.project = Path(record.project)
         self.options = record.options
         self.live = RunStory()
+        self._recorded = record.summary
         self.is_read = False
         self._is_running = self._has_let_go = False
         self._last_before = 0
@@ -96,6 +97,18 @@ class RunSession:
         self.live.apply_all(events)
         if any(isinstance(event, RunPaused) for _, event in events):
             self.is_pausing = False
+
+    @property
+    def is_contest(self) -> bool:
+        """Whether the run compares methods: it has no rules of its own to review."""
+        return bool(self.options.get("contest"))
+
+    @property
+    def winner(self) -> tuple[str, str] | None:
+        """The method in the first place of a finished contest, and its artifact's folder."""
+        # The record of an ended run knows where the folder is if the project was moved; its events don't.
+        summaries = (summary for summary in (self._recorded, self.live.summary) if summary is not None)
+        return next((summary.winner for summary in summaries if summary.winner is not None), None)
 
     @property
     def awaited(self) -> int:

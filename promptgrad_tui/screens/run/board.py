@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 
 from promptgrad_tui.screens.live.session import RunSession
-from promptgrad_tui.screens.run.panes import artifacts, batches, gradients, validations
+from promptgrad_tui.screens.run.panes import artifacts, batches, gradients, lanes, validations
 from promptgrad_tui.screens.widgets.chart import LEGEND, ChartData, score_chart
 from promptgrad_tui.screens.widgets.pane_tabs import PaneTabs
 from promptgrad_tui.screens.widgets.table import RowTable
@@ -22,6 +22,7 @@ from promptgrad_tui.views.toned_lines import Line
 
 _PANES = ("batches", "gradients", "validation", "artifacts", "chart")
 _TABS = ("Batches", "Gradients", "Validation", "Artifacts", "Scores")
+_METHODS = "Methods"
 _ALL_FROM = (110, 26)
 _CHART_FROM_ROWS, _HIGH_CHART_FROM_ROWS = 34, 44
 
@@ -37,13 +38,15 @@ class RunPanes(Container):
         self._front = "batches"
         self._zoomed = False
         self._charted = (0, 0)
+        contest = session.options.get("contest")
+        self._lanes = len(contest["methods"]) * contest["seeds"] if contest else 0
 
     def compose(self) -> ComposeResult:
         yield PaneTabs(self._tabs, lambda: _PANES.index(self._front), id="tabs")
         yield LinesView(self._chart, id="chart", classes="pane")
         with Container(id="panes"):
             with Horizontal():
-                yield self._table("batches", batches)
+                yield self._table("batches", lanes if self._lanes else batches)
                 yield self._table("gradients", gradients, self._paint_gradient)
             with Horizontal():
                 yield self._table("validation", validations, self._paint_test)
@@ -52,8 +55,10 @@ class RunPanes(Container):
 
     def _tabs(self) -> list[str]:
         """Return the names of the panes, each with what there is in it."""
-        counts = tab_counts(self._live, len(self._pane("artifacts").rows))
-        return [f"{name} {count}" if count else name for name, count in zip(_TABS, counts, strict=True)]
+        names, counts = list(_TABS), list(tab_counts(self._live, len(self._pane("artifacts").rows)))
+        if self._lanes:
+            names[0], counts[0] = _METHODS, f"{len(self._live.lanes)}/{self._lanes}"
+        return [f"{name} {count}" if count else name for name, count in zip(names, counts, strict=True)]
 
     def _now(self, columns: int, rows: int) -> list[Line]:
         return now_lines(self._session.status(), columns)[:rows]
@@ -62,15 +67,21 @@ class RunPanes(Container):
         table: RowTable[Any] = RowTable(
             pane.COLUMNS,
             paint or pane.paint,
-            empty=pane.EMPTY,
+            empty=self._empty(name, pane),
             # The passes of a batch stand below it.
             sortable=name != "gradients",
             same=getattr(pane, "key", id),
             id=name,
             classes="pane",
         )
-        table.border_title = f"{_PANES.index(name) + 1} {name.capitalize()}"
+        title = _METHODS if pane is lanes else name.capitalize()
+        table.border_title = f"{_PANES.index(name) + 1} {title}"
         return table
+
+    def _empty(self, name: str, pane: Any) -> str:
+        if not self._lanes or pane is lanes:
+            return str(pane.EMPTY)
+        return lanes.EMPTY_ARTIFACTS if name == "artifacts" else lanes.EMPTY_ELSEWHERE
 
     def _paint_gradient(self, row: GradientRow, widths: Sequence[int]) -> Sequence[Line]:
         return gradients.paint(row, widths, self._live.rule_start)
@@ -96,7 +107,7 @@ class RunPanes(Container):
     def show(self) -> None:
         """Draw what has changed in the run."""
         live = self._live
-        self._pane("batches").show(live.batch_rows)
+        self._pane("batches").show(live.lanes if self._lanes else live.batch_rows)
         self._pane("gradients").show(gradients.folded(live.gradient_rows()))
         self._pane("validation").show(list(live.tests.values()))
         self.query_one("#tabs", LinesView).repaint()

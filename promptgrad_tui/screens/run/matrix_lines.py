@@ -35,6 +35,8 @@ def _artifact_lines(entry: Entry, columns: int) -> list[Line]:
     lines += fact("model", manifest.model.uri, columns)
     lines += fact("revision", manifest.model.digest, columns)
     lines += fact("run", manifest.run, columns)
+    if method := manifest.details.get("method"):
+        lines += fact("method", method, columns)
     lines += fact("current", "yes" if entry.is_current else "no", columns)
     lines += _stale_lines(entry.stale, columns)
     for gate in entry.gates:

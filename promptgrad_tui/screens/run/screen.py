@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.worker import Worker
 
 from engine.ground.errors import PromptGradError
+from engine.journal.contest_events import LaneFinished
 from engine.journal.events import RunFinished
 from promptgrad_tui.screens.keys.actions import bindings
 from promptgrad_tui.screens.live.feed import News, RunFeed
@@ -21,7 +22,7 @@ from promptgrad_tui.screens.run.batch_screen import BatchScreen
 from promptgrad_tui.screens.run.board import RunPanes
 from promptgrad_tui.screens.run.log_screen import LogScreen
 from promptgrad_tui.screens.run.matrix_lines import matrix_row_lines
-from promptgrad_tui.screens.run.panes import artifacts, gradients
+from promptgrad_tui.screens.run.panes import artifacts, gradients, lanes
 from promptgrad_tui.screens.run.related import Row, links_of, review_of
 from promptgrad_tui.screens.threads import in_thread
 from promptgrad_tui.screens.widgets.attention import call_for_attention
@@ -220,6 +221,8 @@ class RunScreen(FrontScreen):
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         row, session = event.row, self.session
         match event.table.id:
+            case "batches" if isinstance(row, LaneFinished):
+                show_row(self.app, event.table, _lane, grows=False)
             case "batches":
                 self.app.push_screen(BatchScreen(session, row, self._links))
             case "gradients":
@@ -302,6 +305,8 @@ class RunScreen(FrontScreen):
             return self.session.can_resume
         if action == "labels":
             return not self.session.is_running
+        if action == "review":
+            return not self.session.is_contest
         return not (action == "zoom" and self.is_mounted and self._panes.is_small)
 
     def action_pause(self) -> None:
@@ -338,6 +343,10 @@ class RunScreen(FrontScreen):
 
     def _command(self, name: str) -> None:
         in_thread(self, partial(self.session.send_command, name))
+
+
+def _lane(row: LaneFinished) -> Detail:
+    return lanes.title(row), lambda width: lanes.lane_lines(row, width)
 
 
 def _artifact(row: artifacts.MatrixRow) -> Detail:

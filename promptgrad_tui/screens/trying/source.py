@@ -25,9 +25,17 @@ def source_of_artifact(project: Path, artifact: Path) -> TrySource:
     return TrySource(project=project, artifact=artifact, title="/".join(artifact.parts[-3:]))
 
 
+def _source_of_winner(project: Path, run: str, winner: tuple[str, str]) -> TrySource:
+    """Try what the method in the first place of a contest made."""
+    method, folder = winner
+    return TrySource(project=project, artifact=Path(folder), title=f"run {run}, {method}")
+
+
 def source_of_session(session: RunSession, decisions: Mapping[str, Decision] | None = None) -> TrySource:
     """Try what a run has learned as it stands; decisions that aren't applied count too."""
     live = session.live
+    if session.winner is not None:
+        return _source_of_winner(session.project, session.run, session.winner)
     rules, shown = RuleSet(live.rules_now), {part.id: part for part in live.demonstrations_now}
     known = {rule.id: rule for row in live.tests.values() for rule in (row.rule, *row.members)}
     drawn = {part.id: part for row in live.tests.values() for part in row.demonstrations}
@@ -55,6 +63,8 @@ def source_of_project(folder: Path, run: RunRecord | None) -> TrySource:
     """
     if run is None:
         return TrySource(project=folder)
+    if run.summary is not None and run.summary.winner is not None:
+        return _source_of_winner(folder, run.id, run.summary.winner)
     with Journal.open(journal_path(folder), read_only=True, busy_seconds=SCREEN_WAITS_SECONDS) as journal:
         # Only what names rules: to read a long run whole would take seconds.
         kinds = ("run_started", "rules", "epoch", "review_applied")

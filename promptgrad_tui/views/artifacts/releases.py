@@ -9,7 +9,7 @@ from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
 from promptgrad_tui.views.figures import gain_text, score_text
-from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
+from promptgrad_tui.views.sanitize import one_line, packed, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
 _GATES = {"passed": "green", "failed": "red", "forced": "yellow", "untested": "yellow"}
@@ -71,11 +71,11 @@ def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
     score = f"test {score_text(test)} (n = {test.n})" if test else "not tested"
     gate = terminal.style(entry.gate, fg=_GATES[entry.gate])
     rules = f"{len(manifest.rules)} rule{'' if len(manifest.rules) == 1 else 's'}"
-    tokens = f"up to {entry.prompt_tokens:,} tokens  " if entry.prompt_tokens else ""
-    lines = [
-        f"{mark} {shown_path(str(entry.path))}",
-        f"    {score}  gates {gate}  {rules}  {tokens}{manifest.created[:10]}",
-    ]
+    tokens = f"up to {entry.prompt_tokens:,} tokens" if entry.prompt_tokens else ""
+    method = manifest.details.get("method", "")
+    parts = [method, score, f"gates {entry.gate}", rules, tokens, manifest.created[:10]]
+    lines = [f"{mark} {shown_path(str(entry.path))}"]
+    lines += [text.replace(entry.gate, gate, 1) for text in packed(parts, terminal.columns, "    ")]
     if entry.is_current:
         lines[0] = terminal.style(lines[0], fg="green")
     if manifest.test_opening > 1 and test is not None:
@@ -96,7 +96,10 @@ def switch_lines(switches: Sequence[Switch], terminal: Terminal) -> list[str]:
         return ["No artifact was ever made current: promptgrad promote ARTIFACT"]
     lines = []
     for switch in switches:
-        lines.append(f"{switch.time}  {switch.action:<8}  {switch.artifact}  {switch.cell}")
+        what, *rest = packed(
+            [f"{switch.time}  {switch.action:<8}  {switch.artifact}", switch.cell], terminal.columns
+        )
+        lines += [what, *(f"    {cell}" for cell in rest)]
         if switch.failed:
             text = f"forced although it failed {', '.join(switch.failed)}: {one_line(switch.reason)}"
             lines += [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
+from rich.cells import cell_len
+
 from engine.ground.interval import Interval
 from engine.ground.revision import short_digest
 from engine.journal.events import KeptRule
@@ -16,7 +18,7 @@ from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparis
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
 from promptgrad_tui.views.metrics import metric_facts, metric_sentences
-from promptgrad_tui.views.run.details import diff_lines, success_mark
+from promptgrad_tui.views.run.details import diff_lines, instructions_title, success_mark
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
@@ -31,7 +33,7 @@ MARKS: Mapping[Change, tuple[str, Tone]] = {
     "same": ("\u2713 same", "dim"),
 }
 _SIDE_BY_SIDE_FROM = 56
-_VALUE_AT, _BAR_AT, _BAR = 16, 50, 24
+_NAME, _VALUE_AT, _BAR_AT, _BAR = 13, 16, 50, 24
 _GAP: tuple[str, Tone] = (" \u2502 ", "dim")
 
 
@@ -70,8 +72,7 @@ def verdict_text(scores: ScoreChange, split: HeldOut) -> str:
 def example_lines(change: ExampleChange, columns: int) -> list[Line]:
     """Return an example with both answers, side by side where there is room."""
     word, tone = MARKS[change.change]
-    what = f"{word}: {CHANGES[change.change]}"
-    lines = fact(one_line(change.name), what, columns, tone)
+    lines = _title(one_line(change.name), f"{word}: {CHANGES[change.change]}", columns, tone)
     if change.slice:
         lines += fact("slice", change.slice, columns)
     for name, value in change.inputs.items():
@@ -82,6 +83,13 @@ def example_lines(change: ExampleChange, columns: int) -> list[Line]:
     if not change.fields:
         lines += fact("fields", "no longer in the project's files", columns, "dim")
     return [*lines, (), *_answers(change, columns)]
+
+
+def _title(name: str, what: str, columns: int, tone: Tone) -> list[Line]:
+    """Return an example's name and what happened to it; a content hash is wider than the column of names."""
+    if _NAME < cell_len(name) <= columns - cell_len(what) - 4:
+        return [((f"  {name}  ", "dim"), (what, tone))]
+    return fact(name, what, columns, tone)
 
 
 def _answers(change: ExampleChange, columns: int) -> list[Line]:
@@ -141,10 +149,10 @@ def score_lines(found: Comparison, split: HeldOut, columns: int) -> list[Line]:
         lines += fact(one_line(name), slice_gain_text(scores), columns, tone_of(scores.gain))
     hidden = hidden_text(slices, "promptgrad compare --json")
     lines += fact("", hidden, columns, "dim") if hidden else []
-    in_both = len(found.after.rules) - len(found.added)
-    lines += heading(f"Rules in both: {in_both}")
-    lines += _rule_lines(f"Rules added: {len(found.added)}", "+ ", "good", found.added, columns)
-    lines += _rule_lines(f"Rules removed: {len(found.removed)}", "- ", "bad", found.removed, columns)
+    if found.before.rules or found.after.rules:
+        lines += heading(f"Rules in both: {len(found.after.rules) - len(found.added)}")
+        lines += _rule_lines(f"Rules added: {len(found.added)}", "+ ", "good", found.added, columns)
+        lines += _rule_lines(f"Rules removed: {len(found.removed)}", "- ", "bad", found.removed, columns)
     lines += _demonstration_lines("Demonstrations added", "+ ", "good", found.shown_now, columns)
     return lines + _demonstration_lines("Demonstrations removed", "- ", "bad", found.shown_before, columns)
 
@@ -159,10 +167,12 @@ def _demonstration_lines(
 
 
 def _origin(program: ComparedProgram) -> str:
-    rules = count_text(len(program.rules), "rule")
+    learned = count_text(len(program.rules), "rule")
+    if program.demonstrations:
+        learned += f", {count_text(len(program.demonstrations), 'demonstration')}"
     if not program.uri:
-        return rules
-    return f"{one_line(program.uri)} ({short_digest(program.model)}), {rules}"
+        return learned
+    return f"{one_line(program.uri)} ({short_digest(program.model)}), {learned}"
 
 
 def _split_lines(scores: ScoreChange, name: str, columns: int) -> list[Line]:
@@ -216,7 +226,7 @@ def prompt_lines(found: Comparison, columns: int) -> list[Line]:
     lines: list[Line] = []
     for name, (before, after) in found.prompts.items():
         is_same = before == after
-        lines += heading(f"Instructions of {one_line(name)}{': the same' if is_same else ''}")
+        lines += heading(f"{instructions_title(name)}{': the same' if is_same else ''}")
         lines += diff_lines(before, after, columns)
     return lines[1:] or paragraph("Neither run has started.", columns, "dim")
 

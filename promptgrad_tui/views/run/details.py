@@ -21,8 +21,8 @@ from promptgrad_tui.views.run.partial_answer import read_partial
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.verdicts import VERDICTS
-from promptgrad_tui.views.sanitize import one_line
-from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
+from promptgrad_tui.views.sanitize import one_line, visible
+from promptgrad_tui.views.text_blocks import broken, fact, heading, paragraph, verbatim
 from promptgrad_tui.views.toned_lines import WRITING, Line, Tone, fitted, interval_bar, line
 
 MOST_EXAMPLES = 20
@@ -326,8 +326,13 @@ def prompt_lines(archive: RunArchive, columns: int) -> list[Line]:
         lines = paragraph("No rule has been kept so far: this is the frozen base.", columns, "dim")
     for name, base in live.started.base_instructions.items():
         optimized = render_instructions(base, rules.for_predictor(name))
-        lines += [*heading(f"Instructions of {name}"), *diff_lines(base, optimized, columns)]
+        lines += [*heading(instructions_title(name)), *diff_lines(base, optimized, columns)]
     return lines
+
+
+def instructions_title(predictor: str) -> str:
+    """Return what a predictor's instructions are called; DSPy calls a program's only predictor "self"."""
+    return "Instructions" if predictor == "self" else f"Instructions of {one_line(predictor)}"
 
 
 def diff_lines(before: str, after: str, columns: int) -> list[Line]:
@@ -335,7 +340,11 @@ def diff_lines(before: str, after: str, columns: int) -> list[Line]:
     tones: Mapping[str, Tone] = {"+": "good", "-": "bad", " ": ""}
     lines: list[Line] = []
     for sign, text in line_diff(before, after):
-        lines += verbatim(f"{sign} {text}", columns, tones[sign])
+        first, *rest = broken(visible(text), max(columns - 4, 8))
+        lines += [
+            line(f"  {sign} {first}", tones[sign]),
+            *(line(f"    {part}", tones[sign]) for part in rest),
+        ]
     return lines
 
 

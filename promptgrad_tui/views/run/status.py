@@ -262,10 +262,11 @@ def _cost(status: Status) -> list[Line]:
 def _duration(status: Status, seconds: float | None) -> list[Line]:
     """Return how long the run took, or a running clock."""
     run = status.run
+    if status.is_starting:
+        # Until a resumed run's first event, its clock would count the time in which no process worked.
+        return []
     if status.is_running and run.first_time and not status.is_applying:
         return [_figure(timer_text(run.progress.seconds_worked(status.now)), "")]
-    if status.is_starting:
-        return []
     return (
         [_figure(duration_text(seconds or run.progress.seconds_worked(run.last_time)), "")]
         if run.first_time

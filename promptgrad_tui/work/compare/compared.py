@@ -6,6 +6,7 @@ Everything comes from the journal and from artifacts: nothing is run, and no spl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.ground.errors import JournalError
@@ -21,6 +22,7 @@ from promptgrad_tui.views.comparison.changes import SPLITS, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import held_out_answers, is_conditional
+from promptgrad_tui.work.compare.shown import shown_demonstrations
 
 _TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_applied", "run_finished")
 """The kinds of events that scores, rules and answers follow from."""
@@ -29,9 +31,17 @@ _TOLD = ("run_started", "epoch", "batch", "rules", "rollout", "test", "review_ap
 def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = False) -> ComparedProgram:
     """Return what a run has come to, as its last review left it; or its program without rules.
 
+    The result of a contest is the program of the method in the first place, which is an artifact.
+
     Raises:
         JournalError: the journal can't be read.
+        ArtifactError: the artifact of a contest's first place is gone, or damaged.
     """
+    winner = record.summary.winner if record.summary is not None and not is_baseline else None
+    if winner is not None:
+        method, folder = winner
+        program = program_of_artifact(Path(folder), Path(record.project))
+        return replace(program, title=f"run {record.id}, {method}")
     events = [event for _, event in journal.events(record.id, kinds=_TOLD)]
     story = RunStory.of(events)
     review = next((event for event in reversed(events) if isinstance(event, ReviewApplied)), None)
@@ -79,6 +89,8 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
         if is_baseline:
             note += " Without rules, an answer counts as right where its score is 1."
     name = "/".join(folder.resolve().parts[-3:])
+    if (method := manifest.details.get("method")) and not is_baseline:
+        name = f"{name}, {method}"
     return ComparedProgram(
         title=f"baseline of artifact {name}" if is_baseline else f"artifact {name}",
         uri=manifest.model.uri,
@@ -87,7 +99,7 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
         data={split: used.digest for split, used in manifest.data.items()},
         scores=manifest.baseline if is_baseline else manifest.optimized,
         rules=rules,
-        demonstrations=shown,
+        demonstrations=() if is_baseline else shown_demonstrations(folder, manifest),
         prompts=manifest.base_instructions if is_baseline else manifest.instructions,
         answers=answers,
         journal=journal_path(project) if known else None,

@@ -73,7 +73,7 @@ def judge_setting(folder: Path, on_progress: Progress | None = None) -> Iterator
     if not asks_judge(project):
         raise ProjectError(
             "The project's metric asks no judge.",
-            hint='Set [metric] kind = "rubric" and its criteria, or [model] judge.',
+            hint='In promptgrad.toml, set [metric] kind = "rubric" and its criteria, or [model] judge.',
             field="metric.kind",
         )
     parts = load_parts(project)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.ground.errors import ArtifactError
-from engine.journal.events import RolloutFinished
+from engine.journal.contest_events import LaneFinished
+from engine.journal.events import Event, RolloutFinished
 from engine.journal.journal import Journal, journal_path
 from engine.programs.rules import RuleSet
 
@@ -36,15 +37,26 @@ COLUMNS = (
 def result_rows(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return a run's rollouts in order; `rules` is the digest of those that the example met.
 
-    `searched` marks those of a search with a model of its own.
+    `searched` marks those of a search with a model of its own. Those of a contest's methods follow, each
+    under the name of its lane.
 
     Raises:
         NoRunError: there is no such run.
     """
     with Journal.open(journal_path(folder), read_only=True) as journal:
         record = journal.run(run)
-        events = [event for _, event in journal.events(record.id, kinds=["rollout"])]
-    return [_row(record.id, event) for event in events if isinstance(event, RolloutFinished)]
+        events = journal.events(record.id, kinds=["rollout", "lane"])
+        lanes = [event for _, event in events if isinstance(event, LaneFinished)]
+        rows = [_row(record.id, event) for _, event in events if isinstance(event, RolloutFinished)]
+        for lane in lanes:
+            rows += _rows_of_lane(lane, [event for _, event in journal.events(lane.lane, kinds=["rollout"])])
+    return rows
+
+
+def _rows_of_lane(lane: LaneFinished, events: Iterable[Event]) -> list[dict[str, Any]]:
+    rows = [_row(lane.lane, event) for event in events if isinstance(event, RolloutFinished)]
+    # What other methods make has no rules of ours, and isn't the baseline for that.
+    return rows if lane.method == "promptgrad" else [{**row, "is_baseline": False} for row in rows]
 
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> str:

@@ -259,3 +259,18 @@ def test_a_bad_project_is_told_with_its_place_and_fix(tmp_path: Path, bad: Bad) 
     missing = [part for part in bad.told if part not in told]
     assert not missing, told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("epochs=1", "--set: epochs is unknown; did you mean optimizer.epochs?"),
+        ("foo.bar=1", "promptgrad.toml, --set: foo is unknown; there are base, data, "),
+    ],
+)
+def test_a_setting_that_is_nowhere_is_looked_for_in_the_sections(
+    tmp_path: Path, setting: str, said: str
+) -> None:
+    write_project(tmp_path)
+    done = CliRunner().invoke(promptgrad, ["check", str(tmp_path), "--no-model", "--set", setting])
+    assert said in " ".join(done.output.split())

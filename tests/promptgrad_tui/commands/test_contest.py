@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import re
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.journal.events import ProgressEstimated
 from engine.journal.journal import Journal, journal_path
 from tests.engine.desk import POLICY
 from tests.promptgrad_tui.desk_project import (
@@ -66,6 +71,55 @@ def test_show_runs_and_compare_work_with_the_results(held: tuple[Path, dict[str,
     assert base["scores"]["test"]["before"] == told["baseline"]["test"]
 
 
+def test_a_contest_stands_for_its_winner_in_a_comparison(held: tuple[Path, dict[str, Any], str, Any]) -> None:
+    root, told, _, _ = held
+    first, last = told["contest"]["standings"]
+    gained = result(promptgrad("-C", root, "compare", "baseline", "last", "--json"))
+    assert gained["scores"]["validation"]["after"] == first["validation"]
+    assert gained["scores"]["test"]["after"] == first["test"]
+    assert gained["scores"]["test"]["gain"]["score"] == pytest.approx(first["gain"]["score"])
+    assert gained["after"]["title"] == f"run {told['run']}, promptgrad"
+    assert len(gained["rules"]["added"]) == first["rules"]
+    text = promptgrad("-C", root, "compare", first["artifact"], last["artifact"]).stdout
+    assert f"{last['demonstrations']} demonstrations" in text
+    assert f"Demonstrations added: {last['demonstrations']}" in text
+
+
+def test_every_table_fits_80_columns_without_breaking_an_interval(
+    held: tuple[Path, dict[str, Any], str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _, _, _ = held
+    monkeypatch.chdir(root)
+    text = promptgrad("show", "last").stdout
+    for place, method in enumerate(("promptgrad", "labeled_few_shot"), 1):
+        assert re.search(rf"(?m)^  {place}  {method} +\d\.\d{{3}} \[\d\.\d{{3}}, \d\.\d{{3}}\]", text)
+    assert re.search(r"(?m)^  labeled_few_shot +0 +\d+ +0 +12$", text), "calls, tokens, rules, demonstrations"
+    matrix = promptgrad("matrix").stdout
+    assert "    labeled_few_shot  test 0." in matrix
+    assert [line for line in matrix.splitlines() if line.startswith("  artifacts/")] == [
+        f"  {folder.relative_to(root)}" for folder in sorted(root.glob("artifacts/*/*/v*"))
+    ]
+    assert max(map(len, (text + matrix).splitlines())) <= 80
+
+
+def test_candidates_are_called_by_their_methods(held: tuple[Path, dict[str, Any], str, Any]) -> None:
+    root, _, _, _ = held
+    names = {one["name"] for one in json.loads(promptgrad("-C", root, "pareto", "--json").stdout)}
+    assert {"baseline", "labeled_few_shot 1", "promptgrad 1: epoch 1"} <= names
+
+
+def test_a_table_has_the_rollouts_of_every_method(held: tuple[Path, dict[str, Any], str, Any]) -> None:
+    root, told, _, _ = held
+    rows = list(csv.DictReader(promptgrad("-C", root, "export", "last", "--to", "csv").stdout.splitlines()))
+    lane = f"{told['run']}.labeled_few_shot.1"
+    scores = [float(row["score"]) for row in rows if row["run"] == lane and row["split"] == "test"]
+    assert sum(scores) / len(scores) == pytest.approx(told["contest"]["standings"][1]["test"]["score"])
+    assert {row["run"] for row in rows if row["is_baseline"] == "True"} == {
+        told["run"],
+        f"{told['run']}.promptgrad.1",
+    }
+
+
 def test_the_report_has_the_tables_and_the_plot(held: tuple[Path, dict[str, Any], str, Any]) -> None:
     root, told, _, _ = held
     promptgrad("-C", root, "report", "last", "--html", root / "report.html", "--markdown", root / "report.md")
@@ -83,6 +137,16 @@ def test_what_a_method_made_is_served(held: tuple[Path, dict[str, Any], str, Any
     phrase = told["rules"][0]["trigger"]
     done = promptgrad("predict", told["artifact"], "--input", f"ticket=my {phrase} is late", "--json")
     assert result(done) == {"queue": POLICY[phrase]}
+
+
+def test_the_scoring_of_a_method_is_seen_as_it_goes_on(held: tuple[Path, dict[str, Any], str, Any]) -> None:
+    root, _, _, _ = held
+    progress = [event for event in last_events(root) if isinstance(event, ProgressEstimated)]
+    for place in ("lane", "test"):
+        name = f"{place}/labeled_few_shot/1/scored/"
+        done = [event.done for event in progress if event.id.startswith(name)]
+        assert [after - before for before, after in pairwise(done)] == [10, 10], "of 30 examples"
+    assert max(event.done for event in progress) <= progress[-1].expected
 
 
 def paid_for(root: Path) -> int:

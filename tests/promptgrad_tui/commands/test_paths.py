@@ -80,6 +80,18 @@ def test_an_export_and_answers_need_a_folder_that_exists(made, tmp_path):
     assert "can't be written" in told(done)
 
 
+def test_an_export_of_the_wrong_kind_names_the_right_one(made, tmp_path, monkeypatch):
+    root, artifact = made
+    monkeypatch.chdir(root)
+    run = json.loads(promptgrad("runs", "--json").stdout)[-1]["run"]
+    of_artifact = promptgrad("export", artifact, "--to", "csv")
+    of_run = promptgrad("export", "last", "--to", "python")
+    assert (of_artifact.returncode, of_run.returncode) == (2, 2)
+    assert f"promptgrad export {run} --to csv" in told(of_artifact)
+    assert "--to python takes an artifact, and last is a run." in told(of_run)
+    assert f"export {Path(artifact).relative_to(root)} --to python" in told(of_run)
+
+
 def test_ci_says_before_the_run_that_its_report_cannot_be_written(made, tmp_path):
     done = promptgrad("ci", tmp_path / "no-project", "--report", tmp_path / "none" / "report.md")
     assert done.returncode == 2

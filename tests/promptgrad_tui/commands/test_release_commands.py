@@ -98,7 +98,9 @@ def test_promote_rollback_and_history(project):
         ("promote", "v2"),
         ("rollback", "v1"),
     ]
-    assert len(promptgrad("-C", root, "history").stdout.splitlines()) == 3
+    listed = promptgrad("-C", root, "history").stdout.splitlines()
+    assert len([line for line in listed if line.startswith("2")]) == 3
+    assert max(map(len, listed)) <= 80
 
 
 def test_a_damaged_artifact_is_no_target_of_a_rollback(project):
@@ -132,7 +134,7 @@ def test_what_is_current_in_one_cell_says_nothing_of_another(project):
     assert sorted(current(root)) == sorted(map(str, (second, third)))
     unsure = promptgrad("-C", root, "rollback")
     assert unsure.returncode == 2
-    assert "Which one? Current are:" in unsure.stderr
+    assert "Several cells have a current artifact:" in unsure.stderr
     assert promptgrad("-C", root, "rollback", third).returncode == 2, "nothing was before it in its cell"
     assert promptgrad("-C", root, "rollback", second).returncode == 0
     assert sorted(current(root)) == sorted(map(str, (first, third)))

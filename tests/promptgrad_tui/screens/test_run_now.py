@@ -17,7 +17,9 @@ from engine.journal.live_text import LiveText, live_file
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.run.panes.gradients import folded
 from promptgrad_tui.views.run.rows import GradientRow
+from promptgrad_tui.views.run.status import Status, status_lines
 from promptgrad_tui.views.run.story import RunStory
+from promptgrad_tui.views.toned_lines import plain
 from tests.promptgrad_tui.screens.driving import SMALL, drive, seen, until, until_true
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
@@ -198,3 +200,12 @@ def test_a_process_that_still_frees_its_model_is_not_starting(recorded: Recorded
         session.is_running = False
         assert worker.poll() is None
         assert not session.is_starting, "it has let go of its run"
+
+
+def test_no_clock_counts_the_time_in_which_no_process_worked(recorded: RecordedRun) -> None:
+    story = RunStory.of(list(recorded.events())[:60])
+    next_day = story.last_time + 24 * 3600
+    status = Status(story, True, next_day, {}, is_starting=True, started_at=next_day)
+    text = " ".join(plain(part) for part in status_lines(status, 200))
+    assert "calls" in text
+    assert re.search(r"\d:\d\d:\d\d", text) is None, text

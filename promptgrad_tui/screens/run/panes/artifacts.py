@@ -14,6 +14,7 @@ from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, pl
 
 if TYPE_CHECKING:
     from engine.ground.interval import Interval
+    from engine.release.manifest import ArtifactManifest
     from engine.release.matrix import Entry, Matrix
     from engine.release.transfers import Transfer
 
@@ -129,8 +130,14 @@ def _artifact_cells(entry: Entry) -> Sequence[Line]:
         *_scores(manifest.baseline.test, manifest.optimized.test),
         line(str(len(manifest.rules))),
         (_GATES[entry.gate],),
-        line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn"),
+        _note(entry, manifest),
     )
+
+
+def _note(entry: Entry, manifest: ArtifactManifest) -> Line:
+    """Return which method of a contest made an artifact, and what has changed since."""
+    method = line(manifest.details.get("method", ""), "accent")
+    return joined([method, line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn")])
 
 
 def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:

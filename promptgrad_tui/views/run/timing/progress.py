@@ -92,7 +92,9 @@ class Progress:
         is_scoring = isinstance(event, PhaseStarted) and event.phase == "epoch"
         self.has_seen_a_batch = self.has_seen_a_batch or is_next or is_scoring
         if isinstance(event, PhaseStarted):
-            self.runs_a_method = event.phase in ("lane", "base")
+            # The test split of a contest is scored for each method in turn, which writes no events either.
+            is_contest_test = self.runs_a_method and event.phase == "test"
+            self.runs_a_method = event.phase in ("lane", "base") or is_contest_test
 
     def _correct(self, event: ProgressEstimated) -> None:
         # A resumed run repeats its earlier work without events: the rate must not jump because of that. The

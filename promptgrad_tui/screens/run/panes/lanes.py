@@ -1,0 +1,55 @@
+"""The methods of a contest, where other runs have their batches: a row for each method and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.journal.contest_events import LaneFinished
+from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.figures import count_text, score_text, tokens_text
+from promptgrad_tui.views.sanitize import one_line
+from promptgrad_tui.views.text_blocks import fact, paragraph
+from promptgrad_tui.views.toned_lines import BLANK, Line, line
+
+COLUMNS = (
+    Column("Method", share=1),
+    Column("Seed", width=4, right=True, from_width=50),
+    Column("Validation", width=20),
+    Column("Calls", width=7, right=True, from_width=66),
+    Column("Rules", width=5, right=True, from_width=74),
+    Column("Shown", width=5, right=True, from_width=74),
+)
+EMPTY = "The first method begins after the baseline."
+EMPTY_ELSEWHERE = "A contest has none of these: 1 shows its methods, 4 what they made."
+EMPTY_ARTIFACTS = "What each method made is saved at the end."
+
+
+def paint(row: LaneFinished, _widths: Sequence[int]) -> Sequence[Line]:
+    """Return a lane's cells; without a result, its problem stands where the score would."""
+    score = line(score_text(row.validation)) if row.validation else line("\u2717 no result", "bad")
+    made = (str(row.rules), str(row.demonstrations)) if row.validation else ("", "")
+    return (
+        line(row.method, "strong"),
+        line(str(row.number)),
+        score,
+        line(f"{row.calls:,}"),
+        *(line(count) if count else BLANK for count in made),
+    )
+
+
+def lane_lines(row: LaneFinished, columns: int) -> list[Line]:
+    """Return everything about a lane: what it scored, used and made, or why it has no result."""
+    lines = paragraph(one_line(row.problem), columns, "bad") if row.problem else []
+    if row.validation is not None:
+        lines += fact("validation", f"{score_text(row.validation)}, n = {row.validation.n}", columns)
+        made = f"{count_text(row.rules, 'rule')}, {count_text(row.demonstrations, 'demonstration')}"
+        lines += fact("made", made, columns)
+    lines += fact("used", count_text(row.calls, "call"), columns)
+    lines += fact("", tokens_text(row.tokens), columns, "dim")
+    lines += fact("seed", str(row.seed), columns)
+    return lines + fact("lane", row.lane, columns, "dim")
+
+
+def title(row: LaneFinished) -> str:
+    """Return what a lane is called."""
+    return f"{row.method}, seed {row.number}"
