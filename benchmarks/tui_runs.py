@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
-from engine.journal.events import BatchScored, EpochFinished, Event, RolloutFinished
+from engine.journal.events import EpochFinished, Event
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
 def write_many(folder: Path, runs: int) -> None:
     """Write a project with many finished runs."""
     for _ in range(runs):
-        recorded = RecordedRun(folder, epochs=1, batches=1)
+        recorded = RecordedRun(folder, epochs=1, batches=2)
         recorded.write()
         recorded.journal.close()
 
@@ -42,12 +42,10 @@ def _without_end(recorded: RecordedRun) -> Iterator[Event]:
 
 
 def _later(event: Event, turn: int, epochs: int) -> Event:
-    """Return an event as of an epoch that comes later, under rules that come later."""
+    """Return an event as of an epoch that comes later."""
     changed: dict[str, object] = {"id": f"{event.id}/{turn}"}
     if epoch := getattr(event, "epoch", 0):
         changed["epoch"] = epoch + epochs * turn
-    if isinstance(event, RolloutFinished | BatchScored | EpochFinished):
-        changed["rules"] = f"{event.rules}/{turn}"
     return event.model_copy(update=changed)
 
 
