@@ -165,7 +165,7 @@ def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) 
 
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     hostile = " [bold red]x[/] \x1b[31m \u202e evil \x07"
-    recorded = RecordedRun(tmp_path / "desk", hostile=hostile, epochs=1, batches=2)
+    recorded = RecordedRun(tmp_path / "desk", hostile=hostile, epochs=1, batches=3)
     recorded.write()
 
     async def script(pilot: Pilot[int]) -> None:
