@@ -32,7 +32,6 @@ from promptgrad_tui.screens.app import PromptGradApp
 from promptgrad_tui.screens.run.screen import RunScreen
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.work.machine.recent import RecentProjects
-from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 EVENTS = 100_000
 EVENTS_PER_SECOND = 200
@@ -74,8 +73,7 @@ def main() -> int:
 def many_runs(folder: Path) -> Path:
     """Write a project with many finished runs."""
     if not folder.exists():
-        for seed in range(RUNS):
-            RecordedRun(folder, seed=seed, epochs=1, batches=1, with_completions=False).write()
+        write_runs(folder, "many", RUNS)
     return folder
 
 
@@ -116,12 +114,15 @@ def first_paint(folder: Path, text: bytes) -> tuple[float, float]:
 
 def large_run(folder: Path) -> str:
     """Write a run of many events into a journal and return its id."""
-    recorded = RecordedRun(folder, epochs=200, batches=10, with_completions=False)
-    written = recorded.write(count=EVENTS)
-    recorded.journal.close()
-    if written < EVENTS:
-        raise RuntimeError(f"the recorded run has only {written} events")
-    return recorded.run
+    write_runs(folder, "large", EVENTS)
+    with Journal.open(journal_path(folder), read_only=True) as journal:
+        return journal.run("last").id
+
+
+def write_runs(folder: Path, kind: str, count: int) -> None:
+    """Have another process write recorded runs into a project: `tui_runs` says which kinds there are."""
+    command = [sys.executable, "-m", "benchmarks.tui_runs", str(folder), kind, str(count)]
+    subprocess.run(command, check=True)
 
 
 async def under_load(folder: Path, run: str) -> tuple[list[tuple[float, float]], float, float]:

@@ -11,7 +11,7 @@ from tests.promptgrad_tui.views.test_learning_events import events, layer_test
 
 
 def test_layers_and_sets_are_told_with_their_numbers(tmp_path: Path) -> None:
-    recorded = RecordedRun(tmp_path / "desk", epochs=1, batches=1)
+    recorded = RecordedRun(tmp_path / "desk")
     recorded.write()
     for event in events():
         recorded.journal.append(recorded.run, event)
@@ -29,7 +29,7 @@ def test_layers_and_sets_are_told_with_their_numbers(tmp_path: Path) -> None:
 
 
 def test_what_stopping_early_saved_stands_with_the_cost(tmp_path: Path) -> None:
-    recorded = RecordedRun(tmp_path / "desk", epochs=1, batches=1)
+    recorded = RecordedRun(tmp_path / "desk")
     recorded.write()
     evidence = Evidence(delta=-0.2, low=-0.4, high=-0.05, n=24, calls=24, left_out=36, saved_calls=36)
     recorded.journal.append(recorded.run, layer_test("rules", "rejected", evidence=evidence))

@@ -10,6 +10,8 @@ from engine.journal.learning_events import LayerTested, LayerTestStarted
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.rules import Evidence
 from engine.programs.state import LearnedState
+from engine.project.data import load_split
+from engine.project.settings import load_project
 from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 _PLACE = {"epoch": 2, "batch": 1}
@@ -17,17 +19,17 @@ _PLACE = {"epoch": 2, "batch": 1}
 
 def shown_examples(recorded: RecordedRun, count: int) -> tuple[Demonstration, ...]:
     """Return the first training examples as demonstrations."""
-    examples = list(recorded.examples("train").items())[:count]
+    examples = load_split(load_project(recorded.folder), "data/train.jsonl")[:count]
     return tuple(
         Demonstration(
-            inputs={"ticket": values["ticket"]},
-            outputs={"queue": values["queue"]},
-            example=key,
+            inputs={"ticket": example.values["ticket"]},
+            outputs={"queue": example.values["queue"]},
+            example=example.key,
             source="balanced",
             epoch=2,
             batch=1,
         )
-        for key, values in examples
+        for example in examples
     )
 
 

@@ -8,21 +8,27 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+import shutil
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from engine.ground.interval import Interval
-from engine.journal.events import DataUsed, GateResult, ModelUsed, SplitScores, TestFinished, TestOpened
-from engine.journal.journal import Journal
-from engine.programs.rules import Rule
-from engine.project.fingerprint import project_fingerprint
+from engine.journal.events import Event, RolloutFinished
+from engine.journal.replay import Replay
+from engine.programs.judge import Judge
 from engine.project.settings import load_project
-from engine.release.manifest import PROGRAM, PROMPT, ArtifactManifest, ModelProved, file_digest, load_manifest
+from engine.release.manifest import load_manifest
+from engine.release.sealed_test import TestSplit, measure_test_split
+from engine.testing import ScriptedModel, scripted_revision
+from promptgrad_tui.work.measure.measuring import runner_of
+from promptgrad_tui.work.run.planning import load_parts
+from tests.promptgrad_tui.queue_desk import QueueDesk
 from tests.promptgrad_tui.screens.driving import seen, until_true
-from tests.promptgrad_tui.screens.recorded import BASE, RULES, RecordedRun
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 STILLS = Path(__file__).parent / "stills"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -48,12 +54,9 @@ class Stills:
         recorded = RecordedRun(folder, clock=lambda: next(clock))
         recorded.write()
         self.run = recorded.run
-        now = project_fingerprint(load_project(folder))
-        save_version(
-            folder, self.run, 1, now | {"data.test": "sha256:another", "metric.field": "sha256:another"}
-        )
-        proved = save_version(folder, self.run, 2, now)
-        write_transfer(recorded.journal, proved, time=next(clock))
+        (saved,) = (folder / "artifacts").glob("*/*/v1")
+        save_reviewed(saved, dict.fromkeys(("data.test", "metric.field"), "sha256:another"))
+        measure_elsewhere(recorded, saved, lambda: next(clock))
         recorded.journal.close()
 
     async def check(self, pilot: Pilot[int], name: str, *, varying: str = "") -> None:
@@ -101,83 +104,51 @@ class Stills:
         return "\n".join(row.rstrip() for row in text.rstrip("\n").split("\n")) + "\n"
 
 
-def write_transfer(journal: Journal, artifact: Path, *, time: float) -> None:
-    """Note that the rules of an artifact were measured on another revision of the model."""
-    manifest = load_manifest(artifact)
-    run, data = "measured-elsewhere", manifest.data["test"]
-    model = ModelUsed(uri="gguf:/models/larger.gguf", revision="sha256:" + "b7e2a90c41d8" * 5)
-    rules = manifest.state.digest
-    journal.append(
-        run,
-        TestOpened(
-            id="transfer/opened",
-            time=time,
-            data=data,
-            opening=1,
+def save_reviewed(artifact: Path, stale: Mapping[str, str]) -> None:
+    """Save, as the version after an artifact, what a review left of the run: one rule, too few for the gate.
+
+    It is made to be one of a project that was other than it is now in `stale`.
+    """
+    before = load_manifest(artifact)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        reviewed = RecordedRun(Path(elsewhere) / "desk")
+        reviewed.write()
+        for rule in reviewed.accepted_rules()[1:]:
+            reviewed.journal.decide(reviewed.run, f"review/1/{rule.id}", {"choice": "drop"})
+        saved = reviewed.apply_review().artifact
+        assert saved is not None
+        second = artifact.with_name("v2")
+        shutil.copytree(saved, second)
+        reviewed.journal.close()
+    manifest = load_manifest(second)
+    details = {**manifest.details, "fingerprint": {**manifest.details["fingerprint"], **stale}}
+    same_run = {"run": before.run, "created": before.created, "details": details}
+    (second / "manifest.json").write_bytes(manifest.model_copy(update=same_run).as_json().encode())
+
+
+def measure_elsewhere(recorded: RecordedRun, artifact: Path, clock: Callable[[], float]) -> None:
+    """Measure the rules of an artifact on another revision of the model, as `promptgrad transfer` does."""
+    manifest, project = load_manifest(artifact), load_project(recorded.folder)
+    parts = load_parts(project)
+    model = ScriptedModel(QueueDesk().model().engine, scripted_revision("another desk"))
+    journal, run = recorded.journal, "measured-elsewhere"
+
+    def emit(event: Event) -> None:
+        if not isinstance(event, RolloutFinished):
+            journal.append(run, event.model_copy(update={"time": clock()}))
+
+    lm = Replay(journal, run).lm(model)
+    runner = runner_of(parts.program, parts, manifest, artifact, lm, Judge(lm), emit)
+    with closing(runner):
+        measure_test_split(
+            journal,
+            run,
+            TestSplit(parts.splits.test, project.data.slice),
+            runner,
+            manifest.state,
+            place="transfer",
             purpose="transfer",
             program=manifest.program,
-            rules=rules,
             model=model,
-        ),
-    )
-    journal.append(
-        run,
-        TestFinished(
-            id="transfer",
-            time=time,
-            baseline=Interval(score=0.6, n=40, low=0.45, high=0.75),
-            optimized=Interval(score=0.7, n=40, low=0.55, high=0.85),
-            gain=Interval(score=0.1, n=40, low=-0.05, high=0.25),
-        ),
-    )
-
-
-def save_version(folder: Path, run: str, version: int, fingerprint: Mapping[str, str] | None = None) -> Path:
-    """Save an artifact of the recorded program, `version` of which has that many rules, and return it.
-
-    `fingerprint` is what the project was when it was measured.
-    """
-    digest = "sha256:" + "3fa9c1d2e4b5" * 5
-    path = folder / "artifacts" / "desk" / digest.removeprefix("sha256:")[:12] / f"v{version}"
-    path.mkdir(parents=True)
-    rules = tuple(
-        Rule(text=text, trigger=trigger, predictor="predict", epoch=1, batch=number)
-        for number, (text, trigger) in enumerate(RULES[:version], 1)
-    )
-    instructions = "\n".join([BASE, "", *(f"- {rule.text}" for rule in rules)])
-    files = {PROGRAM: b"{}", PROMPT: instructions.encode()}
-    test = 0.5 + 0.1 * version
-    manifest = ArtifactManifest(
-        name="desk",
-        program="sha256:" + "1" * 64,
-        structure={},
-        model=ModelProved(uri="demo", digest=digest, template_digest=None, verified=True, revision={}),
-        adapter="JSONAdapter",
-        base_instructions={"predict": BASE},
-        instructions={"predict": instructions},
-        rules=rules,
-        baseline=SplitScores(test=Interval(score=0.5, n=40, low=0.35, high=0.65)),
-        optimized=SplitScores(test=Interval(score=test, n=40, low=test - 0.15, high=test + 0.15)),
-        gates=(
-            GateResult(
-                gate="min_test_gain",
-                value=0.1 * version,
-                comparison="at least",
-                bound=0.15,
-                passed=version > 1,
-            ),
-        ),
-        test_opening=version,
-        metric="exact_match on queue",
-        data={"test": DataUsed(n=40, digest="sha256:2")},
-        config={},
-        seed=7,
-        run=run,
-        created=f"2026-01-02T03:04:0{version}+00:00",
-        versions={},
-        files={name: file_digest(content) for name, content in files.items()},
-        details={"fingerprint": dict(fingerprint)} if fingerprint is not None else {},
-    )
-    for name, content in {**files, "manifest.json": manifest.as_json().encode()}.items():
-        (path / name).write_bytes(content)
-    return path
+            emit=emit,
+        )

@@ -11,9 +11,10 @@ from promptgrad_tui.screens.compare.screen import CompareScreen
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.comparison.comparison import Comparison
 from promptgrad_tui.work.compare.comparison import read_comparison
+from tests.promptgrad_tui.queue_desk import RULES
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, seen, until, until_told, until_true
-from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
-from tests.promptgrad_tui.screens.stills import Stills, save_version
+from tests.promptgrad_tui.screens.recorded import RecordedRun
+from tests.promptgrad_tui.screens.stills import Stills
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 _FILTERS = re.compile(r"test: .*fixed (\d+).*broken (\d+).*failing (\d+).*same (\d+).*all (\d+)")
@@ -138,8 +139,9 @@ def test_an_example_opens_with_the_exact_prompts(recorded: RecordedRun) -> None:
 
 
 def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) -> None:
-    for version in (1, 2):
-        save_version(recorded.folder, recorded.run, version)
+    dropped = recorded.accepted_rules()[1]
+    recorded.journal.decide(recorded.run, f"review/1/{dropped.id}", {"choice": "drop"})
+    recorded.apply_review()
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "1 run")
@@ -154,7 +156,7 @@ def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) 
         await pilot.press("down", "down", "enter")
         await until_true(pilot, lambda screen: "/v1 → artifact" in screen and "/v2" in screen)
         await pilot.press("4")
-        await until(pilot, f"+ - {RULES[1][0]}")
+        await until(pilot, f"- - {RULES[1][0]}")
         await pilot.press("escape")
         await until(pilot, "4 Artifacts")
 
@@ -163,7 +165,7 @@ def test_the_start_page_and_the_artifacts_lead_there_too(recorded: RecordedRun) 
 
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     hostile = " [bold red]x[/] \x1b[31m \u202e evil \x07"
-    recorded = RecordedRun(tmp_path / "desk", hostile=hostile, seed=1)
+    recorded = RecordedRun(tmp_path / "desk", hostile=hostile, epochs=1, batches=3)
     recorded.write()
 
     async def script(pilot: Pilot[int]) -> None:
@@ -221,7 +223,7 @@ def test_it_looks_as_it_should(stills: Stills, size: tuple[int, int]) -> None:
 def test_no_text_is_cut_at_its_right_end(recorded: RecordedRun, width: int) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await to_compare(pilot)
-        await until(pilot, "Instructions of predict")
+        await until(pilot, "Instructions")
         for keys in ((), ("f",), ("F",), ("z",), ("z",)):
             await pilot.press(*keys)
             for view in pilot.app.screen.query(TextView):

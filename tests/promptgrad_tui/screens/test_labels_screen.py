@@ -13,6 +13,7 @@ from engine.project.data import load_split
 from engine.project.settings import load_project
 from promptgrad_tui.screens.run import labels_screen
 from promptgrad_tui.screens.run.labels_screen import LabelsScreen
+from tests.promptgrad_tui.queue_desk import QUEUES
 from tests.promptgrad_tui.screens.driving import (
     LARGE,
     SMALL,
@@ -23,7 +24,7 @@ from tests.promptgrad_tui.screens.driving import (
     until_told,
     until_true,
 )
-from tests.promptgrad_tui.screens.recorded import QUEUES, RecordedRun
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
 VALIDATION = Path("data", "validation.jsonl")

@@ -12,8 +12,9 @@ from textual.pilot import Pilot
 
 from engine.journal.events import BatchScored, ConsensusReached, Event, ValidationStarted
 from promptgrad_tui.screens.widgets.table import RowTable
+from tests.promptgrad_tui.queue_desk import RULES
 from tests.promptgrad_tui.screens.driving import LARGE, SMALL, drive, until, until_true
-from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_without_colours_a_match_in_a_text_is_underlined(
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         await pilot.press("p")
-        await until(pilot, "Instructions of predict")
+        await until(pilot, "Instructions")
         assert underlined(pilot) == ""
         await pilot.press("slash", *"password", "enter")
         await until_true(

@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from engine.journal.decisions import Decision
-from engine.journal.events import Notice, ReviewAwaited, RulesChanged, ValidationFinished
+from engine.journal.events import Notice, ReviewAwaited, RulesChanged
 from engine.programs.rules import Rule, RuleSet
 from promptgrad_tui.screens.review.draft import DraftFile, ReviewDraft
 from promptgrad_tui.screens.review.screen import ReviewScreen
@@ -20,11 +20,9 @@ from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> RecordedRun:
-    recorded = RecordedRun(tmp_path / "desk")
-    recorded.write()
     # A worker that a test starts finds no model and ends, also where it outlives the test.
-    project = recorded.folder / "promptgrad.toml"
-    project.write_text(project.read_text().replace('task = "demo"', 'task = "gguf:gone.gguf"'))
+    recorded = RecordedRun(tmp_path / "desk", task="gguf:gone.gguf")
+    recorded.write()
     return recorded
 
 
@@ -220,18 +218,21 @@ def test_where_the_filter_leaves_no_rule_there_is_none_to_judge(recorded: Record
 def test_an_edit_that_failed_its_test_is_told_with_the_reason(recorded: RecordedRun) -> None:
     rule = recorded.accepted_rules()[0]
     edit = {"choice": "edit", "text": "Nonsense.", "trigger": "", "note": "Tried."}
+    refusal = (
+        "doesn't count: +0.000 [-0.088, +0.088] on 40 examples, the 95 % interval of the gain includes 0"
+    )
     recorded.journal.decide(recorded.run, f"review/1/{rule.id}", edit)
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         await pilot.press("v", "K")
         await until(pilot, "your text     Nonsense.")
-        recorded.write_rejected_edit(rule, "Nonsense.")
-        await until(pilot, "the edit      doesn't count: no gain")
-        recorded.write_review()
+        recorded.try_edit(rule, "Nonsense.")
+        await until(pilot, f"the edit      {refusal}")
+        recorded.apply_review()
         await until(pilot, "1 edit failed the test: not counted.")
         screen = await until(pilot, "review 1      edit: Nonsense.")
-        assert "doesn't count: no gain" in screen
+        assert refusal in screen
         assert "Tried." in screen
 
     drive(recorded.folder, recorded.run, script, LARGE)
@@ -295,7 +296,7 @@ def test_rules_that_were_not_tested_are_reviewed_too(tmp_path: Path) -> None:
     rule = Rule(
         text="Refunds go to returns.", trigger="refund", rationale="They came back.", epoch=1, batch=1
     )
-    recorded = RecordedRun(tmp_path / "desk", epochs=0)
+    recorded = RecordedRun(tmp_path / "desk")
     recorded.write(count=3)
     recorded.journal.append(
         recorded.run,
@@ -402,7 +403,7 @@ def test_the_next_review_knows_the_one_before(recorded: RecordedRun) -> None:
     for choice, rule in decisions.items():
         decision = {"choice": choice, "text": "", "trigger": "", "note": "Too broad."}
         recorded.journal.decide(recorded.run, f"review/1/{rule.id}", decision)
-    recorded.write_review(first)
+    recorded.apply_review()
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
@@ -425,13 +426,9 @@ def test_the_next_review_knows_the_one_before(recorded: RecordedRun) -> None:
 
 def test_an_edited_rule_is_linked_to_the_one_that_replaced_it(recorded: RecordedRun) -> None:
     first = recorded.accepted_rules()[0]
-    edit = {"choice": "edit", "text": "Refunds belong to returns.", "trigger": "", "note": ""}
+    edit = {"choice": "edit", "text": f"{first.text} Always.", "trigger": "", "note": ""}
     recorded.journal.decide(recorded.run, f"review/1/{first.id}", edit)
-    edited = first.model_copy(update={"text": edit["text"], "trigger": "", "evidence": None})
-    test = {"epoch": 1, "batch": 1, "action": "add", "rule": edited}
-    finished = {"id": "edit", "verdict": "accepted", "reason": "a gain", "evidence": first.evidence}
-    recorded.journal.append(recorded.run, ValidationFinished.model_validate({**test, **finished}))
-    recorded.write_review(edited)
+    recorded.apply_review()
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")

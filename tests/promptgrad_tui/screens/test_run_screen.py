@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from engine.journal.events import BatchScored, PhaseStarted, RolloutFinished, RulesChanged
+from engine.journal.events import BatchScored, Event, ProgressEstimated, RolloutFinished, RulesChanged
 from engine.journal.journal import Journal
 from engine.journal.live_status import StatusFile, status_file
 from engine.journal.live_text import LiveText, live_file
 from promptgrad_tui.screens.run.screen import RunScreen
 from promptgrad_tui.screens.widgets.table import RowTable
+from tests.promptgrad_tui.queue_desk import RULES
 from tests.promptgrad_tui.screens.driving import (
     LARGE,
     SMALL,
@@ -26,7 +28,7 @@ from tests.promptgrad_tui.screens.driving import (
     until_true,
     watch,
 )
-from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 HOSTILE = " [bold red]x[/] \x1b[2J\x1b]0;t\x07 \u202egnp.exe 日本語 e\u0301 [link=x]"
 
@@ -36,8 +38,20 @@ def recorded(tmp_path: Path) -> RecordedRun:
     return RecordedRun(tmp_path / "desk")
 
 
+def write_up_to_an_analysis(recorded: RecordedRun, events: Iterator[Event]) -> None:
+    """Write events until the next one is the first analysis of failures."""
+    for event in events:
+        recorded.journal.append(recorded.run, event)
+        if isinstance(event, ProgressEstimated) and event.id.endswith("/gradients/progress"):
+            return
+
+
 def test_a_large_terminal_shows_four_panes_the_chart_and_the_figures(recorded: RecordedRun) -> None:
     recorded.write()
+    summary = recorded.journal.run(recorded.run).summary
+    assert summary is not None
+    reused = summary.tokens.reused / summary.tokens.prompt
+    assert 0.5 < reused < 1
 
     async def script(pilot: Pilot[int]) -> None:
         screen = await until(pilot, "improved")
@@ -45,7 +59,7 @@ def test_a_large_terminal_shows_four_panes_the_chart_and_the_figures(recorded: R
             assert title in screen
         assert "all epochs are done" in screen
         assert "tokens/s" in screen
-        assert "69% reused" in screen
+        assert f"{reused:.0%} reused" in screen
         assert "seed 7" in screen
 
     drive(recorded.folder, recorded.run, script, LARGE)
@@ -135,7 +149,7 @@ def test_a_batch_opens_to_the_exact_prompt_and_the_raw_answer(recorded: Recorded
 
 
 def test_a_batch_without_failures_says_so_when_only_they_are_shown(tmp_path: Path) -> None:
-    recorded = RecordedRun(tmp_path / "desk", batches=6, batch_size=1)
+    recorded = RecordedRun(tmp_path / "desk", epochs=1, batches=6, batch_size=1)
     recorded.write()
 
     async def script(pilot: Pilot[int]) -> None:
@@ -208,7 +222,7 @@ def test_leaving_can_stop_the_run(recorded: RecordedRun) -> None:
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 def test_hostile_text_is_shown_and_never_obeyed(tmp_path: Path, size: tuple[int, int]) -> None:
-    recorded = RecordedRun(tmp_path / "desk", hostile=HOSTILE)
+    recorded = RecordedRun(tmp_path / "desk", hostile=HOSTILE, epochs=1, batches=2)
     recorded.write()
 
     async def script(pilot: Pilot[int]) -> None:
@@ -234,7 +248,7 @@ def test_a_terminal_may_become_tiny_and_large_again(recorded: RecordedRun) -> No
         await pilot.resize_terminal(40, 10)
         await until_true(pilot, lambda screen: "improved" in screen and "2 Gradients ─" not in screen)
         await pilot.press("4")
-        screen = await until(pilot, "▸4 Artifacts  5")
+        screen = await until(pilot, "▸4 Artifacts 1  5")
         assert "esc Back  ? Help  q Quit" in screen, "how to go on is told however small it is"
         await pilot.resize_terminal(10, 3)
         await pilot.pause()
@@ -353,7 +367,7 @@ def test_the_prompt_is_shown_as_a_diff(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")
         await pilot.press("p")
-        screen = await until(pilot, "Instructions of predict")
+        screen = await until(pilot, "Instructions")
         assert "+ - Tickets that mention a refund go to returns." in screen
         assert "  Route the ticket" in screen
 
@@ -377,10 +391,7 @@ def test_data_that_is_gone_is_no_reason_to_fail(recorded: RecordedRun) -> None:
 
 def test_an_analysis_is_read_along_while_it_is_written(recorded: RecordedRun) -> None:
     events = recorded.events()
-    for event in events:
-        recorded.journal.append(recorded.run, event)
-        if isinstance(event, PhaseStarted) and event.phase == "gradients":
-            break
+    write_up_to_an_analysis(recorded, events)
     live = LiveText(live_file(recorded.journal.path, recorded.run))
 
     async def script(pilot: Pilot[int]) -> None:
@@ -405,10 +416,7 @@ def test_an_analysis_is_read_along_while_it_is_written(recorded: RecordedRun) ->
 
 
 def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) -> None:
-    for event in recorded.events():
-        recorded.journal.append(recorded.run, event)
-        if isinstance(event, PhaseStarted) and event.phase == "gradients":
-            break
+    write_up_to_an_analysis(recorded, recorded.events())
     writing = LiveText(live_file(recorded.journal.path, recorded.run)).writing(1, 1, 0)
     writing.__enter__()("the last words")
 
@@ -423,10 +431,7 @@ def test_what_a_killed_worker_was_writing_is_not_shown(recorded: RecordedRun) ->
 
 def test_what_a_run_waits_for_is_shown_until_it_goes_on(recorded: RecordedRun) -> None:
     events = recorded.events()
-    for event in events:
-        recorded.journal.append(recorded.run, event)
-        if isinstance(event, PhaseStarted) and event.phase == "gradients":
-            break
+    write_up_to_an_analysis(recorded, events)
 
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "analysing failures")
@@ -554,8 +559,8 @@ def test_without_colours_everything_is_told_by_marks(
 
 def test_rules_that_begin_alike_are_told_apart_where_there_is_little_room(tmp_path: Path) -> None:
     things = ("refund", "parcel", "password", "invoice", "crash", "magazine", "wedding", "camera", "tea pot")
-    rules = [(f"Tickets in which somebody mentions a {thing} go to returns.", thing) for thing in things]
-    recorded = RecordedRun(tmp_path / "desk", epochs=3, rules=[*rules, *rules])
+    rules = tuple((f"Tickets in which somebody mentions a {thing} go to returns.", thing) for thing in things)
+    recorded = RecordedRun(tmp_path / "desk", rules=rules)
     recorded.write()
 
     async def script(pilot: Pilot[int]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -10,8 +11,9 @@ from textual.pilot import Pilot
 from engine.journal.events import RunFinished
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.work.machine.recent import RecentProjects
+from tests.promptgrad_tui.queue_desk import RULES
 from tests.promptgrad_tui.screens.driving import drive, until, until_told, until_true
-from tests.promptgrad_tui.screens.recorded import RULES, RecordedRun
+from tests.promptgrad_tui.screens.recorded import RecordedRun
 
 
 def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
@@ -238,14 +240,19 @@ def test_recent_projects_forget_what_is_gone_and_survive_nonsense(tmp_path: Path
 def test_a_review_that_was_applied_is_told_with_what_it_came_to(tmp_path: Path) -> None:
     recorded = RecordedRun(tmp_path / "desk")
     recorded.write()
-    recorded.write_review()
+    for rule in recorded.accepted_rules()[1:]:
+        recorded.journal.decide(recorded.run, f"review/1/{rule.id}", {"choice": "drop"})
+    review = recorded.apply_review()
+    validation, test = review.validation, review.test
+    assert test is not None
+    assert validation.score != recorded.journal.run(recorded.run).summary.optimized.validation.score
 
     async def script(pilot: Pilot[int]) -> None:
         screen = await until(pilot, "improved, reviewed")
         row = next(line for line in screen.splitlines() if recorded.run in line)
-        assert row.count("→ 0.812") == 2
+        assert re.findall("→ ([0-9.]+)", row) == [f"{validation.score:.3f}", f"{test.score:.3f}"]
         screen = await until(pilot, "review 1")
-        assert "validation 0.812 [0.700, 0.900]" in screen
+        assert f"validation {validation.score:.3f} [{validation.low:.3f}, {validation.high:.3f}]" in screen
         assert "│ 1 rule " in screen
         assert RULES[0][0] in screen
 

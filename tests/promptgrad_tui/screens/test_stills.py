@@ -22,7 +22,7 @@ SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "artifact": (("4", "home", "enter"), "The exact prompt"),
     "transfer": (("4", "end", "enter"), "Measured here, proved there"),
     "slices": (("s",), "Scores and slices"),
-    "prompt": (("p",), "Instructions of predict"),
+    "prompt": (("p",), "Instructions"),
     "log": (("L",), "Log of run"),
     "compare-with": (("1", "c"), "without rules"),
     "compare": (("1", "c", "enter"), "Examples"),
