@@ -55,7 +55,7 @@ class Problems:
         problems = []
         for place, sentence in self._sentences.items():
             line = lines.find(place) or 0
-            if _is_given(place, overrides):
+            if _is_given(place, overrides) or (not line and _is_set_inside(place, overrides)):
                 problems.append((0, f"--set: {sentence}", place))
             else:
                 problems.append((line, f"line {line}: {sentence}" if line else sentence, place))
@@ -71,9 +71,13 @@ class Problems:
 
 
 def _is_given(place: Place, overrides: Collection[str]) -> bool:
-    """Whether an override sets what is at a place, all that it is in, or something in it."""
-    name = ".".join(place)
-    return any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for key in overrides)
+    """Whether an override sets what is at a place, or all that it is in."""
+    return any(f"{'.'.join(place)}.".startswith(f"{key}.") for key in overrides)
+
+
+def _is_set_inside(place: Place, overrides: Collection[str]) -> bool:
+    """Whether an override sets something in a section."""
+    return any(key.startswith(f"{'.'.join(place)}.") for key in overrides)
 
 
 def _sentence(name: str, inside: Place, problem: Any, known: Collection[str]) -> str:

@@ -314,8 +314,8 @@ class PromptGradApp(Searching):
 
     def action_suspend(self) -> None:
         """Give the terminal back to the shell; a worker goes on meanwhile."""
-        if os.getpgrp() == os.getsid(0):
-            # Nothing would wake it up again: it was started by no shell, or by one without job control.
+        if not hasattr(os, "getsid") or os.getpgrp() == os.getsid(0):
+            # Nothing would wake it up again: on Windows, without a shell, or without one's job control.
             self.notify("There is no shell to go back to.", timeout=2)
         else:
             self.action_suspend_process()

@@ -1,4 +1,4 @@
-"""InstructionCandidate instructions: proposed by a model and scored on validation; the best are kept."""
+"""Candidate instructions: proposed by a model and scored on validation; the best are kept."""
 
 from __future__ import annotations
 

@@ -101,10 +101,10 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
 def _refuse_other_kind(project: Path, source: str, to: str) -> None:
     """Refuse an artifact where a run is wanted, or a run where an artifact is, and name the other."""
     from engine.journal.journal import Journal, journal_path
-    from engine.release.manifest import load_manifest
+    from engine.release.manifest import MANIFEST, load_manifest
 
     folder = next((path for path in (Path(source), project / source) if path.is_dir()), None)
-    if folder is not None and to in TABLES:
+    if folder is not None and (folder / MANIFEST).is_file() and to in TABLES:
         run, _, _ = load_manifest(folder).run.partition(".")
         raise ArtifactError(
             f"--to {to} takes a run, and {source} is an artifact.",
@@ -114,8 +114,8 @@ def _refuse_other_kind(project: Path, source: str, to: str) -> None:
         return
     with Journal.open(journal_path(project), read_only=True) as journal, suppress(NoRunError):
         record = journal.run(source)
-        result = record.review or record.summary
-        saved = result.artifact if result is not None else None
+        ended = record.summary
+        saved = record.review.artifact if record.review else ended and (ended.artifact or ended.withheld)
         hint = (
             f"Its artifact: promptgrad export {shown_path(saved)} --to {to}"
             if saved

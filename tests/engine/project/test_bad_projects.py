@@ -274,3 +274,14 @@ def test_a_setting_that_is_nowhere_is_looked_for_in_the_sections(
     write_project(tmp_path)
     done = CliRunner().invoke(promptgrad, ["check", str(tmp_path), "--no-model", "--set", setting])
     assert said in " ".join(done.output.split())
+
+
+def test_a_mistake_in_the_file_keeps_its_line_beside_a_setting_of_that_section(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    file = tmp_path / "promptgrad.toml"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("signature")]
+    file.write_text("\n".join(lines))
+    given = ["check", str(tmp_path), "--no-model", "--set", "program.module=predict"]
+    done = CliRunner().invoke(promptgrad, given)
+    told = " ".join(done.output.split())
+    assert f"promptgrad.toml, line {lines.index('[program]') + 1}: [program] needs either signature" in told

@@ -92,6 +92,14 @@ def test_an_export_of_the_wrong_kind_names_the_right_one(made, tmp_path, monkeyp
     assert f"export {Path(artifact).relative_to(root)} --to python" in told(of_run)
 
 
+def test_a_folder_that_is_called_like_a_run_is_no_artifact(made, tmp_path, monkeypatch):
+    (tmp_path / "last").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = promptgrad("-C", made[0], "export", "last", "--to", "csv", "--out", tmp_path / "run.csv")
+    assert done.returncode == 0, told(done)
+    assert (tmp_path / "run.csv").is_file()
+
+
 def test_ci_says_before_the_run_that_its_report_cannot_be_written(made, tmp_path):
     done = promptgrad("ci", tmp_path / "no-project", "--report", tmp_path / "none" / "report.md")
     assert done.returncode == 2
