@@ -135,8 +135,8 @@ class RunContext:
     def _tell_other_machine(self, before: ModelUsed, now: str) -> None:
         text = (
             "This run began on another machine, or with another build of llama.cpp or version of PromptGrad. "
-            f"Answers of {before.uri} from there may differ, so they aren't reused: they are asked again here. "
-            f"What is shown of the run so far is from there. It was: {before.numerics}. It is: {now}."
+            f"Answers of {before.uri} from there may differ, so they aren't reused: they are asked again "
+            f"here. What is shown of the run so far is from there. It was: {before.numerics}. It is: {now}."
         )
         self.events.emit(Notice(id=f"machine/{self.history.attempt}", level="warning", text=text))
 
