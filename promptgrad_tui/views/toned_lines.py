@@ -112,29 +112,35 @@ def error_bars(counts: Mapping[str, int], columns: int) -> Line:
 
 
 def interval_bar(delta: float, low: float, high: float, columns: int, scale: float = 1.0) -> Line:
-    """Return a difference with its interval on a line from -scale to +scale; `┊` marks 0.
+    """Return a difference with its interval on a line from -scale to +scale; `┊` marks 0."""
+    return ranged_bar(delta, low, high, columns, ends=(-scale, scale), mark=0.0)
+
+
+def ranged_bar(
+    value: float, low: float, high: float, columns: int, *, ends: tuple[float, float], mark: float
+) -> Line:
+    """Return a value with its interval on a line between two ends; `┊` marks what it is compared with.
 
     The interval is drawn with `━`, its mean with `●`; where it reaches beyond the line, an arrow says so.
     """
+    start, end = ends
+
+    def place(at: float) -> int:
+        return round((min(max(at, start), end) - start) / (end - start) * (columns - 1))
+
     cells = ["\u2500"] * columns
-    first, last = _place(low, columns, scale), _place(high, columns, scale)
+    first, last = place(low), place(high)
     cells[first : last + 1] = ["\u2501"] * (last + 1 - first)
-    zero, mean = _place(0.0, columns, scale), _place(delta, columns, scale)
-    cells[zero] = "\u250a" if not first <= zero <= last else "\u253f"
-    if low < -scale:
+    cells[place(mark)] = "\u250a" if not first <= place(mark) <= last else "\u253f"
+    if low < start:
         cells[0] = "\u25c2"
-    if high > scale:
+    if high > end:
         cells[-1] = "\u25b8"
-    cells[mean] = "\u25cf"
-    tone: Tone = "good" if low > 0 else "bad" if high < 0 else "warn"
+    cells[place(value)] = "\u25cf"
+    tone: Tone = "good" if low > mark else "bad" if high < mark else "warn"
     drawn = "".join(cells)
     parts: list[tuple[str, Tone]] = [(drawn[:first], "dim"), (drawn[first : last + 1], tone)]
     return (*parts, (drawn[last + 1 :], "dim"))
-
-
-def _place(value: float, columns: int, scale: float) -> int:
-    share = (min(max(value, -scale), scale) + scale) / (2 * scale)
-    return round(share * (columns - 1))
 
 
 def progress_bar(share: float, columns: int) -> Line:

@@ -37,7 +37,7 @@ class RunPanes(Container):
         self._run = session.run
         self._front = "batches"
         self._zoomed = False
-        self._charted = (0, 0)
+        self._charted = (0, 0, 0)
         contest = session.options.get("contest")
         self._lanes = len(contest["methods"]) * contest["seeds"] if contest else 0
 
@@ -100,8 +100,9 @@ class RunPanes(Container):
 
     def on_mount(self) -> None:
         chart = self.query_one("#chart")
-        chart.border_title = "5 Validation score by epoch, with its 95 % interval"
-        chart.border_subtitle = LEGEND
+        by = "method" if self._lanes else "epoch"
+        chart.border_title = f"5 Validation score by {by}, with its 95 % interval"
+        chart.border_subtitle = lanes.LEGEND if self._lanes else LEGEND
         self._pane(self._front).focus()
 
     def show(self) -> None:
@@ -112,7 +113,7 @@ class RunPanes(Container):
         self._pane("validation").show(list(live.tests.values()))
         self.query_one("#tabs", LinesView).repaint()
         self.repaint_now()
-        charted = (len(live.epochs), live.rule_changes + len(live.reviews))
+        charted = (len(live.epochs), live.rule_changes + len(live.reviews), len(live.lanes))
         if charted != self._charted:
             self._charted = charted
             self.query_one("#chart", LinesView).repaint()
@@ -153,6 +154,9 @@ class RunPanes(Container):
 
     def _chart(self, width: int, height: int) -> list[Line]:
         story = self._live
+        if self._lanes:
+            baseline = story.epochs[0].validation if story.epochs else None
+            return lanes.score_lines(story.lanes, baseline, width)[:height]
         config = story.started.config if story.started else {}
         changes, before = [], 0
         for change in (change for batch in story.batches.values() for change in batch.changes):

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from engine.ground.interval import Interval
+from engine.journal.contest_events import LaneFinished
 from promptgrad_tui.screens.live.project_runs import read_runs
+from promptgrad_tui.screens.run.panes.lanes import score_lines
 from promptgrad_tui.screens.run.screen import RunScreen
 from promptgrad_tui.screens.trying.source import source_of_project, source_of_session
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
@@ -52,6 +55,39 @@ def test_its_methods_stand_where_other_runs_have_batches(contest: tuple[Path, di
         )
 
     drive(root, told["run"], script, SMALL)
+
+
+def test_their_scores_are_bars_beside_the_baseline(contest: tuple[Path, dict[str, Any]]) -> None:
+    root, told = contest
+    first = told["contest"]["standings"][0]
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 Methods 2/2")
+        await pilot.press("5")
+        screen = await until(pilot, "5 Validation score by method")
+        [bar] = [row for row in screen.split("\n") if "seed 1" in row]
+        assert f"{first['method']}, seed 1" in bar
+        assert f" {first['validation']['score']:.3f} " in bar
+        assert "\u25cf" in bar
+
+    drive(root, told["run"], script, SMALL)
+
+
+def test_the_best_score_stands_above_and_all_have_the_baseline_at_the_same_place() -> None:
+    def lane(method: str, score: float) -> LaneFinished:
+        validation = Interval(score=score, n=60, low=score - 0.1, high=score + 0.1)
+        return LaneFinished(
+            id=method, lane=method, method=method, number=1, seed=1, calls=9, validation=validation
+        )
+
+    baseline = Interval(score=0.45, n=60, low=0.3, high=0.6)
+    drawn = score_lines([lane("ape", 0.5), lane("promptgrad", 0.9)], baseline, 78)
+    first, second, scale = ("".join(text for text, _ in line) for line in drawn)
+    assert first.startswith(" promptgrad, seed 1 0.900 ")
+    assert second.startswith(" ape, seed 1        0.500 ")
+    assert first.index("\u250a") == second.index("\u253f")
+    assert scale.endswith("1")
+    assert len(scale) == len(first) == 78
 
 
 def test_its_winner_is_tried(contest: tuple[Path, dict[str, Any]]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.ground.interval import Interval
 from engine.journal.contest_events import LaneFinished
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.figures import count_text, score_text, tokens_text
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import fact, paragraph
-from promptgrad_tui.views.toned_lines import BLANK, Line, line
+from promptgrad_tui.views.toned_lines import BLANK, Line, line, ranged_bar
 
 COLUMNS = (
     Column("Method", share=1),
@@ -22,6 +23,9 @@ COLUMNS = (
 EMPTY = "The first method begins after the baseline."
 EMPTY_ELSEWHERE = "A contest has none of these: 1 shows its methods, 4 what they made."
 EMPTY_ARTIFACTS = "What each method made is saved at the end."
+LEGEND = "\u25cf score  \u2501 its interval  \u250a baseline"
+_NAMED = 32
+"""Columns that the name of a method and its seed may take beside the line of its score."""
 
 
 def paint(row: LaneFinished, _widths: Sequence[int]) -> Sequence[Line]:
@@ -53,3 +57,18 @@ def lane_lines(row: LaneFinished, columns: int) -> list[Line]:
 def title(row: LaneFinished) -> str:
     """Return what a lane is called."""
     return f"{row.method}, seed {row.number}"
+
+
+def score_lines(rows: Sequence[LaneFinished], baseline: Interval | None, columns: int) -> list[Line]:
+    """Return a line for each lane that has a score, the best first: its interval between 0 and 1."""
+    scored = [(row.validation, title(row)) for row in rows if row.validation is not None]
+    if not scored or baseline is None:
+        return [line(" No method has a score yet.", "dim")]
+    scored.sort(key=lambda one: -one[0].score)
+    wide = min(_NAMED, max(len(name) for _, name in scored))
+    room = max(columns - wide - len(" ") - len(" 0.000 "), 10)
+    lines: list[Line] = []
+    for score, name in scored:
+        bar = ranged_bar(score.score, score.low, score.high, room, ends=(0.0, 1.0), mark=baseline.score)
+        lines.append(((f" {name[:wide]:<{wide}}", "strong"), (f" {score.score:.3f} ", ""), *bar))
+    return [*lines, ((" " * (wide + len("  0.000 ")), ""), (f"0{'1':>{room - 1}}", "dim"))]
