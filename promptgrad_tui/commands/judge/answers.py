@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 ANSWERS = 40
 """How many answers are graded unless a person says otherwise: fewer say little about a judge."""
 
-
-@click.command(
-    "answers",
-    short_help="Print the answers to be graded.",
-    cls=Command,
-    examples=["promptgrad judge answers", "promptgrad judge answers -n 60 --json | jq '.answers[0]'"],
-)
-@click.option(
+count_option = click.option(
     "-n",
     "n",
     type=click.IntRange(1),
@@ -36,6 +29,15 @@ ANSWERS = 40
     metavar="N",
     help="How many answers.",
 )
+
+
+@click.command(
+    "answers",
+    short_help="Print the answers to be graded.",
+    cls=Command,
+    examples=["promptgrad judge answers", "promptgrad judge answers -n 60 --json | jq '.answers[0]'"],
+)
+@count_option
 @program_options
 @click.pass_obj
 def answers_command(context: CommandContext, n: int, as_json: bool, json_progress: bool) -> None:

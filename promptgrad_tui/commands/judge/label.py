@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptgrad_tui.commands.judge.answers import ANSWERS, read_task
+from promptgrad_tui.commands.judge.answers import count_option, read_task
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.printing import end
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples=["promptgrad judge label", "promptgrad judge label -n 60 --plain"],
 )
-@click.option(
-    "-n",
-    "n",
-    type=click.IntRange(1),
-    default=ANSWERS,
-    show_default=True,
-    metavar="N",
-    help="How many answers.",
-)
+@count_option
 @click.option("--plain", is_flag=True, help="Show plain lines, even on a terminal.")
 @click.pass_obj
 def label_command(context: CommandContext, n: int, plain: bool) -> None:
