@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from engine.journal.event_parts import Phase
 from engine.journal.events import AnalysisFinished, Emit, Event
 from engine.journal.learning_events import QuestionAnswered
-from engine.learning.demonstrations.search import SEARCHED
 from engine.project.config import PromptGradConfig
 
 _PROPOSALS_PER_BATCH = 2.0
@@ -91,9 +90,8 @@ class Workload:
 
 
 def _layer_tests(config: PromptGradConfig) -> int:
-    """Return how many tests of sets and demonstrations a run has at most."""
-    of_demonstrations = (config.max_demonstrations > 0) + (config.max_demonstrations > SEARCHED)
-    return of_demonstrations + 2 * (set(config.sources) != _REFERENCE)
+    """Return how many tests of sets and demonstrations a run usually has at most."""
+    return (config.max_demonstrations > 0) + 2 * (set(config.sources) != _REFERENCE)
 
 
 class Forecast:

@@ -2,9 +2,9 @@
 
 A third of the set is drawn in equal parts from all answers. Twice, the rest of the training examples is
 screened with what is shown so far, and the hardest ones join. Examples that a model answers right anyway
-teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246). If that set
-passes its test and more may be shown, others are tested behind it. Where all training examples may be shown,
-the first set is drawn in equal parts, and nothing is screened.
+teach it little: hard ones bring more (uncertainty sampling, Diao et al. 2023, arXiv 2302.12246). If more may
+be shown, others follow. Where all training examples may be shown, they are drawn in equal parts, and nothing
+is screened. The whole set is tested first, as more examples rarely do harm; if it fails, its beginning is.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from engine.learning.screening.signal import Signal
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
 
-_FEW = 12
-"""Demonstrations that are tested where the whole set failed: long prompts confuse some models."""
-SEARCHED = 36
+_SEARCHED = 36
 """Demonstrations that are searched for; behind them the choice and the order of others matter little."""
+_BEGINNINGS = (_SEARCHED, 12)
+"""Demonstrations that are tested where the whole set failed: long prompts confuse some models."""
 _ROUNDS = 2
 """How often the hardest examples join those that were drawn."""
 
@@ -72,22 +72,16 @@ class DemonstrationSearch:
         self._emit = emit
 
     def propose(self, state: LearnedState, place: Place) -> Iterator[LayerResult]:
-        """Yield the test of a set added to the state, then that of a smaller set or of a larger one."""
+        """Yield the test of the whole set added to the state, then tests of its beginnings until one passes."""
         sets = self._sets(state, place.epoch)
         self._report(sets, place)
-        if not sets:
+        if not sets or not len(sets[-1].demonstrations):
             return
-        chosen = sets[-1]
-        shown = chosen.demonstrations.demonstrations
-        result = self._test(state, chosen, place)
-        yield result
-        if result.is_accepted:
-            rest = self._rest(result.state, place.epoch)
-            if rest is not None:
-                yield self._test(result.state, rest, place)
-        elif len(shown) > _FEW:
-            few = _Set(f"its first {_FEW} examples", chosen.source, DemonstrationSet(shown[:_FEW]))
-            yield self._test(state, few, place)
+        for chosen in _largest_first(sets[-1]):
+            result = self._test(state, chosen, place)
+            yield result
+            if result.is_accepted:
+                return
 
     def _test(self, state: LearnedState, found: _Set, place: Place) -> LayerResult:
         after = state.with_demonstrations(found.demonstrations)
@@ -99,25 +93,12 @@ class DemonstrationSearch:
         """Return the sets in the order in which they grew, the whole one last."""
         if self._space is not None and self._is_labelled(self._space):
             return self._grown(state, self._space, epoch)
-        most = min(self._most, SEARCHED)
+        most = min(self._most, _SEARCHED)
         shown = bootstrapped(self._runner, state, self._train, most, self._seed, epoch)
         fitted = fitting(shown, self._fits)
         if not len(fitted) or fitted == state.demonstrations:
             return []
         return [_Set("answers of the program that were right", "bootstrapped", fitted)]
-
-    def _rest(self, state: LearnedState, epoch: int) -> _Set | None:
-        """Return what a state shows with the other training examples behind it; None if there is no room."""
-        shown, space = state.demonstrations.demonstrations, self._space
-        if space is None or not self._is_labelled(space):
-            return None
-        room = self._room - len(shown)
-        rng = generator(self._seed, "demonstrations", epoch, "rest")
-        others = [item for item in self._train if item.key not in state.demonstrations.examples]
-        drawn = self._labelled(balanced_draw(others, space, max(room, 0), rng), space, "balanced")
-        whole = fitting(DemonstrationSet([*shown, *drawn]), self._fits)
-        more = len(whole) - len(shown)
-        return _Set(f"{more} more examples", "balanced", whole) if more > 0 else None
 
     @property
     def _room(self) -> int:
@@ -127,7 +108,7 @@ class DemonstrationSearch:
     def _grown(self, state: LearnedState, space: AnswerSpace, epoch: int) -> list[_Set]:
         rng = generator(self._seed, "demonstrations", epoch)
         rest = balanced_draw(self._train, space, len(self._train), rng)
-        most = min(self._most, SEARCHED, len(rest))
+        most = min(self._most, _SEARCHED, len(rest))
         rounds = _ROUNDS if self._room < len(rest) else 0
         first = ceil(most / (rounds + 1))
         shown, rest = rest[:first], rest[first:]
@@ -144,7 +125,18 @@ class DemonstrationSearch:
             rng.shuffle(hardest)  # so that neither the hardest nor one answer stands next to the question
             shown, rest = [*shown, *hardest], [rest[index] for index in sorted(order[more:])]
             sets.append(self._set(shown, space, source, title))
-        return sets
+        return [*sets, *self._with_others(sets[-1], space, epoch)]
+
+    def _with_others(self, found: _Set, space: AnswerSpace, epoch: int) -> Iterator[_Set]:
+        """Yield a set with other training examples behind it, if there is room for any."""
+        shown = found.demonstrations
+        rng = generator(self._seed, "demonstrations", epoch, "rest")
+        others = [item for item in self._train if item.key not in shown.examples]
+        drawn = balanced_draw(others, space, max(self._room - len(shown), 0), rng)
+        whole = fitting(DemonstrationSet([*shown, *self._labelled(drawn, space, "balanced")]), self._fits)
+        more = len(whole) - len(shown)
+        if more > 0:
+            yield _Set(f"{len(shown)} examples and {more} others", found.source, whole)
 
     def _set(self, items: Sequence[Item], space: AnswerSpace, source: str, title: str) -> _Set:
         shown = fitting(DemonstrationSet(self._labelled(items, space, source)), self._fits)
@@ -207,3 +199,12 @@ class DemonstrationSearch:
                 asked=self._signal.asked,
             )
         )
+
+
+def _largest_first(whole: _Set) -> Iterator[_Set]:
+    """Yield a set and its beginnings."""
+    yield whole
+    shown = whole.demonstrations.demonstrations
+    for count in _BEGINNINGS:
+        if count < len(shown):
+            yield _Set(f"its first {count} examples", whole.source, DemonstrationSet(shown[:count]))

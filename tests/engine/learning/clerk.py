@@ -31,9 +31,13 @@ _LIKELY, _UNLIKELY = -0.1, -4.0
 
 @dataclass
 class Clerk:
-    """The script; `topics` overrides what it says a group of texts has in common."""
+    """The script; `topics` overrides what it says a group of texts has in common.
+
+    A prompt with `confused_by` demonstrations or more is too long for it: it then ignores all of them.
+    """
 
     topics: Mapping[str, str] = field(default_factory=dict)
+    confused_by: int = 1000
     scored: int = 0
 
     def answer(self, messages: list[dict[str, str]]) -> str:
@@ -54,7 +58,8 @@ class Clerk:
         for words, queue in _RULE.findall(messages[0]["content"]):
             if any(word.strip(' "') in ticket for word in words.split(",")):
                 return queue
-        for shown, answer in zip(messages[1:-1:2], messages[2:-1:2], strict=False):
+        shown_messages = [] if len(messages) // 2 > self.confused_by else messages[1:-1]
+        for shown, answer in zip(shown_messages[::2], shown_messages[1::2], strict=True):
             if set(_ticket(shown["content"]).split()) & set(ticket.split()) - {"About", "the", "again"}:
                 return json.loads(answer["content"])["queue"]
         return "general"

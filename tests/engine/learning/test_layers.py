@@ -96,16 +96,25 @@ def test_demonstrations_are_one_layer_beside_the_rules():
     assert of(RulesChanged, events)[-1].demonstrations == shown.demonstrations
 
 
-@pytest.mark.parametrize(("sources", "more"), [(("contrast",), 12), (("failure_analysis",), 2)])
-def test_what_is_left_of_train_is_tested_behind_the_demonstrations_that_passed(sources, more):
+@pytest.mark.parametrize(("sources", "shown"), [(("contrast",), 48), (("failure_analysis",), 38)])
+def test_as_many_training_examples_as_may_be_shown_are_tested_in_one_set(sources, shown):
     events, found, _ = learn(max_demonstrations=60, sources=sources, batch_size=10)
-    first, second = [test for test in of(LayerTested, events) if test.layer == "demonstrations"]
-    assert first.verdict == "accepted"
-    assert len(first.demonstrations) == 36
-    assert second.before == first.after
-    assert len(second.demonstrations) == more, "batches need examples that aren't shown"
-    assert second.evidence.delta == pytest.approx(0.0) or second.verdict == "accepted"
-    assert len(found.state.demonstrations) == 36 + more * (second.verdict == "accepted")
+    (tested,) = [test for test in of(LayerTested, events) if test.layer == "demonstrations"]
+    assert tested.verdict == "accepted"
+    assert len(tested.demonstrations) == shown, "batches need examples that aren't shown"
+    assert len(found.state.demonstrations) == shown
+
+
+@pytest.mark.parametrize(("confused_by", "tested"), [(40, [48, 36]), (20, [48, 36, 12]), (5, [48, 36, 12])])
+def test_beginnings_of_a_set_that_fails_are_tested_until_one_passes(confused_by, tested):
+    events, found, _ = learn(
+        Clerk(confused_by=confused_by), max_demonstrations=60, sources=("contrast",), scores=False
+    )
+    tests = [test for test in of(LayerTested, events) if test.layer == "demonstrations"]
+    assert [len(test.demonstrations) for test in tests] == tested
+    passes = [test.verdict == "accepted" for test in tests]
+    assert passes == [*[False] * (len(tested) - 1), tested[-1] < confused_by]
+    assert len(found.state.demonstrations) == (tested[-1] if passes[-1] else 0)
 
 
 def test_a_person_decides_on_each_demonstration_before_the_run_goes_on():
