@@ -72,7 +72,7 @@ class DemonstrationSearch:
         self._emit = emit
 
     def propose(self, state: LearnedState, place: Place) -> Iterator[LayerResult]:
-        """Yield the test of the whole set added to the state, then tests of its beginnings until one passes."""
+        """Yield the test of the whole set, then those of its beginnings until one passes."""
         sets = self._sets(state, place.epoch)
         self._report(sets, place)
         if not sets or not len(sets[-1].demonstrations):
