@@ -27,7 +27,8 @@ Phase = Literal[
     "lane",
     "rollouts",
     "proposals",
-    "screening",
+    "demonstrations",
+    "screening",  # the name of "demonstrations" in older journals
     "gradients",
     "validation",
     "merging",

@@ -88,7 +88,7 @@ class LayerWiring:
             sources, signal, tester, is_sound, most=config.max_local_rules, seed=seed, emit=emit
         )
         return LayerLearner(
-            self._demonstration_search(signal, tester) if config.max_demonstrations else None,
+            self._demonstration_search(tester) if config.max_demonstrations else None,
             rules if sources else None,
             signal,
             self._space,
@@ -98,12 +98,11 @@ class LayerWiring:
             emit=emit,
         )
 
-    def _demonstration_search(self, signal: Signal, tester: LayerTester) -> DemonstrationSearch:
+    def _demonstration_search(self, tester: LayerTester) -> DemonstrationSearch:
         config = self._config
         return DemonstrationSearch(
             self._runner,
             tester,
-            signal,
             self._space,
             self._train,
             self._fits,

@@ -61,7 +61,7 @@ class LayerLearner:
         if isinstance(self._signal, LikelihoodSignal):
             self._signal.likelihood.compete(given)
         if self._demonstrations is not None and not len(state.demonstrations):
-            enter("screening", place, "demonstrations")
+            enter("demonstrations", place, "")
             for result in self._demonstrations.propose(state, place):
                 if result.is_accepted:
                     state = self._kept(result, keep)

@@ -16,7 +16,7 @@ _LEFT_TO_CORRECT = 0.9
 """The cost of a batch's tests relative to the batch before: kept rules leave fewer failures."""
 _ORDER: tuple[Phase, ...] = (
     "rollouts",
-    "screening",
+    "demonstrations",
     "proposals",
     "gradients",
     "validation",

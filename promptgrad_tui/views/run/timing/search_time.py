@@ -42,7 +42,7 @@ class SearchTime:
         match event:
             case RunStarted():
                 self._epochs = event.config.get("epochs", 1)
-            case PhaseStarted(phase="screening" | "proposals"):
+            case PhaseStarted(phase="demonstrations" | "screening" | "proposals"):
                 self._end(event.time)
                 self._since, self._epoch = event.time, event.epoch
             case PhaseStarted():
