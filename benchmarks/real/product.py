@@ -89,6 +89,7 @@ def _promptgrad(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a finished run came to: its test scores before and after, and what it used."""
     rollouts = [event for event in events if event["kind"] == "rollout"]
+    reflections = sum(event["kind"] in ("question", "analysis") for event in events)
     learning = [event for event in rollouts if event["split"] != "test"]
     test = [event for event in rollouts if event["split"] == "test"]
     opened = [event["rules"] for event in events if event["kind"] == "test_opened"]
@@ -107,14 +108,12 @@ def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
         "usage": {
             "task": {**task, "calls": len(learning)},
             "reflection": {
-                "calls": max(0, summary["calls"] - len(rollouts)),
+                "calls": reflections,
                 "prompt_tokens": max(0, summary["tokens"]["prompt"] - everything["prompt_tokens"]),
                 "answer_tokens": max(0, summary["tokens"]["completion"] - everything["answer_tokens"]),
             },
         },
-        "scored_prompts": max(
-            [event["asked"] for event in events if event["kind"] == "screening"], default=0
-        ),
+        "scored_prompts": max(0, summary["calls"] - len(rollouts) - reflections),
         "outcome": summary["status"],
         "reason": summary["reason"],
         "released": summary.get("artifact") is not None,
