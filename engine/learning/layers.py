@@ -97,6 +97,7 @@ class LayerLearner:
         change, state = result.change, result.state
         keep(state)
         reason: ChangeReason = "demonstrated" if change.layer == "demonstrations" else "accepted"
+        reason = "thinned" if change.action == "remove" else reason
         self._emit(state_changed(state, f"{change.test_id}/state", change.place, reason))
         return state
 

@@ -164,6 +164,12 @@ class OptimizationLoop:
                 return reason
         return "all epochs are done"
 
+    @property
+    def _may_improve(self) -> bool:
+        """Whether the base program got a validation example wrong."""
+        baseline = self._states.baseline
+        return baseline is not None and baseline.interval.score < 1
+
     def _batches(self) -> int:
         """Return how many batches an epoch has: sources that look at all of train need one."""
         return self._config.batches_per_epoch if self._parts.gradients is not None else 1
@@ -171,19 +177,19 @@ class OptimizationLoop:
     def _run_batch(self, place: Place) -> None:
         config, parts = self._config, self._parts
         batch = self._roll_out_batch(place)
-        if not batch.failures(config.failure_threshold):
-            return
-        if parts.layers is not None and place.batch == 1:
+        failed = len(batch.failures(config.failure_threshold)) > 0
+        # Sources that look at all of train find something also where one batch happens to be right.
+        if parts.layers is not None and place.batch == 1 and (failed or self._may_improve):
             shown = self._state.demonstrations
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)
             if parts.reviewer is not None:
                 state = parts.reviewer.settle_demonstrations(shown, state, place)
             self._keep(state)
-        if parts.gradients is not None:
+        if failed and parts.gradients is not None:
             self._learn_from_gradient(batch, parts.gradients)
-        if len(self._state.rules) > config.merge_threshold and parts.gradients is not None:
-            self._enter("merging", place)
-            self._keep(parts.merger.merge(self._state, place))
+            if len(self._state.rules) > config.merge_threshold:
+                self._enter("merging", place)
+                self._keep(parts.merger.merge(self._state, place))
         pruned = self._state.with_rules(self._pruned())
         if pruned != self._state:
             self._states = self._states.moved_to(pruned)

@@ -2,7 +2,8 @@
 
 They are drawn in equal parts from all answers. Choosing the examples that a model gets wrong brought nothing
 here, nor elsewhere (Margatina et al. 2023, arXiv 2305.14264), and costs a prompt for each. The whole set is
-tested first, as more examples rarely do harm; if it fails, its beginning is.
+tested first, as more examples rarely do harm; if it fails, its beginning is. If its gain may be chance, most
+of it is left out again where the score doesn't fall.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from engine.ground.examples import Item
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
-from engine.journal.learning_events import Candidate, CandidatesProposed
+from engine.journal.learning_events import Candidate, CandidatesProposed, LayerAction
 from engine.learning.answers import AnswerSpace
 from engine.learning.demonstrations.bootstrapping import bootstrapped
 from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
@@ -24,7 +25,7 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
 _BEGINNINGS = (36, 12)
-"""Demonstrations that are tested where the whole set failed: long prompts confuse some models."""
+"""Demonstrations that are tested where more failed or hardly helped: long prompts confuse some models."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class _Set:
     source: str
     demonstrations: DemonstrationSet
 
-    def beginning(self, count: int) -> _Set:
-        """Return the set of its first examples."""
-        first = DemonstrationSet(self.demonstrations.demonstrations[:count])
-        return _Set(f"its first {count} examples", self.source, first)
+    def beginnings(self) -> list[_Set]:
+        """Return the sets of its first examples, the largest first."""
+        shown = self.demonstrations.demonstrations
+        return [
+            _Set(f"its first {count} examples", self.source, DemonstrationSet(shown[:count]))
+            for count in _BEGINNINGS
+            if count < len(shown)
+        ]
 
 
 class DemonstrationSearch:
@@ -67,20 +72,33 @@ class DemonstrationSearch:
         self._emit = emit
 
     def propose(self, state: LearnedState, place: Place) -> Iterator[LayerResult]:
-        """Yield the test of the whole set, then those of its beginnings until one passes."""
+        """Yield tests of the whole set and its beginnings until one passes, then those that shorten it."""
         whole = self._drawn(state, place.epoch)
         self._report(whole, place)
-        shown = len(whole.demonstrations)
-        for count in [shown, *(count for count in _BEGINNINGS if count < shown)] if shown else []:
-            result = self._test(state, whole if count == shown else whole.beginning(count), place)
+        sets = [whole, *whole.beginnings()] if len(whole.demonstrations) else []
+        for chosen in sets:
+            result = self._test("add", chosen.title, state, chosen, place)
+            yield result
+            if result.is_accepted:
+                if result.evidence.low <= 0:
+                    yield from self._shortened(result.state, chosen, place)
+                return
+
+    def _shortened(self, state: LearnedState, shown: _Set, place: Place) -> Iterator[LayerResult]:
+        """Yield tests of a state with fewer of its demonstrations, the fewest first, until one passes."""
+        for fewer in reversed(shown.beginnings()):
+            title = f"{len(shown.demonstrations) - len(fewer.demonstrations)} fewer examples"
+            result = self._test("remove", title, state, fewer, place)
             yield result
             if result.is_accepted:
                 return
 
-    def _test(self, state: LearnedState, found: _Set, place: Place) -> LayerResult:
+    def _test(
+        self, action: LayerAction, title: str, state: LearnedState, found: _Set, place: Place
+    ) -> LayerResult:
         after = state.with_demonstrations(found.demonstrations)
         return self._tester.test(
-            LayerChange("demonstrations", "add", found.source, found.title, state, after, place)
+            LayerChange("demonstrations", action, found.source, title, state, after, place)
         )
 
     def _drawn(self, state: LearnedState, epoch: int) -> _Set:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import pytest
 
 from engine import PromptGradConfig, PromptGradOptimizer
 from engine.journal.ablation_events import LayersCompared
-from engine.journal.events import ReviewAwaited, RolloutFinished, RulesChanged
+from engine.journal.events import BatchScored, ReviewAwaited, RolloutFinished, RulesChanged
 from engine.journal.learning_events import (
     CandidatesProposed,
     LayerTested,
@@ -115,6 +116,31 @@ def test_beginnings_of_a_set_that_fails_are_tested_until_one_passes(confused_by,
     passes = [test.verdict == "accepted" for test in tests]
     assert passes == [*[False] * (len(tested) - 1), tested[-1] < confused_by]
     assert len(found.state.demonstrations) == (tested[-1] if passes[-1] else 0)
+
+
+@dataclass
+class Learned(Clerk):
+    """A clerk who knows nearly all words without being shown any."""
+
+    def queue(self, messages):
+        ticket = messages[-1]["content"]
+        known = [name for name, words in WORDS.items() if any(word in ticket for word in words)]
+        return super().queue(messages) if "contract" in ticket else known[0]
+
+
+def test_demonstrations_whose_gain_may_be_chance_are_left_out_again_where_the_score_does_not_fall():
+    events, found, _ = learn(Learned(), max_demonstrations=48, sources=("contrast",), scores=False)
+    (batch,) = of(BatchScored, events)
+    assert not batch.failures, "it learns although this batch was right"
+    added, *removed = [test for test in of(LayerTested, events) if test.layer == "demonstrations"]
+    assert added.verdict == "accepted"
+    assert added.evidence.low <= 0 < added.evidence.delta
+    assert [(test.action, test.title, test.verdict) for test in removed] == [
+        ("remove", "36 fewer examples", "rejected"),
+        ("remove", "12 fewer examples", "accepted"),
+    ]
+    assert len(found.state.demonstrations) == 36
+    assert [event.reason for event in of(RulesChanged, events)][:2] == ["demonstrated", "thinned"]
 
 
 def test_a_person_decides_on_each_demonstration_before_the_run_goes_on():
