@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from engine.ground.closing import Closing
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
 from engine.journal.completions import Completion
@@ -88,7 +88,7 @@ class Command:
     time: float
 
 
-class Journal:
+class Journal(Closing):
     """A project's journal; safe to use from many threads, and from many processes at once.
 
     Every method may raise `JournalError`, which names the file and says what to do. What was written before
@@ -114,14 +114,6 @@ class Journal:
         """Close the file."""
         with self._lock:
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def create_run(self, project: Path | str, options: Mapping[str, Any] | None = None) -> RunRecord:
         """Record the start of a new run and return it; its id sorts by time (UTC)."""

@@ -6,22 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Evidence
 
 RULES_HEADING = "Corrections (where one applies, it overrules the instructions above):"
 
 
-class ParsedRule(BaseModel):
+class ParsedRule(FrozenModel):
     """A proposal to add or remove one rule, as read from the analyses of a batch.
 
     `support` counts the analysis passes that proposed it; `confidence` (0..1) follows from it.
     `trigger` holds the words by which an input shows that the rule concerns it, or is empty for a
     rule that concerns every input. `predictor` is None in a program with a single predictor.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Literal["add", "remove"]
     text: str
@@ -33,10 +32,8 @@ class ParsedRule(BaseModel):
     source: str = ""
 
 
-class Rule(BaseModel):
+class Rule(FrozenModel):
     """One learned correction, its origin, and the evidence for it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     trigger: str = ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.ground.figures import count_text, gain_text, score_text, value_text
-from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
+
+if TYPE_CHECKING:
+    from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
 
 __all__ = [
     "count_text",
