@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Literal
 
@@ -132,9 +132,9 @@ def render_numbered(rules: Iterable[Rule]) -> str:
     return "\n".join(f"{number}. {rule.text}" for number, rule in enumerate(rules, 1)) or "none"
 
 
-def rules_by_predictor(rules: Iterable[Rule], names: Sequence[str]) -> Mapping[str, RuleSet]:
-    """Return each predictor's own rules, in order; a single predictor gets all of them."""
-    everything = RuleSet(rules)
-    if len(names) == 1:
-        return {names[0]: everything}
-    return {name: everything.for_predictor(name) for name in names}
+def instructions_with(rules: Iterable[Rule], base: Mapping[str, str]) -> dict[str, str]:
+    """Return each predictor's base instructions with its own rules; a single predictor gets all of them."""
+    known = RuleSet(rules)
+    if len(base) == 1:
+        return {name: render_instructions(text, known) for name, text in base.items()}
+    return {name: render_instructions(text, known.for_predictor(name)) for name, text in base.items()}

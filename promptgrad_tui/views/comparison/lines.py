@@ -16,7 +16,7 @@ from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.demonstrations import demonstration_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
+from promptgrad_tui.views.figures import count_text, effect_text, score_text, slice_gain_text, value_text
 from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, instructions_title, success_mark
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -66,7 +66,7 @@ def verdict_text(scores: ScoreChange, split: HeldOut) -> str:
         return f"{split.capitalize()}: no example was answered by both."
     word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no clear difference"
     examples = f"{count_text(gain.n, 'example')}{' of both' if scores.is_partial else ''}"
-    return f"{split.capitalize()}: {gain_text(gain.score, gain.low, gain.high)} on {examples}, {word}."
+    return f"{split.capitalize()}: {effect_text(gain)} on {examples}, {word}."
 
 
 def example_lines(change: ExampleChange, columns: int) -> list[Line]:
@@ -191,7 +191,7 @@ def _split_lines(scores: ScoreChange, name: str, columns: int) -> list[Line]:
 
 
 def _gain_lines(name: str, gain: Interval, columns: int) -> list[Line]:
-    text = f"{gain_text(gain.score, gain.low, gain.high)}  n = {gain.n}"
+    text = f"{effect_text(gain)}  n = {gain.n}"
     bar = interval_bar(gain.score, gain.low, gain.high, _BAR + 1)
     return _with_bar(fact(name, text, columns, tone_of(gain)), bar, columns)
 
