@@ -54,6 +54,11 @@ class Rule(FrozenModel):
         """Twelve hexadecimal digits of a hash of text, trigger and predictor."""
         return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
 
+    @property
+    def gain(self) -> float:
+        """What its test measured; 0 without one."""
+        return self.evidence.delta if self.evidence else 0.0
+
     def proposed(self, action: Literal["add", "remove"] = "add") -> ParsedRule:
         """Return the proposal to add this rule, or to remove it."""
         return ParsedRule(

@@ -27,11 +27,11 @@ from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import Router, routed_model, save_router
 from engine.release.routing.thresholds import Answered, Seconds, chosen, thresholds
 from engine.release.sealed_test import TestSplit, open_test_split
-from models import ModelSettings, check_models_fit
+from models import check_models_fit
 from promptgrad_tui.views.artifacts.routing import Routed
 from promptgrad_tui.work.answer_progress import rollout_counter
 from promptgrad_tui.work.measure.measuring import Setting, setting_of
-from promptgrad_tui.work.opening import open_project
+from promptgrad_tui.work.opening import model_settings, open_project
 from promptgrad_tui.work.release.artifact_project import folder_of
 
 _TIMED = 10
@@ -58,7 +58,7 @@ def route(small: Path, large: Path, folder: Path, margin: float | None, on_progr
         )
     project = open_project(folder_of(small, folder), {})
     models = (first_model.uri, second_model.uri)
-    check_models_fit(models, ModelSettings(**project.model.options), project.root)
+    check_models_fit(models, model_settings(project), project.root)
     with (
         setting_of(small, folder, first_model.uri) as first,
         setting_of(large, folder, second_model.uri) as second,

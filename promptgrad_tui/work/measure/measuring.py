@@ -34,10 +34,10 @@ from engine.release.manifest import ArtifactManifest, content_digest, load_manif
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
-from models import LocalModel, ModelSettings, open_model
+from models import LocalModel
 from promptgrad_tui.views.artifacts.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.views.metrics import parts_of
-from promptgrad_tui.work.opening import open_project
+from promptgrad_tui.work.opening import open_project, open_project_model
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, opened_embedder
@@ -178,18 +178,15 @@ def setting_of(artifact: Path, folder: Path, uri: str | None) -> Iterator[Settin
             f"{artifact} was made for another program than the project's.",
             hint="Go back to its program, or run the optimizer for this one: promptgrad run",
         )
-    settings = ModelSettings(**project.model.options)
     task = uri or project.model.task
     with (
         Journal.open(journal_path(project.root)) as journal,
         ExitStack() as stack,
-        open_model(task, settings=settings, project_dir=project.root) as model,
+        open_project_model(project, task) as model,
     ):
         judge = model
         if project.model.judge not in ("same", task):
-            judge = stack.enter_context(
-                open_model(project.model.judge, settings=settings, project_dir=project.root)
-            )
+            judge = stack.enter_context(open_project_model(project, project.model.judge))
         embedder = opened_embedder(project, None, stack)
         if uri is None:
             check_revision(artifact, manifest, model.revision)
