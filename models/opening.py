@@ -41,10 +41,10 @@ def open_model(
     if isinstance(target, OllamaUri):
         from models.ollama.model import open_ollama
 
-        return open_ollama(target.name, settings, on_progress=on_progress)
+        return open_ollama(target.name, settings, on_progress)
     from models.openai.model import open_openai
 
-    return open_openai(target, settings, on_progress=on_progress)
+    return open_openai(target, settings, on_progress)
 
 
 def open_in_process(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from engine.ground.frozen_model import FrozenModel
 
 DEFAULT_CONTEXT = 8192
 """Tokens of context, unless the settings say otherwise or the model or server has less."""
@@ -12,13 +14,11 @@ DEFAULT_CONTEXT = 8192
 KeepAlive = Annotated[str, StringConstraints(pattern=r"^(-1|0|\d+(ms|s|m|h))$")]
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(FrozenModel):
     """Settings of one model; None leaves the choice to the model and the machine.
 
     Sampling settings are always sent in full, so that a server's or a Modelfile's own defaults never decide.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     context_length: int | None = Field(
         None, ge=128, description="Tokens that a prompt and its answer may have together."

@@ -11,6 +11,7 @@ import numpy as np
 from engine.ground.interval import Interval
 
 _DRAWS = 2000
+_SEED = 0
 _MOST_CUTS = 50
 """Thresholds that are tried: among hundreds of scores, some are skipped."""
 
@@ -66,7 +67,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return float(np.mean((ours - ours.mean()) * (theirs - theirs.mean()))) / spread if spread else 0.0
 
 
-def bootstrap_interval(n: int, statistic: Callable[[Sequence[int]], float], seed: int = 0) -> Interval:
+def bootstrap_interval(n: int, statistic: Callable[[Sequence[int]], float]) -> Interval:
     """Return a statistic of `n` examples with its 95 % bootstrap interval; it is given their indexes.
 
     Percentile bootstrap (Efron 1979): examples are drawn again with replacement.
@@ -74,7 +75,7 @@ def bootstrap_interval(n: int, statistic: Callable[[Sequence[int]], float], seed
     everything = list(range(n))
     if n < 2:
         return Interval(score=statistic(everything), n=n, low=-1.0, high=1.0)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     draws = [statistic(generator.integers(0, n, n).tolist()) for _ in range(_DRAWS)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(score=statistic(everything), n=n, low=float(low), high=float(high))

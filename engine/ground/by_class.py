@@ -12,6 +12,7 @@ from engine.ground.interval import Interval
 from engine.ground.statistics import mean_interval
 
 _DRAWS = 2000
+_SEED = 0
 _TAIL = 0.025
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +39,7 @@ def balanced_accuracy(expected: Sequence[str], scores: Sequence[float]) -> Inter
     return Interval(score=mean, n=len(expected), low=max(0.0, mean - below), high=min(1.0, mean + above))
 
 
-def macro_f1(expected: Sequence[str], answered: Sequence[str], seed: int = 0) -> Interval:
+def macro_f1(expected: Sequence[str], answered: Sequence[str]) -> Interval:
     """Return the mean of the F1 of each expected class; an answer that isn't a class lowers recall alone.
 
     The interval is a percentile bootstrap over examples (Efron 1979). It reaches at least as far as a share u
@@ -55,7 +56,7 @@ def macro_f1(expected: Sequence[str], answered: Sequence[str], seed: int = 0) ->
     wanted = np.array([[one == name for name in names] for one in expected], dtype=np.float64)
     said = np.array([[one == name for name in names] for one in answered], dtype=np.float64)
     score = float(_mean_f1(np.ones((1, n)), wanted, said)[0])
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(_SEED)
     draws = generator.multinomial(n, np.full(n, 1 / n), size=_DRAWS).astype(np.float64)
     low, high = np.quantile(_mean_f1(draws, wanted, said), [_TAIL, 1 - _TAIL])
     unseen = 1 - _TAIL ** (1 / n)

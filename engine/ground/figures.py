@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.ground.interval import Interval
+from engine.ground.interval import Evidence, Interval
 
 
 def score_text(interval: Interval) -> str:
@@ -20,6 +20,11 @@ def gain_text(delta: float, low: float | None = None, high: float | None = None)
     if low is None or high is None:
         return f"{delta:+.3f}"
     return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def effect_text(found: Interval | Evidence) -> str:
+    """Return a gain that was measured, with its 95 % interval."""
+    return gain_text(found.delta if isinstance(found, Evidence) else found.score, found.low, found.high)
 
 
 def count_text(number: int, one: str, several: str | None = None) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.ground.closing import Closing
 
 if TYPE_CHECKING:
     import dspy
@@ -56,7 +57,7 @@ class Model(Protocol):
         """Cancel all running requests; their callers get an error within a second."""
 
 
-class LocalModel(Model, Protocol):
+class LocalModel(Model, Closing, Protocol):
     """An opened model, with what only the application needs."""
 
     @property
@@ -66,19 +67,8 @@ class LocalModel(Model, Protocol):
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has."""
 
-    def close(self) -> None:
-        """Free memory and connections; calling it twice is fine."""
 
-    def __enter__(self) -> Self:
-        """Return the model itself."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the model."""
-
-
-class Embedder(Protocol):
+class Embedder(Closing, Protocol):
     """A model that turns texts into vectors, so that texts can be compared by what they mean."""
 
     @property
@@ -98,17 +88,6 @@ class Embedder(Protocol):
         Raises:
             RevisionMovedError: the same name now means other weights.
         """
-
-    def close(self) -> None:
-        """Free memory and connections; calling it twice is fine."""
-
-    def __enter__(self) -> Self:
-        """Return the model itself."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the model."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
-from engine.journal.event_base import BaseEvent, Part, Tokens
+from engine.journal.event_base import BaseEvent, Tokens
 
 
 class ContestStarted(BaseEvent):
@@ -39,7 +40,7 @@ class LaneFinished(BaseEvent):
     problem: str = ""
 
 
-class Standing(Part):
+class Standing(FrozenModel):
     """The place of a method: its scores are means over its seeds, and the best seed's program is saved.
 
     `gain` is over the project's own program and `behind` over the method in the first place, both on the
@@ -63,7 +64,7 @@ class Standing(Part):
     problem: str = ""
 
 
-class ContestResult(Part):
+class ContestResult(FrozenModel):
     """What came of a contest: the methods, the best on validation first, and how they were compared."""
 
     calls: int

@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
+from engine.ground.frozen_model import FrozenModel
 from engine.programs.rules import Rule
 
 DecisionKind: TypeAlias = Literal["keep", "drop", "edit", "merge"]
 
 
-class Decision(BaseModel):
+class Decision(FrozenModel):
     """A person's decision on one rule. An edit brings the new text and trigger, and is tested again.
 
     `merged` are the ids of the rules that a merge combines: the first one is edited, the others are dropped.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     choice: Literal["keep", "drop", "edit"]
     text: str = ""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import time
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from engine.ground.frozen_model import FrozenModel
 
 
-class Part(BaseModel):
-    """A part of an event: frozen, and without fields that it doesn't name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BaseEvent(Part):
+class BaseEvent(FrozenModel):
     """Something that happened: `id` is made of its place in the run, `time` is in Unix seconds."""
 
     id: str
     time: float = Field(default_factory=time.time)
 
 
-class Tokens(Part):
+class Tokens(FrozenModel):
     """Tokens of prompts, of completions, and those of prompts that needed no evaluation."""
 
     prompt: int = 0

@@ -6,12 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
 from engine.ground.model import Embedder, Model
 from engine.ground.revision import short_digest
 from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestResult
-from engine.journal.event_base import Part, Tokens
+from engine.journal.event_base import Tokens
 from engine.journal.method_events import BaseCompared
 from engine.journal.objective_events import ObjectivesMet
 from engine.programs.demonstrations import Demonstration
@@ -41,7 +42,7 @@ Phase = Literal[
 ]
 
 
-class ModelUsed(Part):
+class ModelUsed(FrozenModel):
     """A model of a run: the URI that opened it and the revision that answered.
 
     `numerics` is what of the machine and of the build its answers depend on; empty where that isn't known.
@@ -76,14 +77,14 @@ class ModelUsed(Part):
         return self.revision != before.revision or (None not in templates and templates[0] != templates[1])
 
 
-class DataUsed(Part):
+class DataUsed(FrozenModel):
     """One split: how many examples, and the hash of their content."""
 
     n: int
     digest: str
 
 
-class CarvedTest(Part):
+class CarvedTest(FrozenModel):
     """A test split that was taken out of train: the run that first did so, its seed, and the examples.
 
     `examples` maps the key of each example's inputs to the key of the whole example.
@@ -94,14 +95,14 @@ class CarvedTest(Part):
     examples: dict[str, str]
 
 
-class DroppedProposal(Part):
+class DroppedProposal(FrozenModel):
     """A proposal that was dropped, and why."""
 
     proposal: ParsedRule
     reason: str
 
 
-class MetricFigures(Part):
+class MetricFigures(FrozenModel):
     """One of several metrics on a split or a slice: its mean score, spread and worst, and the wrong answers.
 
     `std` is the standard deviation over examples. The figures by class are None where none were asked for.
@@ -115,7 +116,7 @@ class MetricFigures(Part):
     macro_f1: Interval | None = None
 
 
-class MetricChange(Part):
+class MetricChange(FrozenModel):
     """One metric before and after, and its paired gain."""
 
     baseline: MetricFigures
@@ -123,7 +124,7 @@ class MetricChange(Part):
     gain: Interval
 
 
-class SliceScore(Part):
+class SliceScore(FrozenModel):
     """One slice in one state of the program: its score, and how many of its examples were answered wrong.
 
     If examples are run several times, one wrong answer makes the example count as wrong.
@@ -134,7 +135,7 @@ class SliceScore(Part):
     metrics: dict[str, MetricFigures] = Field(default_factory=dict)
 
 
-class SliceScores(Part):
+class SliceScores(FrozenModel):
     """One slice of a split: its scores, its gain, and how many wrong answers remain.
 
     `metrics` are each of several; empty where there is one.
@@ -147,14 +148,14 @@ class SliceScores(Part):
     metrics: dict[str, MetricChange] = Field(default_factory=dict)
 
 
-class SplitScores(Part):
+class SplitScores(FrozenModel):
     """A program's scores on the two held-out splits; None for a split that wasn't scored."""
 
     validation: Interval | None = None
     test: Interval | None = None
 
 
-class GateResult(Part):
+class GateResult(FrozenModel):
     """One release gate: what was measured (None if nothing was), the bound, and the verdict.
 
     `gate` is its name in `promptgrad.toml`, such as "slices.refund".
@@ -168,7 +169,7 @@ class GateResult(Part):
     detail: str = ""
 
 
-class KeptRule(Part):
+class KeptRule(FrozenModel):
     """A rule of the final program, with its measured effect."""
 
     id: str
@@ -212,7 +213,7 @@ class KeptRule(Part):
         return Rule(text=self.text, trigger=self.trigger, predictor=self.predictor)
 
 
-class RunSummary(Part):
+class RunSummary(FrozenModel):
     """The result of a run; `--json` prints this.
 
     `metrics`, `slices` and `test_opening` belong to the test split, `validation_metrics` and

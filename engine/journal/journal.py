@@ -16,19 +16,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from engine.ground.closing import Closing
 from engine.ground.errors import JournalError, NoRunError
 from engine.journal import lock as run_lock
 from engine.journal.completions import Completion
-from engine.journal.event_base import Tokens
+from engine.journal.event_base import BaseEvent, Tokens
 from engine.journal.event_parts import ENDED, RunSummary, SplitScores
 from engine.journal.events import Event, ReviewApplied, RunFinished, event_adapter
 from engine.journal.file import open_for_reading, open_for_writing, readable_errors
+
+EventType = TypeVar("EventType", bound=BaseEvent)
 
 _FOLDERS = ("artifact", "withheld")
 """The fields of a summary that are folders in the project."""
@@ -88,7 +90,7 @@ class Command:
     time: float
 
 
-class Journal:
+class Journal(Closing):
     """A project's journal; safe to use from many threads, and from many processes at once.
 
     Every method may raise `JournalError`, which names the file and says what to do. What was written before
@@ -114,14 +116,6 @@ class Journal:
         """Close the file."""
         with self._lock:
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def create_run(self, project: Path | str, options: Mapping[str, Any] | None = None) -> RunRecord:
         """Record the start of a new run and return it; its id sorts by time (UTC)."""
@@ -229,10 +223,20 @@ class Journal:
         )
         return row[0][0] if row else None
 
-    def events_of_kind(self, kind: str) -> list[tuple[str, Event]]:
-        """Return the events of one kind in all runs, in order, each with its run."""
-        rows = self._read("SELECT run, json FROM events WHERE kind = ? ORDER BY seq", (kind,))
-        return [(run, self._event(text)) for run, text in rows]
+    def events_of(self, run: str, of: type[EventType]) -> list[EventType]:
+        """Return a run's events of one type, in order."""
+        known = self.events(run, kinds=[_kind(of)])
+        return [event for _, event in known if isinstance(event, of)]
+
+    def event_of(self, run: str, of: type[EventType]) -> EventType | None:
+        """Return a run's first event of one type, if it has one."""
+        return next(iter(self.events_of(run, of)), None)
+
+    def events_of_all_runs(self, of: type[EventType]) -> list[tuple[str, EventType]]:
+        """Return the events of one type in all runs, in order, each with its run."""
+        rows = self._read("SELECT run, json FROM events WHERE kind = ? ORDER BY seq", (_kind(of),))
+        known = ((run, self._event(text)) for run, text in rows)
+        return [(run, event) for run, event in known if isinstance(event, of)]
 
     def _event(self, text: str) -> Event:
         try:
@@ -347,6 +351,10 @@ class Journal:
     def _write(self, sql: str, parameters: tuple[Any, ...]) -> bool:
         with readable_errors(self.path), self._lock:
             return self._connection.execute(sql, parameters).rowcount > 0
+
+
+def _kind(of: type[BaseEvent]) -> str:
+    return str(of.model_fields["kind"].default)
 
 
 def _event_json(event: Event) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Evidence
-from engine.journal.event_base import BaseEvent, Part
+from engine.journal.event_base import BaseEvent
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
 
@@ -28,7 +29,7 @@ class QuestionAnswered(BaseEvent):
     completions: tuple[str, ...] = ()
 
 
-class Candidate(Part):
+class Candidate(FrozenModel):
     """What might be added together: a set of rules, one rule, or a set of demonstrations.
 
     `id` is unique within its batch; `title` describes it for a person.
@@ -52,7 +53,7 @@ class CandidatesProposed(BaseEvent):
     questions: int = 0
 
 
-class Screened(Part):
+class Screened(FrozenModel):
     """The result of screening a candidate: mean gain on `n` training examples, its error, and the decision.
 
     If the signal is the likelihood, the gain is in log-probability of the right answers; otherwise it is in
@@ -119,7 +120,7 @@ class LayerTested(BaseEvent):
     evidence: Evidence
 
 
-class DoubtedLabel(Part):
+class DoubtedLabel(FrozenModel):
     """An example that every version answered wrong: it was run with `versions`, `alike` of which agree.
 
     `inputs` is the key of its inputs, which stays when the label is corrected. `probability` is that of the

@@ -12,18 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.ground.files import replace_file
+from engine.ground.frozen_model import FrozenModel
 from engine.journal.live_text import live_file
 
 _SECONDS_BETWEEN_WRITES = 0.25
 
 
-class LiveStatus(BaseModel):
+class LiveStatus(FrozenModel):
     """A sentence, the share (0..1) that is done, and the time in Unix seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     done: float = 0.0
@@ -39,10 +38,8 @@ def status_file(journal: Path, run: str) -> Path:
     return live_file(journal, run).with_suffix(".status")
 
 
-class Scorings(BaseModel):
+class Scorings(FrozenModel):
     """How many prompts a run's process has scored so far, and when that was said (Unix seconds)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     count: int
     time: float

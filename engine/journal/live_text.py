@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.ground.files import replace_file
+from engine.ground.frozen_model import FrozenModel
 
 _SECONDS_BETWEEN_WRITES = 0.25
 
 
-class LivePass(BaseModel):
+class LivePass(FrozenModel):
     """A running analysis pass: its place in the run, and the model's text so far."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int
     batch: int

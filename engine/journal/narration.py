@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from engine.ground.figures import count_text, gain_text, score_text
+from engine.ground.figures import count_text, effect_text, gain_text, score_text
 from engine.journal.ablation_events import LayersCompared
 from engine.journal.contest_events import ContestStarted, LaneFinished
 from engine.journal.event_parts import RunSummary
@@ -86,9 +86,8 @@ def narrate(event: Event, baseline: float | None = None) -> str:  # noqa: C901 -
             labels = count_text(len(event.examples), "label")
             return f"{labels} to look at, probably wrong: promptgrad labels"
         case TestFinished():
-            gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
             scores = f"{score_text(event.baseline)} before, {score_text(event.optimized)} after"
-            return f"Test: {scores}, gain {gain}"
+            return f"Test: {scores}, gain {effect_text(event.gain)}"
         case ArtifactSaved():
             return f"{'Saved' if event.passed else 'Withheld because a gate failed:'} {event.path}"
         case ReviewAwaited():
@@ -118,11 +117,8 @@ def _search(event: CandidatesProposed | ScreeningFinished | LayerTested | Layers
             ranked = count_text(len(event.rows), "candidate")
             return f"{event.layer} screened by {event.signal}: {tested} of {ranked} to be tested"
         case LayerTested():
-            evidence = event.evidence
-            gain = gain_text(evidence.delta, evidence.low, evidence.high)
             change = " ".join(f"{event.action if event.action == 'remove' else ''} {event.title}".split())
-            found = f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
-            return f"{event.verdict.replace('_', ' ')}: {change} ({found})"
+            return f"{event.verdict.replace('_', ' ')}: {change} ({finding_text(event)})"
         case LayersCompared():
             alone = {"rules": event.rules_only, "demonstrations": event.demonstrations_only}
             told = [f"{name} alone {score.score:.3f}" for name, score in alone.items() if score is not None]
@@ -162,11 +158,10 @@ def objectives_text(event: ObjectivesMet) -> str:
         f"rules {before.rules} to {after.rules}, demonstrations {before.demonstrations} to "
         f"{after.demonstrations}, prompt tokens {before.prompt_tokens:,} to {after.prompt_tokens:,}"
     )
-    gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
     shown = "no more lost than the margin of" if event.is_shown else "not shown to lose less than"
     missed = f"; not met: {', '.join(event.missed)}" if event.missed else ""
     saved = f"; early ends of tests saved {count_text(event.left_out, 'answer')}" if event.left_out else ""
-    return f"Objectives: {sizes}; {gain}, {shown} {event.margin:.3f}{missed}{saved}"
+    return f"Objectives: {sizes}; {effect_text(event.gain)}, {shown} {event.margin:.3f}{missed}{saved}"
 
 
 def headline(summary: RunSummary) -> str:
@@ -185,13 +180,12 @@ def change_text(event: ValidationFinished) -> str:
     return text if event.action == "add" else f"{event.action}: {text}"
 
 
-def finding_text(event: ValidationFinished) -> str:
+def finding_text(event: ValidationFinished | LayerTested) -> str:
     """Return what a test measured, and why its verdict is what it is."""
     evidence = event.evidence
     if evidence is None:
         return event.reason
-    gain = gain_text(evidence.delta, evidence.low, evidence.high)
-    return f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
+    return f"{effect_text(evidence)} on {count_text(evidence.n, 'example')}: {event.reason}"
 
 
 def _batch(event: BatchScored) -> str:

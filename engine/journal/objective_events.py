@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
-from engine.journal.event_base import BaseEvent, Part
+from engine.journal.event_base import BaseEvent
 
 
-class SetSize(Part):
+class SetSize(FrozenModel):
     """How large a learned state is; tokens are those of the longest prompt on validation."""
 
     rules: int

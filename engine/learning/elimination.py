@@ -27,7 +27,7 @@ class Elimination:
     def thin(self, state: LearnedState, epoch: int) -> LearnedState:
         """Return `state` without the parts whose removal costs no score."""
         place = Place(epoch)
-        for rule in sorted(state.rules, key=lambda rule: rule.evidence.delta if rule.evidence else 0.0):
+        for rule in sorted(state.rules, key=lambda rule: rule.gain):
             state = self._without(state, state.removing(rule), rule.source, f"without: {rule.text}", place)
         while len(state.demonstrations) >= 2 * _FEWEST_DEMONSTRATIONS:
             shown = state.demonstrations.demonstrations

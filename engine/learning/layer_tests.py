@@ -8,7 +8,7 @@ from math import exp
 from typing import Any
 
 from engine.ground.examples import Item
-from engine.ground.figures import gain_text
+from engine.ground.figures import effect_text
 from engine.ground.interval import Evidence, Interval
 from engine.ground.seeds import generator
 from engine.ground.statistics import paired_interval
@@ -184,7 +184,7 @@ class LayerTester:
             return outcome
         gain = self._likelihood_gain(self._likelihood, change)
         evidence = score.model_copy(update={"likelihood": gain})
-        figures = gain_text(gain.score, gain.low, gain.high)
+        figures = effect_text(gain)
         if gain.score >= self._config.rule_validation_min_delta:
             return Outcome(
                 evidence, "accepted", f"the score can't tell, but right answers become likelier: {figures}"

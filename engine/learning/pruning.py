@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.programs.rules import Rule, RuleSet
+from engine.programs.rules import RuleSet
 
 
 def prune(rules: RuleSet, best: RuleSet, limit: int, strategy: Literal["rollback", "delta"]) -> RuleSet:
@@ -16,9 +16,5 @@ def prune(rules: RuleSet, best: RuleSet, limit: int, strategy: Literal["rollback
         return rules
     if strategy == "rollback" and len(best) <= limit:
         return best
-    kept = {rule.id for rule in sorted(rules, key=_gain, reverse=True)[:limit]}
+    kept = {rule.id for rule in sorted(rules, key=lambda rule: rule.gain, reverse=True)[:limit]}
     return RuleSet(rule for rule in rules if rule.id in kept)
-
-
-def _gain(rule: Rule) -> float:
-    return rule.evidence.delta if rule.evidence else 0.0

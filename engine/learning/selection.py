@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from engine.ground.errors import ProjectError
 from engine.journal.events import ChangeReason, Emit
@@ -69,7 +70,7 @@ class RuleSelector:
 
         `keep` is called with the state after each that passed, before the next is tested.
         """
-        candidates = [_ProposedChange(proposal, made(proposal)) for proposal in proposals]
+        candidates = [_ProposedChange(proposal.action == "add", made(proposal)) for proposal in proposals]
         if self._tester is None:
             for candidate in candidates:
                 state = self._changed(candidate, candidate.rule, state, place)
@@ -114,24 +115,26 @@ class RuleSelector:
     def _changed(
         self, candidate: _ProposedChange, rule: Rule, state: LearnedState, place: Place
     ) -> LearnedState:
-        after = state.adding(rule) if candidate.proposal.action == "add" else state.removing(rule)
+        after = candidate.on(state, rule)
         if after == state:
             return state
         event = f"{place}/rules/{state.digest}/{after.digest}"
-        reason: ChangeReason = "accepted" if candidate.proposal.action == "add" else "removed"
+        reason: ChangeReason = "accepted" if candidate.adds else "removed"
         self._emit(state_changed(after, event, place, reason))
         return after
 
 
+@dataclass(frozen=True)
 class _ProposedChange:
-    def __init__(self, proposal: ParsedRule, rule: Rule) -> None:
-        self.proposal = proposal
-        self.rule = rule
+    adds: bool
+    rule: Rule
+
+    def on(self, state: LearnedState, rule: Rule) -> LearnedState:
+        return state.adding(rule) if self.adds else state.removing(rule)
 
     def test(self, state: LearnedState, place: Place, tester: RuleTester) -> Tested | None:
         """Return the result of testing this proposal on top of `state`; None if it changes nothing."""
-        adds = self.proposal.action == "add"
-        after = state.adding(self.rule) if adds else state.removing(self.rule)
+        after = self.on(state, self.rule)
         if after == state:
             return None
-        return tester.test(Change("add" if adds else "remove", self.rule, state, after, place))
+        return tester.test(Change("add" if self.adds else "remove", self.rule, state, after, place))

@@ -7,19 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Evidence
 
 
-class Demonstration(BaseModel):
+class Demonstration(FrozenModel):
     """A training example as one predictor shows it: what it was given, and what it should answer.
 
     `example` is the key of the training example, `source` says how it was chosen, and `evidence` is the
     result of the test of its set.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     inputs: dict[str, Any]
     outputs: dict[str, Any]

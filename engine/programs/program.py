@@ -12,7 +12,7 @@ import dspy
 from engine.ground.errors import ConfigError, ProjectError
 from engine.programs.demonstrations import demonstrations_by_predictor
 from engine.programs.formatting import answer_line, as_text
-from engine.programs.rules import Rule, render_instructions, rules_by_predictor
+from engine.programs.rules import Rule, instructions_with
 from engine.programs.state import LearnedState
 
 _NAMES_OF_DSPY = frozenset({"config", "demos", "lm", "new_signature", "self", "signature"})
@@ -65,9 +65,9 @@ class FrozenProgram:
     def with_rules(self, rules: Iterable[Rule]) -> dspy.Module:
         """Return a new module: the base with `rules` rendered after each predictor's instructions."""
         module = self._module.deepcopy()
-        own = rules_by_predictor(rules, self.predictors)
+        instructions = self.instructions(rules)
         for name, step in module.named_predictors():
-            step.signature = step.signature.with_instructions(render_instructions(self.base[name], own[name]))
+            step.signature = step.signature.with_instructions(instructions[name])
         return module
 
     def signature(self, predictor: str) -> Any:
@@ -76,8 +76,7 @@ class FrozenProgram:
 
     def instructions(self, rules: Iterable[Rule]) -> dict[str, str]:
         """Return the whole instructions of each predictor."""
-        own = rules_by_predictor(rules, self.predictors)
-        return {name: render_instructions(text, own[name]) for name, text in self.base.items()}
+        return instructions_with(rules, self.base)
 
     def task(self) -> str:
         """Return the base instructions as an analysis sees them."""

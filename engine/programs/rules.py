@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Evidence
 
 RULES_HEADING = "Corrections (where one applies, it overrules the instructions above):"
 
 
-class ParsedRule(BaseModel):
+class ParsedRule(FrozenModel):
     """A proposal to add or remove one rule, as read from the analyses of a batch.
 
     `support` counts the analysis passes that proposed it; `confidence` (0..1) follows from it.
     `trigger` holds the words by which an input shows that the rule concerns it, or is empty for a
     rule that concerns every input. `predictor` is None in a program with a single predictor.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Literal["add", "remove"]
     text: str
@@ -33,10 +32,8 @@ class ParsedRule(BaseModel):
     source: str = ""
 
 
-class Rule(BaseModel):
+class Rule(FrozenModel):
     """One learned correction, its origin, and the evidence for it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     trigger: str = ""
@@ -56,6 +53,11 @@ class Rule(BaseModel):
     def id(self) -> str:
         """Twelve hexadecimal digits of a hash of text, trigger and predictor."""
         return sha256("\x1f".join((self.predictor, self.text, self.trigger)).encode()).hexdigest()[:12]
+
+    @property
+    def gain(self) -> float:
+        """What its test measured; 0 without one."""
+        return self.evidence.delta if self.evidence else 0.0
 
     def proposed(self, action: Literal["add", "remove"] = "add") -> ParsedRule:
         """Return the proposal to add this rule, or to remove it."""
@@ -135,9 +137,9 @@ def render_numbered(rules: Iterable[Rule]) -> str:
     return "\n".join(f"{number}. {rule.text}" for number, rule in enumerate(rules, 1)) or "none"
 
 
-def rules_by_predictor(rules: Iterable[Rule], names: Sequence[str]) -> Mapping[str, RuleSet]:
-    """Return each predictor's own rules, in order; a single predictor gets all of them."""
-    everything = RuleSet(rules)
-    if len(names) == 1:
-        return {names[0]: everything}
-    return {name: everything.for_predictor(name) for name in names}
+def instructions_with(rules: Iterable[Rule], base: Mapping[str, str]) -> dict[str, str]:
+    """Return each predictor's base instructions with its own rules; a single predictor gets all of them."""
+    known = RuleSet(rules)
+    if len(base) == 1:
+        return {name: render_instructions(text, known) for name, text in base.items()}
+    return {name: render_instructions(text, known.for_predictor(name)) for name, text in base.items()}

@@ -115,8 +115,8 @@ def _recorded(project: Project) -> CarvedTest | None:
         with Journal.open(path, read_only=True) as journal:
             records = [
                 event.carved_test
-                for _, event in journal.events_of_kind("run_started")
-                if isinstance(event, RunStarted) and event.carved_test is not None
+                for _, event in journal.events_of_all_runs(RunStarted)
+                if event.carved_test is not None
             ]
     seed = project.data.test_seed
     fitting = [record for record in records if record.seed == seed]

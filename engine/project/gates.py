@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.journal.event_parts import GateResult
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -21,10 +22,8 @@ def timed_examples(n: int) -> int:
     return min(n, _MOST_TIMED + 1)
 
 
-class Gates(BaseModel):
+class Gates(FrozenModel):
     """The bounds a result has to meet on the test split before it may be released."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_test_score: Share | None = Field(None, description="Smallest test score.")
     min_test_gain: Share = Field(

@@ -8,11 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from engine.ground.agreement import best_threshold, bootstrap_interval, cohen_kappa, fitted_calls, spearman
 from engine.ground.errors import DataError
 from engine.ground.files import replace_file
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
 
 LABELS = "judge-labels.jsonl"
@@ -24,10 +25,8 @@ _WORTH_SETTING = 0.1
 """By how much another threshold has to raise kappa to be worth a word."""
 
 
-class Label(BaseModel):
+class Label(FrozenModel):
     """A person's grade of one answer, from 0 (worst) to `grades` - 1; `example` is the example's key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     example: str
     answer: str
@@ -40,7 +39,7 @@ class Label(BaseModel):
         return sha256(f"{self.example}\x1f{self.answer}".encode()).hexdigest()[:16]
 
 
-class Agreement(BaseModel):
+class Agreement(FrozenModel):
     """How well a judge agreed with labels: Cohen's kappa, Spearman's correlation, and its bias by length.
 
     It holds for one `judge`, a revision's digest, and one `rubric`, a hash of its criteria and scale.
@@ -49,8 +48,6 @@ class Agreement(BaseModel):
     or no, `threshold` is the score from which calling an answer right agrees best with them, and
     `fitted_kappa` what that would bring, each answer called by the threshold that fits the others.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
     rubric: str

@@ -54,7 +54,7 @@ def contradictions(
     return sorted(
         (
             Contradiction(labelled[one], labelled[other], (answers[one], answers[other]), similarity)
-            for one, other, similarity in alike(texts, comparing=comparing)
+            for one, other, similarity in alike(texts, comparing)
             if answers[one] != answers[other]
             and texts[one] != texts[other]  # the same inputs are reported as such, by split
             and _says_the_same(bare[one], bare[other])

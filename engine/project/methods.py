@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from engine.ground.frozen_model import FrozenModel
 
 MethodName = Literal[
     "labeled_few_shot",
@@ -48,10 +48,8 @@ def most_calls(optimizer: MethodName | None, calls: int) -> int:
     return 0 if optimizer is None or optimizer in ASKS_NOTHING else calls
 
 
-class ContestPlan(BaseModel):
+class ContestPlan(FrozenModel):
     """Methods that are compared at the same budget: model calls for each of `seeds` attempts, or minutes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     methods: tuple[Contestant, ...]
     seeds: int = 3

@@ -6,15 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from engine.ground.frozen_model import FrozenModel
 from engine.programs.metrics.criteria import Criterion
 from engine.programs.metrics.kinds import OPTIONS, MatchKind, MetricKind
 from engine.project.gates import Share
@@ -31,10 +25,8 @@ _CLASSES = ("exact_match", "normalized_match", "choice")
 """The kinds whose answers can be classes."""
 
 
-class MetricSection(BaseModel):
+class MetricSection(FrozenModel):
     """How a prediction is scored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     _beside: ClassVar[tuple[str, ...]] = ()
 

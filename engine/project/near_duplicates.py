@@ -44,12 +44,10 @@ class NearDuplicate:
         return f"{self.second.where} is {self.similarity:.1%} like {self.first.where}"
 
 
-def alike(
-    texts: Sequence[str], threshold: float = LISTED_FROM, comparing: Comparing = ALONE
-) -> Iterator[tuple[int, int, float]]:
-    """Yield the indexes of two texts that are at least `threshold` alike, each pair once, with how alike."""
+def alike(texts: Sequence[str], comparing: Comparing) -> Iterator[tuple[int, int, float]]:
+    """Yield the indexes of two texts that say nearly the same, each pair once, with how alike they are."""
     known = [normalized(text) for text in texts]
-    for row, column, similarity in _similar(known, known, threshold, comparing):
+    for row, column, similarity in _similar(known, known, LISTED_FROM, comparing):
         if row < column:
             yield row, column, similarity
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.project.gates import Share
 
 
-class Objectives(BaseModel):
+class Objectives(FrozenModel):
     """What a result may cost; any of these makes a run look for the smallest set that is as good."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_prompt_tokens: int | None = Field(
         None, ge=1, description="Most tokens that an example's prompts may have, on validation."

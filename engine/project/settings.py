@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from engine.ground.errors import ProjectError
+from engine.ground.frozen_model import FrozenModel
 from engine.project import PROJECT_FILE
 from engine.project.config import PromptGradConfig
 from engine.project.gates import Gates, Share
@@ -38,11 +39,7 @@ from engine.project.problems import Problems
 from engine.project.toml_lines import Place, TomlLines
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProgramSection(_Section):
+class ProgramSection(FrozenModel):
     """What is improved: a signature, or Python that builds a `dspy.Module`."""
 
     signature: str | None = Field(
@@ -72,7 +69,7 @@ class ProgramSection(_Section):
         return self
 
 
-class DataSection(_Section):
+class DataSection(FrozenModel):
     """Where the examples are; paths are relative to the project's folder."""
 
     train: FilePath = Field(
@@ -105,7 +102,7 @@ class DataSection(_Section):
     )
 
 
-class BaseSection(_Section):
+class BaseSection(FrozenModel):
     """Another optimizer that makes the base first; what is learned comes on top of it."""
 
     optimizer: MethodName | None = Field(
@@ -155,10 +152,8 @@ class ModelSection(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Project(BaseModel):
+class Project(FrozenModel):
     """The content of `promptgrad.toml`; `root` is the folder that holds it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field("", description="What the project is called; its folder's name if empty.")
     review: Literal["none", "after", "during"] = Field(

@@ -26,7 +26,7 @@ def report_doubted_labels(
 ) -> None:
     """Report the labels that the run's answers give reason to doubt, if it doubts or has doubted any."""
     emit(PhaseStarted(id=f"{place}/phase", phase="labels"))
-    rollouts = rollouts_of(journal, plan.run)
+    rollouts = journal.events_of(plan.run, RolloutFinished)
     doubts = session.doubted_labels(rollouts, [example.values for example in plan.test], best)
     examples = {example.key: example for example in plan.examples}
     rows = tuple(
@@ -46,14 +46,8 @@ def report_doubted_labels(
         for doubt in doubts
         if (loaded := examples.get(doubt.item.key)) is not None
     )
-    if rows or journal.events(plan.run, kinds=["labels_doubted"]):
+    if rows or journal.events_of(plan.run, LabelsDoubted):
         emit(LabelsDoubted(id=place, examples=rows))
-
-
-def rollouts_of(journal: Journal, run: str) -> list[RolloutFinished]:
-    """Return every rollout of a run, in order."""
-    events = journal.events(run, kinds=["rollout"])
-    return [event for _, event in events if isinstance(event, RolloutFinished)]
 
 
 def report_changed_labels(plan: RunPlan, journal: Journal, session: OptimizationSession, emit: Emit) -> None:
@@ -61,9 +55,7 @@ def report_changed_labels(plan: RunPlan, journal: Journal, session: Optimization
     for record in reversed(journal.runs()):
         if record.id == plan.run:
             continue
-        events = journal.events(record.id, kinds=["labels_doubted"])
-        doubted = [event for _, event in events if isinstance(event, LabelsDoubted)]
-        if doubted:
+        if doubted := journal.events_of(record.id, LabelsDoubted):
             if text := _changes(doubted[-1], plan, session):
                 splits = "Its scores on changed splits can't be compared with those of this run."
                 emit(Notice(id="labels changed", text=f"Since run {record.id}, {text}. {splits}"))

@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from engine.ground.errors import ArtifactError
 from engine.ground.files import replace_file
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.revision import short_digest
 from engine.journal.event_parts import DataUsed, GateResult, MetricChange, SliceScores, SplitScores
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
@@ -32,11 +33,7 @@ _BELOW = ("*", "*/*", "*/*/*", "artifacts/*/*/*")
 _SHOWN = 3
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelProved(_Part):
+class ModelProved(FrozenModel):
     """The exact model that an artifact was proved on; `revision` holds everything known about it."""
 
     uri: str
@@ -51,14 +48,14 @@ class ModelProved(_Part):
         return short_digest(self.digest)
 
 
-class ConditionalSettings(_Part):
+class ConditionalSettings(FrozenModel):
     """How a conditional program picks its rules for one input; `min_overlap` is in 0..1."""
 
     top_k: int
     min_overlap: float
 
 
-class ForcedRelease(_Part):
+class ForcedRelease(FrozenModel):
     """A person made an artifact current although it had failed gates, and gave a reason."""
 
     time: str
@@ -66,7 +63,7 @@ class ForcedRelease(_Part):
     failed: tuple[GateResult, ...]
 
 
-class ArtifactManifest(_Part):
+class ArtifactManifest(FrozenModel):
     """Everything an artifact claims, and the hashes that show whether its files are intact.
 
     `program` is the hash of `structure`, the program it was made for. `instructions` are the whole
@@ -91,8 +88,8 @@ class ArtifactManifest(_Part):
     conditional_demonstrations: int = 0
     baseline: SplitScores
     optimized: SplitScores
-    metrics: dict[str, MetricChange] = {}
-    slices: dict[str, SliceScores] = {}
+    metrics: dict[str, MetricChange] = Field(default_factory=dict)
+    slices: dict[str, SliceScores] = Field(default_factory=dict)
     gates: tuple[GateResult, ...] = ()
     test_opening: int = 0
     forced: tuple[ForcedRelease, ...] = ()
@@ -103,7 +100,7 @@ class ArtifactManifest(_Part):
     run: str
     created: str
     versions: dict[str, str]
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, str]
 
     @property

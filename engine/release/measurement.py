@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
 from engine.ground.metric_scores import columns_of
 from engine.ground.score import MetricScore
@@ -16,11 +17,7 @@ from engine.journal.event_parts import MetricChange, SliceScores
 from engine.learning.slices import ScoredExamples
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MeasuredExample(_Part):
+class MeasuredExample(FrozenModel):
     """One example with the scores of the baseline and of the optimized program (0..1).
 
     `name` is its id, or its key. The other fields are the optimized program's: whether it was right, the
@@ -39,11 +36,11 @@ class MeasuredExample(_Part):
     is_unparseable: bool = False
     prompt_tokens: int = 0
     latency: float | None = None
-    baseline_metrics: dict[str, MetricScore] = {}
-    optimized_metrics: dict[str, MetricScore] = {}
+    baseline_metrics: dict[str, MetricScore] = Field(default_factory=dict)
+    optimized_metrics: dict[str, MetricScore] = Field(default_factory=dict)
 
 
-class Measurement(_Part):
+class Measurement(FrozenModel):
     """The measured examples, and the figures of those in the test split."""
 
     examples: tuple[MeasuredExample, ...] = ()

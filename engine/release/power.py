@@ -10,6 +10,7 @@ from engine.ground.interval import Interval
 from engine.ground.statistics import gain_interval
 
 _ENOUGH = 15  # beyond so many examples, further ones that don't change don't matter to the sign-flip test
+_POWER = 0.8
 
 
 def smallest_visible_gain(n: int) -> float | None:
@@ -22,8 +23,8 @@ def smallest_visible_gain(n: int) -> float | None:
     return None if repaired is None else repaired / n
 
 
-def likely_visible_gain(n: int, power: float = 0.8) -> float | None:
-    """Return the true gain (0..1) that is detected in a share `power` of all samples of `n` 0/1 scores.
+def likely_visible_gain(n: int) -> float | None:
+    """Return the true gain (0..1) that is detected in four of five samples of `n` 0/1 scores.
 
     It counts a change that breaks nothing; one that also breaks examples needs a larger gain.
     """
@@ -33,7 +34,7 @@ def likely_visible_gain(n: int, power: float = 0.8) -> float | None:
     low, high = repaired / n / 10, 1.0
     for _ in range(40):
         share = (low + high) / 2
-        low, high = (low, share) if _at_least(repaired, n, share) >= power else (share, high)
+        low, high = (low, share) if _at_least(repaired, n, share) >= _POWER else (share, high)
     return high
 
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from engine.ground.errors import ArtifactError, RunLockedError
 from engine.ground.files import replace_file
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.revision import short_digest
 from engine.journal import lock as run_lock
 from engine.project.gates import GateReport
@@ -24,11 +25,7 @@ RELEASES = "releases.json"
 FORMAT = 1
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Switch(_Part):
+class Switch(FrozenModel):
     """One change of the current artifact of a cell; artifacts are paths relative to the file's folder.
 
     A rollback returns to `previous`. A forced promotion names the gates that failed and the reason.
@@ -43,11 +40,11 @@ class Switch(_Part):
     reason: str = ""
 
 
-class Releases(_Part):
+class Releases(FrozenModel):
     """The current artifact of each cell, and the switches in order."""
 
     format: int = FORMAT
-    current: dict[str, str] = {}
+    current: dict[str, str] = Field(default_factory=dict)
     history: tuple[Switch, ...] = ()
 
 

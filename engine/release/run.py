@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.ground.errors import (
     BudgetExhaustedError,
@@ -39,8 +39,6 @@ from engine.release.reserve import Reserve
 from engine.release.run_context import RunContext, RunEvents, RunHistory, run_context
 from engine.release.run_plan import RunPlan
 from engine.release.search_model import prove_search_agrees
-
-Told = TypeVar("Told")
 
 
 def execute(
@@ -139,9 +137,7 @@ def _refuse_unfinished(journal: Journal, run: str) -> None:
 
 
 def _finished(journal: Journal, run: str) -> RunSummary | None:
-    finished = journal.events(run, kinds=["run_finished"])
-    summaries = [event.summary for _, event in finished if isinstance(event, RunFinished)]
-    done = [summary for summary in summaries if summary.is_done]
+    done = [event.summary for event in journal.events_of(run, RunFinished) if event.summary.is_done]
     return done[-1] if done else None
 
 
@@ -306,8 +302,8 @@ def _summary(
         rules=tuple(map(KeptRule.of, result.state.rules)) if result else (),
         demonstrations=result.state.demonstrations.demonstrations if result else (),
         layers=result.layers if result else None,
-        base=_told(context, "base_compared", BaseCompared),
-        objectives=_told(context, "objectives", ObjectivesMet),
+        base=context.journal.event_of(context.plan.run, BaseCompared),
+        objectives=context.journal.event_of(context.plan.run, ObjectivesMet),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=context.seconds,
@@ -322,12 +318,6 @@ def _summary(
         withheld=None if proof.passed else path,
         reflection_moved=proof.reflection_moved,
     )
-
-
-def _told(context: RunContext, kind: str, of: type[Told]) -> Told | None:
-    """Return the run's event of a kind, if it has one."""
-    told = context.journal.events(context.plan.run, kinds=[kind])
-    return next((event for _, event in told if isinstance(event, of)), None)
 
 
 def _finish(context: RunContext, summary: RunSummary) -> None:

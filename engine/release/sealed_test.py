@@ -187,11 +187,8 @@ def open_test_split(
 
 def openings(journal: Journal, digest: str) -> list[tuple[str, TestOpened]]:
     """Return each opening of the test split with this digest and the run that opened it, in order."""
-    return [
-        (run, event)
-        for run, event in journal.events_of_kind("test_opened")
-        if isinstance(event, TestOpened) and event.data.digest == digest
-    ]
+    known = journal.events_of_all_runs(TestOpened)
+    return [(run, event) for run, event in known if event.data.digest == digest]
 
 
 def _measured(

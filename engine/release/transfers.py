@@ -68,17 +68,13 @@ def read_transfers(
     fingerprint: Mapping[str, str] | None = None,
 ) -> list[Transfer]:
     """Return the latest measurement of each rule set on each other model, in the order of time."""
-    finished = {
-        (run, event.id): event
-        for run, event in journal.events_of_kind("test")
-        if isinstance(event, TestFinished)
-    }
+    finished = {(run, event.id): event for run, event in journal.events_of_all_runs(TestFinished)}
     proved: dict[tuple[str, str], list[Path]] = {}
     for path, manifest in artifacts:
         proved.setdefault((manifest.program, manifest.state.digest), []).append(path)
     found: dict[tuple[str, str, str], Transfer] = {}
-    for run, event in journal.events_of_kind("test_opened"):
-        if not isinstance(event, TestOpened) or event.purpose != "transfer":
+    for run, event in journal.events_of_all_runs(TestOpened):
+        if event.purpose != "transfer":
             continue
         test = finished.get((run, event.id.removesuffix("/opened")))
         if test is not None:

@@ -29,7 +29,7 @@ def served_models(
     return models
 
 
-def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
+def runs_at(uri: str) -> str:
     """Return the server that runs a model, or an empty text for one that runs in process.
 
     Raises:
@@ -37,7 +37,7 @@ def runs_at(uri: str, environ: Mapping[str, str] = os.environ) -> str:
     """
     target = parse_uri(uri)
     if isinstance(target, OllamaUri):
-        return ollama_address(environ)
+        return ollama_address()
     return ",".join(target.endpoints) if isinstance(target, OpenAIUri) else ""
 
 

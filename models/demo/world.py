@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -121,18 +120,11 @@ def with_article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
-def write_ticket(
-    rng: Random,
-    *,
-    topic: str,
-    mention: str | None,
-    topic_sentences: Sequence[str] = TOPIC_SENTENCES,
-    mention_sentences: Sequence[str] = MENTION_SENTENCES,
-) -> Ticket:
+def write_ticket(rng: Random, *, topic: str, mention: str | None) -> Ticket:
     """Return a ticket about `topic` that mentions `mention`, in words drawn from `rng`."""
-    sentences = [rng.choice(topic_sentences).format(topic)]
+    sentences = [rng.choice(TOPIC_SENTENCES).format(topic)]
     if mention is not None:
-        mentioning = rng.choice(mention_sentences).format(with_article(mention))
+        mentioning = rng.choice(MENTION_SENTENCES).format(with_article(mention))
         sentences.insert(rng.randrange(2), mentioning)
     if rng.random() < 0.35:
         sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(SMALL_TALK))

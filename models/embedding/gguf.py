@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
 
+from engine.ground.closing import Closing
 from engine.ground.revision import ModelRevision
 from models.errors import ModelError, ModelFileError, ModelMemoryError
 from models.gguf import native_log
@@ -22,7 +22,7 @@ _LONGEST = 2048
 """Tokens of the longest text that is embedded, if the model was trained on as many."""
 
 
-class GGUFEmbedder:
+class GGUFEmbedder(Closing):
     """Turns texts into vectors by the pooling that the file names; safe to use from many threads."""
 
     def __init__(self, path: Path, uri: str, revision: ModelRevision, settings: ModelSettings) -> None:
@@ -72,14 +72,6 @@ class GGUFEmbedder:
                 llama.llama_free(self._context)
                 llama.llama_model_free(self._model)
                 self._context = self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _params(self, settings: ModelSettings) -> Any:
         params = llama.llama_context_default_params()

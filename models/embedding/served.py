@@ -5,13 +5,13 @@ A vector counts only if the model's name meant the same model before and after i
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from engine.ground.closing import Closing
 from engine.ground.model import Progress
 from engine.ground.revision import ModelRevision
 from models.embedding.refusal import no_embeddings
@@ -26,7 +26,7 @@ _TRIES = 3
 """How often vectors are asked for while the model's name is written again and again."""
 
 
-class ServedEmbedder(ABC):
+class ServedEmbedder(Closing):
     """What the servers share."""
 
     uri: str
@@ -80,14 +80,6 @@ class ServedEmbedder(ABC):
 
     @abstractmethod
     def _look(self) -> Sighting: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class OllamaEmbedder(ServedEmbedder):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import dspy
 import numpy as np
 import psutil
 from dspy import lm15
 
+from engine.ground.closing import Closing
 from models.errors import ModelNotFoundError, RevisionMovedError
 from models.gguf import native_log
 from models.gguf.context import CELLS_BETWEEN, NativeContext
@@ -49,7 +49,7 @@ _USUAL_CELLS = 2048
 _MEGABYTE = 2**20
 
 
-class GGUFModel:
+class GGUFModel(Closing):
     """A model in this process; safe to use from many threads, and a context manager."""
 
     exact_token_counts = True
@@ -199,14 +199,6 @@ class GGUFModel:
         self._scheduler.close()
         self._engine.close()  # only now: no request uses its grammars any more
         self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _load_template(self, settings: ModelSettings) -> ChatTemplate:
         model = self._model

@@ -12,11 +12,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
 
+from engine.ground.closing import Closing
 from models.errors import ModelNotFoundError, ServerError
 from models.server.addresses import CONNECT_SECONDS, goes_through_proxy
 from models.server.error_texts import error_text
@@ -49,7 +50,7 @@ def ollama_address(environ: Mapping[str, str] = os.environ) -> str:
     return f"{scheme}://{host}:{parts.port or default_port}/{path}".rstrip("/")
 
 
-class OllamaApi:
+class OllamaApi(Closing):
     """One Ollama server; every call has a timeout and ends in an answer or a `ModelError`."""
 
     def __init__(self, address: str | None = None, *, seconds: float = ANSWER_SECONDS) -> None:
@@ -154,12 +155,6 @@ class OllamaApi:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _get(self, path: str) -> dict[str, Any]:
         with self._errors():

@@ -25,9 +25,7 @@ from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.today import printed_date
 
 
-def open_ollama(
-    name: str, settings: ModelSettings, *, address: str | None = None, on_progress: Progress | None = None
-) -> OllamaModel:
+def open_ollama(name: str, settings: ModelSettings, on_progress: Progress | None) -> OllamaModel:
     """Open a model of an Ollama server and bring it into the server's memory.
 
     Raises:
@@ -36,7 +34,7 @@ def open_ollama(
         ModelError: the model runs in a cloud, not on this server.
     """
     report = on_progress or (lambda _sentence, _fraction: None)
-    api = OllamaApi(address)
+    api = OllamaApi()
     try:
         version = api.version()
         if not is_new_enough(version):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from typing import Any
 
 from engine.ground.revision import ModelRevision, sha256_of
@@ -14,7 +13,7 @@ BLOB = re.compile(r"^FROM\s+(.*sha256[-:]([0-9a-f]{64}))\s*$", re.MULTILINE)
 """The line of a Modelfile that names the weights: their path, and their hash."""
 
 
-def ollama_revision(name: str, *, address: str | None = None) -> ModelRevision:
+def ollama_revision(name: str) -> ModelRevision:
     """Return what a model of an Ollama server is now, without bringing it into the server's memory.
 
     Raises:
@@ -22,7 +21,7 @@ def ollama_revision(name: str, *, address: str | None = None) -> ModelRevision:
         ModelNotFoundError: the server doesn't have the model.
         ModelError: it runs in a cloud.
     """
-    with closing(OllamaApi(address)) as api:
+    with OllamaApi() as api:
         return read_revision(api, name, api.version())[0]
 
 

@@ -7,11 +7,12 @@ import os
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from engine.ground.closing import Closing
 from engine.ground.model import Progress
 from engine.ground.revision import ModelRevision, sha256_of
 from models.errors import ModelError, ModelNotFoundError, ServerError
@@ -121,7 +122,7 @@ class ServerAnswers:
         return self.model.get("owned_by") == "me"
 
 
-class OpenAIServers:
+class OpenAIServers(Closing):
     """The servers of one model, to be asked what they serve; connections are kept between questions."""
 
     def __init__(
@@ -220,12 +221,6 @@ class OpenAIServers:
             f"{endpoint} doesn't say what {name} is within {load_seconds:g} s: it is loading, or broken.",
             hint="Its own log says more. `timeout_seconds` under [model] sets how long to wait.",
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def ask_all(

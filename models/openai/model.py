@@ -23,9 +23,7 @@ from models.today import printed_date
 from models.uri import OpenAIUri
 
 
-def open_openai(
-    target: OpenAIUri, settings: ModelSettings, *, on_progress: Progress | None = None
-) -> OpenAIModel:
+def open_openai(target: OpenAIUri, settings: ModelSettings, on_progress: Progress | None) -> OpenAIModel:
     """Open a model behind one or more servers once it is loaded; servers that are down are skipped.
 
     Raises:

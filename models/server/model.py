@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import dspy
 from dspy import lm15
 
+from engine.ground.closing import Closing
 from engine.ground.model import Messages
 from engine.ground.revision import ModelRevision
 from models.errors import RevisionMovedError
@@ -21,7 +22,7 @@ from models.settings import ModelSettings
 from models.today import PrintedDate, date_in_key
 
 
-class ServerModel(ABC):
+class ServerModel(Closing):
     """A `LocalModel` that a server runs."""
 
     hint_when_moved: ClassVar[str]
@@ -128,9 +129,3 @@ class ServerModel(ABC):
         """Close the connections; calling it twice is fine."""
         self._engine.close()
         self.disconnect()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -8,7 +8,7 @@ from engine.programs.rules import Rule
 from engine.release.manifest import MANIFEST, ArtifactManifest
 from promptgrad_tui.ci.standing import Standing
 from promptgrad_tui.views.comparison.comparison import only_in
-from promptgrad_tui.views.figures import gain_text
+from promptgrad_tui.views.figures import effect_text
 from promptgrad_tui.views.markdown import diff_block, escaped, interval_text, table
 from promptgrad_tui.views.run.slices import MOST_SLICES
 from promptgrad_tui.views.sanitize import shown_path
@@ -78,7 +78,7 @@ def _cells(rule: Rule) -> list[str]:
     found = rule.evidence
     if found is None:
         return [escaped(rule.text), "not tested", ""]
-    return [escaped(rule.text), escaped(gain_text(found.delta, found.low, found.high)), str(found.n)]
+    return [escaped(rule.text), escaped(effect_text(found)), str(found.n)]
 
 
 def _digest(manifest: ArtifactManifest) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from promptgrad_tui.commands.shared.command import Command
+from promptgrad_tui.commands.shared.full_screen import start_run
 from promptgrad_tui.commands.shared.options import SEED, output_options
-from promptgrad_tui.commands.shared.running import start_run
+from promptgrad_tui.commands.shared.printing import end
 
 
 @click.command(
@@ -33,4 +34,5 @@ def demo_command(folder: Path | None, seed: int, as_json: bool, plain: bool, qui
     from promptgrad_tui.work.run.budget import Budget
     from promptgrad_tui.work.run.demo_folder import write_demo
 
-    start_run(write_demo(folder, seed), {}, seed, Budget(), as_json=as_json, plain=plain, quiet=quiet)
+    project = write_demo(folder, seed)
+    end(start_run(project, {}, seed, Budget(), as_json=as_json, plain=plain, quiet=quiet))

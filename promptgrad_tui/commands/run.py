@@ -11,9 +11,10 @@ import click
 from engine.project.methods import MethodName
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.commands.shared.full_screen import start_run
 from promptgrad_tui.commands.shared.options import SEED, budget_options, output_options, set_option
 from promptgrad_tui.commands.shared.paths import INPUT_FILE
-from promptgrad_tui.commands.shared.running import start_run
+from promptgrad_tui.commands.shared.printing import end
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
@@ -84,4 +85,5 @@ def run_command(
     if base_calls is not None:
         overrides = {**overrides, "base.calls": str(base_calls)}
     budget = Budget(max_calls=max_calls, max_minutes=max_minutes)
-    start_run(project or context.project, overrides, seed, budget, as_json=as_json, plain=plain, quiet=quiet)
+    folder = project or context.project
+    end(start_run(folder, overrides, seed, budget, as_json=as_json, plain=plain, quiet=quiet))

@@ -22,8 +22,8 @@ from promptgrad_tui.views.diff import line_diff
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
+    effect_text,
     epoch_name,
-    gain_text,
     score_text,
     slice_text,
 )
@@ -75,7 +75,7 @@ def _template() -> Template:
         "doubt_columns": DOUBT_COLUMNS,
         "doubt_row": doubt_row,
         "duration": duration_text,
-        "gain": gain_text,
+        "effect_text": effect_text,
         "gate_cells": gate_cells,
         "gate_columns": GATE_COLUMNS,
         "line_diff": line_diff,

@@ -16,8 +16,8 @@ from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
     duration_text,
+    effect_text,
     epoch_name,
-    gain_text,
     slice_text,
     tokens_text,
 )
@@ -89,7 +89,7 @@ def _scores(report: RunReport) -> Iterator[str]:
     ]
     test = report.story.test
     if test is not None:
-        gain = escaped(gain_text(test.gain.score, test.gain.low, test.gain.high))
+        gain = escaped(effect_text(test.gain))
         rows.append(["gain", "", gain])
     yield "## Scores\n\nMeans with their 95 % intervals."
     yield table(["", "validation", "test"], rows)
@@ -117,7 +117,7 @@ def _slices(report: RunReport) -> Iterator[str]:
                 escaped(name),
                 interval_text(scores.baseline),
                 interval_text(scores.optimized),
-                escaped(gain_text(scores.gain.score, scores.gain.low, scores.gain.high)),
+                escaped(effect_text(scores.gain)),
                 str(scores.failures),
             ]
             for name, scores in shown_slices(slices).items()
@@ -201,7 +201,7 @@ def _set_row(test: LayerTested) -> list[str]:
     return [
         escaped(f"remove: {test.title}" if test.action == "remove" else test.title),
         escaped(test.source),
-        escaped(gain_text(found.delta, found.low, found.high)),
+        escaped(effect_text(found)),
         str(found.n),
         str(len(test.fixed)),
         str(len(test.broken)),
@@ -216,7 +216,7 @@ def _rule_row(rule: KeptRule, test: ValidationFinished | LayerTested | None) -> 
     return [
         _rule_text(rule),
         escaped(rule.trigger) or "every input",
-        escaped(gain_text(evidence.delta, evidence.low, evidence.high)),
+        escaped(effect_text(evidence)),
         str(evidence.n),
         str(len(test.fixed)),
         str(len(test.broken)),

@@ -25,7 +25,7 @@ from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.journal.learning_events import LayerTested
 from engine.journal.narration import headline
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
-from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.programs.rules import RuleSet
 from engine.programs.state import LearnedState
 from engine.release.objectives.candidates import candidates_of
 from engine.release.objectives.front import Placed, front
@@ -35,6 +35,7 @@ from promptgrad_tui.views.comparison.changes import Change, ExampleChange, HeldO
 from promptgrad_tui.views.figures import count_text, value_text
 from promptgrad_tui.views.run.early_stops import EarlyStops
 from promptgrad_tui.views.run.event_lines import model_text
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_lines import layers_of
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.work.compare.changes import example_changes, held_out_answers, is_conditional
@@ -229,9 +230,7 @@ class RunReport:
     @cached_property
     def prompts(self) -> Mapping[str, tuple[str, str]]:
         """Each predictor's instructions: frozen, and with the final rules."""
-        base = self.story.started.base_instructions if self.story.started else {}
-        own = rules_by_predictor([rule.rule for rule in self.rules], list(base))
-        return {name: (text, render_instructions(text, own[name])) for name, text in base.items()}
+        return prompts_of(self.story, [rule.rule for rule in self.rules])
 
     @property
     def split(self) -> HeldOut:

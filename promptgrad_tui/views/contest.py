@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.journal.contest_events import ContestResult, Standing
-from promptgrad_tui.views.figures import count_text, gain_text, score_text
+from promptgrad_tui.views.figures import count_text, effect_text, score_text
 from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.scatter import Point, scatter_lines
 from promptgrad_tui.views.tables import table_lines
@@ -54,7 +54,7 @@ def used_rows(result: ContestResult) -> list[list[str]]:
 def tested_rows(result: ContestResult) -> list[list[str]]:
     """Return each method's score on the test split and its gain, as cells of `TESTED`."""
     return [
-        [one.method, score_text(one.test), gain_text(one.gain.score, one.gain.low, one.gain.high)]
+        [one.method, score_text(one.test), effect_text(one.gain)]
         for one in result.standings
         if one.test is not None and one.gain is not None
     ]
@@ -62,11 +62,7 @@ def tested_rows(result: ContestResult) -> list[list[str]]:
 
 def behind_rows(result: ContestResult) -> list[list[str]]:
     """Return each method compared with the one in the first place, as cells of `BEHIND`."""
-    return [
-        [one.method, gain_text(one.behind.score, one.behind.low, one.behind.high)]
-        for one in result.standings
-        if one.behind is not None
-    ]
+    return [[one.method, effect_text(one.behind)] for one in result.standings if one.behind is not None]
 
 
 def points(result: ContestResult) -> list[Point]:
@@ -109,13 +105,9 @@ def contest_tables(result: ContestResult) -> list[tuple[str, Sequence[str], list
 def contest_lines(result: ContestResult, terminal: Terminal) -> list[str]:
     """Return the result of a contest as lines."""
     lines = ["", terminal.style(title(result), bold=True)]
-    for head, rows, right in (
-        (RANKING, ranking_rows(result), ()),
-        (USED, used_rows(result), range(1, len(USED))),
-        (TESTED, tested_rows(result), ()),
-        (BEHIND, behind_rows(result), ()),
-    ):
-        lines += ["", *table_lines(head, rows, terminal, right=right, indent=2)] if rows else []
+    for _, head, rows in contest_tables(result):
+        right = range(1, len(USED)) if head is USED else ()
+        lines += ["", *table_lines(head, rows, terminal, right=right, indent=2)]
     lines += ["", *wrap(caution(result), terminal.columns, "  ", "  ")]
     for problem in problems(result):
         lines += wrap(problem, terminal.columns, "    ", "  ")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from engine.ground.figures import count_text, gain_text, score_text, value_text
-from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
+from typing import TYPE_CHECKING
+
+from engine.ground.figures import count_text, effect_text, gain_text, score_text, value_text
+
+if TYPE_CHECKING:
+    from engine.ground.interval import Interval
+    from engine.journal.events import EpochFinished, SliceScore, SliceScores, Tokens
 
 __all__ = [
     "count_text",
     "duration_text",
+    "effect_text",
     "epoch_name",
     "gain_text",
     "rough_duration_text",
@@ -32,9 +38,14 @@ def slice_text(scores: SliceScore) -> str:
 
 def slice_gain_text(scores: SliceScores) -> str:
     """Return a slice's scores before and after, its gain, and how many answers are still wrong."""
-    gain = gain_text(scores.gain.score, scores.gain.low, scores.gain.high)
-    change = f"{value_text(scores.baseline.score)} -> {value_text(scores.optimized.score)}"
+    gain = effect_text(scores.gain)
+    change = before_after_text(scores.baseline, scores.optimized)
     return f"{change}, {gain}, {scores.failures} of {scores.gain.n} wrong"
+
+
+def before_after_text(before: Interval, after: Interval) -> str:
+    """Return two scores, with an arrow between them."""
+    return f"{value_text(before.score)} -> {value_text(after.score)}"
 
 
 def duration_text(seconds: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from engine.ground.interval import Interval
 from engine.ground.score import MetricScore
 from engine.journal.events import MetricChange, MetricFigures
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import before_after_text, effect_text, gain_text, score_text
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.text_blocks import heading
 from promptgrad_tui.views.toned_lines import Line, Tone
@@ -44,7 +44,7 @@ def metric_rows(metrics: Mapping[str, MetricChange]) -> Iterator[tuple[str, ...]
             f"{name} (optimized)" if number == 0 and len(metrics) > 1 else name,
             score_text(change.baseline.score),
             score_text(after.score),
-            gain_text(gain.score, gain.low, gain.high),
+            effect_text(gain),
             f"{after.std:.3f}",
             f"{after.min:.2f}",
             wrong_text(after),
@@ -65,8 +65,8 @@ def metric_sentences(metrics: Mapping[str, MetricChange]) -> Iterator[tuple[str,
     """Yield each metric's name with what became of it, in a line's length."""
     for name, change in metrics.items():
         after, gain = change.optimized, change.gain
-        scores = _change_text(change.baseline.score, after.score)
-        effect = gain_text(gain.score, gain.low, gain.high)
+        scores = before_after_text(change.baseline.score, after.score)
+        effect = effect_text(gain)
         spread = f"{wrong_text(after)}, std {after.std:.3f}, min {after.min:.2f}"
         yield one_line(name), f"{scores}, {effect}, {spread}"
         for title, (before, now) in by_class(change).items():
@@ -83,10 +83,10 @@ def metric_lines(split: str, metrics: Mapping[str, MetricChange], columns: int) 
         tone: Tone = "bad" if gain.high < 0 else "good" if gain.low > 0 else ""
         spread = f"std {after.std:.3f}, min {after.min:.2f}"
         rows += _row(
-            name, _change_text(change.baseline.score, after.score), columns, tone, gain, after, spread
+            name, before_after_text(change.baseline.score, after.score), columns, tone, gain, after, spread
         )
         for title, (before, now) in by_class(change).items():
-            rows += _row(f"{name}, {title}", _change_text(before, now), columns)
+            rows += _row(f"{name}, {title}", before_after_text(before, now), columns)
     return heading(f"Metrics of the {split} split") + rows
 
 
@@ -101,10 +101,6 @@ def metric_facts(metrics: Mapping[str, MetricScore]) -> Iterator[tuple[str, str,
         yield one_line(name), f"{score.value:.2f}", "good" if score.is_success else "bad"
 
 
-def _change_text(before: Interval, after: Interval) -> str:
-    return f"{before.score:.3f} -> {after.score:.3f}"
-
-
 def _row(
     name: str,
     change: str,
@@ -115,7 +111,7 @@ def _row(
     spread: str = "",
 ) -> list[Line]:
     """Return a metric's name on a line, and its figures below, on as many lines as there have to be."""
-    effect = gain_text(gain.score, gain.low, gain.high) if gain else ""
+    effect = effect_text(gain) if gain else ""
     cells: list[tuple[str, Tone, int]] = [(change, "", _CHANGE), (effect, tone, _GAIN)]
     cells += [(wrong_text(after), "", _WRONG), (spread, "dim", len(spread))] if after else []
     rows: list[list[tuple[str, Tone]]] = []

@@ -136,7 +136,7 @@ def test_a_budget_ends_a_check_cleanly(desk: tuple[Path, Path]) -> None:
     done = ci(root, "--max-calls", 400)
     assert "budget used up" in (root / "report.md").read_text().lower()
     with Journal.open(journal_path(root), read_only=True) as journal:
-        opened = [event for _, event in journal.events_of_kind("test_opened")]
+        opened = [event for _, event in journal.events_of_all_runs(TestOpened)]
         looks = {event.rules for event in opened if isinstance(event, TestOpened)}
         summary = journal.run("last").summary
     assert summary is not None

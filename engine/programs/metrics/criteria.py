@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from engine.ground.frozen_model import FrozenModel
 from engine.programs.metrics.json_values import as_object
 from engine.programs.metrics.texts import contains
 
 _ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)])\s+(?P<text>\S.*)$", re.MULTILINE)
 
 
-class Criterion(BaseModel):
+class Criterion(FrozenModel):
     """One thing that a good answer does; an answer that fails its checks isn't put to the judge."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(min_length=1, description="What a good answer does, as in: names a time.")
     weight: float = Field(1.0, gt=0.0, description="How much it counts beside the others.")

@@ -118,8 +118,7 @@ class _Contest:
 
     def _begin(self) -> int:
         """Return the budget of a lane; minutes become calls by the pace of the baseline, once and for all."""
-        known = self._context.journal.events(self._plan.run, kinds=["contest_started"])
-        begun = next((event for _, event in known if isinstance(event, ContestStarted)), None)
+        begun = self._context.journal.event_of(self._plan.run, ContestStarted)
         if begun is None:
             pace = self._pace()
             minutes = self._wanted.minutes

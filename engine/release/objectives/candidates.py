@@ -138,8 +138,7 @@ def _artifact_identity(folder: Path) -> Mapping[str, str]:
 
 def _run_identity(journal: Journal, name: str) -> Mapping[str, str] | None:
     """Return what a run was scored on; None if it hasn't begun."""
-    events = journal.events(journal.run(name).id, kinds=["run_started"])
-    started = next((event for _, event in events if isinstance(event, RunStarted)), None)
+    started = journal.event_of(journal.run(name).id, RunStarted)
     if started is None:
         return None
     judge = started.judge or started.model

@@ -118,7 +118,7 @@ class _Search:
         """Leave out demonstrations, then rules, as long as no more than the margin is lost."""
         thinned(self._state.demonstrations.demonstrations, self._may_go(self._with_shown))
         # The least proved rule is tried first within each half.
-        rules = sorted(self._state.rules, key=_effect, reverse=True)
+        rules = sorted(self._state.rules, key=lambda rule: rule.gain, reverse=True)
         thinned(rules, self._may_go(self._with_rules))
 
     def _may_go(self, made: Callable[[Sequence[Part]], LearnedState]) -> Callable[[Sequence[Part]], bool]:
@@ -226,7 +226,3 @@ class _Search:
     def _with_rules(self, rules: Sequence[Part]) -> LearnedState:
         kept = {rule.id for rule in rules if isinstance(rule, Rule)}
         return self._state.with_rules(RuleSet(rule for rule in self._best.rules if rule.id in kept))
-
-
-def _effect(rule: Rule) -> float:
-    return rule.evidence.delta if rule.evidence else 0.0

@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from engine.ground.errors import ArtifactError
 from engine.ground.files import write_durably
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
 from engine.release.manifest import MANIFEST, content_digest, file_digest, load_manifest, refuse_later_format
 from engine.release.publishing import publish
@@ -24,10 +25,8 @@ SMALL, LARGE = "small", "large"
 _HINT = "Restore the router from its original, or make it again: promptgrad route"
 
 
-class RoutedModel(BaseModel):
+class RoutedModel(FrozenModel):
     """One of the two artifacts: the hash of its manifest, and the exact model that it was proved on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: str
     uri: str
@@ -35,14 +34,12 @@ class RoutedModel(BaseModel):
     template_digest: str | None
 
 
-class Router(BaseModel):
+class Router(FrozenModel):
     """What a router does: answers of `predictor` in `field` with a margin of at least `margin` nats stand.
 
     `answers` are the possible ones, `table` is what every threshold came to on validation, and the scores are
     those of validation and, where there is a test split, of that.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
     small: RoutedModel
@@ -54,7 +51,7 @@ class Router(BaseModel):
     loss: float
     table: tuple[Threshold, ...]
     validation: dict[str, Interval]
-    test: dict[str, Interval] = {}
+    test: dict[str, Interval] = Field(default_factory=dict)
     test_share: float | None = None
     test_opening: int = 0
 

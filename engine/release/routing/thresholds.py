@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pydantic import BaseModel, ConfigDict
-
+from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
 from engine.ground.statistics import gain_interval, mean_interval
 from engine.release.objectives.margin import is_no_worse
@@ -32,14 +31,12 @@ class Seconds:
     large: float
 
 
-class Threshold(BaseModel):
+class Threshold(FrozenModel):
     """What happens if answers with a margin of at least `margin` (nats) stand.
 
     `share` is the part of the examples that the small model answers, `gain` the paired gain over the large
     model alone, and `seconds` the mean time for an example: the small model is always asked.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin: float
     share: float

@@ -52,12 +52,10 @@ def _render(signature: Any, inputs: tuple[str, ...]) -> Prompt:
 
 
 @cache
-def task_prompt(source: str, target: str, *, with_reasoning: bool = True) -> Prompt:
+def task_prompt(source: str, target: str) -> Prompt:
     """Return the prompt of a program with the signature `source -> target`, whose instructions are open."""
     signature = dspy.Signature(f"{source} -> {target}", "@instructions@")
-    if with_reasoning:
-        signature = dspy.ChainOfThought(signature).predict.signature
-    return _render(signature, (source,))
+    return _render(dspy.ChainOfThought(signature).predict.signature, (source,))
 
 
 @cache

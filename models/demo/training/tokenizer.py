@@ -19,7 +19,7 @@ LEARNED_VOCABULARY = 1536
 """Byte and merged tokens, before control tokens and boilerplate are added."""
 
 
-def train_tokenizer(seed: int = 0) -> Tokenizer:
+def train_tokenizer() -> Tokenizer:
     """Return a tokenizer trained on the demo's own language, without plurals so that they keep their stem."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
@@ -29,7 +29,7 @@ def train_tokenizer(seed: int = 0) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_corpus(Random(seed)), trainer)
+    tokenizer.train_from_iterator(_corpus(Random(0)), trainer)
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in CONTROL])
     tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in boilerplate()])
     return tokenizer

@@ -11,7 +11,7 @@ import click
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
-from promptgrad_tui.views.figures import gain_text, value_text
+from promptgrad_tui.views.figures import effect_text, value_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.status_line import StatusLine
 from promptgrad_tui.views.terminal import Terminal
@@ -81,7 +81,7 @@ def _lines(found: Calibration, columns: int) -> Iterator[str]:
 
 
 def _interval(interval: Interval) -> str:
-    return gain_text(interval.score, interval.low, interval.high)
+    return effect_text(interval)
 
 
 def _bias_text(bias: Interval) -> str:

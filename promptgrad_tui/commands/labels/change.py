@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from engine.ground.errors import PromptGradError
-from promptgrad_tui.commands.labels.reading import doubts_of
+from promptgrad_tui.commands.labels.reading import decisions_of
 from promptgrad_tui.commands.shared.command import Command
 from promptgrad_tui.commands.shared.printing import end
 from promptgrad_tui.views.terminal import Terminal
@@ -29,8 +29,7 @@ def open_command(ctx: click.Context, number: int) -> None:
     from promptgrad_tui.work.labels.doubts import numbered
     from promptgrad_tui.work.machine.editor import editor_command
 
-    _, _, found = doubts_of(ctx.obj, ctx.meta["run"])
-    _, example = numbered(found, number)
+    _, example = numbered(decisions_of(ctx).rows, number)
     command = editor_command(example.file, example.line)
     try:
         end(subprocess.run(command, check=False).returncode)  # noqa: S603 - the person's own editor
@@ -50,14 +49,14 @@ def open_command(ctx: click.Context, number: int) -> None:
 def correct_command(ctx: click.Context, number: int, to: str | None) -> None:
     """Correct the label of example NUMBER in its file: in a JSON, YAML or CSV file, nothing else changes."""
     from engine.programs.formatting import as_text
-    from promptgrad_tui.work.labels.correcting import correct_label, typed_label
+    from promptgrad_tui.work.labels.correcting import typed_label
     from promptgrad_tui.work.labels.doubts import numbered
 
-    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
-    doubted, example = numbered(found, number)
+    decisions = decisions_of(ctx)
+    doubted, example = numbered(decisions.rows, number)
     label = doubted.label
     value: Any = label.answer if to is None else typed_label(to, label.expected)
-    correct_label(project, example, label.field, value)
+    decisions.correction(number, value).make()
     Terminal.stdout().line(
         f"{example.where}: {label.field} was {as_text(label.expected)} and is now {as_text(value)}."
     )
@@ -73,12 +72,11 @@ def correct_command(ctx: click.Context, number: int, to: str | None) -> None:
 @click.pass_context
 def exclude_command(ctx: click.Context, number: int) -> None:
     """Leave out example NUMBER from now on: its key goes to [data] exclude in promptgrad.toml."""
-    from promptgrad_tui.work.labels.correcting import exclude_example
     from promptgrad_tui.work.labels.doubts import numbered
 
-    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
-    _, example = numbered(found, number)
-    exclude_example(project, example)
+    decisions = decisions_of(ctx)
+    _, example = numbered(decisions.rows, number)
+    decisions.exclusion(number).make()
     Terminal.stdout().line(
         f"{example.where} is excluded: [data] exclude names it. "
         f"To bring it back: promptgrad labels undo {number}"
@@ -96,13 +94,12 @@ def exclude_command(ctx: click.Context, number: int) -> None:
 def undo_command(ctx: click.Context, number: int) -> None:
     """Take back what was decided about example NUMBER: the label it had, or its place among the examples."""
     from engine.programs.formatting import as_text
-    from promptgrad_tui.work.labels.correcting import taking_back
     from promptgrad_tui.work.labels.doubts import at_number
 
-    _, project, found = doubts_of(ctx.obj, ctx.meta["run"])
-    doubted = at_number(found, number)
+    decisions = decisions_of(ctx)
+    doubted = at_number(decisions.rows, number)
     label = doubted.label
-    taking_back(project, doubted).make()
+    decisions.take_back(number)
     now = f"{label.field} is {as_text(label.expected)} again"
     Terminal.stdout().line(
         f"{label.file}, line {label.line}: {'it is no longer excluded' if doubted.example else now}."

@@ -12,9 +12,8 @@ from promptgrad_tui.commands.labels.change import (
     open_command,
     undo_command,
 )
-from promptgrad_tui.commands.labels.reading import doubts_of
+from promptgrad_tui.commands.labels.reading import decisions_of
 from promptgrad_tui.commands.shared.command import Group
-from promptgrad_tui.commands.shared.context import CommandContext
 from promptgrad_tui.commands.shared.options import json_option
 from promptgrad_tui.commands.shared.printing import print_result
 
@@ -47,19 +46,19 @@ def labels_command(ctx: click.Context, run: str, as_json: bool) -> None:
         return
     from promptgrad_tui.views.labels.doubted import decided_text, listed_lines
 
-    context: CommandContext = ctx.obj
-    record, _, found = doubts_of(context, run)
+    decisions = decisions_of(ctx)
 
     def data() -> dict[str, Any]:
         rows = [
-            {"number": one.number, "state": one.state, **one.label.model_dump(mode="json")} for one in found
+            {"number": one.number, "state": one.state, **one.label.model_dump(mode="json")}
+            for one in decisions.rows
         ]
-        return {"run": record.id, "labels": rows}
+        return {"run": decisions.run, "labels": rows}
 
     print_result(
         data,
         lambda terminal: listed_lines(
-            record.id, [(one.label, decided_text(one.state, one.now)) for one in found], terminal
+            decisions.run, [(one.label, decided_text(one.state, one.now)) for one in decisions.rows], terminal
         ),
         as_json=as_json,
     )

@@ -1,25 +1,19 @@
-"""What the commands on doubted labels read: the run, its project, and the list as it is now."""
+"""What the commands on doubted labels work on: a run's list as the files have it now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promptgrad_tui.commands.shared.context import CommandContext
-from promptgrad_tui.commands.shared.journal import reading
+import click
 
 if TYPE_CHECKING:
-    from engine.journal.journal import RunRecord
-    from engine.project.settings import Project
-    from promptgrad_tui.work.labels.doubts import Doubted
+    from promptgrad_tui.work.labels.decisions import LabelDecisions
 
 
-def doubts_of(context: CommandContext, run: str) -> tuple[RunRecord, Project, list[Doubted]]:
-    """Return a run, its project, and the labels that it doubts."""
-    from promptgrad_tui.work.labels.doubts import doubted_now, doubted_of
-    from promptgrad_tui.work.opening import open_project
+def decisions_of(ctx: click.Context) -> LabelDecisions:
+    """Return the list of the run that the command is about, to be shown or decided about."""
+    from promptgrad_tui.work.labels.decisions import LabelDecisions
 
-    project = open_project(context.project, {})
-    with reading(context) as journal:
-        record = journal.run(run)
-        labels = doubted_of(journal, record)
-    return record, project, doubted_now(project, labels)
+    decisions = LabelDecisions(ctx.obj.project, ctx.meta["run"])
+    decisions.read()
+    return decisions

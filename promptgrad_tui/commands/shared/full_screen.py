@@ -43,8 +43,21 @@ def label_on_screen(folder: Path, n: int) -> int:
     return open_app(folder, answers_to_grade=n)
 
 
-def start_on_screen(folder: Path, overrides: Mapping[str, str], seed: int | None, budget: Budget) -> int:
-    """Start a run's worker and open the app on it."""
+def start_run(
+    folder: Path,
+    overrides: Mapping[str, str],
+    seed: int | None,
+    budget: Budget,
+    *,
+    as_json: bool,
+    plain: bool,
+    quiet: bool,
+) -> int:
+    """Run a project where a person sees it, or else in this process, and return the run's exit code."""
+    if as_json or plain or quiet or not has_screen():
+        from promptgrad_tui.work.run.headless import Output, start
+
+        return start(folder, overrides, seed, budget, Output(as_json=as_json, quiet=quiet))
     from promptgrad_tui.screens.app import open_app
     from promptgrad_tui.screens.start.projects import begin_run
 

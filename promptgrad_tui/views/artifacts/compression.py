@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.figures import count_text, gain_text
+from promptgrad_tui.views.figures import count_text, effect_text
 from promptgrad_tui.views.sanitize import shown_path, visible, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
@@ -97,6 +97,6 @@ def _row(step: Step) -> list[str]:
         step.level,
         f"{step.dropped} of {step.of}",
         f"{step.before:,.0f} -> {step.after:,.0f}",
-        gain_text(step.gain.score, step.gain.low, step.gain.high),
+        effect_text(step.gain),
         str(step.tested),
     ]

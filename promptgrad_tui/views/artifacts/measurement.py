@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.release.power import opening_text
-from promptgrad_tui.views.figures import gain_text, score_text, value_text
+from promptgrad_tui.views.figures import effect_text, score_text, value_text
 from promptgrad_tui.views.metrics import metric_sentences, tell_more
 from promptgrad_tui.views.run.event_lines import model_text
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -74,12 +74,11 @@ class Rechecked:
 def transfer_lines(found: Transferred, terminal: Terminal) -> list[str]:
     """Return a transfer's scores, beside those at the release."""
     measured, released = found.measured, found.manifest.optimized.test
-    gain = measured.gain
     lines = [
         terminal.style(f"On {model_text(found.model)}", bold=True),
         f"  without rules  {score_text(measured.baseline)}",
         f"  with rules     {score_text(measured.optimized)}",
-        f"  gain           {gain_text(gain.score, gain.low, gain.high)}",
+        f"  gain           {effect_text(measured.gain)}",
     ]
     for name, text in metric_sentences(measured.metrics) if tell_more(measured.metrics) else ():
         lines += wrap(text, terminal.columns, "    ", f"  {name}: ")
@@ -118,15 +117,13 @@ def recheck_lines(found: Rechecked, terminal: Terminal) -> list[str]:
     width = max(len(one_line(comparison.name)) for comparison in found.comparisons)
     lines = [terminal.style(shown_path(str(found.artifact)), bold=True)]
     for comparison in found.comparisons:
-        change = comparison.change
         lines += [
             f"  {one_line(comparison.name):<{width}}  {value_text(comparison.released.score)} at release, "
             f"{score_text(comparison.new)} on {comparison.new.n} new",
-            f"  {'':<{width}}  change {gain_text(change.score, change.low, change.high)}"
+            f"  {'':<{width}}  change {effect_text(comparison.change)}"
             + (terminal.style("  lower", fg="red") if comparison.has_dropped else ""),
         ]
-    gain = found.gain
-    lines += ["", f"Gain of the rules on the new data: {gain_text(gain.score, gain.low, gain.high)}"]
+    lines += ["", f"Gain of the rules on the new data: {effect_text(found.gain)}"]
     if found.seen:
         lines.append(f"{found.seen} of the new examples were already in the project's data.")
     if found.should_recompile:

@@ -8,7 +8,7 @@ from engine.release.matrix import Cell, Entry, Matrix
 from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import count_text, effect_text, score_text
 from promptgrad_tui.views.sanitize import one_line, packed, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
 
@@ -54,10 +54,7 @@ def _transfer(transfer: Transfer, terminal: Terminal) -> list[str]:
         ", ".join(shown_path(str(path)) for path in transfer.proved) or "an artifact that no longer exists"
     )
     test, gain = transfer.test.optimized, transfer.test.gain
-    figures = (
-        f"test {score_text(test)} (n = {test.n})  gain {gain_text(gain.score, gain.low, gain.high)}  "
-        f"{transfer.measured[:10]}"
-    )
+    figures = f"test {score_text(test)} (n = {test.n})  gain {effect_text(gain)}  {transfer.measured[:10]}"
     lines = wrap(f"measured here, proved there; not loadable: {where}", terminal.columns, "    ", "  ")
     lines += wrap(figures, terminal.columns, "    ", "    ")
     return lines + _stale(transfer.stale, terminal)
@@ -70,7 +67,7 @@ def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
     test = manifest.optimized.test
     score = f"test {score_text(test)} (n = {test.n})" if test else "not tested"
     gate = terminal.style(entry.gate, fg=_GATES[entry.gate])
-    rules = f"{len(manifest.rules)} rule{'' if len(manifest.rules) == 1 else 's'}"
+    rules = count_text(len(manifest.rules), "rule")
     tokens = f"up to {entry.prompt_tokens:,} tokens" if entry.prompt_tokens else ""
     method = manifest.details.get("method", "")
     parts = [method, score, f"gates {entry.gate}", rules, tokens, manifest.created[:10]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptgrad_tui.views.figures import gain_text, score_text
+from promptgrad_tui.views.figures import effect_text, score_text
 from promptgrad_tui.views.sanitize import one_line, shown_path, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
@@ -43,7 +43,7 @@ def routing_lines(result: Routed, terminal: Terminal) -> list[str]:
             f"{row.margin:.2f}",
             f"{row.share:.0%}",
             f"{row.score.score:.3f}",
-            gain_text(row.gain.score, row.gain.low, row.gain.high),
+            effect_text(row.gain),
             f"{row.seconds:.2f}",
         ]
         for row in router.table

@@ -16,7 +16,7 @@ from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.comparison.changes import CHANGES, SPLITS, Change, ExampleChange, HeldOut
 from promptgrad_tui.views.comparison.comparison import ComparedProgram, Comparison, ScoreChange
 from promptgrad_tui.views.demonstrations import demonstration_text
-from promptgrad_tui.views.figures import count_text, gain_text, score_text, slice_gain_text, value_text
+from promptgrad_tui.views.figures import count_text, effect_text, score_text, slice_gain_text, value_text
 from promptgrad_tui.views.metrics import metric_facts, metric_sentences
 from promptgrad_tui.views.run.details import diff_lines, instructions_title, success_mark
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -24,7 +24,7 @@ from promptgrad_tui.views.run.summary import evidence_text
 from promptgrad_tui.views.sanitize import one_line, wrap
 from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph
-from promptgrad_tui.views.toned_lines import Line, Tone, fitted, interval_bar, line
+from promptgrad_tui.views.toned_lines import Line, Tone, fitted, interval_bar, line, score_bar
 
 MARKS: Mapping[Change, tuple[str, Tone]] = {
     "fixed": ("\u2713 fixed", "good"),
@@ -66,7 +66,7 @@ def verdict_text(scores: ScoreChange, split: HeldOut) -> str:
         return f"{split.capitalize()}: no example was answered by both."
     word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no clear difference"
     examples = f"{count_text(gain.n, 'example')}{' of both' if scores.is_partial else ''}"
-    return f"{split.capitalize()}: {gain_text(gain.score, gain.low, gain.high)} on {examples}, {word}."
+    return f"{split.capitalize()}: {effect_text(gain)} on {examples}, {word}."
 
 
 def example_lines(change: ExampleChange, columns: int) -> list[Line]:
@@ -184,14 +184,18 @@ def _split_lines(scores: ScoreChange, name: str, columns: int) -> list[Line]:
             lines += fact(side, "not measured completely", columns, "dim")
             continue
         text = f"{score_text(interval)}  n = {interval.n}"
-        lines += _with_bar(fact(side, text, columns), _score_bar(interval), columns)
+        lines += _with_bar(
+            fact(side, text, columns),
+            score_bar(interval.score, interval.low, interval.high, _BAR + 1),
+            columns,
+        )
     if scores.gain is not None:
         return lines + _gain_lines("gain, paired", scores.gain, columns)
     return lines + fact("gain, paired", "no example was answered by both", columns, "dim")
 
 
 def _gain_lines(name: str, gain: Interval, columns: int) -> list[Line]:
-    text = f"{gain_text(gain.score, gain.low, gain.high)}  n = {gain.n}"
+    text = f"{effect_text(gain)}  n = {gain.n}"
     bar = interval_bar(gain.score, gain.low, gain.high, _BAR + 1)
     return _with_bar(fact(name, text, columns, tone_of(gain)), bar, columns)
 
@@ -201,16 +205,6 @@ def _with_bar(lines: list[Line], bar: Line, columns: int) -> list[Line]:
     if columns > _BAR_AT + _BAR and len(lines) == 1:
         return [(*fitted(lines[0], _BAR_AT), *bar)]
     return [*lines, ((" " * _VALUE_AT, ""), *bar)] if columns > _VALUE_AT + _BAR else lines
-
-
-def _score_bar(interval: Interval) -> Line:
-    """Return a score with its interval on a line from 0 to 1."""
-    first, mean, last = (round(x * _BAR) for x in (interval.low, interval.score, interval.high))
-    drawn = "".join(
-        "\u25cf" if cell == mean else "\u2501" if first <= cell <= last else "\u2500"
-        for cell in range(_BAR + 1)
-    )
-    return ((drawn[:first], "dim"), (drawn[first : last + 1], "accent"), (drawn[last + 1 :], "dim"))
 
 
 def _rule_lines(title: str, sign: str, tone: Tone, rules: Iterable[KeptRule], columns: int) -> list[Line]:

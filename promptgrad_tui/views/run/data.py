@@ -29,7 +29,7 @@ def story_data(story: RunStory) -> dict[str, Any]:
         "notices": [notice.text for notice in story.notices],
         "prompts": {
             name: {"base": base, "optimized": optimized}
-            for name, (base, optimized) in prompts_of(story).items()
+            for name, (base, optimized) in prompts_of(story, story.best_rules).items()
         },
     }
 

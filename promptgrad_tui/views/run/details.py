@@ -12,12 +12,13 @@ from engine.journal.events import Event, RolloutFinished
 from engine.journal.live_text import LivePass
 from engine.programs.demonstrations import Demonstration
 from engine.programs.formatting import as_text
-from engine.programs.rules import ParsedRule, Rule, RuleSet, render_instructions
+from engine.programs.rules import ParsedRule, Rule
 from promptgrad_tui.views.answers import Answer
 from promptgrad_tui.views.diff import line_diff
-from promptgrad_tui.views.figures import count_text, gain_text, value_text
+from promptgrad_tui.views.figures import count_text, effect_text, value_text
 from promptgrad_tui.views.metrics import metric_facts
 from promptgrad_tui.views.run.partial_answer import read_partial
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.rows import GradientRow, RolloutRow, TestRow
 from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.verdicts import VERDICTS
@@ -245,7 +246,7 @@ def judged_lines(row: TestRow, columns: int) -> list[Line]:
     evidence = finished.evidence if finished else None
     if evidence is None:
         return lines
-    gain = gain_text(evidence.delta, evidence.low, evidence.high)
+    gain = effect_text(evidence)
     on = f"{count_text(evidence.n, 'example')}, {count_text(evidence.calls, 'call')}"
     lines += fact("gain", f"{gain} on {on}", columns)
     if evidence.deltas and abs(fmean(evidence.deltas.values()) - evidence.delta) > _SAME_GAIN:
@@ -320,12 +321,10 @@ def prompt_lines(archive: RunArchive, columns: int) -> list[Line]:
     live = archive.live
     if live.started is None:
         return [line("  The run hasn't started.", "dim")]
-    rules = RuleSet(live.rules_now)
     lines: list[Line] = []
-    if not rules:
+    if not live.rules_now:
         lines = paragraph("No rule has been kept so far: this is the frozen base.", columns, "dim")
-    for name, base in live.started.base_instructions.items():
-        optimized = render_instructions(base, rules.for_predictor(name))
+    for name, (base, optimized) in prompts_of(live, live.rules_now).items():
         lines += [*heading(instructions_title(name)), *diff_lines(base, optimized, columns)]
     return lines
 

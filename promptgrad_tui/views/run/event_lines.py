@@ -34,6 +34,7 @@ from engine.journal.objective_events import ObjectivesMet
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import (
     count_text,
+    effect_text,
     gain_text,
     rough_duration_text,
     score_text,
@@ -148,10 +149,7 @@ class EventLines:
 
     def _set_verdict(self, event: LayerTested) -> list[str]:
         """Return the verdict on a set, and in full what is in it."""
-        evidence = event.evidence
-        gain = gain_text(evidence.delta, evidence.low, evidence.high)
-        found = f"{gain} on {count_text(evidence.n, 'example')}: {event.reason}"
-        lines = self._judged(event.verdict, found)
+        lines = self._judged(event.verdict, finding_text(event))
         action = "remove: " if event.action == "remove" else ""
         lines += self._wrapped(f"{action}{one_line(event.title)}", " " * 15, first=" " * 15)
         if self._in_full:
@@ -187,14 +185,13 @@ class EventLines:
         return ["", *self._heading(narrate(event, self._baseline)), *slices]
 
     def _test(self, event: TestFinished) -> list[str]:
-        gain = gain_text(event.gain.score, event.gain.low, event.gain.high)
         heading = f"Test: {count_text(event.baseline.n, 'example')} that the run has not used"
         if event.opening > 1:
             heading += f"; this split has been opened {event.opening} times"
         lines = ["", *self._heading(heading)]
         lines.append(f"  baseline   {score_text(event.baseline)}")
         lines.append(f"  optimized  {score_text(event.optimized)}")
-        lines.append(f"  gain       {gain}")
+        lines.append(f"  gain       {effect_text(event.gain)}")
         for name, scores in shown_slices(event.slices).items():
             lines += self._slice(name, slice_gain_text(scores))
         return [*lines, *([f"    {hidden}"] if (hidden := hidden_text(event.slices)) else [])]

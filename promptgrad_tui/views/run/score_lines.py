@@ -8,7 +8,7 @@ from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished, SliceScores
 from engine.journal.narration import EPOCH_OUTCOMES
 from promptgrad_tui.views.demonstrations import layer_scores
-from promptgrad_tui.views.figures import count_text, epoch_name, gain_text, score_text, value_text
+from promptgrad_tui.views.figures import count_text, effect_text, epoch_name, score_text, value_text
 from promptgrad_tui.views.labels.doubted import doubted_screen_lines
 from promptgrad_tui.views.metrics import metric_lines, metric_sentences, parts_of
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
@@ -126,7 +126,7 @@ def slice_gain_lines(split: str, slices: Mapping[str, SliceScores], columns: int
             (
                 *_cell(f"  {slice_name}", name + 2, "dim"),
                 *_cell(f"{value_text(scores.baseline.score)} \u2192 {value_text(after.score)}", 16),
-                *_cell(gain_text(scores.gain.score, scores.gain.low, scores.gain.high), _GAIN, tone),
+                *_cell(effect_text(scores.gain), _GAIN, tone),
                 *_cell(f"{scores.failures} of {scores.gain.n} wrong", _WRONG),
                 *drawn,
             )

@@ -6,24 +6,21 @@ from collections.abc import Iterable
 
 from engine.ground.interval import Interval
 from engine.journal.events import EpochFinished
-from promptgrad_tui.views.figures import value_text
+from promptgrad_tui.views.figures import count_text, epoch_name, value_text
 
 _CELLS = 40
 
 
 def score_plot(epochs: Iterable[EpochFinished]) -> list[str]:
     """Return one line for each epoch: its validation score, the interval on a scale of 0..1, its rules."""
-    return [f"  {_name(epoch):<9} {_bar(epoch.validation)}  {_rules(epoch)}".rstrip() for epoch in epochs]
-
-
-def _name(epoch: EpochFinished) -> str:
-    return f"epoch {epoch.epoch}" if epoch.epoch else "baseline"
+    return [
+        f"  {epoch_name(epoch).lower():<9} {_bar(epoch.validation)}  {_rules(epoch)}".rstrip()
+        for epoch in epochs
+    ]
 
 
 def _rules(epoch: EpochFinished) -> str:
-    if not epoch.epoch:
-        return ""
-    return f"{epoch.n_rules} rule{'' if epoch.n_rules == 1 else 's'}"
+    return count_text(epoch.n_rules, "rule") if epoch.epoch else ""
 
 
 def _bar(interval: Interval) -> str:

@@ -25,8 +25,10 @@ from engine.programs.rules import Rule
 from promptgrad_tui.views.contest import contest_lines
 from promptgrad_tui.views.demonstrations import demonstration_text, layer_scores
 from promptgrad_tui.views.figures import (
+    before_after_text,
     count_text,
     duration_text,
+    effect_text,
     gain_text,
     score_text,
     slice_gain_text,
@@ -179,11 +181,7 @@ def _change(record: RunRecord, split: str) -> str:
     before, after = getattr(baseline, split), getattr(record.optimized, split)
     if before is None:
         return "-"
-    return (
-        value_text(before.score)
-        if after is None
-        else f"{value_text(before.score)} -> {value_text(after.score)}"
-    )
+    return value_text(before.score) if after is None else before_after_text(before, after)
 
 
 def _scores(baseline: SplitScores, optimized: SplitScores, terminal: Terminal) -> list[str]:
@@ -280,7 +278,7 @@ def evidence_text(rule: KeptRule | Rule) -> str:
         return f"not tested; {place}"
     text = f"{gain_text(delta, low, high)} on {count_text(n, 'example')}"
     if likelier is not None:
-        gain = gain_text(likelier.score, likelier.low, likelier.high)
+        gain = effect_text(likelier)
         text += f", {gain} in the probability of the right answers"
     return f"{text}; {place}"
 
@@ -300,7 +298,7 @@ def _times(story: RunStory, terminal: Terminal) -> list[str]:
 
 def _prompts(story: RunStory, terminal: Terminal) -> list[str]:
     lines: list[str] = []
-    prompts = prompts_of(story)
+    prompts = prompts_of(story, story.best_rules)
     for name, (base, optimized) in prompts.items():
         of = f" of {name}" if len(prompts) > 1 else ""
         lines += ["", terminal.style(f"Instructions{of}, frozen", bold=True)]

@@ -13,7 +13,7 @@ from engine.ground.errors import JournalError
 from engine.journal.events import Event, KeptRule, ReviewApplied, RolloutFinished, SplitScores
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
-from engine.programs.rules import RuleSet, render_instructions, rules_by_predictor
+from engine.programs.rules import RuleSet, instructions_with
 from engine.programs.state import LearnedState
 from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
 from engine.release.measurement import MeasuredExample
@@ -44,9 +44,9 @@ def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = F
         return replace(program, title=f"run {record.id}, {method}")
     events = [event for _, event in journal.events(record.id, kinds=_TOLD)]
     story = RunStory.of(events)
-    review = next((event for event in reversed(events) if isinstance(event, ReviewApplied)), None)
-    started = story.started
-    rules = [] if is_baseline else _rules(story, review)
+    started, review = story.started, story.review
+    learned = () if is_baseline else review.rules if review else story.best_rules
+    rules = [KeptRule.of(rule) for rule in learned]
     shown = () if is_baseline else review.demonstrations if review else story.best_demonstrations
     base = started.base_instructions if started else {}
     kind = "baseline of run" if is_baseline else "run"
@@ -59,7 +59,7 @@ def program_of_run(journal: Journal, record: RunRecord, *, is_baseline: bool = F
         scores=_baseline_scores(story) if is_baseline else _scores(story, review),
         rules=rules,
         demonstrations=shown,
-        prompts=_prompts(base, rules),
+        prompts=instructions_with(learned, base),
         answers=_answers(events, rules, shown, story),
         journal=journal.path,
         note="" if story.epochs else f"Run {record.id} has scored nothing to the end.",
@@ -105,15 +105,6 @@ def program_of_artifact(folder: Path, project: Path, *, is_baseline: bool = Fals
         journal=journal_path(project) if known else None,
         note=note,
     )
-
-
-def _rules(story: RunStory, review: ReviewApplied | None) -> list[KeptRule]:
-    return [KeptRule.of(rule) for rule in (review.rules if review else story.best_rules)]
-
-
-def _prompts(base: Mapping[str, str], rules: Iterable[KeptRule]) -> dict[str, str]:
-    own = rules_by_predictor([rule.rule for rule in rules], list(base))
-    return {name: render_instructions(text, own[name]) for name, text in base.items()}
 
 
 def _scores(story: RunStory, review: ReviewApplied | None) -> SplitScores:

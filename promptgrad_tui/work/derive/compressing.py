@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
-
-import dspy
 
 from engine.ground.errors import ArtifactError
 from engine.ground.examples import Item
 from engine.ground.model import Progress
 from engine.ground.seeds import generator
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Emit, Event, RolloutFinished, SplitScores
+from engine.journal.events import Event, SplitScores
 from engine.learning.rollouts import Rollout, RolloutRunner
 from engine.programs.state import LearnedState
 from engine.release.artifacts import ArtifactContent, save_artifact
@@ -32,7 +29,8 @@ from engine.release.release_gate import evaluate_gates
 from engine.release.run_plan import installed_versions
 from engine.release.sealed_test import TestSplit, measure_test_split
 from promptgrad_tui.views.artifacts.compression import CompressedArtifact, tests_text
-from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
+from promptgrad_tui.work.answer_progress import rollout_counter
+from promptgrad_tui.work.measure.measuring import Setting, setting_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def compress(
                 hint="Compress an artifact that shows all of them to every input.",
             )
         parts = PromptParts.of(setting.base, manifest.state)
-        work = _Work(artifact, setting, parts, most_examples, on_progress)
+        work = _Work(setting, parts, most_examples, on_progress)
 
         def on_test(level: Level, number: int, most: int) -> None:
             on_line(f"{level}: test {number} of at most {most}")
@@ -105,10 +103,7 @@ def compress(
 class _Work:
     """Measures prompts on the examples, and saves the one that was found."""
 
-    def __init__(
-        self, artifact: Path, setting: Setting, parts: PromptParts, most: int, on_progress: Progress
-    ) -> None:
-        self._artifact = artifact
+    def __init__(self, setting: Setting, parts: PromptParts, most: int, on_progress: Progress) -> None:
         self._setting = setting
         self._on_progress = on_progress
         splits = setting.parts.splits
@@ -128,8 +123,7 @@ class _Work:
 
     def begin(self, doing: str) -> None:
         """Count answers from here on, as those of what is being done."""
-        self._doing = doing
-        self._numbers = count(1)
+        self._count = rollout_counter(doing, len(self.items), self._on_progress)
 
     def measure(self, parts: PromptParts, numbers: Sequence[int]) -> _Measured:
         """Return the scores and prompt tokens of a prompt on the examples with these numbers."""
@@ -137,7 +131,7 @@ class _Work:
         new = [number for number in numbers if number not in known]
         if new:
             program = parts.base_module(self._setting.parts.program)
-            with closing(self._runner(program, self._answered)) as runner:
+            with closing(self._setting.runner_of(program, self._answered)) as runner:
                 known |= zip(
                     new, runner.run(parts.state, [self.items[number] for number in new]), strict=True
                 )
@@ -147,23 +141,8 @@ class _Work:
         )
 
     def _answered(self, event: Event) -> None:
-        if isinstance(event, RolloutFinished):
-            done, n = next(self._numbers), len(self.items)
-            self._on_progress(f"{self._doing}: {done} of {n} answers", done / n)
+        self._count(event)
         self._setting.emit(event)
-
-    def _runner(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
-        setting = self._setting
-        lm = setting.replay.lm(setting.model)
-        return runner_of(
-            program,
-            setting.parts,
-            setting.manifest,
-            self._artifact,
-            lm,
-            setting.judge,
-            emit or setting.emit,
-        )
 
     def save(self, found: Compressed) -> Path:
         """Measure the compressed program on the test split and save it."""
@@ -176,7 +155,7 @@ class _Work:
         def kept(event: Event) -> None:
             setting.journal.append(run, event)
 
-        with closing(self._runner(base, kept)) as runner:
+        with closing(setting.runner_of(base, kept)) as runner:
             # Mostly known; their answers are kept for comparisons.
             scores = [rollout.score.value for rollout in runner.run(state, self._validation)]
             measured, opening = self._on_test_split(runner, state, tested)
@@ -233,7 +212,7 @@ class _Work:
             return None, 0
         gates = setting.project.gates
         split = TestSplit(examples, setting.project.data.slice, is_timed=gates.ask_latency)
-        with closing(self._runner(setting.parts.program)) as own:
+        with closing(setting.runner_of(setting.parts.program)) as own:
             return measure_test_split(
                 setting.journal,
                 setting.run,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from statistics import fmean
 
@@ -15,7 +14,7 @@ from engine.ground.examples import Item, Split
 from engine.ground.interval import Interval
 from engine.ground.model import Progress
 from engine.ground.statistics import mean_interval
-from engine.journal.events import Event, ModelUsed, RolloutFinished
+from engine.journal.events import Event, ModelUsed
 from engine.journal.scoring import recorded_scorer
 from engine.learning.answers import answer_space
 from engine.learning.rollouts import Rollout
@@ -28,10 +27,11 @@ from engine.release.routing.confidence import Confidence
 from engine.release.routing.router import Router, routed_model, save_router
 from engine.release.routing.thresholds import Answered, Seconds, chosen, thresholds
 from engine.release.sealed_test import TestSplit, open_test_split
-from models import ModelSettings, check_models_fit
+from models import check_models_fit
 from promptgrad_tui.views.artifacts.routing import Routed
-from promptgrad_tui.work.measure.measuring import Setting, runner_of, setting_of
-from promptgrad_tui.work.opening import open_project
+from promptgrad_tui.work.answer_progress import rollout_counter
+from promptgrad_tui.work.measure.measuring import Setting, setting_of
+from promptgrad_tui.work.opening import model_settings, open_project
 from promptgrad_tui.work.release.artifact_project import folder_of
 
 _TIMED = 10
@@ -58,16 +58,14 @@ def route(small: Path, large: Path, folder: Path, margin: float | None, on_progr
         )
     project = open_project(folder_of(small, folder), {})
     models = (first_model.uri, second_model.uri)
-    check_models_fit(models, ModelSettings(**project.model.options), project.root)
+    check_models_fit(models, model_settings(project), project.root)
     with (
         setting_of(small, folder, first_model.uri) as first,
         setting_of(large, folder, second_model.uri) as second,
     ):
         for path, setting in ((small, first), (large, second)):
             check_revision(path, setting.manifest, setting.model.revision)
-        pair = _Pair(
-            _Side("small", small, first, on_progress), _Side("large", large, second, on_progress), on_progress
-        )
+        pair = _Pair(_Side("small", first, on_progress), _Side("large", second, on_progress), on_progress)
         examples = first.parts.splits.validation or ()
         if not examples:
             raise ArtifactError(
@@ -104,7 +102,6 @@ class _Side:
     """One of the two artifacts with its model opened; `on_progress` is called after each answer."""
 
     name: str
-    artifact: Path
     setting: Setting
     on_progress: Progress
 
@@ -113,20 +110,14 @@ class _Side:
 
     def rollouts(self, items: Sequence[Item]) -> list[Rollout]:
         """Return what the model answers, with as many questions at once as the project allows."""
-        setting, numbers = self.setting, count(1)
+        setting = self.setting
+        count = rollout_counter(f"The {self.name} model", len(items), self.on_progress)
 
         def answered(event: Event) -> None:
-            if isinstance(event, RolloutFinished):
-                done = next(numbers)
-                text = f"The {self.name} model: {done} of {len(items)} answers"
-                self.on_progress(text, done / len(items))
+            count(event)
             setting.emit(event)
 
-        lm = setting.replay.lm(setting.model)
-        runner = runner_of(
-            setting.base, setting.parts, setting.manifest, self.artifact, lm, setting.judge, answered
-        )
-        with closing(runner):
+        with closing(setting.runner_of(setting.base, answered)) as runner:
             return runner.run(setting.manifest.state, items)
 
     def seconds(self, items: Sequence[Item]) -> float:
@@ -143,7 +134,7 @@ class _Pair:
         first = small.setting
         if first.manifest.selection is not None:
             raise ArtifactError(
-                f"{small.artifact} picks rules or demonstrations for each input; a router's small artifact "
+                f"{first.artifact} picks rules or demonstrations for each input; a router's small artifact "
                 "needs one prompt for all inputs.",
                 hint="Take a small artifact that isn't conditional.",
             )
@@ -154,7 +145,7 @@ class _Pair:
         space = answer_space(frozen, small.items(first.parts.splits.train, "train"))
         if space is None or not space.is_closed or len(frozen.predictors) > 1:
             raise ArtifactError(
-                f"{small.artifact} doesn't choose among a few answers in one step: nothing says how sure it "
+                f"{first.artifact} doesn't choose among a few answers in one step: nothing says how sure it "
                 "is.",
                 hint="A router needs a program with one predictor and answers such as categories.",
             )

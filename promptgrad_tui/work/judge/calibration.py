@@ -21,6 +21,7 @@ from engine.project.judge_labels import (
     measured_agreement,
     save_agreement,
 )
+from promptgrad_tui.work.answer_progress import counted
 from promptgrad_tui.work.code.program import judged_section, rubric_digest
 from promptgrad_tui.work.judge.setting import JudgeSetting
 
@@ -92,12 +93,9 @@ def calibrate(setting: JudgeSetting, on_progress: Progress) -> Calibration:
         name, position = example_name(values, label.example), score.metadata.get(POSITION)
         return Judgement(name, label, score.value, score.feedback, score.is_success, position)
 
-    judgements: list[Judgement] = []
     with ThreadPoolExecutor(setting.project.optimizer.max_workers) as pool:
-        for judgement in pool.map(judged, usable):
-            judgements.append(judgement)
-            done = len(judgements)
-            on_progress(f"Asking the judge: {done} of {len(usable)} answers", done / len(usable))
+        answers = pool.map(judged, usable)
+        judgements = list(counted(answers, "Asking the judge", len(usable), on_progress))
     scores = [judgement.score for judgement in judgements]
     digest = model.revision.digest
     positions = [judgement.position for judgement in judgements if judgement.position is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,7 @@ class GradingTask:
             "criteria": list(self.criteria),
             "scale": self.scale,
             "compared": self.is_compared,
-            "answers": [
-                {
-                    "example": one.example,
-                    "name": one.name,
-                    "inputs": dict(one.inputs),
-                    "answer": one.answer,
-                    "reference": one.reference,
-                }
-                for one in self.answers
-            ],
+            "answers": [asdict(one) for one in self.answers],
         }
 
     @classmethod

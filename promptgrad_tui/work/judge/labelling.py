@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from itertools import count
 from typing import Any
 
 from engine.ground.examples import example_name
 from engine.ground.model import Progress
 from engine.ground.score import Score
 from engine.ground.seeds import generator
-from engine.journal.events import Event, RolloutFinished
 from engine.learning.rollouts import RolloutRunner
 from engine.programs.formatting import as_text
 from engine.programs.program import FrozenProgram
 from engine.programs.state import LearnedState
+from promptgrad_tui.work.answer_progress import rollout_counter
 from promptgrad_tui.work.code.program import judged_section
 from promptgrad_tui.work.judge.grading import GradedAnswer, GradingTask
 from promptgrad_tui.work.judge.setting import JudgeSetting
@@ -34,19 +33,12 @@ def grading_task(setting: JudgeSetting, n: int, on_progress: Progress) -> Gradin
     examples = [*splits.train, *(splits.validation or ())]
     generator(config.seed or 0, "judge").shuffle(examples)
     examples = examples[:n]
-    numbers = count(1)
-
-    def report(event: Event) -> None:
-        if isinstance(event, RolloutFinished):
-            done = next(numbers)
-            on_progress(f"Asking the program: {done} of {len(examples)} answers", done / len(examples))
-
     runner = RolloutRunner(
         FrozenProgram(setting.parts.program, config.base_prompt_source),
         _unscored,
         setting.replay.lm(setting.models.task),
         max_workers=config.max_workers,
-        emit=report,
+        emit=rollout_counter("Asking the program", len(examples), on_progress),
     )
     with closing(runner):
         items = runner.items([example.values for example in examples], "train")

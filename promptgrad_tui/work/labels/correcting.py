@@ -19,24 +19,6 @@ from promptgrad_tui.work.labels.value_places import CHANGES
 from promptgrad_tui.work.trying.append import reads_right
 
 
-def correct_label(project: Project, example: LoadedExample, field: str, value: Any) -> None:
-    """Write another label into an example's file; nothing else in the file changes.
-
-    Raises:
-        DataError: the file's format can't be changed in place, or the value isn't found.
-    """
-    correction(project, example, field, value).make()
-
-
-def exclude_example(project: Project, example: LoadedExample) -> None:
-    """Add an example to [data] exclude, with its place as a comment; comments and order of the file stay.
-
-    Raises:
-        ProjectError: the project file can't be read or written that way.
-    """
-    exclusion(project, example).make()
-
-
 def typed_label(text: str, expected: Any) -> Any:
     """Return a label that was typed as a value of the kind that the example had."""
     if isinstance(expected, str):

@@ -30,7 +30,9 @@ class LabelDecisions:
         """
         project = open_project(self.folder, {})
         with Journal.open(journal_path(self.folder), read_only=True) as journal:
-            labels = doubted_of(journal, journal.run(self.run))
+            record = journal.run(self.run)
+            labels = doubted_of(journal, record)
+        self.run = record.id  # "last" stays the run that it was
         self._project, self.rows = project, doubted_now(project, labels)
 
     def correction(self, number: int, value: Any) -> FileChange:

@@ -37,8 +37,8 @@ class Doubted:
 
 def doubted_of(journal: Journal, run: RunRecord) -> Sequence[DoubtedLabel]:
     """Return the labels that a run doubts, the surest first."""
-    events = [event for _, event in journal.events(run.id, kinds=["labels_doubted"])]
-    return [label for event in events[-1:] if isinstance(event, LabelsDoubted) for label in event.examples]
+    events = journal.events_of(run.id, LabelsDoubted)
+    return events[-1].examples if events else ()
 
 
 def doubted_now(project: Project, labels: Sequence[DoubtedLabel]) -> list[Doubted]:

@@ -46,7 +46,7 @@ def stop(holder: Holder) -> None:
 def _of_project(folder: Path) -> Iterator[Holder]:
     with Journal.open(journal_path(folder), read_only=True) as journal:
         running = {record.id for record in journal.runs() if record.status == "running"}
-        for run, event in journal.events_of_kind("run_started") if running else ():
-            if run in running and isinstance(event, RunStarted):
+        for run, event in journal.events_of_all_runs(RunStarted) if running else ():
+            if run in running:
                 used = dict.fromkeys((event.model.uri, event.reflection.uri))
                 yield from (Holder(str(folder), run, plain_uri(uri, folder)) for uri in used)

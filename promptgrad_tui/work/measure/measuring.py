@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from math import hypot
 from pathlib import Path
 
@@ -33,10 +34,10 @@ from engine.release.manifest import ArtifactManifest, content_digest, load_manif
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import load_releases
 from engine.release.sealed_test import TestSplit, measure_test_split
-from models import LocalModel, ModelSettings, open_model
+from models import LocalModel
 from promptgrad_tui.views.artifacts.measurement import NewScore, Rechecked, Transferred
 from promptgrad_tui.views.metrics import parts_of
-from promptgrad_tui.work.opening import open_project
+from promptgrad_tui.work.opening import open_project, open_project_model
 from promptgrad_tui.work.predict.serving import adapter_of
 from promptgrad_tui.work.release.artifact_project import folder_of
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, opened_embedder
@@ -125,6 +126,7 @@ def difference(before: Interval, after: Interval) -> Interval:
 class Setting:
     """An artifact with all that it takes to measure it; `base` is what its rules were learned on."""
 
+    artifact: Path
     project: Project
     parts: ProjectParts
     manifest: ArtifactManifest
@@ -133,10 +135,36 @@ class Setting:
     run: str
     replay: Replay
     judge: Judge
-    adapter: dspy.Adapter
     base: dspy.Module
-    runner: RolloutRunner
-    emit: Emit
+
+    @cached_property
+    def adapter(self) -> dspy.Adapter:
+        """The adapter that the artifact was proved with."""
+        return adapter_of(self.artifact, self.manifest)
+
+    @cached_property
+    def runner(self) -> RolloutRunner:
+        """What runs `base`."""
+        return self.runner_of(self.base)
+
+    def emit(self, event: Event) -> None:
+        """Record what happens; answers are known by their completions."""
+        if not isinstance(event, RolloutFinished):
+            self.journal.append(self.run, event)
+
+    def runner_of(self, program: dspy.Module, emit: Emit | None = None) -> RolloutRunner:
+        """Return what runs a program as the artifact's was measured."""
+        config = PromptGradConfig(**self.manifest.config)
+        return RolloutRunner(
+            FrozenProgram(program),
+            as_metric(self.parts.metric).judged_by(self.judge),
+            self.replay.lm(self.model),
+            adapter=self.adapter,
+            max_workers=config.max_workers,
+            seed=self.manifest.seed,
+            selection=self.manifest.selection,
+            emit=emit or self.emit,
+        )
 
 
 @contextmanager
@@ -150,49 +178,37 @@ def setting_of(artifact: Path, folder: Path, uri: str | None) -> Iterator[Settin
             f"{artifact} was made for another program than the project's.",
             hint="Go back to its program, or run the optimizer for this one: promptgrad run",
         )
-    settings = ModelSettings(**project.model.options)
     task = uri or project.model.task
     with (
         Journal.open(journal_path(project.root)) as journal,
         ExitStack() as stack,
-        open_model(task, settings=settings, project_dir=project.root) as model,
+        open_project_model(project, task) as model,
     ):
         judge = model
         if project.model.judge not in ("same", task):
-            judge = stack.enter_context(
-                open_model(project.model.judge, settings=settings, project_dir=project.root)
-            )
+            judge = stack.enter_context(open_project_model(project, project.model.judge))
         embedder = opened_embedder(project, None, stack)
         if uri is None:
             check_revision(artifact, manifest, model.revision)
             _refuse_other(artifact, "judge", judge_of(manifest), judge)
             _refuse_other(artifact, "embedding", embedder_of(manifest), embedder)
         run = f"measured-{manifest.state.digest[:12]}-{model.revision.short}"
-
-        def emit(event: Event) -> None:
-            if not isinstance(event, RolloutFinished):
-                journal.append(run, event)
-
         with journal.lock_run(run):
             replay = Replay(journal, run)
-            judge_used = recorded_judge(replay, judge, embedder)
-            base = base_of(artifact, parts.program)
-            lm = replay.lm(model)
-            with closing(runner_of(base, parts, manifest, artifact, lm, judge_used, emit)) as runner:
-                yield Setting(
-                    project=project,
-                    parts=parts,
-                    manifest=manifest,
-                    model=model,
-                    journal=journal,
-                    run=run,
-                    replay=replay,
-                    judge=judge_used,
-                    adapter=adapter_of(artifact, manifest),
-                    base=base,
-                    runner=runner,
-                    emit=emit,
-                )
+            setting = Setting(
+                artifact=artifact,
+                project=project,
+                parts=parts,
+                manifest=manifest,
+                model=model,
+                journal=journal,
+                run=run,
+                replay=replay,
+                judge=recorded_judge(replay, judge, embedder),
+                base=base_of(artifact, parts.program),
+            )
+            with closing(setting.runner):
+                yield setting
 
 
 def _refuse_other(
@@ -210,29 +226,6 @@ def _refuse_other(
             f"{now.uri} ({now.short}). Their scores can't be compared.",
             hint=f"Set [model] {role} to that model, or make an artifact with this one: promptgrad run",
         )
-
-
-def runner_of(
-    program: dspy.Module,
-    parts: ProjectParts,
-    manifest: ArtifactManifest,
-    artifact: Path,
-    lm: dspy.LM,
-    judge: Judge,
-    emit: Emit,
-) -> RolloutRunner:
-    """Return what runs a program as an artifact's was measured."""
-    config = PromptGradConfig(**manifest.config)
-    return RolloutRunner(
-        FrozenProgram(program),
-        as_metric(parts.metric).judged_by(judge),
-        lm,
-        adapter=adapter_of(artifact, manifest),
-        max_workers=config.max_workers,
-        seed=manifest.seed,
-        selection=manifest.selection,
-        emit=emit,
-    )
 
 
 def _current(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from engine.ground.errors import ArtifactError, DataError, ModelUnavailableError
 from engine.release.manifest import load_manifest
 from engine.release.routing.router import LARGE, is_router, load_router
 from promptgrad_tui.work.code.offline import import_dspy_offline
+from promptgrad_tui.work.opening import model_settings, open_project_model
 from promptgrad_tui.work.release.artifact_project import project_of
 
 if TYPE_CHECKING:
@@ -85,24 +86,19 @@ def serving(artifact: Path, folder: Path) -> Iterator[tuple[dspy.Module, dspy.Mo
     made = artifact / LARGE if router is not None else artifact
     manifest = load_manifest(made)
     import_dspy_offline()
-    from models import ModelSettings, check_models_fit, open_model
+    from models import check_models_fit
     from promptgrad_tui.work.code.program import build_program
     from promptgrad_tui.work.predict.serving import load_artifact
 
     project = project_of(manifest, made, folder)
     program = build_program(project)
-    settings = ModelSettings(**project.model.options)
     if router is not None:
         uris = [router.small.uri, router.large.uri]
-        check_models_fit(uris, settings, project.root)
-        with ExitStack() as stack:
-            small, large = (
-                stack.enter_context(open_model(uri, settings=settings, project_dir=project.root))
-                for uri in uris
-            )
+        check_models_fit(uris, model_settings(project), project.root)
+        with open_project_model(project, uris[0]) as small, open_project_model(project, uris[1]) as large:
             yield load_artifact(artifact, small, program=program, large=large), program
         return
-    with open_model(project.model.task, settings=settings, project_dir=project.root) as model:
+    with open_project_model(project, project.model.task) as model:
         yield load_artifact(artifact, model, program=program), program
 
 

@@ -61,8 +61,8 @@ def _run(project: Project, budget: Budget, output: Output, terminal: Terminal) -
 
 def _began_with_these_models(journal: Journal, record: RunRecord, project: Project) -> bool:
     """Whether a run's models are still what they were when it began: a tag may have moved since."""
-    began = next((event for _, event in journal.events(record.id, limit=1)), None)
-    if not isinstance(began, RunStarted):
+    began = journal.event_of(record.id, RunStarted)
+    if began is None:
         return True
     task, reflection = project.model.task, project.model.reflection
     pairs = ((began.model, task), (began.reflection, task if reflection == "same" else reflection))

@@ -13,6 +13,7 @@ from models.gguf.header import read_header, shards
 from models.settings import DEFAULT_CONTEXT, ModelSettings
 from models.uri import DemoUri, GGUFUri, ModelUri, OllamaUri, OpenAIUri, parse_uri
 from promptgrad_tui.work.code.offline import import_dspy_offline
+from promptgrad_tui.work.opening import model_settings
 from promptgrad_tui.work.release.artifact_project import project_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def serving(manifest: ArtifactManifest, project: Project) -> Serving:
     """Return where an artifact's model is for other tools, and how it was sampled."""
     from engine.release.exports import Serving
 
-    settings = ModelSettings(**project.model.options)
+    settings = model_settings(project)
     target = parse_uri(manifest.model.uri, project.root)
     weights, provider, address, hint, most = _whereabouts(target)
     asked = settings.context_length or DEFAULT_CONTEXT

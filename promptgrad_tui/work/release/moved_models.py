@@ -9,10 +9,11 @@ from engine.ground.errors import PromptGradError
 from engine.project.settings import Project
 from engine.release.manifest import ArtifactManifest
 from engine.release.matrix import Entry, read_matrix
-from models import ModelRevision, ModelSettings, Progress, read_revision
+from models import ModelRevision, Progress, read_revision
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.findings import Finding
 from promptgrad_tui.views.sanitize import shown_path
+from promptgrad_tui.work.opening import model_settings
 from promptgrad_tui.work.release.artifact_project import project_of
 
 
@@ -22,7 +23,7 @@ def revision_now(project: Project, uri: str, on_progress: Progress | None = None
     Raises:
         ModelError: the model can't be found or reached.
     """
-    settings = ModelSettings(**project.model.options)
+    settings = model_settings(project)
     return read_revision(uri, settings=settings, project_dir=project.root, on_progress=on_progress)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.ground.errors import ArtifactError
 from engine.journal.contest_events import LaneFinished
-from engine.journal.events import Event, RolloutFinished
+from engine.journal.events import RolloutFinished
 from engine.journal.journal import Journal, journal_path
 from engine.programs.rules import RuleSet
 
@@ -45,18 +45,13 @@ def result_rows(folder: Path, run: str) -> list[dict[str, Any]]:
     """
     with Journal.open(journal_path(folder), read_only=True) as journal:
         record = journal.run(run)
-        events = journal.events(record.id, kinds=["rollout", "lane"])
-        lanes = [event for _, event in events if isinstance(event, LaneFinished)]
-        rows = [_row(record.id, event) for _, event in events if isinstance(event, RolloutFinished)]
-        for lane in lanes:
-            rows += _rows_of_lane(lane, [event for _, event in journal.events(lane.lane, kinds=["rollout"])])
+        rows = [_row(record.id, event) for event in journal.events_of(record.id, RolloutFinished)]
+        for lane in journal.events_of(record.id, LaneFinished):
+            of_lane = [_row(lane.lane, event) for event in journal.events_of(lane.lane, RolloutFinished)]
+            # What other methods make has no rules of ours, and isn't the baseline for that.
+            is_other = lane.method != "promptgrad"
+            rows += [{**row, "is_baseline": False} for row in of_lane] if is_other else of_lane
     return rows
-
-
-def _rows_of_lane(lane: LaneFinished, events: Iterable[Event]) -> list[dict[str, Any]]:
-    rows = [_row(lane.lane, event) for event in events if isinstance(event, RolloutFinished)]
-    # What other methods make has no rules of ours, and isn't the baseline for that.
-    return rows if lane.method == "promptgrad" else [{**row, "is_baseline": False} for row in rows]
 
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> str:

@@ -237,8 +237,8 @@ def _prepare(
 
 def _train_of(journal: Journal, run: str) -> DataUsed | None:
     """Return what train was when a run began, or None while it has not."""
-    began = (event for _, event in journal.events(run, kinds=["run_started"]))
-    return next((event.data["train"] for event in began if isinstance(event, RunStarted)), None)
+    began = journal.event_of(run, RunStarted)
+    return began.data["train"] if began else None
 
 
 def _contents(project: Project) -> Iterator[tuple[str, str]]:
@@ -286,7 +286,7 @@ def _changes_refused(changed: Sequence[str], run: str) -> ProjectError:
 
 def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradError) -> None:
     """Record in the journal that a run could not start, for those who watch it."""
-    ends = sum(isinstance(event, RunFinished) for _, event in journal.events(record.id))
+    ends = len(journal.events_of(record.id, RunFinished))
     summary = RunSummary(
         run=record.id,
         status="stopped" if isinstance(error, RunStoppedError) else "error",

@@ -25,7 +25,7 @@ from engine.release.gate_checks import refuse_unmeasurable
 from engine.release.judged import AGREEMENT, EMBEDDER, JUDGE
 from engine.release.objectives.margin import objectives_margin
 from engine.release.run_plan import RunPlan
-from models import LocalModel, ModelSettings, Progress, check_models_fit, open_in_process, open_model
+from models import Progress, check_models_fit, open_in_process
 from promptgrad_tui.work.code.program import (
     ProgramFields,
     asks_judge,
@@ -37,6 +37,7 @@ from promptgrad_tui.work.code.program import (
     program_fields,
     rubric_digest,
 )
+from promptgrad_tui.work.opening import model_settings, open_project_model
 from promptgrad_tui.work.run.budget import Budget
 
 
@@ -75,25 +76,16 @@ def open_models(
     Raises:
         ModelError: a model can't be opened or reached.
     """
-    settings = ModelSettings(**project.model.options)
-
-    def opened(uri: str) -> LocalModel:
-        return stack.enter_context(
-            open_model(
-                uri,
-                settings=settings,
-                project_dir=project.root,
-                log_file=log_file,
-                on_progress=on_progress,
-            )
-        )
-
+    settings = model_settings(project)
     named = (project.model.reflection, project.model.judge)
     reflection, judge = (project.model.task if uri == "same" else uri for uri in named)
     uris = list(dict.fromkeys((project.model.task, reflection, judge)))
     if len(uris) > 1:
         check_models_fit(uris, settings, project.root)
-    models = {uri: opened(uri) for uri in uris}
+    models = {
+        uri: stack.enter_context(open_project_model(project, uri, log_file=log_file, on_progress=on_progress))
+        for uri in uris
+    }
     task = models[project.model.task]
     embedder = opened_embedder(project, on_progress, stack)
     if project.model.search == "task":
@@ -117,7 +109,7 @@ def opened_embedder(project: Project, on_progress: Progress | None, stack: ExitS
         return None
     from models.embedding.opening import open_embedder
 
-    settings = ModelSettings(**project.model.options)
+    settings = model_settings(project)
     return stack.enter_context(
         open_embedder(uri, settings=settings, project_dir=project.root, on_progress=on_progress)
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from engine.ground.frozen_model import FrozenModel
 from engine.journal.events import Tokens
 from engine.programs.demonstrations import Demonstration
 from engine.programs.rules import Rule
@@ -18,17 +19,13 @@ Side: TypeAlias = Literal["base", "optimized"]
 Place: TypeAlias = Literal["open", "predict", "cancel", "save"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Message(_Part):
+class _Message(FrozenModel):
     def line(self) -> bytes:
         """Return the message as it is sent."""
         return self.model_dump_json().encode() + b"\n"
 
 
-class TrySource(_Part):
+class TrySource(FrozenModel):
     """What is tried: an artifact, or a project with what the screen brings; without that its base.
 
     `title` is where the rules come from, for a person. `overrides`, `config` (the fields of
@@ -40,8 +37,8 @@ class TrySource(_Part):
     artifact: Path | None = None
     rules: tuple[Rule, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
-    overrides: dict[str, str] = {}
-    config: dict[str, Any] = {}
+    overrides: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
     program: str = ""
 
 
@@ -75,7 +72,7 @@ class Save(_Message):
     expected: dict[str, str]
 
 
-class TryField(_Part):
+class TryField(FrozenModel):
     """An input, or a field that an example holds besides them.
 
     `type` is "text", or the name of the type that is written as JSON. `is_long` says that a line is too
@@ -135,7 +132,7 @@ class Streamed(_Message):
     text: str
 
 
-class TriedRule(_Part):
+class TriedRule(FrozenModel):
     """A rule and what it had to do with an input: whether it was in the prompt, and how far its trigger fits.
 
     `overlap` is the share (0..1) of the trigger's words that the input has; it `fires` from a limit on.

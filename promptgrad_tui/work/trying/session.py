@@ -17,9 +17,10 @@ from engine.journal.replay import cause_of
 from engine.programs.faults import fault_of
 from engine.programs.formatting import as_text
 from engine.programs.program import run_program
-from models import LocalModel, ModelSettings, open_model
+from models import LocalModel
 from promptgrad_tui.work.code.program import program_fields
 from promptgrad_tui.work.code.user_code import user_errors
+from promptgrad_tui.work.opening import open_project_model
 from promptgrad_tui.work.predict.prediction import field_types, typed_inputs
 from promptgrad_tui.work.trying.example import TrainingFile
 from promptgrad_tui.work.trying.messages import (
@@ -88,10 +89,9 @@ class TrySession:
             ArtifactError: the artifact was proved on another model.
         """
         project = self._programs.project
-        model = open_model(
+        model = open_project_model(
+            project,
             project.model.task,
-            settings=ModelSettings(**project.model.options),
-            project_dir=project.root,
             log_file=log_file,
             on_progress=lambda text, share: self._send(Loading(text=text, share=share)),
         )

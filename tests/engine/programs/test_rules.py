@@ -13,9 +13,9 @@ from engine.programs.rules import (
     ParsedRule,
     Rule,
     RuleSet,
+    instructions_with,
     render_instructions,
     render_numbered,
-    rules_by_predictor,
 )
 
 A, B, C = Rule(text="Say A."), Rule(text="Say B.", trigger="bee"), Rule(text="Say C.", predictor="second")
@@ -80,9 +80,17 @@ def test_a_merged_rule_takes_the_place_of_the_first() -> None:
 
 
 def test_each_predictor_gets_its_own_rules() -> None:
-    own = rules_by_predictor([A, C, B], ["", "second", "third"])
-    assert [list(rules) for rules in own.values()] == [[A, B], [C], []]
+    base = dict.fromkeys(("", "second", "third"), "Base.")
+    assert instructions_with([A, C, B], base) == {
+        "": render_instructions("Base.", [A, B]),
+        "second": render_instructions("Base.", [C]),
+        "third": "Base.",
+    }
     assert list(RuleSet([A, C]).for_predictor("second")) == [C]
+
+
+def test_a_single_predictor_gets_all_rules() -> None:
+    assert instructions_with([A, C], {"self": "Base."}) == {"self": render_instructions("Base.", [A, C])}
 
 
 def test_the_base_stands_unchanged_before_the_rules() -> None:

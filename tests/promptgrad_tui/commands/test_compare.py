@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engine.journal.events import TestOpened
 from engine.journal.journal import Journal, journal_path
 from tests.engine.desk import POLICY, Desk
 from tests.promptgrad_tui.desk_project import promptgrad, result
@@ -146,7 +147,7 @@ def test_nothing_is_run_and_the_test_split_stays_closed(made: tuple[Path, str, s
 
     def rows() -> list[int]:
         with Journal.open(journal_path(copy), read_only=True) as journal:
-            openings = len(journal.events_of_kind("test_opened"))
+            openings = len(journal.events_of_all_runs(TestOpened))
             return [openings, *(len(journal.events(run)) for run in (first, second))]
 
     before = rows()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.ground.errors import RevisionMismatchError
+from engine.journal.events import TestOpened
 from engine.journal.journal import Journal, journal_path
 from engine.release.manifest import load_manifest
 from models import open_model
@@ -133,7 +134,7 @@ def test_a_transfer_measures_and_changes_nothing(compiled):
     assert "measured here, proved there; not loadable:" in here
     assert str(artifact) in "".join(here.split())
     with Journal.open(journal_path(root), read_only=True) as journal:
-        opened = [event for _, event in journal.events_of_kind("test_opened")]
+        opened = [event for _, event in journal.events_of_all_runs(TestOpened)]
         assert [event.purpose for event in opened] == ["release", "transfer"]
         assert manifest.run in [run.id for run in journal.runs()]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal.events import EpochFinished
+from engine.journal.events import EpochFinished, TestFinished
 from engine.journal.journal import Journal
 from tests.promptgrad_tui.desk_project import promptgrad
 from tests.promptgrad_tui.screens.recorded import RecordedRun
@@ -45,7 +45,7 @@ def test_a_deleted_run_is_gone_but_not_what_it_counted(recorded: RecordedRun) ->
     journal = recorded.journal
     paid = journal.completions_paid(recorded.run)
     assert paid > 0
-    opened = len(journal.events_of_kind("test"))
+    opened = len(journal.events_of_all_runs(TestFinished))
     assert opened > 0
     refused = promptgrad("-C", recorded.folder, "runs", "delete", "last")
     assert refused.returncode != 0
@@ -54,7 +54,7 @@ def test_a_deleted_run_is_gone_but_not_what_it_counted(recorded: RecordedRun) ->
     assert done.returncode == 0, done.stderr
     assert journal.runs() == []
     assert {type(event) for _, event in journal.events(recorded.run)}.isdisjoint({EpochFinished})
-    assert len(journal.events_of_kind("test")) == opened
+    assert len(journal.events_of_all_runs(TestFinished)) == opened
     assert journal.completions_paid(recorded.run) == paid
 
 

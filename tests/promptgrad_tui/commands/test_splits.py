@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.ground.examples import example_key, public_fields
-from engine.journal.events import CarvedTest, Notice, RolloutFinished, RunStarted
+from engine.journal.events import CarvedTest, Notice, RolloutFinished, RunStarted, TestOpened
 from engine.journal.journal import Journal, journal_path
 from engine.release.manifest import load_manifest
 from tests.engine.desk import tickets
@@ -188,7 +188,7 @@ def test_a_transfer_measures_on_the_split_that_was_taken_out_of_train(
     assert told["optimized"]["n"] == kept.n == 15
     assert told["gain"]["score"] > 0
     with Journal.open(journal_path(root), read_only=True) as journal:
-        opened = [event for _, event in journal.events_of_kind("test_opened")]
+        opened = [event for _, event in journal.events_of_all_runs(TestOpened)]
     assert [event.purpose for event in opened] == ["release", "transfer"]
     assert [event.data for event in opened] == [kept, kept]
 

@@ -9,7 +9,7 @@ import pytest
 from engine.ground.errors import DataError
 from engine.project.data import load_split
 from engine.project.settings import load_project
-from promptgrad_tui.work.labels.correcting import correct_label, exclude_example
+from promptgrad_tui.work.labels.correcting import correction, exclusion
 
 PROJECT = """# ours
 [program]
@@ -99,7 +99,7 @@ def project(root: Path, suffix: str, fields: str, text: str):
 def test_only_the_label_changes(tmp_path, name):
     suffix, fields, before, after = CASES[name]
     found = project(tmp_path, suffix, fields, before)
-    correct_label(found, load_split(found, found.data.train)[1], "label", "new é")
+    correction(found, load_split(found, found.data.train)[1], "label", "new é").make()
     assert (tmp_path / f"data{suffix}").read_bytes() == after.encode()
     assert [example.values["label"] for example in load_split(found, found.data.train)] == ["old", "new é"]
 
@@ -119,7 +119,7 @@ def test_only_the_label_changes(tmp_path, name):
 def test_what_cannot_be_changed_in_place_is_left_alone(tmp_path, suffix, fields, text, said):
     found = project(tmp_path, suffix, fields, text)
     with pytest.raises(DataError) as caught:
-        correct_label(found, load_split(found, found.data.train)[1], "label", "new")
+        correction(found, load_split(found, found.data.train)[1], "label", "new").make()
     assert said in caught.value.message
     assert (tmp_path / f"data{suffix}").read_text() == text
 
@@ -127,13 +127,13 @@ def test_what_cannot_be_changed_in_place_is_left_alone(tmp_path, suffix, fields,
 def test_excluded_examples_are_left_out_and_the_project_file_keeps_its_comments(tmp_path):
     found = project(tmp_path, ".jsonl", "", CASES["jsonl keeps spaces and order"][2])
     first, second = load_split(found, found.data.train)
-    exclude_example(found, second)
+    exclusion(found, second).make()
     text = (tmp_path / "promptgrad.toml").read_text()
     assert text.startswith("# ours\n")
     assert 'train = "data.jsonl"  # the file' in text
     assert f'"{second.key}", # data.jsonl, line 3' in text
     now = load_project(tmp_path)
     assert load_split(now, now.data.train) == [first]
-    exclude_example(now, first)
+    exclusion(now, first).make()
     with pytest.raises(DataError, match="All examples"):
         load_split(load_project(tmp_path), "data.jsonl")

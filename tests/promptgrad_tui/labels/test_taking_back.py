@@ -10,7 +10,7 @@ from engine.ground.errors import DataError
 from engine.journal.learning_events import DoubtedLabel
 from engine.project.data import load_split
 from engine.project.settings import Project, load_project
-from promptgrad_tui.work.labels.correcting import correct_label, correction, exclude_example, taking_back
+from promptgrad_tui.work.labels.correcting import correction, exclusion, taking_back
 from promptgrad_tui.work.labels.doubts import Doubted, doubted_now
 from tests.promptgrad_tui.labels.test_correcting import CASES, project
 
@@ -42,7 +42,7 @@ def test_a_corrected_label_is_found_again_and_taken_back(tmp_path: Path, name: s
     suffix, fields, before, _ = CASES[name]
     found = project(tmp_path, suffix, fields, before)
     label = doubted(found)
-    correct_label(found, load_split(found, found.data.train)[1], "label", "new é")
+    correction(found, load_split(found, found.data.train)[1], "label", "new é").make()
     found, row = now(tmp_path, label)
     assert (row.state, row.now) == ("changed", "new é")
     taking_back(found, row).make()
@@ -64,7 +64,7 @@ def test_an_exclusion_taken_back_leaves_the_project_file_as_it_was(
     found.file.write_bytes(text)
     found = load_project(tmp_path)
     label = doubted(found)
-    exclude_example(found, load_split(found, found.data.train)[1])
+    exclusion(found, load_split(found, found.data.train)[1]).make()
     found, row = now(tmp_path, label)
     assert row.state == "excluded"
     assert found.file.read_bytes().count(b"\r\n") == (

@@ -24,7 +24,7 @@ from engine.project.settings import load_project
 from engine.release.manifest import load_manifest
 from engine.release.sealed_test import TestSplit, measure_test_split
 from engine.testing import ScriptedModel, scripted_revision
-from promptgrad_tui.work.measure.measuring import runner_of
+from promptgrad_tui.work.measure.measuring import Setting
 from promptgrad_tui.work.run.planning import load_parts
 from tests.promptgrad_tui.queue_desk import QueueDesk
 from tests.promptgrad_tui.screens.driving import seen, until_true
@@ -137,9 +137,20 @@ def measure_elsewhere(recorded: RecordedRun, artifact: Path, clock: Callable[[],
         if not isinstance(event, RolloutFinished):
             journal.append(run, event.model_copy(update={"time": clock()}))
 
-    lm = Replay(journal, run).lm(model)
-    runner = runner_of(parts.program, parts, manifest, artifact, lm, Judge(lm), emit)
-    with closing(runner):
+    replay = Replay(journal, run)
+    setting = Setting(
+        artifact=artifact,
+        project=project,
+        parts=parts,
+        manifest=manifest,
+        model=model,
+        journal=journal,
+        run=run,
+        replay=replay,
+        judge=Judge(replay.lm(model)),
+        base=parts.program,
+    )
+    with closing(setting.runner_of(parts.program, emit)) as runner:
         measure_test_split(
             journal,
             run,

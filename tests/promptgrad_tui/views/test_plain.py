@@ -29,7 +29,9 @@ from engine.journal.learning_events import LayerTestStarted, QuestionAnswered
 from engine.programs.rules import Evidence, ParsedRule, Rule
 from promptgrad_tui.views.run.event_lines import EventLines
 from promptgrad_tui.views.run.plain import PlainDisplay
+from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
+from promptgrad_tui.views.run.story import RunStory
 from promptgrad_tui.views.run.timing.progress import Progress
 from promptgrad_tui.views.terminal import Terminal
 
@@ -339,3 +341,9 @@ def test_a_review_is_a_wait_and_no_measure_of_the_rate():
     for number in range(10):
         progress.apply(rollout(number))
     assert progress.seconds_left(now=2010.0) == pytest.approx(70)
+
+
+def test_a_rule_that_names_no_predictor_is_shown_in_the_only_prompt_as_it_is_run():
+    shown = prompts_of(RunStory.of([started()]), [Rule(text="Refunds go to returns.")])
+    [(base, learned)] = shown.values()
+    assert (base, learned.splitlines()[-1]) == ("Route.", "- Refunds go to returns.")
