@@ -251,6 +251,14 @@ class PromptGradApp(Searching):
 
     def action_judge(self) -> None:
         """Ask whether the program shall answer, so that a person can grade what it says."""
+        from engine.project.settings import load_project
+        from promptgrad_tui.work.code.judging import check_asks_judge
+
+        try:
+            check_asks_judge(load_project(self.folder))
+        except PromptGradError as error:
+            show_error(self, error)
+            return
 
         def answered(value: str | None) -> None:
             if value:

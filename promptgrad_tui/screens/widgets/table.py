@@ -180,7 +180,8 @@ class RowTable(TonedView, Generic[T], can_focus=True):
         wanted = text.casefold()
         for number, row in enumerate(self._rows):
             cells = [plain(cell).strip().casefold() for cell in self._paint(row, [0] * len(self._columns))]
-            if cells[0].strip("*") == wanted if shows_number else any(cell.startswith(wanted) for cell in cells):
+            begins = any(cell.startswith(wanted) for cell in cells)
+            if cells[0].strip("*") == wanted if shows_number else begins:
                 self._move(number)
                 return True
         return False
