@@ -103,7 +103,10 @@ class PromptGradApp(Searching):
 
         try:
             journal = self._open_journal()
+            start = next((one for one in reversed(self.screen_stack) if isinstance(one, StartScreen)), None)
             self.push_screen(RunScreen(RunSession(journal, journal.run(run), worker)))
+            if start is not None:
+                start.point_at(run)
         except PromptGradError as error:
             show_error(self, error)
         else:
