@@ -103,7 +103,10 @@ class PromptGradApp(Searching):
 
         try:
             journal = self._open_journal()
+            start = next((one for one in reversed(self.screen_stack) if isinstance(one, StartScreen)), None)
             self.push_screen(RunScreen(RunSession(journal, journal.run(run), worker)))
+            if start is not None:
+                start.point_at(run)
         except PromptGradError as error:
             show_error(self, error)
         else:
@@ -251,6 +254,14 @@ class PromptGradApp(Searching):
 
     def action_judge(self) -> None:
         """Ask whether the program shall answer, so that a person can grade what it says."""
+        from engine.project.settings import load_project
+        from promptgrad_tui.work.code.judging import check_asks_judge
+
+        try:
+            check_asks_judge(load_project(self.folder))
+        except PromptGradError as error:
+            show_error(self, error)
+            return
 
         def answered(value: str | None) -> None:
             if value:

@@ -50,7 +50,9 @@ class Searching(KeysInTurn[int]):
 
     def action_jump(self) -> None:
         """Ask for a row or a line, and go there."""
-        target = self._target
+        # Where nothing has the focus, as in a review, rows have numbers and lines have none.
+        has_focus = isinstance(self.screen.focused, RowTable | TextView)
+        target = self._target if has_focus else next(iter(self.screen.query(RowTable)), self._target)
 
         def go(text: str | None) -> None:
             if text and target is not None and not target.jump(text.strip()):

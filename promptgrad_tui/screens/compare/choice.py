@@ -19,6 +19,7 @@ from engine.release.matrix import read_matrix
 from promptgrad_tui.screens.live.project_runs import read_runs
 from promptgrad_tui.screens.widgets.dialogs import BoxScreen
 from promptgrad_tui.screens.widgets.table import Column, RowTable
+from promptgrad_tui.views.artifacts.compression import fewer_tokens
 from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, line
@@ -26,7 +27,7 @@ from promptgrad_tui.views.toned_lines import Line, line
 _COLUMNS = (
     Column("", width=8),
     Column("Name", share=1),
-    Column("Validation", width=10, right=True, from_width=50),
+    Column("Validation", width=10, right=True, from_width=74),
     Column("Test", width=6, right=True),
 )
 
@@ -81,8 +82,8 @@ def candidates(project: Path) -> list[Candidate]:
 
 def _artifact_title(folder: Path, manifest: ArtifactManifest) -> str:
     name = "/".join(folder.parts[-3:])
-    method = manifest.details.get("method")
-    return f"{method}: {name}" if method else name
+    method, shorter = manifest.details.get("method"), fewer_tokens(manifest)
+    return (f"{method}: {name}" if method else name) + (f" ({shorter})" if shorter else "")
 
 
 class ChoiceScreen(BoxScreen[Candidate]):

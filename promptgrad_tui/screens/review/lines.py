@@ -10,7 +10,7 @@ from engine.journal.events import ReviewApplied
 from engine.programs.rules import Rule
 from promptgrad_tui.screens.live.session import RunSession
 from promptgrad_tui.screens.review.state import ReviewItem, ReviewState, Settled
-from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.screens.widgets.table import NUMBER, Column
 from promptgrad_tui.views.demonstrations import demonstration_text
 from promptgrad_tui.views.figures import count_text, gain_text, value_text
 from promptgrad_tui.views.run.rows import TestRow
@@ -20,7 +20,7 @@ from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import Line, Tone, interval_bar, joined, joined_within, line
 
 COLUMNS = (
-    Column("#", width=3, right=True),
+    Column(NUMBER, width=3, right=True),
     Column("Decision", width=12),
     Column("Gain", width=8, right=True),
     Column("-0.5   0   +0.5", width=15, from_width=100),

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from engine.journal.learning_events import DoubtedLabel
 from engine.programs.formatting import as_text
-from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.screens.widgets.table import NUMBER, Column
 from promptgrad_tui.views.figures import count_text
 from promptgrad_tui.views.labels.doubted import DOUBT_ADVICE, decided_text, place_text
 from promptgrad_tui.views.sanitize import one_line, wrap
@@ -19,7 +19,7 @@ from promptgrad_tui.work.labels.doubts import Doubted
 from promptgrad_tui.work.labels.file_change import FileChange
 
 COLUMNS = (
-    Column("#", width=3, right=True),
+    Column(NUMBER, width=3, right=True),
     Column("File and line", share=4),
     Column("Example", share=6, from_width=120),
     Column("Expects", share=2),

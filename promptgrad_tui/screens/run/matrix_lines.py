@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptgrad_tui.screens.run.panes.artifacts import MatrixRow
+from promptgrad_tui.views.artifacts.compression import fewer_tokens
 from promptgrad_tui.views.figures import count_text, gain_text, score_text
 from promptgrad_tui.views.run.score_lines import slice_gain_lines
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
@@ -34,7 +35,11 @@ def _artifact_lines(entry: Entry, columns: int) -> list[Line]:
         return [*lines, *fact("problem", entry.problem, columns, "bad")]
     lines += fact("model", manifest.model.uri, columns)
     lines += fact("revision", manifest.model.digest, columns)
-    lines += fact("run", manifest.run, columns)
+    if compressed := manifest.details.get("compressed"):
+        loss = f"tested to lose no more than {compressed['margin']:.3f} of the score"
+        lines += fact("compressed", f"{fewer_tokens(manifest)}, {loss}", columns)
+    else:
+        lines += fact("run", manifest.run, columns)
     if method := manifest.details.get("method"):
         lines += fact("method", method, columns)
     lines += fact("current", "yes" if entry.is_current else "no", columns)

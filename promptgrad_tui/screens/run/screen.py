@@ -194,7 +194,7 @@ class RunScreen(FrontScreen):
             self._tell_and_ask("The worker has died", text)
 
     def _tell_and_ask(self, title: str, text: str) -> None:
-        text += "\n\nWhat was done is in the journal; to resume pays for nothing twice."
+        text += "\n\nWhat was done is in the journal; resuming pays for nothing twice."
         self._tell(title, text, [Choice("R", "Resume the run", "resume")])
 
     def _tell(self, title: str, text: str, choices: list[Choice]) -> None:

@@ -106,6 +106,7 @@ class StartScreen(FittedScreen):
         self._problem = ""
         self._told: tuple[RunRecord, str] | None = None
         self._watches: dict[str, RunWatch] = {}
+        self._opened_run = ""
         self.has_project = self._finds_project
 
     @property
@@ -170,6 +171,10 @@ class StartScreen(FittedScreen):
         """Bring the table up to date, after the screen itself is there."""
         self.call_after_refresh(self._keep_up)
 
+    def point_at(self, run: str) -> None:
+        """Put the cursor on a run that is opened, so that who comes back from it finds it there."""
+        self._opened_run = run
+
     def _keep_up(self) -> None:
         if not self.is_current:
             return
@@ -184,11 +189,14 @@ class StartScreen(FittedScreen):
 
         table = self._table
         rows: Sequence[RunRecord | ProjectRow]
+        opened: int | None = None
         try:
             if self.has_project:
                 runs = read_runs(self.folder)[::-1]
                 self._watch(runs)
                 rows = runs
+                opened = next((place for place, run in enumerate(runs) if run.id == self._opened_run), None)
+                self._opened_run = ""
             else:
                 rows = [ProjectRow.of(folder) for folder in self._recent.folders()]
             self._problem = ""
@@ -196,7 +204,7 @@ class StartScreen(FittedScreen):
             # What was read before may still be true.
             rows, self._problem = table.rows, f"{error.message} {error.hint}"
         table.empty = _UNREAD if self._problem else _NO_RUN if self.has_project else _NO_PROJECT
-        table.show(rows)
+        table.show(rows, cursor=opened)
         status = self.query_one(LinesView)
         # A problem is shown in full, however long its paths are.
         lines = len(self._title(status.inner_size.width)) if self._problem else 0
@@ -355,7 +363,9 @@ class StartScreen(FittedScreen):
         if action in ("label", "delete", "labels"):
             row = self._table.current if self.has_project and self.is_mounted else None
             return row is not None and (action == "label" or row.status != "running")
-        return self.has_project if action in ("new_run", "project", "try", "compare") else True
+        if action == "compare":
+            return self.has_project and self.is_mounted and self._table.current is not None
+        return self.has_project if action in ("new_run", "project", "try") else True
 
 
 def _paint_run(row: RunRecord, _widths: Sequence[int]) -> Sequence[Line]:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _Drawn: TypeAlias = tuple[Line, int, str]
 """A line of the screen: its text, its width, and its kind."""
 
+NUMBER = "#"
+"""The title of a first column that shows the number of each row."""
 _GAP = 2
 _UP, _DOWN = "\u25b4", "\u25be"
 _MOST_SORTED = 5_000
@@ -170,13 +172,16 @@ class RowTable(TonedView, Generic[T], can_focus=True):
 
     def jump(self, text: str) -> bool:
         """Put the cursor on the row with that number, or the first one with a cell that begins so."""
-        if text.isdigit() and 1 <= int(text) <= len(self._rows):
+        # A number that rows show is theirs in any order, also while some of them are hidden.
+        shows_number = text.isdigit() and self._columns[0].title == NUMBER
+        if text.isdigit() and not shows_number and 1 <= int(text) <= len(self._rows):
             self._move(int(text) - 1)
             return True
         wanted = text.casefold()
         for number, row in enumerate(self._rows):
-            cells = self._paint(row, [0] * len(self._columns))
-            if any(plain(cell).strip().casefold().startswith(wanted) for cell in cells):
+            cells = [plain(cell).strip().casefold() for cell in self._paint(row, [0] * len(self._columns))]
+            begins = any(cell.startswith(wanted) for cell in cells)
+            if cells[0].strip("*") == wanted if shows_number else begins:
                 self._move(number)
                 return True
         return False

@@ -16,6 +16,7 @@ from promptgrad_tui.views.terminal import Terminal
 if TYPE_CHECKING:
     from engine.release.compression.compression import Compressed, Step
     from engine.release.compression.parts import Level
+    from engine.release.manifest import ArtifactManifest
 
 HEAD = ("level", "left out", "prompt tokens", "gain", "tests")
 
@@ -32,6 +33,12 @@ class CompressedArtifact:
     found: Compressed
     n: int
     base: Mapping[str, tuple[str, str]]
+
+
+def fewer_tokens(manifest: ArtifactManifest) -> str:
+    """Return how much shorter the prompt of a compressed artifact is than its original's; else nothing."""
+    compressed = manifest.details.get("compressed")
+    return f"{1 - compressed['ratio']:.0%} fewer tokens" if compressed else ""
 
 
 def tests_text(n: int, most: Mapping[Level, int], seconds_per_call: float) -> str:

@@ -8,6 +8,7 @@ from engine.release.matrix import Cell, Entry, Matrix
 from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
+from promptgrad_tui.views.artifacts.compression import fewer_tokens
 from promptgrad_tui.views.figures import count_text, effect_text, score_text
 from promptgrad_tui.views.sanitize import one_line, packed, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
@@ -70,7 +71,15 @@ def _artifact(entry: Entry, terminal: Terminal) -> list[str]:
     rules = count_text(len(manifest.rules), "rule")
     tokens = f"up to {entry.prompt_tokens:,} tokens" if entry.prompt_tokens else ""
     method = manifest.details.get("method", "")
-    parts = [method, score, f"gates {entry.gate}", rules, tokens, manifest.created[:10]]
+    parts = [
+        method,
+        fewer_tokens(manifest),
+        score,
+        f"gates {entry.gate}",
+        rules,
+        tokens,
+        manifest.created[:10],
+    ]
     lines = [f"{mark} {shown_path(str(entry.path))}"]
     lines += [text.replace(entry.gate, gate, 1) for text in packed(parts, terminal.columns, "    ")]
     if entry.is_current:

@@ -213,11 +213,6 @@ def judgements(project: Project) -> int:
     return asked + (2 if rubric.kind == "pairwise" else len(rubric_criteria(project, rubric)))
 
 
-def asks_judge(project: Project) -> bool:
-    """Return whether a metric of the project asks a judge, as far as its file tells."""
-    return project.rubric is not None or project.model.judge != "same"
-
-
 def check_metric_field(project: Project, fields: ProgramFields) -> None:
     """Refuse a metric that compares what a signature's program never answers.
 

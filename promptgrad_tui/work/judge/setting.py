@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.ground.errors import ProjectError
 from engine.ground.model import Progress, RunModels
 from engine.journal.journal import Journal, journal_path
 from engine.journal.replay import Replay
 from engine.programs.coercion import BoundMetric, as_metric
 from engine.project.settings import Project
-from promptgrad_tui.work.code.program import asks_judge, build_rubric, judged_section, rubric_criteria
+from promptgrad_tui.work.code.judging import check_asks_judge
+from promptgrad_tui.work.code.program import build_rubric, judged_section, rubric_criteria
 from promptgrad_tui.work.opening import open_project
 from promptgrad_tui.work.run.planning import ProjectParts, load_parts, open_models
 
@@ -70,12 +70,7 @@ def judge_setting(folder: Path, on_progress: Progress | None = None) -> Iterator
         PromptGradError: something in the project or one of its models can't be used.
     """
     project = open_project(folder, {})
-    if not asks_judge(project):
-        raise ProjectError(
-            "The project's metric asks no judge.",
-            hint='In promptgrad.toml, set [metric] kind = "rubric" and its criteria, or [model] judge.',
-            field="metric.kind",
-        )
+    check_asks_judge(project)
     parts = load_parts(project)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal.open(journal_path(project.root)))

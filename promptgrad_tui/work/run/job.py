@@ -285,12 +285,16 @@ def _changes_refused(changed: Sequence[str], run: str) -> ProjectError:
 
 
 def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradError) -> None:
-    """Record in the journal that a run could not start, for those who watch it."""
-    ends = len(journal.events_of(record.id, RunFinished))
+    """Record in the journal that a run could not start or go on, for those who watch it."""
+    ends = [event.summary for event in journal.events_of(record.id, RunFinished)]
     summary = RunSummary(
         run=record.id,
         status="stopped" if isinstance(error, RunStoppedError) else "error",
         reason=str(error),
         model=ModelUsed(uri="", revision=""),
     )
-    journal.append(record.id, RunFinished(id=f"not begun/{ends}", summary=summary))
+    if ends:
+        # What the run cost before is still true.
+        cost = {name: getattr(ends[-1], name) for name in ("calls", "tokens", "seconds")}
+        summary = summary.model_copy(update=cost)
+    journal.append(record.id, RunFinished(id=f"not begun/{len(ends)}", summary=summary))

@@ -26,9 +26,9 @@ from engine.release.judged import AGREEMENT, EMBEDDER, JUDGE
 from engine.release.objectives.margin import objectives_margin
 from engine.release.run_plan import RunPlan
 from models import Progress, check_models_fit, open_in_process
+from promptgrad_tui.work.code.judging import asks_judge
 from promptgrad_tui.work.code.program import (
     ProgramFields,
-    asks_judge,
     build_acceptor,
     build_formatter,
     build_metric,

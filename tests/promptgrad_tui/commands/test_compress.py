@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from engine.release.manifest import load_manifest
 from tests.promptgrad_tui.desk_project import promptgrad, result, write_project
 from tests.promptgrad_tui.model_server import DeskServer, desk_server
+from tests.promptgrad_tui.screens.driving import SMALL, drive, until
 
 LEVELS = ("--level", "demonstration,sentence")
 
@@ -56,6 +58,25 @@ def test_a_shorter_artifact_is_saved_and_served(made: tuple[Path, str, DeskServe
     assert "fewer prompt tokens" in again.stdout
     assert "12 of 12" in again.stdout
     assert Path(told["saved"]).name in again.stdout, "the same artifact, and not another version"
+
+
+def test_lists_and_screens_say_which_artifact_is_the_shorter_one(made: tuple[Path, str, DeskServer]) -> None:
+    root, artifact, _ = made
+    ratio = result(promptgrad("-C", root, "compress", artifact, *LEVELS, "--json"))["ratio"]
+    shorter = f"{1 - ratio:.0%} fewer tokens"
+    assert promptgrad("-C", root, "matrix").stdout.count(shorter) == 1
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "4 Artifacts 2")
+        await pilot.press("4", "end")
+        screen = await until(pilot, shorter)
+        assert "v2" in next(row for row in screen.split("\n") if shorter in row)
+        await pilot.press("enter")
+        await until(pilot, f"{shorter}, tested to lose no more than 0.0")
+        await pilot.press("escape", "home", "c")
+        await until(pilot, f"/v2 ({shorter})")
+
+    drive(root, load_manifest(artifact).run, script, SMALL)
 
 
 def test_tests_take_a_part_of_the_examples_and_say_what_they_take(made: tuple[Path, str, DeskServer]) -> None:

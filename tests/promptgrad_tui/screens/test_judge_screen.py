@@ -99,10 +99,27 @@ def test_a_scale_has_its_own_keys_and_the_end_says_what_to_do(server, tmp_path) 
 def test_a_project_without_a_judge_says_so(server, tmp_path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "New")
-        await begin(pilot)
-        await until_told(pilot, "The project's metric asks no judge.")
+        await pilot.press("Y")
+        screen = await until(pilot, "The project's metric asks no judge.")
+        assert "Grade answers?" not in screen, "there is nothing to ask about"
+        await pilot.press("escape")
+        assert "New" in seen(pilot)
 
     drive(write_project(tmp_path, server.uri), None, script)
+
+
+def test_an_error_leaves_no_empty_screen_behind(server, tmp_path) -> None:
+    project = judged_project(tmp_path, server.uri)
+    (project / "data" / "train.jsonl").write_text("not JSON\n")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "New")
+        await begin(pilot)
+        await until(pilot, "That didn't work")
+        await pilot.press("escape")
+        assert "New" in seen(pilot)
+
+    drive(project, None, script)
 
 
 def graded(folder: Path, *answers: str) -> Grading:

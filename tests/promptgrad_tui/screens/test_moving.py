@@ -45,6 +45,24 @@ def test_a_row_is_reached_by_its_number_or_its_beginning(recorded: RecordedRun) 
     drive(recorded.folder, recorded.run, script, SMALL)
 
 
+def test_a_rule_under_review_is_reached_by_the_number_that_it_shows(recorded: RecordedRun) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "improved")
+        await pilot.press("v")
+        await until(pilot, "Review 1/")
+        await pilot.press("colon", "3", "enter")
+        await until(pilot, "Review 3/")
+        await pilot.press("o", "o", "space", "colon", "2", "enter")
+        queue = table(pilot, "queue")
+        assert queue.row_text(queue.cursor).startswith("2 "), "also in another order"
+        await pilot.press("colon", "3", "enter")
+        assert queue.row_text(queue.cursor).startswith("*3 "), "also where it is marked"
+        await pilot.press("colon", *"99", "enter")
+        await until(pilot, "There is no 99 here.")
+
+    drive(recorded.folder, recorded.run, script, SMALL)
+
+
 def test_a_table_is_sorted_by_a_column_and_back(recorded: RecordedRun) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "improved")

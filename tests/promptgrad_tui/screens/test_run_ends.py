@@ -44,6 +44,24 @@ def end(recorded: RecordedRun, **summary: object) -> None:
         recorded.journal.append(recorded.run, event)
 
 
+def test_a_resume_that_fails_forgets_neither_the_calls_nor_the_time_before(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk", task="gguf:gone.gguf")
+    end(recorded, status="error", reason="The old reason.", calls=639, seconds=48.0)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "The old reason.")
+        await pilot.press("R")
+        await until(pilot, "Resume the run?")
+        await pilot.press("R")
+        await until_told(pilot, "There is no file")
+        await pilot.press("escape")
+        screen = await until(pilot, "639 calls")
+        assert "48 s" in screen
+        assert "every answer was known" not in screen
+
+    drive(recorded.folder, recorded.run, script, LARGE)
+
+
 @pytest.mark.usefixtures("deadly")
 def test_a_resume_whose_process_dies_at_once_is_told_without_what_was_before(recorded: RecordedRun) -> None:
     end(recorded, status="error", reason="The old reason.")

@@ -33,6 +33,33 @@ def test_a_project_shows_its_runs_and_opens_one(tmp_path: Path) -> None:
     drive(recorded.folder, None, script)
 
 
+def test_who_comes_back_from_a_run_finds_the_cursor_on_it(tmp_path: Path) -> None:
+    recorded = RecordedRun(tmp_path / "desk")
+    recorded.write()
+    newer = recorded.journal.create_run(recorded.folder)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "1 Batches")
+        await pilot.press("escape")
+        screen = await until(pilot, "2 runs")
+        rows = [row for row in screen.split("\n") if recorded.run in row or newer.id in row]
+        assert newer.id in rows[0]
+        assert rows[1].startswith("\u2502\u25b8"), "the cursor is on the run that was watched"
+
+    drive(recorded.folder, recorded.run, script)
+
+
+def test_compare_is_not_offered_where_there_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "promptgrad.toml").write_text('[model]\ntask = "demo"\n')
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until(pilot, "No runs yet")
+        assert "c Compare" not in screen
+        assert "t Try" in screen
+
+    drive(tmp_path, None, script)
+
+
 def test_a_run_whose_rules_failed_a_gate_says_so(tmp_path: Path) -> None:
     recorded = RecordedRun(tmp_path / "desk")
     for event in recorded.events():

@@ -72,7 +72,11 @@ class JudgeScreen(Screen[None]):
             self._grading = Grading(self._folder, GradingTask.from_json(reply))
         except PromptGradError as error:
             self._told = f"! {error.message}"
+            # There is nothing to grade here; a person may have opened another screen over this one.
+            if self.is_current:
+                self.dismiss()
             show_error(self.app, error)
+            return
         finally:
             self._process = None
         self._show()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.table import Column
+from promptgrad_tui.views.artifacts.compression import fewer_tokens
 from promptgrad_tui.views.figures import value_text
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, plain
 
@@ -135,9 +136,10 @@ def _artifact_cells(entry: Entry) -> Sequence[Line]:
 
 
 def _note(entry: Entry, manifest: ArtifactManifest) -> Line:
-    """Return which method of a contest made an artifact, and what has changed since."""
+    """Return which method of a contest made an artifact, how far it is compressed, what has changed since."""
     method = line(manifest.details.get("method", ""), "accent")
-    return joined([method, line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn")])
+    shorter = line(fewer_tokens(manifest), "accent")
+    return joined([method, shorter, line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn")])
 
 
 def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:
