@@ -73,6 +73,11 @@ BAD = [
     ),
     Bad("no TOML", toml('"demo"', "demo"), ("promptgrad.toml", "line 15, column 8", "quotes")),
     Bad(
+        "a section twice",
+        toml("[metric]", "[model]\n[metric]"),
+        ("Cannot declare ('model',) twice", "each section and name once"),
+    ),
+    Bad(
         "brackets without end",
         toml('"demo"', f"{'[' * 2000}{']' * 2000}"),
         ("promptgrad.toml is nested too deeply", "fewer brackets"),
