@@ -99,7 +99,7 @@ def open_for_writing(path: Path, busy_seconds: float | None = None) -> sqlite3.C
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _make(path)
-        connection = _connect(path.as_uri(), busy_seconds)
+        connection = _connect(path.absolute().as_uri(), busy_seconds)
         try:
             _check(connection, path)
             _prepare(connection)
@@ -121,7 +121,7 @@ def open_for_reading(path: Path, busy_seconds: float | None = None) -> sqlite3.C
                 f"{path}: there is no journal here.",
                 hint="A project gets one with its first run; `promptgrad -C DIR` works in another project.",
             )
-        connection = _connect(f"{path.as_uri()}?{_reading_mode(path)}", busy_seconds)
+        connection = _connect(f"{path.absolute().as_uri()}?{_reading_mode(path)}", busy_seconds)
         try:
             _check(connection, path)
         except BaseException:

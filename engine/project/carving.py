@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.ground.errors import DataError
 from engine.ground.examples import example_key, input_key
+from engine.ground.figures import count_text
 from engine.ground.seeds import generator
 from engine.journal.event_parts import CarvedTest
 from engine.journal.events import Emit, Notice, RunStarted
@@ -138,8 +139,9 @@ def _of_artifacts(root: Path) -> list[CarvedTest]:
 
 def _drawn(groups: Mapping[str, list[LoadedExample]], outputs: Collection[str], seed: int) -> CarvedTest:
     if len(groups) < _FEWEST_TO_CARVE:
+        examples = count_text(len(groups), "different example")
         raise DataError(
-            f"There is no test split, and train has only {len(groups)} different examples to take it from.",
+            f"There is no test split, and train has only {examples} to take it from.",
             hint="Set [data] test, or add examples to train.",
             field="data.test",
         )

@@ -174,7 +174,7 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
     elif not isinstance(document, list):
         raise DataError(
             f"{shown(path)} isn't a list of examples.",
-            hint='Write [{...}, {...}], or {"data": [{...}, {...}]}.',
+            hint=_list_hint(document),
             file=path,
         )
     line, counted = 1, 0
@@ -185,6 +185,14 @@ def _json_document(path: Path) -> Iterator[tuple[int, Any]]:
             yield line, _EXACT.raw_decode(text, position)[0]
         except _RepeatedNameError as error:
             raise _repeated((path, line), error) from None
+
+
+def _list_hint(document: Any) -> str:
+    parts = list(document.values()) if isinstance(document, dict) else []
+    columns = [part for part in parts if isinstance(part, list | dict)]
+    if len(columns) > 1 and columns == parts and len({len(column) for column in columns}) == 1:
+        return 'It holds columns. pandas writes examples with to_json(FILE, orient="records").'
+    return 'Write [{...}, {...}], or {"data": [{...}, {...}]}.'
 
 
 _EXACT = json.JSONDecoder(object_pairs_hook=_once)

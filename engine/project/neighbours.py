@@ -21,7 +21,7 @@ _ASSERTION = re.compile(
 
 
 def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
-    """Return what to write under [data.fields] so that an example has the fields that are needed, or nothing.
+    """Return what to write under [data.fields] so that an example has the fields that are needed.
 
     It is only ever advice: what a column means, a person decides.
     """
@@ -36,7 +36,13 @@ def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
     alike = {
         name: other for name in needed for other in values if name != other and _bare(name) == _bare(other)
     }
-    return f"Under [data.fields] write {_lines(alike)}." if alike else ""
+    if alike:
+        return f"Under [data.fields] write {_lines(alike)}."
+    places = _lines(dict.fromkeys(needed, "..."))
+    return (
+        "Correct the example or the name in promptgrad.toml, or write under [data.fields] which of them to "
+        f"read: {places}."
+    )
 
 
 def _assertions(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -366,7 +366,7 @@ def parse_project_text(text: str, name: str) -> dict[str, Any]:
         line = re.search(r"\bline (\d+)", str(error))
         raise ProjectError(
             f"{name} isn't TOML: {error}.",
-            hint="Put text in quotes, and write each line as name = value.",
+            hint="Put text in quotes, write each line as name = value, and each section and name once.",
             line=int(line[1]) if line else 0,
         ) from None
     except RecursionError:

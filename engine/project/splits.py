@@ -131,7 +131,7 @@ def refuse_incomplete(
                 hint="Write null, text, a finite number, a truth value, a date, a list or a structure.",
             )
         absent = [name for name in required if name not in first.values]
-        known = mapping_hint(first.values, absent) or "Correct it, or the name in promptgrad.toml."
+        known = mapping_hint(first.values, absent)
         raise line_error(
             first.at,
             f"{_missing(field, sources)}{more}; it is {need}.",

@@ -86,8 +86,9 @@ def load_releases(root: Path) -> Releases:
     except FileNotFoundError:
         return Releases()
     except (OSError, ValidationError) as error:
+        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
         raise ArtifactError(
-            f"{path} can't be read: {str(error).partition(chr(10))[0]}.",
+            f"{path} can't be read: {problem}.",
             hint="Restore it from version control; the artifacts themselves are whole.",
         ) from error
 

@@ -39,7 +39,7 @@ from promptgrad_tui.views.terminal import Terminal
     "source",
     type=INPUT_FILE,
     metavar="IN",
-    help="Answer each row of a file (.jsonl, .json, .csv or .parquet); needs --out.",
+    help="Answer each row of a file, in any format of the project's data; needs --out.",
 )
 @click.option(
     "--out",
@@ -101,6 +101,7 @@ def _lines(terminal: Terminal, answer: dict[str, Any]) -> list[str]:
 
 
 def _predict_file(context: CommandContext, artifact: Path, source: Path, target: Path) -> None:
+    from promptgrad_tui.views.figures import count_text
     from promptgrad_tui.views.status_line import StatusLine
     from promptgrad_tui.work.predict.batch import predict_file
 
@@ -113,4 +114,5 @@ def _predict_file(context: CommandContext, artifact: Path, source: Path, target:
             context.project,
             lambda done, all_rows: status.show(f"answered {done} of {all_rows}", done / all_rows),
         )
-    terminal.line(f"Wrote {target}" + (f"; {problems} rows have no answer" if problems else ""))
+    unanswered = f"; {count_text(problems, 'row')} without an answer" if problems else ""
+    terminal.line(f"Wrote {target}{unanswered}")

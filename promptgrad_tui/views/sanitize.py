@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,11 @@ def shown_path(path: str) -> str:
         return one_line(str(Path(path).relative_to(Path.cwd())))
     except ValueError:
         return one_line(path)
+
+
+def folder_option(project: Path) -> str:
+    """Return the option that leads a command from the current folder to a project; nothing inside it."""
+    return "" if project.resolve() == Path.cwd() else f"-C {shlex.quote(shown_path(str(project)))} "
 
 
 def visible(text: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from engine.ground.errors import PromptGradError
 from promptgrad_tui.commands.shared.context import CommandContext
+from promptgrad_tui.views.sanitize import folder_option
 
 
 def _elsewhere() -> click.Option:
@@ -31,6 +34,15 @@ def _elsewhere() -> click.Option:
     )
 
 
+_ANYWHERE = {"init", "demo", "data", "doctor", "help", "models"}
+
+
+def _typed_here(hint: str, project: Path, commands: Collection[str]) -> str:
+    """Return a hint whose commands name the project where they are typed outside its folder."""
+    names = "|".join(sorted(set(commands) - _ANYWHERE))
+    return re.sub(rf"\bpromptgrad (?=(?:{names})\b)", lambda _: f"promptgrad {folder_option(project)}", hint)
+
+
 class _WithExamples(click.Command):
     """Keeps lines to type as examples; they stand in the help as they are."""
 
@@ -38,6 +50,17 @@ class _WithExamples(click.Command):
         super().__init__(*args, **options)
         self.examples = examples
         self.params.append(_elsewhere())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what the hint of its error says to type works in the current folder."""
+        try:
+            return super().invoke(ctx)
+        except PromptGradError as error:
+            root = ctx.find_root().command
+            if isinstance(ctx.obj, CommandContext) and isinstance(root, click.Group):
+                project = ctx.params.get("project") or ctx.obj.project
+                error.hint = _typed_here(error.hint, project, root.commands)
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the epilog, then the examples."""

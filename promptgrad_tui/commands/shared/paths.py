@@ -36,4 +36,15 @@ class _Artifact(InProject):
 
 ARTIFACT = _Artifact(file_okay=False, exists=True, path_type=Path)
 INPUT_FILE = InProject(dir_okay=False, exists=True, path_type=Path)
-OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _OutputFile(click.Path):
+    def convert(
+        self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if str(value) == "-":  # elsewhere the standard output; here it would become a file of that name
+            self.fail("Name a file; `./-` is one that is called -.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT_FILE = _OutputFile(dir_okay=False, path_type=Path)

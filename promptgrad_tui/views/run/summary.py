@@ -45,7 +45,7 @@ from promptgrad_tui.views.run.prompts import prompts_of
 from promptgrad_tui.views.run.score_plot import score_plot
 from promptgrad_tui.views.run.slices import hidden_text, shown_slices
 from promptgrad_tui.views.run.story import RunStory
-from promptgrad_tui.views.sanitize import one_line, pad, shown_path, visible, wrap
+from promptgrad_tui.views.sanitize import folder_option, one_line, pad, shown_path, visible, wrap
 from promptgrad_tui.views.tables import table_lines
 from promptgrad_tui.views.terminal import Terminal
 
@@ -167,8 +167,7 @@ def runs_lines(records: Sequence[RunRecord], terminal: Terminal) -> list[str]:
 
 def command_text(command: str, run: str, project: Path) -> str:
     """Return what to type in the current folder for a command on a run of a project."""
-    folder = "" if project.resolve() == Path.cwd() else f"-C {shlex.quote(shown_path(str(project)))} "
-    return f"promptgrad {folder}{command} {run}"
+    return f"promptgrad {folder_option(project)}{command} {run}"
 
 
 def resume_hint(run: str, project: Path) -> str:

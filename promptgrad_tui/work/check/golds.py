@@ -46,7 +46,8 @@ def impossible_golds(parts: ProjectParts) -> Iterator[Finding]:
                 f"The program's {name} is {_type_name(annotation)}, which can't be "
                 f"{as_text(first.values[name])!r} as in {first.where}"
                 + (f", nor what {count_text(len(wrong) - 1, 'other example')} expect" if wrong[1:] else ""),
-                "Write the values as the type has them, or change the type in [program] signature.",
+                f"Write {'true or false' if annotation is bool else 'the values as the type has them'}, or "
+                "change the type in [program] signature.",
                 field="program.signature",
             )
 

@@ -48,7 +48,15 @@ def _skew(splits: Splits, name: str) -> Iterator[Finding]:
     if not told or 2 * len(kinds) > len(told):
         return
     answer, most = kinds.most_common(1)[0]
-    if len(kinds) > 1 and most >= _SKEWED * len(told):
+    if len(kinds) == 1 and answer:
+        yield Finding(
+            "warn",
+            "labels",
+            f"All examples have {name} = {answer!r}: a program that always says so is always right.",
+            "Add examples of the other answers: there is nothing to distinguish.",
+            field="data.train",
+        )
+    elif most >= _SKEWED * len(told):
         yield Finding(
             "warn",
             "labels",

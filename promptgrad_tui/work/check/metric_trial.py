@@ -98,11 +98,15 @@ def _on_other_answers(parts: ProjectParts, told: Sequence[LoadedExample]) -> Ite
                 return
     yield from _unfinished(scores)
     if scores and all(score.is_success for _, score in scores):
+        best = max(score.value for _, score in scores)
         yield Finding(
             "warn",
             "metric",
             f"all {len(scores)} wrong and empty answers that were tried count as right too",
-            "Correct the metric: it has to tell answers apart.",
+            "Correct the metric: it has to tell answers apart."
+            if best == 1
+            else f"They score up to {best:g}: raise the score from which an answer is right "
+            "([metric] threshold; in Python, return a Score).",
             field="metric.kind",
         )
 

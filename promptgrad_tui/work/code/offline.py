@@ -33,6 +33,8 @@ def import_dspy_offline() -> None:
     os.environ.update(_ENVIRONMENT)
     # The types of the openai package, which DSPy brings, make pydantic warn of what nobody here can change.
     warnings.filterwarnings("ignore", message=".*`ReadOnly` qualifier", category=UserWarning)
+    # A field may have the name of something in DSPy's classes, such as `copy`: it is read all the same.
+    warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
     import dspy
 
     _keep_stdout()

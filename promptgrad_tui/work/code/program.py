@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Collection, Sequence
+import keyword
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, get_args
@@ -298,6 +300,13 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
             text, section.instructions.strip() or None, custom_types={"dspy": dspy}
         )
     except Exception as error:
+        if odd := next(_odd_names(text), None):
+            raise ProjectError(
+                f"[program] signature = {text!r} can't be read: {odd!r} can't be the name of a field.",
+                hint="A name has letters, digits and underscores, and is no keyword of Python. [data.fields] "
+                f'reads it from a column of another name: {_usable(odd)} = "{odd}".',
+                field="program.signature",
+            ) from error
         raise _bad_signature(text, str(error).partition("\n")[0].rstrip(".")) from error
     if not signature.input_fields or not signature.output_fields:
         raise _bad_signature(text, "it needs at least one input and one output")
@@ -310,6 +319,24 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
             )
         signature = signature.with_updated_fields(name, desc=description)
     return signature
+
+
+def _odd_names(signature: str) -> Iterator[str]:
+    """Yield the names in a signature that Python has no variables of."""
+    while (
+        bare := re.sub(r"\[[^\[\]]*\]", "", signature)
+    ) != signature:  # what is in brackets belongs to types
+        signature = bare
+    for field in re.split(r"->|,", signature):
+        name = field.partition(":")[0].strip()
+        if name and (not name.isidentifier() or keyword.iskeyword(name)):
+            yield name
+
+
+def _usable(name: str) -> str:
+    """Return a name like this one that a field can have."""
+    words = re.sub(r"\W+", "_", name).strip("_")
+    return words if words.isidentifier() and not keyword.iskeyword(words) else f"the_{words}"
 
 
 def _bad_signature(text: str, problem: str) -> ProjectError:

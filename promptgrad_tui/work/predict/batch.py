@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.ground.errors import ArtifactError, ContextOverflowError, DataError
+from engine.ground.errors import ArtifactError, ContextOverflowError, DataError, ProjectError
 from engine.project.data import LoadedExample, load_rows
 from engine.project.data_files import line_error
 from engine.project.splits import refuse_incomplete
@@ -43,6 +43,11 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
     program_hash = _hash_of(artifact)
     made = artifact / LARGE if is_router(artifact) else artifact
     sources = project_of(load_manifest(made), made, folder).data.fields
+    if target.exists() and not target.is_file():
+        raise ProjectError(
+            f"{target} is a device or a pipe, and not a file.",
+            hint="Name a file: what it holds is where an interrupted call continues.",
+        )
     refuse_unwritable(target)
     with serving(artifact, folder) as (module, program):
         heads = [

@@ -41,18 +41,20 @@ def start(
     contest: ContestPlan | None = None,
 ) -> int:
     """Start a run or a contest of the project in `folder`, carry it out, and return the exit code."""
+    record = None
     try:
         project = open_project(folder, overrides)
         with Journal.open(journal_path(project.root)) as journal:
             record = create_run(journal, project, overrides, seed, budget, contest)
             return _carry_out(journal, record, None, output)
     except PromptGradError as error:
-        _print_failure(error, output)
+        _print_failure(error, record, output)
         raise
 
 
 def resume(folder: Path, run: str, budget: Budget, output: Output) -> int:
     """Resume a run, and return the exit code."""
+    record = None
     try:
         with Journal.open(journal_path(folder), read_only=True) as journal:
             record = journal.run(run)
@@ -63,7 +65,7 @@ def resume(folder: Path, run: str, budget: Budget, output: Output) -> int:
         with Journal.open(journal_path(folder)) as journal:
             return _carry_out(journal, record, budget, output)
     except PromptGradError as error:
-        _print_failure(error, output)
+        _print_failure(error, record, output)
         raise
 
 
@@ -94,10 +96,15 @@ def _print_summary(journal: Journal, summary: RunSummary, project: Path, output:
     terminal.lines((*summary_lines(summary, story, terminal), *next_lines(summary, project, terminal)))
 
 
-def _print_failure(error: PromptGradError, output: Output) -> None:
-    """With `--json` a failure is an object too, with the keys of a summary."""
+def _print_failure(error: PromptGradError, record: RunRecord | None, output: Output) -> None:
+    """With `--json` a failure is an object too, with the keys of a summary and the run that can resume."""
     if not output.as_json:
         return
     status = "stopped" if isinstance(error, RunStoppedError) else "error"
-    failure = {**dict.fromkeys(RunSummary.model_fields), "status": status, "reason": error.message}
+    failure = {
+        **dict.fromkeys(RunSummary.model_fields),
+        "run": record and record.id,
+        "status": status,
+        "reason": error.message,
+    }
     Terminal.stdout().line(json.dumps(failure))

@@ -73,6 +73,11 @@ BAD = [
     ),
     Bad("no TOML", toml('"demo"', "demo"), ("promptgrad.toml", "line 15, column 8", "quotes")),
     Bad(
+        "a section twice",
+        toml("[metric]", "[model]\n[metric]"),
+        ("Cannot declare ('model',) twice", "each section and name once"),
+    ),
+    Bad(
         "brackets without end",
         toml('"demo"', f"{'[' * 2000}{']' * 2000}"),
         ("promptgrad.toml is nested too deeply", "fewer brackets"),
@@ -88,6 +93,34 @@ BAD = [
         "misspelt section",
         toml("[metric]", "[metrics]"),
         ("line 10: metrics must be a list of sections: [[metrics]]", "[metric] is missing"),
+    ),
+    Bad(
+        "an input that is no name in Python",
+        toml("ticket -> queue", "ticket: list[str], from -> queue"),
+        ("'from' can't be the name of a field", "[data.fields]", 'the_from = "from"'),
+    ),
+    Bad(
+        "an output with a hyphen",
+        toml("ticket -> queue", "ticket -> the-queue: Literal['a, b', 'c']"),
+        ("'the-queue' can't be the name of a field", 'the_queue = "the-queue"'),
+    ),
+    Bad(
+        "fields of other names",
+        file("train.jsonl", '{"text": "late", "label": "shipping"}\n'),
+        (
+            "Its fields are text, label.",
+            '[data.fields] which of them to read: ticket = "..." and queue = "..."',
+        ),
+    ),
+    Bad(
+        "columns of pandas",
+        data_file("train.json", '{"ticket": {"0": "late", "1": "lost"}, "queue": {"0": "a", "1": "b"}}'),
+        ("train.json isn't a list of examples", 'to_json(FILE, orient="records")'),
+    ),
+    Bad(
+        "one example and no test split",
+        both(file("train.jsonl", '{"ticket": "late", "queue": "a"}\n'), toml('test = "test.jsonl"\n', "")),
+        ("train has only 1 different example to take it from", "Set [data] test"),
     ),
     Bad("misspelt key", toml("train =", "trian ="), ("line 6: data.trian is unknown; did you mean train?",)),
     Bad(

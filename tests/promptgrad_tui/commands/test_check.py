@@ -351,6 +351,22 @@ def test_a_metric_is_tried_on_wrong_and_empty_answers_and_twice(tmp_path, server
     assert (exit_code != 0) is (level == "fail")
 
 
+def test_half_an_answer_that_counts_as_right_is_a_matter_of_the_threshold(tmp_path, server):
+    project = write_project(tmp_path, server.uri)
+    file = project / "promptgrad.toml"
+    file.write_text(
+        file.read_text().replace("-> queue", "-> queue: list[str]").replace("exact_match", "set_f1")
+    )
+    for split in (project / "data").iterdir():
+        rows = [json.loads(line) for line in split.read_text().splitlines()]
+        lines = [json.dumps({**row, "queue": [row["queue"], "all"]}) for row in rows]
+        split.write_text("\n".join(lines))
+    told = result(promptgrad("check", project, "--no-model", "--json"))["findings"]
+    (found,) = [one for one in told if "count as right too" in one["text"]]
+    assert "They score up to 0.5: raise the score" in found["advice"]
+    assert "[metric] threshold" in found["advice"]
+
+
 def test_a_search_that_never_ends_is_found(tmp_path, server, monkeypatch):
     monkeypatch.setattr("promptgrad_tui.work.check.metric_trial._LIMIT_SECONDS", 0.2)
     code = f"""import re

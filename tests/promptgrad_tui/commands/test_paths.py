@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.promptgrad_tui.desk_project import Done, promptgrad, result, write_project
+from tests.promptgrad_tui.desk_project import Done, promptgrad, promptgrad_process, result, write_project
 from tests.promptgrad_tui.model_server import desk_server
 
 
@@ -162,3 +162,31 @@ def test_commands_to_copy_hold_in_a_folder_with_a_space(monkeypatch, tmp_path):
     (tmp_path / "my desk").mkdir()
     assert "`promptgrad init 'my desk'`" in told(promptgrad("run", "my desk"))
     assert "then: promptgrad check 'my desk'" in told(promptgrad("init", "my desk"))
+
+
+def test_a_hint_names_the_project_where_it_is_typed_outside_of_it(made, monkeypatch):
+    root, artifact = made
+    run = json.loads(promptgrad("-C", root, "runs", "--json").stdout)[-1]["run"]
+    asked = ("export", artifact, "--to", "csv")
+    monkeypatch.chdir(root.parent)
+    for done in (promptgrad("-C", root.name, *asked), promptgrad(*asked, "-C", root.name)):
+        assert f"promptgrad -C 'the desk' export {run} --to csv" in told(done)
+    monkeypatch.chdir(root)
+    assert f"promptgrad export {run} --to csv" in told(promptgrad(*asked))
+
+
+def test_doctor_looks_at_the_journal_of_a_project_in_a_folder_below(made, monkeypatch):
+    root, _ = made
+    monkeypatch.chdir(root.parent)
+    found = json.loads(promptgrad("-C", root.name, "doctor", "--json").stdout)["findings"]
+    (journal,) = [finding for finding in found if finding["subject"] == "journal"]
+    assert journal["level"] == "ok"
+    assert "1 run" in journal["text"]
+
+
+def test_a_field_may_have_the_name_of_a_method_of_dspy(tmp_path):
+    root = write_project(tmp_path, "demo")
+    for file in (root / "promptgrad.toml", *root.glob("data/*")):
+        file.write_text(file.read_text().replace("queue", "copy"))
+    done = promptgrad_process("check", root, "--no-model")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -226,7 +226,9 @@ def test_releases_in_a_damaged_file_are_refused_and_stay_as_they_are(project):
     file.write_text(file.read_text()[:-20])
     broken = file.read_text()
     for command in (["rollback"], ["history"], ["matrix"], ["promote", first]):
-        assert promptgrad("-C", root, *command).returncode == 2
+        done = promptgrad("-C", root, *command)
+        assert done.returncode == 2
+        assert "Invalid JSON: EOF while parsing" in " ".join(done.stderr.split())
     assert file.read_text() == broken
 
 

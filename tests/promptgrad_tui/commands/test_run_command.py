@@ -270,7 +270,7 @@ def test_a_model_that_was_never_there(tmp_path):
     assert set(told) >= KEYS
     assert told["status"] == "error"
     assert "missing.gguf" in told["reason"]
-    assert "error" in promptgrad("-C", project, "runs").stdout
+    assert f"{told['run']}  error" in promptgrad("-C", project, "runs").stdout
 
 
 def test_a_project_that_changed_since_is_not_resumed(tmp_path):

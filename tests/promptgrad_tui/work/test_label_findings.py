@@ -72,6 +72,12 @@ def test_rare_answers_say_what_cannot_be_learned_or_proved(tmp_path: Path) -> No
     ]
 
 
+def test_a_single_answer_leaves_nothing_to_learn(tmp_path: Path) -> None:
+    assert told(splits(tmp_path, MANY[:7], MANY[7:])) == [
+        "All examples have queue = 'ship': a program that always says so is always right."
+    ]
+
+
 def test_spaces_around_a_label_make_no_other_answer(tmp_path: Path) -> None:
     spaced = [(f"{ticket}s", f"{queue} ") for ticket, queue in MANY]
     assert told(splits(tmp_path, [*MANY, *MONEY], [*spaced, *MONEY])) == []

@@ -77,7 +77,7 @@ def test_types_descriptions_and_reasoning(tmp_path: Path) -> None:
         ("-> queue", "at least one input and one output"),
         ("ticket ->", "at least one input and one output"),
         ("ticket -> ticket", "distinct names"),
-        ("1a -> queue", "invalid decimal literal"),
+        ("1a -> queue", "'1a' can't be the name of a field"),
         ("ticket: __import__('os').system('true') -> queue", "can't be read"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -151,6 +152,20 @@ def test_a_file_that_holds_something_else_is_never_cut(served, tmp_path, held):
     asked = source.read_text()
     assert promptgrad("-C", root, "predict", artifact, "--file", source, "--out", source).returncode == 2
     assert source.read_text() == asked
+    assert server.calls == before
+
+
+def test_answers_go_into_a_file_and_not_into_a_pipe(served, tmp_path):
+    root, artifact, server = served
+    before = server.calls
+    _, source, target = questions(tmp_path)
+    os.mkfifo(target)
+    done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
+    assert done.returncode == 2
+    assert f"{target.name} is a device or a pipe" in said(done)
+    dash = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", "-")
+    assert dash.returncode == 2
+    assert "Name a file" in said(dash)
     assert server.calls == before
 
 
