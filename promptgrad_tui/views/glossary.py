@@ -91,6 +91,7 @@ TERMS: tuple[Term, ...] = (
     Term("predictor", "One step of a program: one signature that a model fills in."),
     Term("journal", "The file that records every event, prompt and answer of a project's runs."),
     Term("epoch", "A series of batches, after which the whole validation split is scored."),
+    Term("Demos", "How many demonstrations the program of a contest's method contains.", ("run",)),
     Term("cell", "A program version on a model revision. One artifact in each cell is current."),
     Term("transfer", "Rules that were proved on one model, measured on another."),
 )

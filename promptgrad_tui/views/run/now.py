@@ -48,7 +48,8 @@ def now_lines(status: Status, columns: int) -> list[Line]:
         lines.append(_named("waiting", "warn", line(waiting)))
     if tests:
         lines.append(_named("last test", "dim", _judged(tests[-1])))
-    if story.rollouts:
+    # No answer arrives here while a method runs: the marks would be the baseline's.
+    if story.rollouts and not story.progress.runs_a_method:
         lines.append(_named("answers", "dim", _marks(story, room)))
     return lines or [line(story.progress.phase, "dim")]
 

@@ -113,6 +113,9 @@ def _progress(status: Status, columns: int) -> Line:
     bar = progress_bar(progress.fraction, max(min(room - _width(head), 40), 0))
     if len(plain(bar)) >= _SHORTEST_BAR:
         return joined([head, joined([bar, tail], " ")], "   ")
+    if _width(head) > columns - _width(tail) - 2:
+        # Half a number would be another number: the wait is also in the pane "now".
+        head = joined([(state,), line(_doing(status, names_wait=False))], "   ")
     return joined([fitted(head, min(_width(head), columns - _width(tail) - 2)), tail])
 
 
@@ -182,7 +185,7 @@ def _waits_for(status: Status) -> str:
     return ""
 
 
-def _doing(status: Status) -> str:
+def _doing(status: Status, *, names_wait: bool = True) -> str:
     if waits := _waits_for(status):
         return waits
     if status.is_starting or not status.run.last_seq:
@@ -193,7 +196,7 @@ def _doing(status: Status) -> str:
         if not status.awaited:
             return status.run.pause_reason
         return f"{count_text(status.awaited, status.run.awaited_noun)} to review: press v"
-    parts = [status.run.progress.phase, scorings_text(status), waiting_text(status)]
+    parts = [status.run.progress.phase, scorings_text(status), waiting_text(status) if names_wait else ""]
     return ", ".join(part for part in parts if part)
 
 

@@ -141,6 +141,25 @@ def test_time_worked_counts_no_pause_between_two_processes(recorded: RecordedRun
     assert story.progress.seconds_worked(9010.0) == 50.0
 
 
+def test_a_method_of_a_contest_shows_neither_the_baselines_answers_nor_half_a_number(
+    recorded: RecordedRun,
+) -> None:
+    recorded.write(count=60)
+    name = "labeled_few_shot, seed 1 of 2"
+    recorded.journal.append(recorded.run, PhaseStarted(id="lane/1", phase="lane", detail=name))
+
+    async def script(pilot: Pilot[int]) -> None:
+        screen = await until_true(
+            pilot, lambda screen: re.search(r"waiting +answer \d+ for 0:", screen) is not None, "the wait"
+        )
+        head = next(row for row in screen.split("\n") if name[:16] in row)
+        assert "answ" not in head
+        assert not re.search(r"answers +[\u2713\u2717]", screen), "the baseline's"
+
+    with recorded.journal.lock_run(recorded.run):
+        drive(recorded.folder, recorded.run, script, SMALL)
+
+
 def test_passes_that_say_the_same_are_one_row() -> None:
     def row(number: int, text: str) -> GradientRow:
         found = AnalysisFinished(

@@ -18,7 +18,7 @@ COLUMNS = (
     Column("Validation", width=20),
     Column("Calls", width=7, right=True, from_width=66),
     Column("Rules", width=5, right=True, from_width=74),
-    Column("Shown", width=5, right=True, from_width=74),
+    Column("Demos", width=5, right=True, from_width=74),
 )
 EMPTY = "The first method begins after the baseline."
 EMPTY_ELSEWHERE = "A contest has none of these: 1 shows its methods, 4 what they made."
@@ -51,7 +51,7 @@ def lane_lines(row: LaneFinished, columns: int) -> list[Line]:
     lines += fact("used", count_text(row.calls, "call"), columns)
     lines += fact("", tokens_text(row.tokens), columns, "dim")
     lines += fact("seed", str(row.seed), columns)
-    return lines + fact("lane", row.lane, columns, "dim")
+    return lines + fact("recorded as", row.lane, columns, "dim")
 
 
 def title(row: LaneFinished) -> str:
