@@ -47,4 +47,5 @@ def _ask(question: str) -> None:
     except click.Abort as aborted:
         if sys.stdin.isatty():
             raise
-        raise click.UsageError("Nothing was deleted: nobody said yes. --yes deletes without asking.") from aborted
+        text = "Nothing was deleted: nobody said yes. --yes deletes without asking."
+        raise click.UsageError(text) from aborted
