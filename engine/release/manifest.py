@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 PROGRAM = "program.json"
 PROMPT = "prompt.txt"
 MEASURED = "measured.json"
+ROUTER = "router.json"
 
 _BELOW = ("*", "*/*", "*/*/*", "artifacts/*/*/*")
 """Where artifacts are below a folder that is named in place of one: a router's, and those of a project."""
@@ -244,6 +245,12 @@ def _read(path: Path) -> bytes:
 
 def _no_artifact(folder: Path) -> ArtifactError:
     """Return the error about a folder that never was an artifact; it names those below, if there are any."""
+    if (folder / ROUTER).is_file():
+        return ArtifactError(
+            f"{folder} is a router, not an artifact.",
+            hint="Name one of its two artifacts: `promptgrad matrix` lists them. Only `promptgrad predict` "
+            "and `load_artifact` take a router.",
+        )
     found = sorted(path.parent for pattern in _BELOW for path in folder.glob(f"{pattern}/{MANIFEST}"))
     more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return ArtifactError(

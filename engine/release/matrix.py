@@ -13,9 +13,10 @@ from engine.journal.journal import Journal
 from engine.project.fingerprint import changes
 from engine.project.gates import Gates
 from engine.release.judged import agreement_of
-from engine.release.manifest import MEASURED, ArtifactManifest, load_manifest, load_measurement
+from engine.release.manifest import MEASURED, ROUTER, ArtifactManifest, load_manifest, load_measurement
 from engine.release.release_gate import evaluate_gates
 from engine.release.releases import Releases, cell_of, load_releases
+from engine.release.routing.router import Router, load_router
 from engine.release.transfers import Transfer, read_transfers
 
 
@@ -75,6 +76,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class RouterEntry:
+    """One router; if it can't be read, `router` is None and `problem` says why."""
+
+    path: Path
+    router: Router | None = None
+    problem: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as JSON-ready data."""
+        row = {"kind": "router", "router": str(self.path), "problem": self.problem}
+        return row | (self.router.model_dump(mode="json", exclude={"format"}) if self.router else {})
+
+
+@dataclass(frozen=True)
 class Cell:
     """One program version on one exact model revision: what was proved there, and what was only measured.
 
@@ -88,10 +103,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All entries, cell by cell in the order of their first artifact, and all transfers."""
+    """All entries, cell by cell in the order of their first artifact, all transfers, and all routers.
+
+    A router joins two artifacts of different models, so it is in no cell.
+    """
 
     entries: Sequence[Entry] = field(default_factory=tuple)
     transfers: Sequence[Transfer] = field(default_factory=tuple)
+    routers: Sequence[RouterEntry] = field(default_factory=tuple)
 
     @property
     def cells(self) -> list[Cell]:
@@ -107,9 +126,9 @@ class Matrix:
         ]
 
     def as_list(self) -> list[dict[str, Any]]:
-        """Return the artifacts, then the transfers, as JSON-ready data; `kind` tells them apart."""
-        rows = [entry.as_dict() for entry in self.entries]
-        return rows + [transfer.as_dict() for transfer in self.transfers]
+        """Return the artifacts, the transfers and the routers as JSON-ready data; `kind` tells them apart."""
+        rows: list[Entry | Transfer | RouterEntry] = [*self.entries, *self.transfers, *self.routers]
+        return [row.as_dict() for row in rows]
 
 
 def read_matrix(
@@ -118,12 +137,13 @@ def read_matrix(
     gates: Gates | None = None,
     journal: Journal | None = None,
 ) -> Matrix:
-    """Return all artifacts in their folder, compared with the project as it is now.
+    """Return all artifacts in their folder, compared with the project as it is now, and all routers.
 
     Transfers are read from the journal; without one there are none.
 
     Raises:
-        ArtifactError: the file of releases is damaged. A damaged artifact is an entry with a problem.
+        ArtifactError: the file of releases is damaged. A damaged artifact or router is an entry with a
+            problem.
     """
     releases = load_releases(root)
     entries = [
@@ -133,10 +153,22 @@ def read_matrix(
     for entry in sorted(entries, key=_created):
         first.setdefault(entry.cell, _created(entry))
     ordered = sorted(
-        entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry), _version(entry))
+        entries, key=lambda entry: (first[entry.cell], entry.cell, _created(entry), _version(entry.path))
     )
     whole = [(entry.path, entry.manifest) for entry in ordered if entry.manifest]
-    return Matrix(tuple(ordered), read_transfers(journal, whole, fingerprint) if journal else ())
+    transfers = read_transfers(journal, whole, fingerprint) if journal else ()
+    folders = sorted(
+        (path.parent for path in root.glob(f"*/*/*/{ROUTER}")),
+        key=lambda folder: (folder.parent, _version(folder)),
+    )
+    return Matrix(tuple(ordered), transfers, tuple(_router(folder) for folder in folders))
+
+
+def _router(folder: Path) -> RouterEntry:
+    try:
+        return RouterEntry(folder, load_router(folder))
+    except ArtifactError as error:
+        return RouterEntry(folder, problem=error.message)
 
 
 def _entry(
@@ -168,9 +200,9 @@ def _entry(
     )
 
 
-def _version(entry: Entry) -> int:
+def _version(folder: Path) -> int:
     """Return the number of a version: a contest saves several within a second."""
-    number = entry.path.name.removeprefix("v")
+    number = folder.name.removeprefix("v")
     return int(number) if number.isdecimal() else 0
 
 

@@ -183,9 +183,14 @@ class GGUFModel(Closing):
         """Check that the file is still the one that was opened.
 
         Raises:
-            RevisionMovedError: it was replaced or changed.
+            RevisionMovedError: it was replaced, changed or deleted.
         """
-        if not self._path.is_file() or _fingerprint(self._path) != self._file:
+        if not self._path.is_file():
+            raise RevisionMovedError(
+                f"{self._path} is gone: it was deleted or moved while it was in use.",
+                hint="Put it back, and start again.",
+            )
+        if _fingerprint(self._path) != self._file:
             raise RevisionMovedError(
                 f"{self._path} was changed while it was in use.",
                 hint="Start again with the file as it is now.",

@@ -33,6 +33,17 @@ class Criterion(FrozenModel):
                 raise ValueError(f"{self.regex!r} isn't a regular expression: {error}") from None
         return self
 
+    @property
+    def checks(self) -> list[str]:
+        """What an answer has to fulfil before a judge sees it, each check in a few words."""
+        return [
+            *([f'contains "{self.contains}"'] if self.contains is not None else []),
+            *([f"matches /{self.regex}/"] if self.regex is not None else []),
+            *([f"JSON with {', '.join(self.json_fields)}"] if self.json_fields else []),
+            *([f"at least {self.min_words} words"] if self.min_words is not None else []),
+            *([f"at most {self.max_words} words"] if self.max_words is not None else []),
+        ]
+
     def failed_check(self, answer: str) -> str:
         """Return which check an answer fails, as a part of a sentence, or ""."""
         words = len(answer.split())

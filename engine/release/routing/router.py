@@ -14,12 +14,18 @@ from engine.ground.errors import ArtifactError
 from engine.ground.files import write_durably
 from engine.ground.frozen_model import FrozenModel
 from engine.ground.interval import Interval
-from engine.release.manifest import MANIFEST, content_digest, file_digest, load_manifest, refuse_later_format
+from engine.release.manifest import (
+    MANIFEST,
+    ROUTER,
+    content_digest,
+    file_digest,
+    load_manifest,
+    refuse_later_format,
+)
 from engine.release.publishing import publish
 from engine.release.routing.thresholds import Threshold
 
 FORMAT = 1
-ROUTER = "router.json"
 SMALL, LARGE = "small", "large"
 
 _HINT = "Restore the router from its original, or make it again: promptgrad route"
@@ -54,6 +60,11 @@ class Router(FrozenModel):
     test: dict[str, Interval] = Field(default_factory=dict)
     test_share: float | None = None
     test_opening: int = 0
+
+    @property
+    def share(self) -> float:
+        """The part of the validation examples that the small model answers."""
+        return next((row.share for row in self.table if row.margin == self.margin), 0.0)
 
 
 def is_router(folder: Path) -> bool:

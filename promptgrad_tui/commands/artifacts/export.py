@@ -99,9 +99,9 @@ def export_command(ctx: click.Context, source: str, to: str, out: Path | None) -
 
 
 def _refuse_other_kind(project: Path, source: str, to: str) -> None:
-    """Refuse an artifact where a run is wanted, or a run where an artifact is, and name the other."""
+    """Refuse an artifact or a router where a run is wanted, or a run where an artifact is."""
     from engine.journal.journal import Journal, journal_path
-    from engine.release.manifest import MANIFEST, load_manifest
+    from engine.release.manifest import MANIFEST, ROUTER, load_manifest
 
     folder = next((path for path in (Path(source), project / source) if path.is_dir()), None)
     if folder is not None and (folder / MANIFEST).is_file() and to in TABLES:
@@ -109,6 +109,11 @@ def _refuse_other_kind(project: Path, source: str, to: str) -> None:
         raise ArtifactError(
             f"--to {to} takes a run, and {source} is an artifact.",
             hint=f"Its run: promptgrad export {run} --to {to}",
+        )
+    if folder is not None and (folder / ROUTER).is_file() and to in TABLES:
+        raise ArtifactError(
+            f"--to {to} takes a run, and {source} is a router.",
+            hint="`promptgrad runs` lists the runs of a project.",
         )
     if folder is not None or to in TABLES or not journal_path(project).is_file():
         return

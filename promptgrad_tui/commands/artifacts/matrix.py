@@ -24,7 +24,8 @@ def matrix_command(context: CommandContext, as_json: bool) -> None:
     Each is shown with its test score and interval, the gates' verdict, its rules and its date; `*`
     marks the current one of its cell. An artifact is stale if the program, the data or the metric
     has changed since; what has changed is named. What `promptgrad transfer` measured on another
-    model is in that model's cell, and can't be loaded there.
+    model is in that model's cell, and can't be loaded there. The routers that `promptgrad route` saved
+    follow.
     """
     from promptgrad_tui.views.artifacts.releases import matrix_lines
     from promptgrad_tui.work.opening import open_project

@@ -18,6 +18,7 @@ from promptgrad_tui.screens.project.draft import ProjectDraft, next_choice, text
 from promptgrad_tui.screens.project.fields import FormField, FormRow, FormSection
 from promptgrad_tui.screens.project.file import UNSET
 from promptgrad_tui.screens.project.lines import FORM_COLUMNS, FORM_NAMES, help_lines, paint_row
+from promptgrad_tui.screens.widgets.line_input import LineInput
 from promptgrad_tui.screens.widgets.table import RowTable
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import one_line, visible
@@ -58,7 +59,7 @@ class ProjectForm(Container):
         table.border_title = "Settings"
         yield table
         with Vertical(id="field", classes="pane"):
-            yield Input(id="line-editor", compact=True, select_on_focus=False)
+            yield LineInput(id="line-editor", compact=True, select_on_focus=False)
             yield TextArea(id="text-editor", soft_wrap=True, compact=True)
             help_view = TextView(id="field-help")
             help_view.can_focus = False

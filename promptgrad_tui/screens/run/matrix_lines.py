@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from promptgrad_tui.screens.run.panes.artifacts import MatrixRow
 from promptgrad_tui.views.artifacts.compression import fewer_tokens
+from promptgrad_tui.views.artifacts.routing import Routed, routing_lines
 from promptgrad_tui.views.figures import count_text, gain_text, score_text
 from promptgrad_tui.views.run.score_lines import slice_gain_lines
+from promptgrad_tui.views.terminal import Terminal
 from promptgrad_tui.views.text_blocks import fact, heading, paragraph, verbatim
-from promptgrad_tui.views.toned_lines import Line
+from promptgrad_tui.views.toned_lines import Line, line
 
 if TYPE_CHECKING:
     from engine.release.manifest import ArtifactManifest
-    from engine.release.matrix import Entry
+    from engine.release.matrix import Entry, RouterEntry
     from engine.release.transfers import Transfer
 
 _PROMPT_FILE = "prompt.txt"
 
 
 def matrix_row_lines(row: MatrixRow, columns: int) -> list[Line]:
-    """Return what an artifact is and what it claims, or what a transfer has measured."""
+    """Return what an artifact or a router is and claims, or what a transfer has measured."""
     if row.transfer is not None:
         return _transfer_lines(row.transfer, columns)
+    if row.routing is not None:
+        return _router_lines(row.routing, columns)
     assert row.entry is not None
     return _artifact_lines(row.entry, columns)
 
@@ -88,6 +93,16 @@ def _transfer_lines(transfer: Transfer, columns: int) -> list[Line]:
     gain = gain_text(test.gain.score, test.gain.low, test.gain.high)
     lines += fact("gain", gain, columns, "good" if test.gain.low > 0 else "warn")
     return lines + slice_gain_lines("test", test.slices, columns)
+
+
+def _router_lines(entry: RouterEntry, columns: int) -> list[Line]:
+    lines = fact("folder", str(entry.path), columns)
+    if entry.router is None:
+        return [*lines, *fact("problem", entry.problem, columns, "bad")]
+    for name, model in (("small", entry.router.small), ("large", entry.router.large)):
+        lines += fact(name, f"{model.uri}, revision {model.revision}", columns)
+    page = Terminal(StringIO(), is_interactive=False, has_colour=False, columns=columns)
+    return [*lines, (), *(line(text) for text in routing_lines(Routed(entry.router, entry.path), page))]
 
 
 def _stale_lines(stale: Sequence[str], columns: int) -> list[Line]:

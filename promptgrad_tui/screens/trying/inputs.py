@@ -9,21 +9,13 @@ from textual.actions import SkipAction
 from textual.content import Content
 from textual.screen import Screen
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
 
-from promptgrad_tui.views.sanitize import one_line, visible
+from promptgrad_tui.screens.widgets.line_input import LineInput, typed_text
+from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.work.trying.messages import TryField
 
 _SHOWN_CHOICES = 60
-
-
-class FieldLine(Input):
-    """A text of one line; what is pasted is put on one."""
-
-    def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(" ".join(_shown(event.text).split("\n")), *self.selection)
 
 
 _BREAKS = ("ctrl+j", "shift+enter", "alt+enter")
@@ -44,7 +36,7 @@ class FieldArea(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
-        await super()._on_paste(events.Paste(_shown(event.text)))
+        await super()._on_paste(events.Paste(typed_text(event.text)))
 
     def action_cursor_up(self, select: bool = False) -> None:
         if not select and self._row == 0:
@@ -62,7 +54,7 @@ class FieldArea(TextArea):
         return self.wrapped_document.location_to_offset(self.cursor_location).y
 
 
-FieldBox: TypeAlias = FieldArea | FieldLine
+FieldBox: TypeAlias = FieldArea | LineInput
 
 
 def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
@@ -70,7 +62,7 @@ def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
 
     `hint` is shown in an empty box, by default what the field may contain.
     """
-    shown = _shown(text)
+    shown = typed_text(text)
     hint = one_line(hint) if hint else _hint(field)
     box: FieldBox
     if field.is_long or "\n" in shown:
@@ -84,7 +76,7 @@ def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
         )
     else:
         suggester = SuggestFromList(field.choices, case_sensitive=False) if field.choices else None
-        box = FieldLine(shown, name=field.name, placeholder=hint, suggester=suggester, classes="pane field")
+        box = LineInput(shown, name=field.name, placeholder=hint, suggester=suggester, classes="pane field")
     kind = "" if field.type == "text" else f" ({one_line(field.type)}, as JSON)"
     optional = "" if field.is_required else " (optional)"
     box.border_title = Content(f"{one_line(field.name)}{kind}{optional}")
@@ -93,7 +85,7 @@ def field_box(field: TryField, text: str = "", hint: str = "") -> FieldBox:
 
 def boxes_in(screen: Screen[None]) -> list[FieldBox]:
     """Return the boxes on a screen, in their order."""
-    return [box for box in screen.query(".field") if isinstance(box, FieldArea | FieldLine)]
+    return [box for box in screen.query(".field") if isinstance(box, FieldArea | LineInput)]
 
 
 def text_of(box: FieldBox) -> str:
@@ -104,10 +96,10 @@ def text_of(box: FieldBox) -> str:
 def set_text(box: FieldBox, text: str) -> None:
     """Put a text into a box, the cursor behind it."""
     if isinstance(box, FieldArea):
-        box.text = _shown(text)
+        box.text = typed_text(text)
         box.move_cursor(box.document.end)
     else:
-        box.value = _shown(text)
+        box.value = typed_text(text)
         box.cursor_position = len(box.value)
 
 
@@ -116,8 +108,3 @@ def _hint(field: TryField) -> str:
         listed = ", ".join(field.choices)
         return one_line(listed if len(listed) <= _SHOWN_CHOICES else f"{listed[:_SHOWN_CHOICES]}\u2026")
     return one_line(field.description)
-
-
-def _shown(text: str) -> str:
-    """Return a text with what would act on the terminal shown; tabs stay, as they are data."""
-    return "\t".join(visible(part) for part in text.replace("\r\n", "\n").replace("\r", "\n").split("\t"))

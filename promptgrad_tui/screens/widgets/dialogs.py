@@ -15,6 +15,7 @@ from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Static
 
 from engine.ground.errors import PromptGradError
+from promptgrad_tui.screens.widgets.line_input import LineInput
 from promptgrad_tui.screens.widgets.toned import TextView
 from promptgrad_tui.views.sanitize import wrap
 from promptgrad_tui.views.text_blocks import error_lines
@@ -200,7 +201,7 @@ class InputScreen(BoxScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box box-low"):
             yield Static(self._title, markup=False, classes="box-title")
-            yield Input(self._value, placeholder=self._placeholder)
+            yield LineInput(self._value, placeholder=self._placeholder)
 
     def on_mount(self) -> None:
         """Leave what is behind the box in sight where it follows what is typed."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.release.matrix import Cell, Entry, Matrix
+from engine.release.matrix import Cell, Entry, Matrix, RouterEntry
 from engine.release.power import opening_text
 from engine.release.releases import Switch
 from engine.release.transfers import Transfer
 from promptgrad_tui.views.artifacts.compression import fewer_tokens
+from promptgrad_tui.views.artifacts.routing import shares, split_of_work
 from promptgrad_tui.views.figures import count_text, effect_text, score_text
 from promptgrad_tui.views.sanitize import one_line, packed, shown_path, wrap
 from promptgrad_tui.views.terminal import Terminal
@@ -17,8 +18,8 @@ _GATES = {"passed": "green", "failed": "red", "forced": "yellow", "untested": "y
 
 
 def matrix_lines(matrix: Matrix, terminal: Terminal) -> list[str]:
-    """Return the artifacts of each cell, a block for each."""
-    if not matrix.cells:
+    """Return the artifacts of each cell, a block for each, and the routers after them."""
+    if not matrix.cells and not matrix.routers:
         return ["No artifacts yet: promptgrad run, or promptgrad compile --models ..."]
     names = {entry.manifest.program: entry.manifest.name for entry in matrix.entries if entry.manifest}
     lines: list[str] = []
@@ -30,13 +31,25 @@ def matrix_lines(matrix: Matrix, terminal: Terminal) -> list[str]:
             for transfer in cell.transfers:
                 lines += _transfer(transfer, terminal)
         else:
-            lines += ["", *(_damaged(entry) for entry in cell.entries)]
+            lines += ["", *(_damaged(entry, "*" if entry.is_current else " ") for entry in cell.entries)]
+    if matrix.routers:
+        lines += ["", terminal.style("Routers", bold=True)]
+        for router in matrix.routers:
+            lines += _router(router, terminal)
     return lines[1:]
 
 
-def _damaged(entry: Entry) -> str:
-    mark = "*" if entry.is_current else " "
+def _damaged(entry: Entry | RouterEntry, mark: str = " ") -> str:
     return f"{mark} damaged  {shown_path(str(entry.path))}: {entry.problem}"
+
+
+def _router(entry: RouterEntry, terminal: Terminal) -> list[str]:
+    if entry.router is None:
+        return [_damaged(entry)]
+    lines = [f"  {shown_path(str(entry.path))}"]
+    for text in (split_of_work(entry.router), *shares(entry.router)):
+        lines += wrap(text, terminal.columns, "    ", "    ")
+    return lines
 
 
 def _heading(cell: Cell, names: Mapping[str, str], terminal: Terminal) -> list[str]:

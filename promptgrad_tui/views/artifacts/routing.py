@@ -33,6 +33,25 @@ def routing_json(result: Routed) -> dict[str, Any]:
     }
 
 
+def split_of_work(router: Router) -> str:
+    """Return which model of a router answers when, as a sentence."""
+    small, large = one_line(router.small.uri), one_line(router.large.uri)
+    return f"{small} answers where its margin is {router.margin:.2f} or more, {large} everywhere else."
+
+
+def shares(router: Router) -> list[str]:
+    """Return a router's score on each split, with the part of it that the small model answers."""
+    splits = (
+        ("validation", router.validation.get("routed"), router.share),
+        ("test", router.test.get("routed"), router.test_share),
+    )
+    return [
+        f"{split} {score_text(score)} (n = {score.n}), {share:.0%} by the small model"
+        for split, score, share in splits
+        if score is not None and share is not None
+    ]
+
+
 def routing_lines(result: Routed, terminal: Terminal) -> list[str]:
     """Return the table of thresholds, the chosen one, and what was saved."""
     router = result.router
@@ -64,7 +83,5 @@ def routing_lines(result: Routed, terminal: Terminal) -> list[str]:
             "nothing was saved. A larger --margin or more validation examples may show one."
         )
         return [*lines, *wrap(text, terminal.columns, "  ", "  ")]
-    small, large = one_line(router.small.uri), one_line(router.large.uri)
-    text = f"{small} answers where its margin is {router.margin:.2f} or more, {large} everywhere else."
-    lines += wrap(text, terminal.columns, "  ", "  ")
+    lines += wrap(split_of_work(router), terminal.columns, "  ", "  ")
     return [*lines, "", terminal.style("Router", bold=True), f"  {shown_path(str(result.saved))}"]

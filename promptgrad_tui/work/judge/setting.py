@@ -48,9 +48,12 @@ class JudgeSetting:
 
     @property
     def criteria(self) -> list[str]:
-        """What a good answer does, if the judge is asked by criteria."""
+        """What a good answer does, with its checks in brackets, if the judge is asked by criteria."""
         rubric = self.project.rubric
-        return [] if rubric is None else [one.text for one in rubric_criteria(self.project, rubric)]
+        return [
+            f"{one.text} ({'; '.join(one.checks)})" if one.checks else one.text
+            for one in (rubric_criteria(self.project, rubric) if rubric is not None else ())
+        ]
 
     @property
     def metric(self) -> BoundMetric:

@@ -14,9 +14,9 @@ from engine.journal.events import SplitScores
 from engine.learning.screening.likelihood import AnswerScorer
 from engine.programs.program import FrozenProgram
 from engine.release.artifacts import ArtifactContent, save_artifact
-from engine.release.manifest import content_digest
+from engine.release.manifest import ROUTER, content_digest
 from engine.release.routing.confidence import Confidence
-from engine.release.routing.router import ROUTER, Router, load_router, routed_model, save_router
+from engine.release.routing.router import Router, load_router, routed_model, save_router
 from engine.release.routing.thresholds import Answered, Seconds, chosen, thresholds
 from engine.testing import scripted_model, scripted_revision
 from models.errors import ModelError
@@ -169,7 +169,8 @@ def artifact(root: Path, name: str, uri: str = "") -> Path:
     )
 
 
-def saved_router(root: Path, margin: float = 1.0) -> Path:
+def saved_router(root: Path, margin: float = 1.0, place: str = "routers") -> Path:
+    table = thresholds(SURE + UNSURE + LOST, SECONDS)
     small, large = artifact(root, "small"), artifact(root, "large")
     router = Router(
         small=routed_model(small),
@@ -179,10 +180,10 @@ def saved_router(root: Path, margin: float = 1.0) -> Path:
         answers=("music", "legal"),
         margin=margin,
         loss=0.1,
-        table=(),
-        validation={},
+        table=tuple(table),
+        validation={"routed": table[-1].score},
     )
-    return save_router(root / "routers", router, small, large)
+    return save_router(root / place, router, small, large)
 
 
 def rewrite(folder: Path, **changes: Any) -> None:

@@ -206,6 +206,17 @@ def test_a_file_that_changes_while_it_is_in_use_is_noticed(tmp_path: Path, open_
         model.verify_revision()
 
 
+def test_a_file_that_was_deleted_while_it_is_in_use_is_missed(tmp_path: Path, open_tiny: Open) -> None:
+    path = write_tiny_model(tmp_path / "gone.gguf")
+    model = open_tiny(path)
+
+    path.unlink()
+
+    with pytest.raises(RevisionMovedError, match=r"gone\.gguf is gone") as caught:
+        model.verify_revision()
+    assert caught.value.hint.startswith("Put it back")
+
+
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in ModelSettings.model_fields.values())
 

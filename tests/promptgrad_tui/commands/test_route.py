@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,74 @@ def test_another_model_is_refused(made: tuple[Path, str, str, dict[str, Any], An
     turned = promptgrad("-C", root, "route", large, small)
     assert turned.returncode == 2
     assert "no log-probabilities" in turned.stderr
+
+
+def test_the_matrix_lists_it_after_the_artifacts(made: tuple[Path, str, str, dict[str, Any], Any]) -> None:
+    root, _, _, told, server = made
+    *artifacts, router = json.loads(promptgrad("-C", root, "matrix", "--json").stdout)
+    assert [row["kind"] for row in artifacts] == ["artifact", "artifact"]
+    assert (router["kind"], router["router"], router["problem"]) == ("router", told["saved"], "")
+    assert {name: router[name] for name in told if name != "saved"} == {
+        name: value for name, value in told.items() if name != "saved"
+    }
+    text = " ".join(promptgrad("-C", root, "matrix").stdout.split())
+    listed = text[text.index("Routers") :]
+    assert f"demo answers where its margin is {told['margin']:.2f} or more, {server.uri} every" in listed
+    row = next(row for row in told["table"] if row["margin"] == told["margin"])
+    assert f"(n = 24), {row['share']:.0%} by the small model" in listed[listed.index("validation") :]
+    assert f"(n = 24), {told['test_share']:.0%} by the small model" in listed[listed.index("test ") :]
+
+
+def test_a_damaged_router_is_listed_with_its_problem(
+    made: tuple[Path, str, str, dict[str, Any], Any], tmp_path: Path
+) -> None:
+    root, _, _, told, _ = made
+    copy = shutil.copytree(root, tmp_path / "copy")
+    folder = copy / Path(told["saved"]).relative_to(root)
+    file = folder / "router.json"
+    file.write_text(file.read_text().replace('"loss": 0.3', '"loss": 0.9'))
+    router = json.loads(promptgrad("-C", copy, "matrix", "--json").stdout)[-1]
+    assert router == {
+        "kind": "router",
+        "router": str(folder),
+        "problem": f"{file} was changed after it was saved.",
+    }
+    listed = "".join(promptgrad("-C", copy, "matrix").stdout.split())
+    assert f"damaged{folder}:{file}waschangedafteritwassaved." in listed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "ROUTER", "SMALL"),
+        ("gate", "ROUTER"),
+        ("promote", "ROUTER"),
+        ("export", "ROUTER", "--to", "text"),
+        ("export", "ROUTER", "--to", "program", "--out", "whole"),
+        ("compress", "ROUTER"),
+        ("route", "ROUTER", "SMALL"),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_what_takes_an_artifact_says_that_it_is_a_router(
+    made: tuple[Path, str, str, dict[str, Any], Any], words: tuple[str, ...]
+) -> None:
+    root, small, _, told, _ = made
+    names = {"ROUTER": told["saved"], "SMALL": small, "whole": str(root / "whole")}
+    done = promptgrad("-C", root, *(names.get(word, word) for word in words))
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 2, said
+    assert "is a router, not an artifact." in said
+    assert "matrix` lists them." in said
+
+
+@pytest.mark.parametrize("table", ["csv", "parquet", "mlflow"])
+def test_a_table_is_of_a_run_and_not_of_a_router(
+    made: tuple[Path, str, str, dict[str, Any], Any], table: str
+) -> None:
+    root, _, _, told, _ = made
+    done = promptgrad("-C", root, "export", told["saved"], "--to", table, "--out", root / "table")
+    said = "".join(done.stderr.split())
+    assert done.returncode == 2, said
+    assert f"--to{table}takesarun,and{told['saved']}isarouter." in said
+    assert "runs`liststheruns" in said

@@ -96,6 +96,21 @@ def test_a_scale_has_its_own_keys_and_the_end_says_what_to_do(server, tmp_path) 
     assert [label.grade for label in load_labels(project)][-2:] == [2, 0]
 
 
+def test_the_checks_of_a_criterion_stand_behind_it(server, tmp_path) -> None:
+    project = judged_project(tmp_path, server.uri)
+    file = project / "promptgrad.toml"
+    checked = 'criteria = [{ text = "names the right queue", contains = "e", max_words = 40 }]'
+    file.write_text(file.read_text().replace('criteria = ["names the right queue"]', checked))
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(pilot, "New")
+        await begin(pilot)
+        screen = await until(pilot, "answer 1 of 40")
+        assert 'names the right queue (contains "e"; at most 40 words)' in screen
+
+    drive(project, None, script)
+
+
 def test_a_project_without_a_judge_says_so(server, tmp_path) -> None:
     async def script(pilot: Pilot[int]) -> None:
         await until(pilot, "New")

@@ -1,4 +1,4 @@
-"""The compilation matrix: what was proved on each exact model revision, and what was only measured there."""
+"""The compilation matrix: what was proved or only measured on each exact model revision, and the routers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from engine.ground.errors import PromptGradError
 from promptgrad_tui.screens.widgets.table import Column
 from promptgrad_tui.views.artifacts.compression import fewer_tokens
 from promptgrad_tui.views.figures import value_text
+from promptgrad_tui.views.sanitize import one_line
 from promptgrad_tui.views.toned_lines import BLANK, Line, Tone, joined, line, plain
 
 if TYPE_CHECKING:
     from engine.ground.interval import Interval
     from engine.release.manifest import ArtifactManifest
-    from engine.release.matrix import Entry, Matrix
+    from engine.release.matrix import Entry, Matrix, RouterEntry
     from engine.release.transfers import Transfer
 
 COLUMNS = (
@@ -36,18 +37,20 @@ _GATES: dict[str, tuple[str, Tone]] = {
     "forced": ("! forced", "warn"),
     "untested": ("- none", "dim"),
 }
+_DAMAGED: Line = line("\u2717 damaged", "bad")
 
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """An artifact, or a transfer: rules that were proved on another revision and only measured here."""
+    """An artifact, a router, or a transfer: rules proved on another revision and only measured here."""
 
     entry: Entry | None = None
     transfer: Transfer | None = None
+    routing: RouterEntry | None = None
 
     @property
     def artifact(self) -> Path | None:
-        """The folder of an artifact that can be used; a transfer can't, nor can one that is damaged."""
+        """The folder of an artifact that can be used; nothing else can."""
         return self.entry.path if self.entry is not None and self.entry.manifest is not None else None
 
     @property
@@ -55,12 +58,15 @@ class MatrixRow:
         """What it is called."""
         if self.entry is not None:
             return f"Artifact {'/'.join(self.entry.path.parts[-3:])}"
-        return f"Measured on {revision_of(self)}"
+        if self.routing is not None:
+            return f"Router {'/'.join(self.routing.path.parts[-3:])}"
+        return f"Measured on {revisions_of(self)[0]}"
 
 
 def key(row: MatrixRow) -> object:
     """Return what tells a row from the others, also when it is read again."""
-    return row.entry.path if row.entry is not None else row.transfer and row.transfer.test
+    folder = row.entry or row.routing
+    return folder.path if folder is not None else row.transfer and row.transfer.test
 
 
 def read_rows(folder: Path) -> list[MatrixRow]:
@@ -88,7 +94,7 @@ def _rows(matrix: Matrix) -> list[MatrixRow]:
     for cell in matrix.cells:
         rows += [MatrixRow(entry=entry) for entry in cell.entries]
         rows += [MatrixRow(transfer=transfer) for transfer in cell.transfers]
-    return rows
+    return rows + [MatrixRow(routing=router) for router in matrix.routers]
 
 
 def paint(row: MatrixRow, _widths: Sequence[int], revision: str = "") -> Sequence[Line]:
@@ -97,10 +103,9 @@ def paint(row: MatrixRow, _widths: Sequence[int], revision: str = "") -> Sequenc
     What belongs to another model than that with the short `revision` says so, and is dim.
     """
     if row.transfer is not None:
-        return _transfer_cells(row.transfer, revision_of(row))
-    assert row.entry is not None
-    cells = _artifact_cells(row.entry)
-    if not revision or revision_of(row).startswith(revision):
+        return _transfer_cells(row.transfer)
+    cells = _router_cells(row.routing) if row.routing is not None else _artifact_cells(_entry_of(row))
+    if not revision or _is_of(row, revision):
         return cells
     note = joined([cells[-1], line("another model", "dim")])
     return (*(line(plain(cell), "dim") for cell in cells[:-1]), note)
@@ -108,14 +113,25 @@ def paint(row: MatrixRow, _widths: Sequence[int], revision: str = "") -> Sequenc
 
 def own_first(rows: Sequence[MatrixRow], revision: str) -> list[MatrixRow]:
     """Return the rows with those of the model with the short `revision` before the others."""
-    return sorted(rows, key=lambda row: not revision_of(row).startswith(revision)) if revision else list(rows)
+    return sorted(rows, key=lambda row: not _is_of(row, revision)) if revision else list(rows)
 
 
-def revision_of(row: MatrixRow) -> str:
-    """Return the short name of the model revision that it was measured on."""
+def revisions_of(row: MatrixRow) -> Sequence[str]:
+    """Return the short names of the model revisions that it was measured on: two for a router."""
     if row.transfer is not None:
-        return row.transfer.model.short
-    return row.entry.path.parts[-2] if row.entry is not None else ""
+        return (row.transfer.model.short,)
+    if row.routing is not None:
+        return row.routing.path.parts[-2].split("-")
+    return (_entry_of(row).path.parts[-2],)
+
+
+def _is_of(row: MatrixRow, revision: str) -> bool:
+    return any(name.startswith(revision) for name in revisions_of(row))
+
+
+def _entry_of(row: MatrixRow) -> Entry:
+    assert row.entry is not None
+    return row.entry
 
 
 def _artifact_cells(entry: Entry) -> Sequence[Line]:
@@ -123,7 +139,7 @@ def _artifact_cells(entry: Entry) -> Sequence[Line]:
     name = line(revision, "strong" if entry.is_current else "")
     manifest = entry.manifest
     if manifest is None:
-        return (name, line(version), BLANK, BLANK, BLANK, line("\u2717 damaged", "bad"), BLANK)
+        return (name, line(version), BLANK, BLANK, BLANK, _DAMAGED, BLANK)
     mark: Line = ((" \u25cf", "accent"),) if entry.is_current else ()
     return (
         name,
@@ -142,11 +158,28 @@ def _note(entry: Entry, manifest: ArtifactManifest) -> Line:
     return joined([method, shorter, line(f"stale: {', '.join(entry.stale)}" if entry.stale else "", "warn")])
 
 
-def _transfer_cells(transfer: Transfer, revision: str) -> Sequence[Line]:
+def _router_cells(entry: RouterEntry) -> Sequence[Line]:
+    small, version = entry.path.parts[-2].partition("-")[0], entry.path.name
+    router = entry.router
+    if router is None:
+        return (line(small), line(version), BLANK, BLANK, BLANK, _DAMAGED, line("router"))
+    test = router.test.get("routed")
+    return (
+        line(small),
+        line(version, "accent"),
+        BLANK,
+        line(value_text(test.score) if test else "-"),
+        BLANK,
+        line("router", "dim"),
+        line(f"answers {router.share:.0%}, the rest {one_line(router.large.uri)}", "dim"),
+    )
+
+
+def _transfer_cells(transfer: Transfer) -> Sequence[Line]:
     versions = [path.parts[-2:] for path in transfer.proved]
     where = f"proved: {versions[-1][0]}" if versions else "its artifact no longer exists"
     return (
-        line(revision),
+        line(transfer.model.short),
         ((versions[-1][1] if versions else "-", "dim"), *_stale_mark(transfer.stale)),
         *_scores(transfer.test.baseline, transfer.test.optimized),
         BLANK,
