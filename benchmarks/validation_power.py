@@ -210,16 +210,17 @@ most 2.5 % (a simulated 2.5 % varies by 0.7 either way); the limit is 5 %.
 The level doesn't depend on simulation: if the scores with and without the rule are exchangeable for each
 example, it follows from the test's construction, for every n, for graded scores, and for unequal weights.
 
-## Sets and demonstrations that screening has chosen
+## Sets and demonstrations
 
-Screening ranks candidates on {screened_on} training examples, and only the best is tested, on all
+Screening ranks sets of rules on {screened_on} training examples, and only the best is tested, on all
 {population} validation examples; if it fails, so is the second best. Screening never sees validation, so
 picking the best of many doesn't raise the level of a test. None of these candidates has an effect, and each
 answer is right by chance, with the candidate and without it. Accepted, of {batches:,} simulated batches each:
 
 {screened}
 
-Two tests in a batch may both err, so the limit for a batch is twice that of a test. In mode `"delta"` a gain
+Two tests in a batch may both err, so the limit for a batch is twice that of a test. Demonstrations aren't
+screened, and have two tests as well: all of them, then the first 12. In mode `"delta"` a gain
 of {least_gain} is enough: it keeps what helped on these examples. That is often chance where answers change
 as freely as here. Choose `"auto"` where a kept rule has to be proof.
 

@@ -89,7 +89,10 @@ def _promptgrad(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a finished run came to: its test scores before and after, and what it used."""
     rollouts = [event for event in events if event["kind"] == "rollout"]
-    reflections = sum(event["kind"] in ("question", "analysis") for event in events)
+    reflections = sum(
+        len(event["completions"]) or 1 for event in events if event["kind"] in ("question", "analysis")
+    )
+    answered = sum(len(event["completions"]) or 1 for event in rollouts)
     learning = [event for event in rollouts if event["split"] != "test"]
     test = [event for event in rollouts if event["split"] == "test"]
     opened = [event["rules"] for event in events if event["kind"] == "test_opened"]
@@ -113,7 +116,7 @@ def _record(summary: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
                 "answer_tokens": max(0, summary["tokens"]["completion"] - everything["answer_tokens"]),
             },
         },
-        "scored_prompts": max(0, summary["calls"] - len(rollouts) - reflections),
+        "scored_prompts": max(0, summary["calls"] - answered - reflections),
         "outcome": summary["status"],
         "reason": summary["reason"],
         "released": summary.get("artifact") is not None,

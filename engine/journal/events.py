@@ -78,6 +78,9 @@ class RunResumed(BaseEvent):
     attempt: int
 
 
+NOT_BEGUN = "not begun/"
+"""How the id of an attempt's end begins if it couldn't start: nothing was done before it."""
+
 EDIT_TRIAL = "edit"
 """The detail of a phase in which a person has an edit tested, before deciding on it."""
 

@@ -27,7 +27,7 @@ from engine.journal import lock as run_lock
 from engine.journal.completions import Completion
 from engine.journal.event_base import BaseEvent, Tokens
 from engine.journal.event_parts import ENDED, RunSummary, SplitScores
-from engine.journal.events import Event, ReviewApplied, RunFinished, event_adapter
+from engine.journal.events import NOT_BEGUN, Event, ReviewApplied, RunFinished, event_adapter
 from engine.journal.file import open_for_reading, open_for_writing, readable_errors
 
 EventType = TypeVar("EventType", bound=BaseEvent)
@@ -215,11 +215,15 @@ class Journal(Closing):
         )
         return [(seq, self._event(text)) for seq, text in rows]
 
-    def last_time(self, run: str, before: int | None = None) -> float | None:
-        """Return the time of a run's last event, or of the last one with a number below `before`."""
+    def last_worked(self, run: str, before: int | None = None) -> float | None:
+        """Return the time of a run's last event, or of the last one with a number below `before`.
+
+        The end of an attempt that couldn't begin doesn't count: nothing was done before it.
+        """
         row = self._read(
-            "SELECT time FROM events WHERE run = ? AND (? IS NULL OR seq < ?) ORDER BY seq DESC LIMIT 1",
-            (run, before, before),
+            "SELECT time FROM events WHERE run = ? AND (? IS NULL OR seq < ?) AND id NOT LIKE ? || '%'"
+            " ORDER BY seq DESC LIMIT 1",
+            (run, before, before, NOT_BEGUN),
         )
         return row[0][0] if row else None
 

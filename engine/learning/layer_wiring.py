@@ -108,6 +108,7 @@ class LayerWiring:
             self._fits,
             most=config.max_demonstrations,
             spared=config.batch_size if FAILURE_ANALYSIS in self.sources else 0,
+            is_pool=config.conditional_demonstrations > 0,
             seed=self._seed,
             emit=self._emit,
         )

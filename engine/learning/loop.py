@@ -166,9 +166,9 @@ class OptimizationLoop:
 
     @property
     def _may_improve(self) -> bool:
-        """Whether the base program got a validation example wrong."""
-        baseline = self._states.baseline
-        return baseline is not None and baseline.interval.score < 1
+        """Whether the best state gets a validation example wrong."""
+        best = self._states.best_score
+        return best is not None and best.interval.score < 1
 
     def _batches(self) -> int:
         """Return how many batches an epoch has: sources that look at all of train need one."""
@@ -178,7 +178,7 @@ class OptimizationLoop:
         config, parts = self._config, self._parts
         batch = self._roll_out_batch(place)
         failed = len(batch.failures(config.failure_threshold)) > 0
-        # Sources that look at all of train find something also where one batch happens to be right.
+        # Sources that look at all of train may find something even if this batch was all right.
         if parts.layers is not None and place.batch == 1 and (failed or self._may_improve):
             shown = self._state.demonstrations
             state = parts.layers.learn(self._state, batch, self._enter, self._keep)

@@ -90,7 +90,7 @@ class Workload:
 
 
 def _layer_tests(config: PromptGradConfig) -> int:
-    """Return how many tests of sets and demonstrations a run usually has at most."""
+    """Return how many tests of sets and demonstrations a run has if the demonstrations pass the first."""
     return (config.max_demonstrations > 0) + 2 * (set(config.sources) != _REFERENCE)
 
 

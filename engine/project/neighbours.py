@@ -40,7 +40,7 @@ def mapping_hint(values: Mapping[str, Any], needed: Sequence[str]) -> str:
         return f"Under [data.fields] write {_lines(alike)}."
     places = _lines(dict.fromkeys(needed, "..."))
     return (
-        "Correct the example or the name in promptgrad.toml, or write under [data.fields] which of them to "
+        "Correct the example or the name in promptgrad.toml, or write under [data.fields] which column to "
         f"read: {places}."
     )
 

@@ -200,6 +200,6 @@ def _worked_seconds(journal: Journal, run: str, starts: Sequence[tuple[int, Even
     """Seconds that earlier processes worked on the run: from each one's start to its last event."""
     nexts = [*(number for number, _ in starts[1:]), None]
     return sum(
-        (journal.last_time(run, before=later) or event.time) - event.time
+        (journal.last_worked(run, before=later) or event.time) - event.time
         for (_, event), later in zip(starts, nexts, strict=False)  # no start, nothing after it
     )

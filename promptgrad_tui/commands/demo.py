@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,7 +26,10 @@ from promptgrad_tui.commands.shared.printing import end
     "--seed", type=SEED, default=0, show_default=True, metavar="N", help="Seed of the data and of the run."
 )
 @output_options
-def demo_command(folder: Path | None, seed: int, as_json: bool, plain: bool, quiet: bool) -> None:
+@click.pass_context
+def demo_command(
+    ctx: click.Context, folder: Path | None, seed: int, as_json: bool, plain: bool, quiet: bool
+) -> None:
     """Write the demo project into a new folder and run it on the embedded model.
 
     A support desk routes tickets by a policy that its prompt doesn't mention; the run learns the
@@ -35,4 +39,5 @@ def demo_command(folder: Path | None, seed: int, as_json: bool, plain: bool, qui
     from promptgrad_tui.work.run.demo_folder import write_demo
 
     project = write_demo(folder, seed)
+    ctx.obj = replace(ctx.obj, project=project)  # what the hint of an error says to type names this folder
     end(start_run(project, {}, seed, Budget(), as_json=as_json, plain=plain, quiet=quiet))

@@ -39,7 +39,7 @@ from promptgrad_tui.views.terminal import Terminal
     "source",
     type=INPUT_FILE,
     metavar="IN",
-    help="Answer each row of a file, in any format of the project's data; needs --out.",
+    help="Answer each row of a file, in any format that data may have; needs --out.",
 )
 @click.option(
     "--out",

@@ -21,10 +21,11 @@ def counted(answers: Iterable[Answer], doing: str, n: int, on_progress: Progress
 
 def rollout_counter(doing: str, n: int, on_progress: Progress) -> Callable[[Event], None]:
     """Return a listener to events that reports each of `n` rollouts with what is being done."""
-    numbers = counted(count(), doing, n, on_progress)
+    numbers = count(1)  # unlike a generator's, its next number can be taken from many threads at once
 
     def listen(event: Event) -> None:
         if isinstance(event, RolloutFinished):
-            next(numbers)
+            done = next(numbers)
+            on_progress(f"{doing}: {done} of {n} answers", done / n)
 
     return listen

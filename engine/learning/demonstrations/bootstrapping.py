@@ -13,6 +13,8 @@ from engine.learning.rollouts import RolloutRunner
 from engine.programs.demonstrations import Demonstration, DemonstrationSet
 from engine.programs.state import LearnedState
 
+BOOTSTRAPPED = "bootstrapped"
+"""The source of such demonstrations."""
 _MOST_BOOTSTRAPPED = 8
 """Whole runs of a program are longer than labelled answers, and dearer to find."""
 _TRIED_FOR_EACH = 2
@@ -38,7 +40,7 @@ def bootstrapped(
             outputs=dict(step.outputs.items()),
             predictor=step.name,
             example=item.key,
-            source="bootstrapped",
+            source=BOOTSTRAPPED,
             is_bootstrapped=True,
             epoch=epoch,
         )

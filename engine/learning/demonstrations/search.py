@@ -2,21 +2,22 @@
 
 They are drawn in equal parts from all answers. Choosing the examples that a model gets wrong brought nothing
 here, nor elsewhere (Margatina et al. 2023, arXiv 2305.14264), and costs a prompt for each. The whole set is
-tested first, as more examples rarely do harm; if it fails, its beginning is. If its gain may be chance, most
-of it is left out again where the score doesn't fall.
+tested first, as more examples rarely do harm; if it fails, a short beginning is. If all that speaks for it is
+a gain of the score that may be chance, most of it is left out again where the score doesn't fall.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.ground.examples import Item
+from engine.ground.figures import count_text
 from engine.ground.seeds import generator
 from engine.journal.events import Emit
 from engine.journal.learning_events import Candidate, CandidatesProposed, LayerAction
 from engine.learning.answers import AnswerSpace
-from engine.learning.demonstrations.bootstrapping import bootstrapped
+from engine.learning.demonstrations.bootstrapping import BOOTSTRAPPED, bootstrapped
 from engine.learning.demonstrations.draws import Fits, balanced_draw, fitting, labelled
 from engine.learning.layer_tests import LayerChange, LayerResult, LayerTester
 from engine.learning.place import Place
@@ -25,7 +26,7 @@ from engine.programs.demonstrations import DemonstrationSet
 from engine.programs.state import LearnedState
 
 _BEGINNINGS = (36, 12)
-"""Demonstrations that are tested where more failed or hardly helped: long prompts confuse some models."""
+"""Demonstrations that are tested where more hardly help; the fewest also where more fail."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class _Set:
     demonstrations: DemonstrationSet
 
     def beginnings(self) -> list[_Set]:
-        """Return the sets of its first examples, the largest first."""
+        """Return the sets of its first examples, the largest first; runs of a program are few anyway."""
+        if self.source == BOOTSTRAPPED:
+            return []
         shown = self.demonstrations.demonstrations
         return [
             _Set(f"its first {count} examples", self.source, DemonstrationSet(shown[:count]))
@@ -57,10 +60,14 @@ class DemonstrationSearch:
         *,
         most: int,
         spared: int,
+        is_pool: bool,
         seed: int,
         emit: Emit,
     ) -> None:
-        """Search for up to `most` demonstrations; batches need `spared` examples that aren't shown."""
+        """Search for up to `most` demonstrations; if possible, `spared` examples aren't shown, for batches.
+
+        Of a pool each input meets only the most similar ones: to shorten it would shorten no prompt.
+        """
         self._runner = runner
         self._tester = tester
         self._space = space
@@ -68,20 +75,23 @@ class DemonstrationSearch:
         self._fits = fits
         self._most = most
         self._spared = spared
+        self._is_pool = is_pool
         self._seed = seed
         self._emit = emit
 
     def propose(self, state: LearnedState, place: Place) -> Iterator[LayerResult]:
-        """Yield tests of the whole set and its beginnings until one passes, then those that shorten it."""
+        """Yield the tests of the whole set, of a short one if it fails, and of those that shorten it."""
         whole = self._drawn(state, place.epoch)
         self._report(whole, place)
-        sets = [whole, *whole.beginnings()] if len(whole.demonstrations) else []
+        sets = [whole, *whole.beginnings()[-1:]] if len(whole.demonstrations) else []
         for chosen in sets:
             result = self._test("add", chosen.title, state, chosen, place)
             yield result
             if result.is_accepted:
-                if result.evidence.low <= 0:
-                    yield from self._shortened(result.state, chosen, place)
+                is_likelier = result.evidence.likelihood is not None
+                if result.evidence.low <= 0 and not is_likelier and not self._is_pool:
+                    kept = replace(chosen, demonstrations=result.state.demonstrations)
+                    yield from self._shortened(result.state, kept, place)
                 return
 
     def _shortened(self, state: LearnedState, shown: _Set, place: Place) -> Iterator[LayerResult]:
@@ -106,16 +116,19 @@ class DemonstrationSearch:
         if self._space is not None and self._is_labelled(self._space):
             return self._labelled(self._space, epoch)
         shown = bootstrapped(self._runner, state, self._train, self._most, self._seed, epoch)
-        return _Set("answers of the program that were right", "bootstrapped", fitting(shown, self._fits))
+        return _Set("answers of the program that were right", BOOTSTRAPPED, fitting(shown, self._fits))
 
     def _labelled(self, space: AnswerSpace, epoch: int) -> _Set:
         rng = generator(self._seed, "demonstrations", epoch)
-        most = min(self._most, len(self._train) - self._spared)
-        drawn = balanced_draw(self._train, space, most, rng)
+        room = max(len(self._train) - self._spared, _BEGINNINGS[0])
+        drawn = balanced_draw(self._train, space, min(self._most, room), rng)
         outputs = self._outputs(space)
         shown = DemonstrationSet(labelled(item, space.predictor, outputs, "balanced") for item in drawn)
         fitted = fitting(shown, self._fits)
-        return _Set(f"{len(fitted)} examples, in equal parts of all answers", "balanced", fitted)
+        title = count_text(len(drawn), "training example")
+        title += ", in equal parts of all answers" if space.is_closed else ""
+        title = f"{len(fitted)} of {title}" if len(fitted) < len(drawn) else title
+        return _Set(title, "balanced", fitted)
 
     def _outputs(self, space: AnswerSpace) -> list[str]:
         return list(self._runner.program.signature(space.predictor).output_fields)

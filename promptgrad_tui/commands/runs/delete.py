@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from promptgrad_tui.commands.shared.command import Command
@@ -33,6 +35,17 @@ def delete_command(context: CommandContext, run: str, yes: bool) -> None:
         record = journal.run(run)
         if not yes:
             click.echo(DELETED)
-            click.confirm(f"Delete {record.name or record.id}?", abort=True)
+            _ask(f"Delete {record.name or record.id}?")
         delete_run(journal, record.id)
     click.echo(f"{record.id} is deleted.")
+
+
+def _ask(question: str) -> None:
+    """End the command unless a person, or a pipe, says yes."""
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort as aborted:
+        if sys.stdin.isatty():
+            raise
+        text = "Nothing was deleted: nobody said yes. --yes deletes without asking."
+        raise click.UsageError(text) from aborted

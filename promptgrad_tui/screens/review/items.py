@@ -24,6 +24,9 @@ def reviewed_items(story: RunStory, *, during: bool) -> list[tuple[ReviewItem, T
         judged = row.finished is not None and row.finished.verdict != "rejected"
         if row.is_trial and row.rule.id not in applied:
             continue
+        if row.action == "remove" and row.state == "accepted":
+            for shown in row.demonstrations:
+                found.pop(shown.id, None)
         if not judged or (row.action == "remove" and (row.is_set or not during)):
             continue
         for test in _of_rules(row):

@@ -172,7 +172,7 @@ class StartScreen(FittedScreen):
         self.call_after_refresh(self._keep_up)
 
     def point_at(self, run: str) -> None:
-        """Put the cursor on a run that is opened, so that who comes back from it finds it there."""
+        """Put the cursor on a run that is opened, so that it is there when a person comes back."""
         self._opened_run = run
 
     def _keep_up(self) -> None:

@@ -218,6 +218,7 @@ class RunStory:
                 self._tests.start_set(seq, event)
             case LayerTested():
                 self._tests.finish_set(seq, event)
+                self.has_scored = self.has_scored or event.evidence.likelihood is not None
                 batch = self._batch_of(event)
                 batch.sets.append(event)
                 batch.has_begun = True

@@ -303,7 +303,7 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
         if odd := next(_odd_names(text), None):
             raise ProjectError(
                 f"[program] signature = {text!r} can't be read: {odd!r} can't be the name of a field.",
-                hint="A name has letters, digits and underscores, and is no keyword of Python. [data.fields] "
+                hint="A name has letters, digits and underscores, and isn't a Python keyword. [data.fields] "
                 f'reads it from a column of another name: {_usable(odd)} = "{odd}".',
                 field="program.signature",
             ) from error
@@ -322,7 +322,7 @@ def _signature(section: ProgramSection) -> type[dspy.Signature]:
 
 
 def _odd_names(signature: str) -> Iterator[str]:
-    """Yield the names in a signature that Python has no variables of."""
+    """Yield the names in a signature that can't be Python variables."""
     while (
         bare := re.sub(r"\[[^\[\]]*\]", "", signature)
     ) != signature:  # what is in brackets belongs to types

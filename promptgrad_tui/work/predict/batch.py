@@ -46,7 +46,7 @@ def predict_file(artifact: Path, source: Path, target: Path, folder: Path, on_an
     if target.exists() and not target.is_file():
         raise ProjectError(
             f"{target} is a device or a pipe, and not a file.",
-            hint="Name a file: what it holds is where an interrupted call continues.",
+            hint="Name a file: an interrupted call continues from what it holds.",
         )
     refuse_unwritable(target)
     with serving(artifact, folder) as (module, program):

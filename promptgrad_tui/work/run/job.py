@@ -15,7 +15,15 @@ from pydantic import BaseModel, ConfigDict
 from engine.ground.errors import DataError, NoRunError, ProjectError, PromptGradError, RunStoppedError
 from engine.ground.model import Progress
 from engine.ground.paths import relative_path
-from engine.journal.events import DataUsed, ModelUsed, ReviewApplied, RunFinished, RunStarted, RunSummary
+from engine.journal.events import (
+    NOT_BEGUN,
+    DataUsed,
+    ModelUsed,
+    ReviewApplied,
+    RunFinished,
+    RunStarted,
+    RunSummary,
+)
 from engine.journal.journal import Journal, RunRecord, journal_path
 from engine.project.data_files import files_of
 from engine.project.fingerprint import project_code
@@ -297,4 +305,4 @@ def _report_unprepared(journal: Journal, record: RunRecord, error: PromptGradErr
         # What the run cost before is still true.
         cost = {name: getattr(ends[-1], name) for name in ("calls", "tokens", "seconds")}
         summary = summary.model_copy(update=cost)
-    journal.append(record.id, RunFinished(id=f"not begun/{len(ends)}", summary=summary))
+    journal.append(record.id, RunFinished(id=f"{NOT_BEGUN}{len(ends)}", summary=summary))

@@ -18,6 +18,7 @@ import pytest
 from engine.ground.errors import JournalError, RunLockedError
 from engine.journal.completions import Completion
 from engine.journal.events import (
+    NOT_BEGUN,
     ModelUsed,
     Notice,
     RolloutFinished,
@@ -85,12 +86,14 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 def test_the_last_event_of_all_and_before_another_one_tell_their_time(journal: Journal) -> None:
-    assert journal.last_time(RUN) is None
+    assert journal.last_worked(RUN) is None
     for number in (1, 2, 3):
         journal.append(RUN, Notice(id=f"notice/{number}", text="", time=float(number)))
     third = journal.events(RUN)[-1][0]
-    assert (journal.last_time(RUN), journal.last_time(RUN, before=third)) == (3.0, 2.0)
-    assert journal.last_time(RUN, before=1) is None
+    assert (journal.last_worked(RUN), journal.last_worked(RUN, before=third)) == (3.0, 2.0)
+    assert journal.last_worked(RUN, before=1) is None
+    journal.append(RUN, Notice(id=f"{NOT_BEGUN}0", text="", time=9.0))
+    assert journal.last_worked(RUN) == 3.0, "the night before a resume that failed is no work"
 
 
 def test_an_event_of_the_same_id_is_written_once(journal: Journal) -> None:

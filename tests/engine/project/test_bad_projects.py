@@ -109,7 +109,7 @@ BAD = [
         file("train.jsonl", '{"text": "late", "label": "shipping"}\n'),
         (
             "Its fields are text, label.",
-            '[data.fields] which of them to read: ticket = "..." and queue = "..."',
+            '[data.fields] which column to read: ticket = "..." and queue = "..."',
         ),
     ),
     Bad(

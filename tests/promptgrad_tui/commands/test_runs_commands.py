@@ -49,6 +49,7 @@ def test_a_deleted_run_is_gone_but_not_what_it_counted(recorded: RecordedRun) ->
     assert opened > 0
     refused = promptgrad("-C", recorded.folder, "runs", "delete", "last")
     assert refused.returncode != 0
+    assert "--yes deletes without asking" in refused.stderr
     assert len(journal.runs()) == 1, "nobody has answered the question"
     done = promptgrad("-C", recorded.folder, "runs", "delete", "last", "--yes")
     assert done.returncode == 0, done.stderr

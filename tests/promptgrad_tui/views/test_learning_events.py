@@ -152,3 +152,13 @@ def test_what_stopping_early_saved_is_shown_with_the_cost() -> None:
     assert story_data(story)["early_stops"] == {"tests": 2, "calls": 60}
     lines = status_lines(Status(run=story, is_running=True, now=1.0, options={}), 120)
     assert "60 calls saved by stopping tests early" in "\n".join(map(plain, lines))
+
+
+def test_examples_that_were_left_out_again_are_not_put_to_a_person() -> None:
+    added = events()[4]
+    fewer = {"id": "fewer", "action": "remove", "before": "demonstrations", "after": "less"}
+    for verdict, left in (("accepted", SHOWN[:1]), ("rejected", SHOWN)):
+        removed = layer_test("demonstrations", verdict, demonstrations=SHOWN[1:], **fewer)
+        story = RunStory.of([added, removed])
+        for during in (True, False):
+            assert [item.id for item, _ in reviewed_items(story, during=during)] == [one.id for one in left]

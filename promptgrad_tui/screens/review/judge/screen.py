@@ -75,6 +75,8 @@ class JudgeScreen(Screen[None]):
             # There is nothing to grade here; a person may have opened another screen over this one.
             if self.is_current:
                 self.dismiss()
+            else:
+                self._show()
             show_error(self.app, error)
             return
         finally:

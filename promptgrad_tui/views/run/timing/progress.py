@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.journal.events import (
+    NOT_BEGUN,
     AnalysisFinished,
     Event,
     PhaseStarted,
@@ -49,10 +50,7 @@ class Progress:
 
     def apply(self, event: Event) -> None:
         """Take in what an event says about work done and work to come."""
-        if isinstance(event, RunStarted | RunResumed):
-            self._worked += max(self._last_time - self._began, 0.0)
-            self._began = event.time
-        self._last_time = event.time
+        self._take_time(event)
         self._search.apply(event)
         match event:
             case RunStarted() | RunResumed() | RunContinued():
@@ -85,6 +83,14 @@ class Progress:
     def _measure_from(self, time: float) -> None:
         self._measured_from = (time, self.done)
         self._search.restart(time)
+
+    def _take_time(self, event: Event) -> None:
+        """Count the time between two attempts as work of none."""
+        if isinstance(event, RunStarted | RunResumed):
+            self._worked += max(self._last_time - self._began, 0.0)
+            self._began = event.time
+        if not event.id.startswith(NOT_BEGUN):
+            self._last_time = event.time
 
     def _see_phase(self, event: PhaseStarted | ValidationStarted | LayerTestStarted) -> None:
         # Once a batch is through, every kind of work has been measured, analyses and tests too.
