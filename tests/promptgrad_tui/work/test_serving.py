@@ -162,7 +162,7 @@ def test_answers_go_into_a_file_and_not_into_a_pipe(served, tmp_path):
     os.mkfifo(target)
     done = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", target)
     assert done.returncode == 2
-    assert f"{target.name} is a device or a pipe" in said(done)
+    assert "is a device or a pipe" in said(done)
     dash = promptgrad("-C", root, "predict", artifact, "--file", source, "--out", "-")
     assert dash.returncode == 2
     assert "Name a file" in said(dash)
